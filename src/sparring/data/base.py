@@ -1,0 +1,72 @@
+"""Data: a frozen spec in the recipe, opened into a source of batches.
+
+Batch number k of a game is a function of (seed, k) alone, so that a resumed run sees what an undisturbed one saw.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sparring.pieces import Piece
+from sparring.randomness import Rng, Streams
+from sparring.shapes import Bounds
+
+
+class Batch(NamedTuple):
+    """Real samples `(*batch, ...)` in the declared range, and their labels `(*batch)` where there are any."""
+
+    samples: Tensor
+    labels: Tensor | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of data without looking at a sample.
+
+    Args:
+        shape: of one sample, `(channels, height, width)` or `(features,)`.
+        bounds: the range of its values, or None for points of the plane.
+        classes: the class names; empty without labels.
+        centres: the modes of a synthetic mixture, `(modes, features)`, or None.
+        std: the standard deviation of every mode; 0 without modes.
+        fingerprint: a short digest of what the data are, for caches and protocols.
+    """
+
+    shape: tuple[int, ...]
+    bounds: Bounds | None
+    classes: tuple[str, ...] = ()
+    centres: Tensor | None = None
+    std: float = 0.0
+    fingerprint: str = ""
+
+
+class Source(ABC):
+    """Opened data."""
+
+    facts: Facts
+
+    @abstractmethod
+    def batch(self, number: int, size: int, streams: Streams) -> Batch:
+        """Training batch `number`, of shape `(*streams.lead, size, ...)`."""
+
+    @abstractmethod
+    def held_out(self, count: int, *, rng: Rng) -> Batch:
+        """At most `count` samples for evaluation, `(n, ...)`: the test split where there is one, never augmented."""
+
+
+class Data(Piece, family="data"):
+    """Where real samples come from."""
+
+    @abstractmethod
+    def open(self, device: torch.device) -> Source:
+        """Read or map the data.
+
+        Raises:
+            UsageError: there is nothing at the given path.
+            CorruptInput: what is there is damaged or not what it says.
+        """

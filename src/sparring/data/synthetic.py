@@ -1,0 +1,91 @@
+"""Mixtures of Gaussians in the plane: rings and grids, drawn afresh for every batch.
+
+Source: Xu, Li, Jegelka, section 5.1 and appendix B.1 (8 modes on a circle).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from sparring.data.base import Batch, Data, Facts, Source
+from sparring.pieces import piece
+from sparring.randomness import Rng, Streams
+from sparring.records import Count, Positive
+
+
+class Mixture(Data):
+    """Equally likely isotropic Gaussians with a common standard deviation."""
+
+    std: Positive
+
+    @abstractmethod
+    def centres(self) -> Tensor:
+        """The means, `(modes, 2)`."""
+
+    def open(self, device: torch.device) -> Source:
+        return MixtureSource(self.centres().to(device), self.std, self.model_dump_json())
+
+
+class MixtureSource(Source):
+    """Draws from a mixture of Gaussians; a label is the mode's index."""
+
+    def __init__(self, centres: Tensor, std: float, spec: str) -> None:
+        names = tuple(f"mode {index}" for index in range(len(centres)))
+        fingerprint = hashlib.sha256(spec.encode()).hexdigest()[:12]
+        self.facts = Facts((centres.shape[1],), None, names, centres, std, fingerprint)
+        self._centres = centres
+        self._std = std
+
+    def batch(self, number: int, size: int, streams: Streams) -> Batch:
+        return self._draw((*streams.lead, size), streams.rng("data", number))
+
+    def held_out(self, count: int, *, rng: Rng) -> Batch:
+        return self._draw((count,), rng)
+
+    def _draw(self, shape: tuple[int, ...], rng: Rng) -> Batch:
+        modes = rng.integers(shape, len(self._centres))
+        noise = rng.normal((*shape, self._centres.shape[1]))
+        return Batch(self._centres[modes] + self._std * noise, modes)
+
+
+@piece("ring")
+class Ring(Mixture):
+    """Modes evenly spaced on a circle.
+
+    Args:
+        modes: how many.
+        radius: of the circle.
+        std: of every mode.
+    """
+
+    modes: Count = 8
+    radius: Positive = 2.0
+    std: Positive = 0.1
+
+    def centres(self) -> Tensor:
+        angle = 2 * math.pi * torch.arange(self.modes) / self.modes
+        return self.radius * torch.stack([torch.cos(angle), torch.sin(angle)], dim=1)
+
+
+@piece("grid")
+class Grid(Mixture):
+    """side x side modes on a square grid around the origin.
+
+    Args:
+        side: modes along each axis.
+        spacing: between neighbouring modes.
+        std: of every mode.
+    """
+
+    side: Count = 5
+    spacing: Positive = 1.0
+    std: Positive = 0.05
+
+    def centres(self) -> Tensor:
+        axis = self.spacing * (torch.arange(self.side) - (self.side - 1) / 2)
+        return torch.cartesian_prod(axis, axis)

@@ -1,0 +1,70 @@
+"""What a user is told when something goes wrong: one line of cause, one of remedy, and an exit code."""
+
+from __future__ import annotations
+
+import errno
+
+
+class SparringError(Exception):
+    """An error with a cause and a remedy.
+
+    Args:
+        cause: one line that names the key path or the file, and what is wrong with it.
+        remedy: one line that says what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+class UsageError(SparringError):
+    """A recipe, a key or a path that cannot be used as it was given."""
+
+    exit_code = 2
+
+
+class FolderBusy(SparringError):
+    """Another process owns the run folder."""
+
+    exit_code = 3
+
+
+class CorruptInput(SparringError):
+    """Data or a checkpoint that is damaged, or not what it says it is."""
+
+    exit_code = 4
+
+
+class StorageError(SparringError):
+    """The disk is full, or it refused to write."""
+
+    exit_code = 5
+
+    @classmethod
+    def from_os(cls, error: OSError, path: object) -> StorageError:
+        """Say in one line what the operating system refused."""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = (
+            "free some space, then `sparring resume` the run"
+            if full
+            else "check the folder's permissions and the device, then try again"
+        )
+        return cls(f"{error.filename or path}: {error.strerror or error}", remedy)
+
+
+class NonFinite(SparringError):
+    """A game's numbers turned into NaN or infinity."""
+
+    exit_code = 6
+
+
+class Interrupted(SparringError):
+    """A signal asked the run to stop; everything is saved."""
+
+    def __init__(self, cause: str, remedy: str, signal: int) -> None:
+        super().__init__(cause, remedy)
+        self.exit_code = 128 + signal

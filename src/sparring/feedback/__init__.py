@@ -1,0 +1,38 @@
+"""The adversary on the channel from D to G."""
+
+from sparring.feedback.adversary import Adversary, Flipping, HonestFeedback, Lie, MixtureAdversary
+from sparring.feedback.base import Feedback
+from sparring.feedback.deliveries import Delivery, Expected, PerBatch, PerSample
+from sparring.feedback.perturbations import (
+    Constant,
+    Flip,
+    Function,
+    Honest,
+    Perturbation,
+    Power,
+    PowerMap,
+    Sqrt,
+    Square,
+)
+
+__all__ = [
+    "Adversary",
+    "Constant",
+    "Delivery",
+    "Expected",
+    "Feedback",
+    "Flip",
+    "Flipping",
+    "Function",
+    "Honest",
+    "HonestFeedback",
+    "Lie",
+    "MixtureAdversary",
+    "PerBatch",
+    "PerSample",
+    "Perturbation",
+    "Power",
+    "PowerMap",
+    "Sqrt",
+    "Square",
+]

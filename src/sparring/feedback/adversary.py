@@ -1,0 +1,81 @@
+"""The adversaries of definition 2: any finite mixture of perturbations, honest otherwise."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from sparring.feedback.base import Feedback
+from sparring.feedback.deliveries import Delivery, PerSample
+from sparring.feedback.perturbations import Flip, Honest, Perturbation
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.records import Probability, Record
+from sparring.shapes import Scores
+
+
+@piece("honest")
+class HonestFeedback(Feedback):
+    """G is told D's score as it is: no adversary."""
+
+    def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
+        return ((1.0, Honest()),)
+
+    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
+        return payoff(score)
+
+
+class Adversary(Feedback):
+    """Perturbations with probabilities, and the truth with what remains."""
+
+    delivery: Delivery = PerSample()
+
+    @abstractmethod
+    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
+        """The perturbations with their probabilities; what is missing to 1 is honest."""
+
+    def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
+        lies = self.lies()
+        honest = max(0.0, 1.0 - sum(share for share, _ in lies))
+        return ((honest, Honest()), *lies)
+
+    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
+        return self.delivery.deliver(self.distribution(), payoff, score, rng=rng)
+
+
+@piece("flip")
+class Flipping(Adversary):
+    """D's output is flipped to 1 - D(x) with the given probability (equation 2.2)."""
+
+    probability: Probability
+
+    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
+        return ((self.probability, Flip()),)
+
+
+class Lie(Record):
+    """One component of a mixture."""
+
+    perturbation: Perturbation
+    probability: Probability
+
+
+@piece("mixture")
+class MixtureAdversary(Adversary):
+    """Any finite mixture of perturbations, honest otherwise (definition 2)."""
+
+    perturbations: Annotated[tuple[Lie, ...], Field(strict=False, min_length=1)]
+
+    @field_validator("perturbations")
+    @classmethod
+    def _a_distribution(cls, value: tuple[Lie, ...]) -> tuple[Lie, ...]:
+        total = sum(lie.probability for lie in value)
+        if total > 1 + 1e-9:
+            raise ValueError(f"probabilities should sum to at most 1, these sum to {total:g}")
+        return value
+
+    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
+        return tuple((lie.probability, lie.perturbation) for lie in self.perturbations)

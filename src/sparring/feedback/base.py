@@ -1,0 +1,34 @@
+"""Feedback: the channel between D's score and the generator, and whoever tampers with it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+from sparring.feedback.perturbations import Perturbation
+from sparring.pieces import Piece
+from sparring.randomness import Rng
+from sparring.shapes import Scores
+
+
+class Feedback(Piece, family="feedback"):
+    """An adversary Phi on the channel: a distribution over finitely many perturbations (definition 2)."""
+
+    @abstractmethod
+    def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
+        """The perturbations with their probabilities, the honest one included; the probabilities sum to 1."""
+
+    @abstractmethod
+    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
+        """G's payoff per sample for what reaches it of D's score.
+
+        Args:
+            payoff: G's payoff as a function of the score that it is told.
+            score: D's scores on generated samples, `(*batch)`.
+            rng: the adversary's own random stream.
+        """
+
+    @property
+    def honest_probability(self) -> float:
+        """The probability of psi(d) = d; Theorems 5 and 6 ask for more than 1/2 (definition 3, mostly honest)."""
+        return sum(share for share, psi in self.distribution() if psi.name == "honest")

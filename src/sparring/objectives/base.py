@@ -1,0 +1,79 @@
+"""Objective: what each player is paid, per sample, as a function of the discriminator's score.
+
+The discriminator D returns a raw score s, the logit of the probability D(x) of the papers. D ascends the mean of
+`real` over data and of `fake` over generated samples; the generator ascends the mean of `generator` over what it is
+told of its samples.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sparring.pieces import Piece
+from sparring.shapes import Scores
+
+
+class Objective(Piece, family="objective"):
+    """Payoffs of both players, elementwise in the score and computed in at least fp32."""
+
+    @abstractmethod
+    def real(self, score: Scores) -> Scores:
+        """D's payoff for a real sample, `(*batch) -> (*batch)`."""
+
+    @abstractmethod
+    def fake(self, score: Scores) -> Scores:
+        """D's payoff for a generated sample, `(*batch) -> (*batch)`."""
+
+    @abstractmethod
+    def generator(self, score: Scores) -> Scores:
+        """G's payoff for a generated sample with this (perhaps perturbed) score, `(*batch) -> (*batch)`."""
+
+
+class ZeroSum(Objective):
+    """A zero-sum game made of one increasing function f, equations (3.1) and (3.2) with f_D = f_G = f.
+
+    D is paid f(D(x)) on real samples and f(1 - D(x)) on generated ones, and G the negative of the latter. Written on
+    the score, 1 - D is -s, so a member gives `payoff(s) = f(sigmoid(s))` (or a raw-score function) and nothing else.
+
+    Source: Xu, Li, Jegelka, sections 3.2 and 6.
+    """
+
+    @abstractmethod
+    def payoff(self, score: Scores) -> Scores:
+        """f as a function of the score."""
+
+    def real(self, score: Scores) -> Scores:
+        return self.payoff(at_least_fp32(score))
+
+    def fake(self, score: Scores) -> Scores:
+        return self.payoff(-at_least_fp32(score))
+
+    def generator(self, score: Scores) -> Scores:
+        return -self.payoff(-at_least_fp32(score))
+
+
+def at_least_fp32(score: Scores) -> Scores:
+    """Half-precision scores as fp32; fp32 and fp64 as they are."""
+    return score if score.dtype == torch.float64 else score.float()
+
+
+def is_odd(payoff: Callable[[Tensor], Tensor]) -> bool:
+    """Whether f(-s) = -f(s) holds numerically for a function of the score: the property that Theorems 5, 6 rest on.
+
+    Args:
+        payoff: a callable `score -> payoff`, tried in fp64 on scores from -50 to 50.
+    """
+    score = torch.linspace(-50.0, 50.0, 2001, dtype=torch.float64)
+    values, mirrored = payoff(score), payoff(-score)
+    scale = values.abs().max().clamp(min=1.0)
+    return bool(((values + mirrored).abs() <= 1e-9 * scale).all())
+
+
+def is_increasing(payoff: Callable[[Tensor], Tensor]) -> bool:
+    """Whether a function of the score strictly increases on [-8, 8], where fp64 can tell."""
+    values = payoff(torch.linspace(-8.0, 8.0, 2001, dtype=torch.float64))
+    return bool((values.diff() > 0).all())

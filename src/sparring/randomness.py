@@ -1,0 +1,134 @@
+"""Named random streams: every draw is a function of (seed, stream, number) and of nothing else.
+
+No stream has a state that outlives a round, so a resumed run draws what an undisturbed one would have drawn, and
+turning one consumer on (an adversary, say) does not shift another's draws (the latents').
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 2^64 / golden ratio, as a signed 64-bit number
+
+
+class Rng:
+    """Draws from one generator, or from R of them stacked along a leading replica axis.
+
+    With replicas, row r of every draw comes from generator r alone and equals what a single game would have drawn.
+
+    Args:
+        generators: one generator for a single game, or one for each replica.
+        stacked: whether the leading axis of every shape counts replicas.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator], *, stacked: bool) -> None:
+        self._generators = tuple(generators)
+        self._stacked = stacked
+
+    @classmethod
+    def of(cls, seed: int, device: torch.device | str = "cpu") -> Rng:
+        """A stream of one's own, for use outside of the engine."""
+        return cls([torch.Generator(device).manual_seed(seed)], stacked=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the draws live."""
+        return self._generators[0].device
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Independent draws from N(0, 1)."""
+        out = torch.empty(tuple(shape), device=self.device)
+        for row, generator in self._rows(out):
+            row.normal_(generator=generator)
+        return out
+
+    def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Independent draws from U[low, high)."""
+        out = torch.empty(tuple(shape), device=self.device)
+        for row, generator in self._rows(out):
+            row.uniform_(low, high, generator=generator)
+        return out
+
+    def integers(self, shape: Sequence[int], below: int) -> Tensor:
+        """Independent whole numbers from 0 to below - 1."""
+        out = torch.empty(tuple(shape), device=self.device, dtype=torch.int64)
+        for row, generator in self._rows(out):
+            row.random_(0, below, generator=generator)
+        return out
+
+    def permutation(self, length: int) -> Tensor:
+        """A random order of 0 .. length - 1, shape `(length)` or `(replicas, length)`."""
+        rows = [torch.randperm(length, generator=each, device=self.device) for each in self._generators]
+        return torch.stack(rows) if self._stacked else rows[0]
+
+    def _rows(self, out: Tensor) -> list[tuple[Tensor, torch.Generator]]:
+        if not self._stacked:
+            return [(out, self._generators[0])]
+        if out.shape[0] != len(self._generators):
+            raise ValueError(f"a draw of shape {tuple(out.shape)} from {len(self._generators)} replicas")
+        return list(zip(out, self._generators, strict=True))
+
+
+class Streams:
+    """The random streams of a game, or of R packed games with seeds seed, seed + 1, ..., seed + R - 1.
+
+    Args:
+        seed: the recipe's seed.
+        replicas: how many games are packed; None for a single game without a replica axis.
+        device: where the draws are wanted.
+    """
+
+    def __init__(self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu") -> None:
+        self.seeds = tuple(range(seed, seed + (replicas or 1)))
+        self.replicas = replicas
+        self.device = torch.device(device)
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The leading shape of every batch: `()` for a single game, `(replicas,)` for packed ones."""
+        return () if self.replicas is None else (self.replicas,)
+
+    def rng(self, name: str, number: int = 0) -> Rng:
+        """The stream of this name for one round, batch or epoch."""
+        generators = [
+            torch.Generator(self.device).manual_seed(derive(seed, name, number)) for seed in self.seeds
+        ]
+        return Rng(generators, stacked=self.replicas is not None)
+
+
+def derive(seed: int, name: str, number: int) -> int:
+    """A 63-bit seed for the stream `name` at `number`, independent for unlike arguments."""
+    digest = hashlib.blake2b(f"{seed}/{name}/{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def hashed_uniform(key: Tensor, count: int) -> Tensor:
+    """`count` numbers in [0, 1) for every key, a function of the key alone: no batch, device or order enters.
+
+    Counter-based (splitmix64), for augmentation that must be a function of (seed, sample).
+
+    Args:
+        key: int64, any shape `*batch`.
+        count: numbers a key.
+
+    Returns:
+        fp32 of shape `(*batch, count)`.
+    """
+    counter = torch.arange(1, count + 1, device=key.device, dtype=torch.int64)
+    bits = _mix(_mix(key)[..., None] + counter * _GOLDEN)
+    return _shift(bits, 40).to(torch.float32) / float(1 << 24)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * -4658895280553007687
+    x = (x ^ _shift(x, 27)) * -7723592293110705685
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift of signed 64-bit numbers."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)

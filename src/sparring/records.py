@@ -1,0 +1,112 @@
+"""Frozen, validated records, and every mistake in one of them told at once with its key path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from sparring.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+"""A whole number of at least one."""
+Every = Annotated[int, Field(ge=0)]
+"""An interval in rounds; 0 means never."""
+Widths = Annotated[tuple[Count, ...], Field(strict=False)]
+Pair = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class Problem(BaseModel):
+    """One mistake: where it is, what stands there, and what may stand there instead."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: tuple[str, ...]
+    value: str
+    message: str
+    nearest: str = ""
+    allowed: tuple[str, ...] = ()
+
+    def within(self, outer: Sequence[str | int]) -> Problem:
+        """The same problem seen from the record that holds the one it was found in."""
+        return self.model_copy(update={"path": (*map(str, outer), *self.path)})
+
+    def __str__(self) -> str:
+        line = f"{'.'.join(self.path) or 'recipe'} = {self.value}: {self.message}"
+        if self.nearest:
+            line += f"; did you mean {self.nearest}?"
+        elif self.allowed:
+            line += f"; allowed: {', '.join(self.allowed)}"
+        return line
+
+
+class InvalidRecord(UsageError):
+    """A record that does not validate, with all of its problems."""
+
+    def __init__(self, what: str, problems: Sequence[Problem], remedy: str = "") -> None:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        if len(problems) == 1:
+            cause = f"{what}: {problems[0]}"
+        else:
+            cause = f"{what} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(cause, remedy)
+        self.problems = tuple(problems)
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown keys, wrong types and non-finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise as_one(problems_in(error, cls.model_fields)) from None
+
+
+def as_one(problems: Iterable[Problem]) -> PydanticCustomError:
+    """Many problems as one error that an enclosing record can take apart again."""
+    return PydanticCustomError("problems", "problems in a record", {"problems": list(problems)})
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name closest to a mistyped one, or nothing."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def problems_in(error: ValidationError, keys: Iterable[str] = ()) -> list[Problem]:
+    """Every mistake that a validation found, nested ones with their full key path.
+
+    Args:
+        error: what pydantic raised.
+        keys: the keys that the validated record knows, to suggest the nearest.
+    """
+    problems: list[Problem] = []
+    for details in error.errors(include_url=False):
+        if details["type"] == "problems":
+            problems += [problem.within(details["loc"]) for problem in details["ctx"]["problems"]]
+        else:
+            problems.append(_problem(details, tuple(keys)))
+    return problems
+
+
+def _problem(details: ErrorDetails, keys: tuple[str, ...]) -> Problem:
+    path = tuple(map(str, details["loc"]))
+    value = repr(details["input"])
+    value = value if len(value) <= 60 else value[:57] + "..."
+    if details["type"] == "extra_forbidden":
+        close = nearest(path[-1], keys)
+        return Problem(path=path, value=value, message="unknown key", nearest=close, allowed=keys or ("no keys",))
+    if details["type"] == "missing":
+        return Problem(path=path, value="(nothing)", message="this key is required")
+    message = details["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return Problem(path=path, value=value, message=message)

@@ -1,0 +1,54 @@
+"""Shapes, ranges and the few reductions that everything shares.
+
+`*batch` is `(n)` for a single game or `(replicas, n)` for packed ones. A mean over samples reduces the last batch
+axis; a norm of a sample reduces its trailing axes. Code that keeps to both serves one game and many.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Scores = Float[Tensor, "*batch"]
+Means = Float[Tensor, "*replicas"]
+Samples = Float[Tensor, "..."]
+
+
+class Bounds(NamedTuple):
+    """The range of data, inclusive."""
+
+    low: float
+    high: float
+
+
+IMAGE_BOUNDS = Bounds(-1.0, 1.0)
+
+
+def over_samples(values: Tensor) -> Tensor:
+    """The mean over the samples of each game: `(n) -> ()`, `(replicas, n) -> (replicas)`."""
+    return values.mean(-1)
+
+
+def flatten_samples(x: Tensor, batch_axes: int) -> Tensor:
+    """`(*batch, ...) -> (*batch, features)`."""
+    return x.flatten(batch_axes) if x.dim() > batch_axes + 1 else x
+
+
+def sample_norm(x: Tensor, batch_axes: int, eps: float = 1e-12) -> Tensor:
+    """The Euclidean norm of every sample in fp32, `sqrt(sum x^2 + eps^2)`, differentiable twice at zero.
+
+    Args:
+        x: samples, `(*batch, ...)`.
+        batch_axes: how many leading axes are batch.
+        eps: added in quadrature; the norm of a zero sample reads eps.
+    """
+    squares = x.float().square().flatten(batch_axes).sum(-1)
+    return torch.sqrt(squares + eps * eps)
+
+
+def expand_like(values: Tensor, x: Tensor) -> Tensor:
+    """Per-sample values with trailing axes of size one, to broadcast against samples."""
+    return values.reshape(values.shape + (1,) * (x.dim() - values.dim()))
