@@ -52,3 +52,15 @@ def sample_norm(x: Tensor, batch_axes: int, eps: float = 1e-12) -> Tensor:
 def expand_like(values: Tensor, x: Tensor) -> Tensor:
     """Per-sample values with trailing axes of size one, to broadcast against samples."""
     return values.reshape(values.shape + (1,) * (x.dim() - values.dim()))
+
+
+class Space(NamedTuple):
+    """What a network must know of the samples: the shape of one, and the range of its values.
+
+    Args:
+        shape: `(channels, height, width)` or `(features,)`.
+        bounds: the inclusive range, or None where values are unbounded.
+    """
+
+    shape: tuple[int, ...]
+    bounds: Bounds | None

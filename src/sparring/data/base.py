@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.pieces import Piece
 from sparring.randomness import Rng, Streams
-from sparring.shapes import Bounds
+from sparring.shapes import Bounds, Space
 
 
 class Batch(NamedTuple):
@@ -43,6 +43,11 @@ class Facts:
     centres: Tensor | None = None
     std: float = 0.0
     fingerprint: str = ""
+
+    @property
+    def space(self) -> Space:
+        """What a network must know of the samples."""
+        return Space(self.shape, self.bounds)
 
 
 class Source(ABC):

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated
 
+import torch
 from pydantic import Field, field_validator
 
 from sparring.feedback.base import Feedback
@@ -43,7 +44,9 @@ class Adversary(Feedback):
         return ((honest, Honest()), *lies)
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
-        return self.delivery.deliver(self.distribution(), payoff, score, rng=rng)
+        # A root loses its digits in half precision, so what autocast hands over is widened before psi, not after.
+        wide = score if score.dtype == torch.float64 else score.float()
+        return self.delivery.deliver(self.distribution(), payoff, wide, rng=rng)
 
 
 @piece("flip")

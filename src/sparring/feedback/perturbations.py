@@ -157,7 +157,8 @@ class Function(Perturbation):
         with torch.enable_grad():
             inside = wide.clamp(-20.0, 20.0)
             inside = inside if inside.requires_grad else inside.detach().requires_grad_()
-            value = self._logit(inside)
+            # A psi that ignores its argument leaves no graph to differentiate.
+            value = self._logit(inside) + 0 * inside
             (slope,) = torch.autograd.grad(value.sum(), inside, create_graph=True)
         extended = value + slope * (wide - inside)
         return (extended if score.requires_grad else extended.detach()).to(score.dtype)

@@ -18,7 +18,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-
 from sparring.objectives.base import ZeroSum
 from sparring.pieces import piece
 from sparring.records import Positive

@@ -1,0 +1,85 @@
+"""A source over arrays of bytes, in memory, on the device or memory-mapped; prepared stores and the digits share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sparring.data.augment import Augmentation, augmented
+from sparring.data.base import Batch, Facts, Source
+from sparring.data.order import Order
+from sparring.randomness import Rng, Streams
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """One split.
+
+    Args:
+        samples: uint8, `(n, channels, height, width)`.
+        labels: int64, `(n)`, or None.
+    """
+
+    samples: Tensor
+    labels: Tensor | None
+
+    def placed(self, device: torch.device) -> Arrays:
+        """The same on the device where it takes under a quarter of the free memory there, else where it is."""
+        if not _fits(self.samples.numel(), device):
+            return self
+        return Arrays(self.samples.to(device), None if self.labels is None else self.labels.to(device))
+
+
+class ArraySource(Source):
+    """Batches of a training split in a random order, and random subsets of a held-out one.
+
+    Args:
+        facts: what the data are.
+        train: sampled by `batch`.
+        test: sampled by `held_out`.
+        scale: byte k becomes k / scale - 1.
+        augment: applied to training batches.
+        device: where batches are wanted; the arrays may lie elsewhere.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        train: Arrays,
+        test: Arrays,
+        *,
+        scale: float,
+        augment: tuple[Augmentation, ...] = (),
+        device: torch.device,
+    ) -> None:
+        self.facts = facts
+        self._train = train
+        self._test = test
+        self._scale = scale
+        self._augment = augment
+        self._device = device
+        self._order = Order(len(train.samples), train.samples.device)
+
+    def batch(self, number: int, size: int, streams: Streams) -> Batch:
+        indices, positions = self._order.batch(number, size, streams)
+        samples, labels = self._picked(self._train, indices)
+        return Batch(augmented(samples, self._augment, positions, streams), labels)
+
+    def held_out(self, count: int, *, rng: Rng) -> Batch:
+        indices = rng.permutation(len(self._test.samples))[:count]
+        return self._picked(self._test, indices.to(self._test.samples.device))
+
+    def _picked(self, arrays: Arrays, indices: Tensor) -> Batch:
+        samples = self._moved(arrays.samples[indices]).float().div_(self._scale).sub_(1)
+        return Batch(samples, None if arrays.labels is None else self._moved(arrays.labels[indices]))
+
+    def _moved(self, picked: Tensor) -> Tensor:
+        if picked.device.type == "cpu" and self._device.type == "cuda":
+            return picked.pin_memory().to(self._device, non_blocking=True)
+        return picked
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    return device.type == "cuda" and 4 * size < torch.cuda.mem_get_info(device)[0]

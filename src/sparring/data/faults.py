@@ -1,0 +1,52 @@
+"""What is wrong with data: every fault is collected before any is told, so that one run finds them all."""
+
+from __future__ import annotations
+
+from sparring.errors import CorruptInput
+
+SHOWN = 20
+"""Faults of one kind that are spelled out; the rest are counted."""
+
+
+class Faults:
+    """A list of faults by kind."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, list[str]] = {}
+        self._counts: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def add(self, kind: str, detail: str) -> None:
+        """Note one fault.
+
+        Args:
+            kind: what faults are counted by, in the plural: `unreadable images`.
+            detail: one line that says where it is and what is wrong.
+        """
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        shown = self._shown.setdefault(kind, [])
+        if len(shown) < SHOWN:
+            shown.append(detail)
+
+    def lines(self) -> list[str]:
+        """Every kind's first faults, and how many more there are."""
+        lines = []
+        for kind, shown in self._shown.items():
+            lines += shown
+            if self._counts[kind] > len(shown):
+                lines.append(f"and {self._counts[kind] - len(shown):,} more {kind}")
+        return lines
+
+    def tell(self, what: str, remedy: str) -> None:
+        """Raise all of them at once, if there are any.
+
+        Raises:
+            CorruptInput: with one line for each.
+        """
+        lines = self.lines()
+        if len(self) == 1:
+            raise CorruptInput(f"{what}: {lines[0]}", remedy)
+        if lines:
+            raise CorruptInput(f"{what} has {len(self):,} faults:\n  " + "\n  ".join(lines), remedy)

@@ -1,0 +1,70 @@
+"""The manifest of a prepared store: what the data are, where they came from, and the size and hash of every file."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sparring.records import Count, Every, Record
+
+FILENAME = "manifest.json"
+SAMPLES = "samples.npy"
+LABELS = "labels.npy"
+
+SplitName = Annotated[str, Field(pattern=r"^\w+$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FileFacts(Record):
+    """The size and hash of a file."""
+
+    bytes: Count
+    sha256: Sha256
+
+
+class SplitFacts(Record):
+    """One split.
+
+    Args:
+        count: samples.
+        per_class: samples of every class; empty without labels.
+        files: by name, `samples.npy` and `labels.npy`.
+    """
+
+    count: Count
+    per_class: tuple[Every, ...]
+    files: dict[Literal["samples.npy", "labels.npy"], FileFacts]
+
+
+class Manifest(Record):
+    """What a prepared store holds.
+
+    Args:
+        format: the version of the layout on disk.
+        source: the name of the folder or file it was prepared from, or the hub id.
+        kind: how the source was read.
+        size: the edge that images were resized and cropped to, or None.
+        shape: of a sample, `(channels, height, width)`.
+        classes: the class names; empty without labels.
+        splits: by name.
+    """
+
+    format: Literal[1] = 1
+    source: str
+    kind: str
+    size: Count | None = None
+    shape: tuple[Count, Count, Count]
+    classes: tuple[str, ...]
+    splits: dict[SplitName, SplitFacts]
+
+    @property
+    def fingerprint(self) -> str:
+        """A short digest of every file's hash."""
+        hashes = [
+            f"{name}/{file}:{facts.sha256}"
+            for name, split in sorted(self.splits.items())
+            for file, facts in sorted(split.files.items())
+        ]
+        return hashlib.sha256("\n".join([*hashes, *self.classes]).encode()).hexdigest()[:12]

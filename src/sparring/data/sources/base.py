@@ -1,0 +1,92 @@
+"""What a reader makes of a source: named splits of examples, read one by one, each with its pixels or with its fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+"""`(channels, height, width)`."""
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+}
+"""The words that name a split in a file or folder name, and the split."""
+
+
+class Example(NamedTuple):
+    """One sample of a source.
+
+    Args:
+        where: names it in messages.
+        pixels: uint8, or None where they cannot be read.
+        label: the class index, or None.
+        fault: why there are no pixels.
+    """
+
+    where: str
+    pixels: Pixels | None
+    label: int | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a source.
+
+    Args:
+        count: examples that are announced.
+        examples: reads them from the first on.
+    """
+
+    count: int
+    examples: Callable[[], Iterator[Example]]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An opened source.
+
+    Args:
+        kind: which reader opened it.
+        labelled: whether every example must have a label.
+        splits: by name.
+        classes: their names, where the source names them.
+    """
+
+    kind: str
+    labelled: bool
+    splits: Mapping[str, Split]
+    classes: tuple[str, ...] = field(default=())
+
+
+def split_in(name: str) -> str:
+    """The split that a file or folder name mentions, or nothing: `train-00000-of-00001.parquet` is `train`."""
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
+
+
+def visible(paths: Iterable[Path], root: Path) -> list[Path]:
+    """The paths below root without a hidden part, sorted."""
+    return sorted(
+        path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """An exception's message in one line."""
+    return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -1,0 +1,58 @@
+"""Image folders: SPLIT/CLASS/*.png, CLASS/*.png, or images without classes. Hidden files are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sparring.data.faults import Faults
+from sparring.data.sources.base import SPLITS, Example, Raw, Split, visible
+from sparring.data.sources.images import SUFFIXES, decoded
+
+
+def has_images(path: Path) -> bool:
+    """Whether an image lies anywhere below a folder."""
+    return path.is_dir() and bool(_images(path))
+
+
+def read_folder(path: Path, faults: Faults) -> Raw:
+    """Open a folder of images."""
+    roots = _split_folders(path)
+    classes = tuple(sorted({child.name for root in roots.values() for child in _folders(root)}))
+    splits = {name: _split(path, root, classes, faults) for name, root in roots.items()}
+    return Raw("image folder", bool(classes), splits, classes)
+
+
+def _split_folders(path: Path) -> dict[str, Path]:
+    folders = _folders(path)
+    named = {SPLITS[child.name.lower()]: child for child in folders if child.name.lower() in SPLITS}
+    return named if "train" in named and len(named) == len(folders) else {"train": path}
+
+
+def _split(path: Path, root: Path, classes: tuple[str, ...], faults: Faults) -> Split:
+    files: list[tuple[Path, int | None]] = []
+    for label, name in enumerate(classes):
+        images = _images(root / name)
+        if not images and (root / name).is_dir():
+            faults.add("empty classes", f"{(root / name).relative_to(path)}: a class without an image")
+        files += [(image, label) for image in images]
+    for image in _images(root, nested=not classes):
+        if classes:
+            faults.add("images without a class", f"{image.relative_to(path)}: lies beside the class folders")
+        else:
+            files.append((image, None))
+
+    def examples() -> Iterator[Example]:
+        for image, label in files:
+            yield decoded(str(image.relative_to(path)), image, label)
+
+    return Split(len(files), examples)
+
+
+def _folders(path: Path) -> list[Path]:
+    return visible((child for child in path.iterdir() if child.is_dir()), path)
+
+
+def _images(path: Path, *, nested: bool = True) -> list[Path]:
+    found = path.rglob("*") if nested else path.glob("*")
+    return visible((child for child in found if child.suffix.lower() in SUFFIXES and child.is_file()), path)

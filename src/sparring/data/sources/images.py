@@ -1,0 +1,60 @@
+"""Encoded images to pixels, with nothing trusted: few formats, no bombs, 8 bits a channel."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from sparring.data.sources.base import Example, Pixels, first_line
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What is decoded; Pillow knows formats that start other programs."""
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+
+_TARGETS = {
+    "1": "L",
+    "L": "L",
+    "LA": "L",
+    "P": "RGB",
+    "PA": "RGB",
+    "RGB": "RGB",
+    "RGBA": "RGB",
+    "RGBX": "RGB",
+    "CMYK": "RGB",
+    "YCbCr": "RGB",
+}
+"""Pillow's modes that become grey or colour; transparency is dropped. The others have more than 8 bits a channel."""
+
+
+def decoded(where: str, source: bytes | Path, label: int | None) -> Example:
+    """An example from an encoded image, or one that says why it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            stream = BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(stream, formats=FORMATS) as image:
+                target = _TARGETS.get(image.mode)
+                if target is None:
+                    return Example(where, None, label, f"mode {image.mode}; 8 bits a channel are needed")
+                pixels = np.asarray(ImageOps.exif_transpose(image).convert(target))
+    except Image.UnidentifiedImageError:
+        return Example(where, None, label, f"unreadable image: none of {', '.join(FORMATS)}")
+    except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
+        return Example(where, None, label, f"unreadable image: {first_line(error)}")
+    return Example(where, channels_first(pixels), label)
+
+
+def channels_first(pixels: Pixels) -> Pixels:
+    """`(height, width)` or `(height, width, channels)` to `(channels, height, width)`."""
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def resized(pixels: Pixels, size: int) -> Pixels:
+    """The shorter side scaled to `size`, the middle square kept; grey or colour."""
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return channels_first(np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)))

@@ -1,0 +1,178 @@
+"""Prepared stores: uint8 arrays on disk with a manifest, checked when they are opened, then mapped or moved.
+
+    STORE/manifest.json
+          train/samples.npy   uint8 (n, channels, height, width)
+                labels.npy    int64 (n), absent without labels
+          test/...
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import ValidationError
+
+from sparring.data.arrays import Arrays, ArraySource
+from sparring.data.augment import Augmentations
+from sparring.data.base import Data, Facts, Source
+from sparring.data.faults import Faults
+from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
+from sparring.errors import CorruptInput, UsageError
+from sparring.pieces import piece
+from sparring.records import nearest, problems_in
+from sparring.shapes import IMAGE_BOUNDS
+
+_REMEDY = "the store is damaged: prepare it again with `sparring data prepare SOURCE --out STORE`"
+
+
+@piece("store")
+class Store(Data):
+    """A prepared store of images.
+
+    Args:
+        path: its folder.
+        split: what to train on.
+        augment: applied to training batches, in order.
+    """
+
+    path: str
+    split: str = "train"
+    augment: Augmentations = ()
+
+    def open(self, device: torch.device) -> Source:
+        root = Path(self.path)
+        manifest = inspect(root)
+        if self.split not in manifest.splits:
+            close = nearest(self.split, manifest.splits)
+            known = ", ".join(manifest.splits)
+            raise UsageError(
+                f"data.split = {self.split!r}: {root} has no such split",
+                f"did you mean {close}?" if close else f"its splits are: {known}",
+            )
+        train = _arrays(root, manifest, self.split).placed(device)
+        test = _arrays(root, manifest, "test").placed(device) if "test" in manifest.splits else train
+        facts = Facts(manifest.shape, IMAGE_BOUNDS, manifest.classes, fingerprint=manifest.fingerprint)
+        return ArraySource(facts, train, test, scale=127.5, augment=self.augment, device=device)
+
+
+def inspect(path: Path | str) -> Manifest:
+    """Check a store without reading its samples: the manifest, every file's size, type and shape, and the labels.
+
+    Raises:
+        UsageError: there is no store.
+        CorruptInput: it is damaged; all faults at once.
+    """
+    return _inspected(Path(path), hashed=False)
+
+
+def verify(path: Path | str) -> Manifest:
+    """Check a store as `inspect` does, and every byte of it against its SHA-256.
+
+    Raises:
+        UsageError: there is no store.
+        CorruptInput: it is damaged; all faults at once.
+    """
+    return _inspected(Path(path), hashed=True)
+
+
+def mapped(path: Path) -> npt.NDArray[Any]:
+    """A `.npy` file, memory-mapped; what is written to the array stays in memory.
+
+    Raises:
+        ValueError: it is not an array file, or it is a pickle.
+    """
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return array
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is, or once was, a prepared store."""
+    return (path / FILENAME).is_file() or (path / "train" / SAMPLES).is_file()
+
+
+def _inspected(root: Path, *, hashed: bool) -> Manifest:
+    if not root.exists():
+        raise UsageError(f"{root}: no such store", "run `sparring data prepare SOURCE --out STORE`, then name STORE")
+    if not is_store(root):
+        raise UsageError(f"{root}: not a prepared store", f"run `sparring data prepare {root} --out STORE`")
+    manifest = _manifest(root / FILENAME)
+    faults = Faults()
+    for name, split in manifest.splits.items():
+        _check_counts(name, split, manifest, faults)
+        wanted: dict[str, tuple[str, tuple[int, ...]]] = {SAMPLES: ("uint8", (split.count, *manifest.shape))}
+        if manifest.classes:
+            wanted[LABELS] = ("int64", (split.count,))
+        for missing in sorted(set(wanted) - set(split.files)):
+            faults.add("faults", f"{FILENAME}: splits.{name} lists no {missing}")
+        for file in sorted(set(wanted) & set(split.files)):
+            _check_file(root, f"{name}/{file}", split.files[file], *wanted[file], faults, hashed=hashed)
+        if manifest.classes and not len(faults):
+            _check_labels(root, name, split, faults)
+    faults.tell(str(root), _REMEDY)
+    return manifest
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise CorruptInput(f"{path}: {error.strerror}", _REMEDY) from None
+    except ValidationError as error:
+        faults = Faults()
+        for problem in problems_in(error, Manifest.model_fields):
+            faults.add("faults", str(problem) if problem.path else f"not valid JSON: {problem.message}")
+        faults.tell(str(path), _REMEDY)
+        raise
+
+
+def _check_counts(name: str, split: SplitFacts, manifest: Manifest, faults: Faults) -> None:
+    if len(split.per_class) != len(manifest.classes):
+        counts = f"{len(split.per_class)} class counts for {len(manifest.classes)} classes"
+        faults.add("faults", f"{FILENAME}: splits.{name} has {counts}")
+    elif manifest.classes and sum(split.per_class) != split.count:
+        faults.add("faults", f"{FILENAME}: splits.{name}.per_class does not add up to {split.count}")
+
+
+def _check_file(
+    root: Path, name: str, facts: FileFacts, dtype: str, shape: tuple[int, ...], faults: Faults, *, hashed: bool
+) -> None:
+    path = root / name
+    try:
+        size = path.stat().st_size
+        if size != facts.bytes:
+            faults.add("faults", f"{name}: {size:,} bytes, but the manifest says {facts.bytes:,}")
+            return
+        array = mapped(path)
+        if array.dtype != dtype or array.shape != shape:
+            found = f"{array.dtype} {array.shape}"
+            faults.add("faults", f"{name}: {found}, but the manifest says {dtype} {shape}")
+        elif hashed and _sha256(path) != facts.sha256:
+            faults.add("faults", f"{name}: its SHA-256 is not the manifest's; its bytes have changed")
+    except OSError as error:
+        faults.add("faults", f"{name}: {error.strerror}")
+    except ValueError as error:
+        faults.add("faults", f"{name}: not an array of numbers ({error})")
+
+
+def _check_labels(root: Path, name: str, split: SplitFacts, faults: Faults) -> None:
+    labels = mapped(root / name / LABELS)
+    found, counts = np.unique(labels, return_counts=True)
+    said = {index: count for index, count in enumerate(split.per_class) if count}
+    if dict(zip(found.tolist(), counts.tolist(), strict=True)) != said:
+        faults.add("faults", f"{name}/{LABELS}: its counts per class are not the manifest's")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _arrays(root: Path, manifest: Manifest, split: str) -> Arrays:
+    samples = torch.from_numpy(mapped(root / split / SAMPLES))
+    labels = torch.from_numpy(np.array(mapped(root / split / LABELS))) if manifest.classes else None
+    return Arrays(samples, labels)

@@ -1,0 +1,8 @@
+"""The engine: one round of the game, the trainer around it, and the run folder that loses nothing."""
+
+from sparring.engine.game import Game
+from sparring.engine.round import play_round
+from sparring.engine.rundir import RunFolder
+from sparring.engine.trainer import Nobody, Spectator, resume, train
+
+__all__ = ["Game", "Nobody", "RunFolder", "Spectator", "play_round", "resume", "train"]

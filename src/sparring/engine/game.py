@@ -1,0 +1,158 @@
+"""A game in memory: both players, their optimizers, the data and the random streams; and all of its state as a value."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sparring.data import Source
+from sparring.engine.watch import Watch
+from sparring.errors import CorruptInput
+from sparring.randomness import Streams
+from sparring.recipes import Recipe
+from sparring.shapes import Space
+
+
+class Players(nn.Module):
+    """The networks of a game.
+
+    Args:
+        recipe: what to build.
+        space: the samples that they are built for.
+    """
+
+    def __init__(self, recipe: Recipe, space: Space) -> None:
+        super().__init__()
+        streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None)
+        self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
+        self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        recipe.lipschitz.check(self.discriminator)
+
+
+class Game:
+    """Everything that one round reads and writes.
+
+    Args:
+        recipe: what is played.
+        source: opened data.
+        device: where it is played.
+    """
+
+    def __init__(self, recipe: Recipe, source: Source, device: torch.device) -> None:
+        self.recipe = recipe
+        self.source = source
+        self.device = device
+        self.streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, device)
+        players = Players(recipe, source.facts.space).to(device)
+        if recipe.memory_format == "channels_last":
+            players = players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.players = players
+        self.generator: nn.Module = players.generator
+        self.discriminator: nn.Module = players.discriminator
+        self.optimizers = {
+            "generator": recipe.optimizers.generator.build(players.generator.parameters()),
+            "discriminator": recipe.optimizers.discriminator.build(players.discriminator.parameters()),
+        }
+        self.watch = Watch(recipe.lead, device)
+        recipe.lipschitz.constrain(players.discriminator)
+
+    @property
+    def batch_axes(self) -> int:
+        """How many leading axes of a batch are batch."""
+        return len(self.recipe.lead) + 1
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator that samples and measures use: the running mean where the recipe keeps one."""
+        average: nn.Module = self.players.average
+        return average if self.recipe.ema else self.generator
+
+    def set_rates(self, step: int) -> None:
+        """Set the learning rates of round `step`."""
+        progress = step / self.recipe.steps
+        self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
+        self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
+
+    def generate(self, stream: str, number: int) -> Tensor:
+        """Generated samples `(*batch, ...)` from the latents of this stream and number, with G's graph."""
+        recipe = self.recipe
+        shape = (*recipe.lead, recipe.batch_size, recipe.generator.latent)
+        latents = recipe.generator.prior.draw(shape, rng=self.streams.rng(stream, number))
+        with self.precision():
+            fake: Tensor = self.generator(latents)
+        return fake.float()
+
+    def score(self, samples: Tensor) -> Tensor:
+        """D's scores `(*batch)` in fp32."""
+        with self.precision():
+            score: Tensor = self.discriminator(samples).score
+        return score.float()
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = self.recipe.precision == "tf32"
+            torch.backends.cudnn.allow_tf32 = self.recipe.precision == "tf32"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            yield
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Move the running mean of G's weights; buffers are copied."""
+        average, generator = self.players.average, self.generator
+        for mean, current in zip(average.parameters(), generator.parameters(), strict=True):
+            mean.lerp_(current, 1.0 - self.recipe.ema)
+        for mean, current in zip(average.buffers(), generator.buffers(), strict=True):
+            mean.copy_(current)
+
+    def state(self) -> dict[str, Tensor]:
+        """All state of the game, flat: networks, optimizers, running sums of the log."""
+        state = {f"players/{name}": tensor for name, tensor in self.players.state_dict().items()}
+        for player, optimizer in self.optimizers.items():
+            for index, entries in optimizer.state_dict()["state"].items():
+                state |= {f"optimizer.{player}/{index}/{key}": value for key, value in entries.items()}
+        state |= {f"watch/{name}": tensor for name, tensor in self.watch.state().items()}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state`, exactly.
+
+        Raises:
+            CorruptInput: tensors are missing, unknown or of another shape.
+        """
+        try:
+            self.players.load_state_dict(_below(state, "players/"))
+            for player, optimizer in self.optimizers.items():
+                entries: dict[int, dict[str, Tensor]] = {}
+                for name, tensor in _below(state, f"optimizer.{player}/").items():
+                    index, _, key = name.partition("/")
+                    entries.setdefault(int(index), {})[key] = tensor
+                groups = optimizer.state_dict()["param_groups"]
+                optimizer.load_state_dict({"state": entries, "param_groups": groups})
+            self.watch.load_state(_below(state, "watch/"))
+        except (RuntimeError, ValueError, KeyError) as error:
+            first = str(error).splitlines()[0]
+            raise CorruptInput(f"the checkpoint does not fit the recipe: {first}", "use the run's own recipe") from None
+
+
+def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Parameters that gradients pass through without being computed for."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,0 +1,90 @@
+"""Measures of the generator at a moment of a run: every registered metric that applies to the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sparring.data import Source
+from sparring.engine.game import Game
+from sparring.engine.judging import judge_for
+from sparring.metrics import Metric, Reference
+from sparring.pieces import members
+from sparring.randomness import Rng
+
+SAMPLES = 2048
+"""Samples a game and measurement."""
+
+
+class Measures:
+    """The metrics of a data set, ready to be applied.
+
+    Args:
+        source: the data; a classifier of labelled images is trained or taken from the cache here.
+        device: where the game lives.
+    """
+
+    def __init__(self, source: Source, device: torch.device) -> None:
+        facts = source.facts
+        self.reference = Reference(
+            samples=source.held_out(SAMPLES, rng=Rng.of(0, device)).samples,
+            centres=facts.centres,
+            std=facts.std,
+            classes=facts.classes,
+            judge=judge_for(source, device),
+        )
+        every = [cls() for cls in members(Metric).values()]
+        self.metrics = [metric for metric in every if metric.applies(self.reference)]
+
+    def measure(self, game: Game, step: int) -> dict[str, float | list[float]]:
+        """Every metric on fresh samples of every game; a list with replicas."""
+        samples = sample(game, SAMPLES, "measure", step)
+        games = samples.unbind(0) if game.recipe.lead else (samples,)
+        found = [self._measure_one(each) for each in games]
+        if not game.recipe.lead:
+            return dict(found[0])
+        return {name: [numbers[name] for numbers in found] for name in found[0]}
+
+    def names(self) -> set[str]:
+        """Every number that `measure` returns."""
+        return {name for metric in self.metrics for name in metric.names}
+
+    def protocols(self) -> dict[str, str]:
+        """The criterion behind each metric's numbers, by metric name."""
+        count = len(self.reference.samples)
+        return {
+            metric.name: f"{SAMPLES} samples a game, {count} held-out; {metric.protocol(self.reference)}"
+            for metric in self.metrics
+        }
+
+    def _measure_one(self, samples: Tensor) -> dict[str, float]:
+        numbers: dict[str, float] = {}
+        for metric in self.metrics:
+            numbers |= metric.measure(samples, self.reference)
+        return numbers
+
+
+@torch.no_grad()
+def sample(game: Game, count: int, stream: str, number: int) -> Tensor:
+    """Samples `(*lead, count, ...)` of the generator in eval mode, from latents of this stream and number."""
+    recipe = game.recipe
+    rng = game.streams.rng(stream, number)
+    latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
+    with evaluating(game.sampler), game.precision():
+        parts = [game.sampler(part).float() for part in latents.split(512, dim=len(recipe.lead))]
+    return torch.cat(parts, dim=len(recipe.lead))
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for the block; every submodule gets its own mode back."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, mode in modes:
+            each.training = mode

@@ -1,0 +1,187 @@
+"""A run folder: its owner, its recipe, its rows and its checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from sparring.engine.files import sweep_partial, sync, whole_folder, write_json, write_whole
+from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
+from sparring.recipes import Recipe, parse_yaml, to_yaml, validated
+
+KEEP = 2
+"""How many checkpoints stay: the newest, and one to fall back to."""
+
+
+class RunFolder:
+    """The layout of a run on disk.
+
+    Args:
+        path: the run's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows_path = path / "metrics.jsonl"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.report = path / "report.html"
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, environment: dict[str, Any]) -> RunFolder:
+        """Start a run folder.
+
+        Raises:
+            UsageError: the path exists and is not an empty folder.
+            FolderBusy: it holds a run that another process owns.
+            StorageError: the disk refused; nothing is left behind.
+        """
+        cls._refuse_taken(path)
+        try:
+            with whole_folder(path) as folder:
+                (folder / "samples").mkdir()
+                (folder / "checkpoints").mkdir()
+                write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
+                write_json(folder / "environment.json", environment)
+                (folder / "metrics.jsonl").touch()
+        except StorageError:
+            cls._refuse_taken(path)  # another process may have been first
+            raise
+        return cls(path)
+
+    @classmethod
+    def _refuse_taken(cls, path: Path) -> None:
+        if (path / "recipe.yaml").is_file():
+            with cls(path).owned():
+                raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path}: already there and not empty", "choose another --out")
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run folder.
+
+        Raises:
+            UsageError: there is no run at this path.
+        """
+        if not (path / "recipe.yaml").is_file():
+            raise UsageError(f"{path}: not a run folder (it has no recipe.yaml)", "give the --out of a `sparring train`")
+        return cls(path)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold the folder; the lock ends with the process, however that ends.
+
+        Raises:
+            FolderBusy: another process holds it; names that process.
+        """
+        lock = self.path / ".lock"
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                owner = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+                raise FolderBusy(f"{self.path}: in use by {owner}", "wait for it, or stop it first") from None
+            with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
+                os.ftruncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            for folder in (self.path, self.samples, self.checkpoints):
+                sweep_partial(folder)
+            yield
+        finally:
+            os.close(handle)
+
+    def recipe(self) -> Recipe:
+        """The resolved recipe of the run."""
+        text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
+        return validated(parse_yaml(text, str(self.path / "recipe.yaml")), str(self.path / "recipe.yaml"))
+
+    def append_row(self, row: dict[str, Any]) -> None:
+        """Add one row to the log.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        try:
+            with open(self.rows_path, "ab") as file:
+                file.write((json.dumps(row, allow_nan=False) + "\n").encode())
+        except OSError as error:
+            raise StorageError.from_os(error, self.rows_path) from None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All complete rows of the log, oldest first."""
+        if not self.rows_path.is_file():
+            return []
+        lines = self.rows_path.read_bytes().split(b"\n")[:-1]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise CorruptInput(f"{self.rows_path}: not JSON lines ({error})", "restore the file") from None
+
+    def save(self, step: int, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint after `step` rounds, with the length of the log, then drop the oldest.
+
+        Raises:
+            StorageError: the disk refused; the earlier checkpoints are untouched.
+        """
+        target = self.checkpoints / f"{step:09d}"
+        if target.exists():
+            return
+        sync(self.rows_path)
+        state = checkpoint.state | {"step": step, "log_bytes": self.rows_path.stat().st_size}
+        write_checkpoint(target, Checkpoint(checkpoint.tensors, state))
+        for old in self._saved()[:-KEEP]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that is sound, or None before the first; and what was wrong with newer ones.
+
+        Raises:
+            CorruptInput: there are checkpoints, and none is sound.
+        """
+        saved = self._saved()
+        problems: list[str] = []
+        for folder in reversed(saved):
+            try:
+                return read_checkpoint(folder), problems
+            except CorruptInput as error:
+                problems.append(error.cause)
+        if saved:
+            raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
+        return None, []
+
+    def rewind_log(self, length: int) -> None:
+        """Cut the log back to what it was when a checkpoint was written.
+
+        Raises:
+            CorruptInput: the log is shorter than it was then.
+        """
+        if self.rows_path.stat().st_size < length:
+            raise CorruptInput(f"{self.rows_path}: shorter than at the last checkpoint", "restore the file")
+        os.truncate(self.rows_path, length)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write summary.json."""
+        write_json(self.path / "summary.json", summary)
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json, or an empty mapping while there is none."""
+        path = self.path / "summary.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+        except ValueError as error:
+            raise CorruptInput(f"{path}: not JSON ({error})", "resume the run to write it again") from None
+        return found
+
+    def _saved(self) -> list[Path]:
+        return sorted(folder for folder in self.checkpoints.glob("[0-9]*") if folder.is_dir())

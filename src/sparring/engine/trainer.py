@@ -1,0 +1,176 @@
+"""The trainer: rounds, and what is due between them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from sparring.engine.checkpoint import Checkpoint
+from sparring.engine.environment import choose_device, describe
+from sparring.engine.events import Events, events_in
+from sparring.engine.gallery import save_samples
+from sparring.engine.game import Game
+from sparring.engine.measuring import Measures
+from sparring.engine.round import play_round
+from sparring.engine.rundir import RunFolder
+from sparring.engine.signals import stop_wish
+from sparring.engine.summary import summarise
+from sparring.errors import Interrupted, NonFinite, SparringError
+from sparring.recipes import Recipe
+
+
+class Spectator(Protocol):
+    """Who follows a run: a progress bar, or nobody."""
+
+    def note(self, text: str) -> None:
+        """A line that a user should read."""
+
+    def played(self, done: int, total: int) -> None:
+        """`done` of `total` rounds are played; called after every round."""
+
+
+class Nobody:
+    """A spectator who does not look."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def played(self, done: int, total: int) -> None:
+        pass
+
+
+def train(recipe: Recipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
+    """Play a recipe in a new run folder and return its summary.
+
+    Everything that can be wrong with the recipe or the data is found before the folder is made.
+
+    Args:
+        recipe: what is played.
+        out: the run folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        spectator: who follows.
+
+    Raises:
+        UsageError, CorruptInput: the recipe or the data cannot be used.
+        FolderBusy: another process owns the folder.
+        StorageError: the disk refused.
+        NonFinite: the game's numbers turned non-finite; the last checkpoint is good.
+        Interrupted: a signal came; everything is saved.
+    """
+    place = choose_device(device)
+    game = Game(recipe, recipe.data.open(place), place)
+    run = RunFolder.create(out, recipe, describe(place, recipe.seed))
+    with run.owned():
+        return _Session(run, game, spectator or Nobody(), start=0, seconds=0.0).play()
+
+
+def resume(path: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
+    """Continue a run from its newest sound checkpoint and return its summary.
+
+    On a CPU the run ends bit-identical to one that was never stopped.
+
+    Raises:
+        The same as `train`; CorruptInput if no checkpoint is sound.
+    """
+    run, watcher = RunFolder.open(path), spectator or Nobody()
+    with run.owned():
+        recipe, place = run.recipe(), choose_device(device)
+        checkpoint, problems = run.latest()
+        game = Game(recipe, recipe.data.open(place), place)
+        state = checkpoint.state if checkpoint else {"step": 0, "log_bytes": 0, "seconds": 0.0}
+        for problem in problems:
+            watcher.note(f"{problem}; falling back to round {state['step']}")
+        if checkpoint:
+            game.load_state(checkpoint.tensors)
+        run.rewind_log(state["log_bytes"])
+        return _Session(run, game, watcher, start=state["step"], seconds=state["seconds"]).play()
+
+
+class _Session:
+    """One process's part of a run."""
+
+    def __init__(self, run: RunFolder, game: Game, spectator: Spectator, *, start: int, seconds: float) -> None:
+        self.run, self.game, self.spectator = run, game, spectator
+        self.recipe = game.recipe
+        self.start = start
+        self.began = time.monotonic() - seconds
+
+    def play(self) -> dict[str, Any]:
+        for warning in self.recipe.warnings():
+            self.spectator.note(warning)
+        try:
+            if self.recipe.evaluate_every:
+                self.spectator.note("preparing the measures")
+            self.measures = Measures(self.game.source, self.game.device) if self.recipe.evaluate_every else None
+            events = events_in(self.run.path / "tb", self.start)
+            with contextlib.closing(events):
+                self._rounds(events)
+        except SparringError as error:
+            with contextlib.suppress(SparringError):  # the first error is the one to tell
+                self._summarise(type(error).__name__)
+            raise
+        return self._summarise("complete")
+
+    def _rounds(self, events: Events) -> None:
+        recipe, game = self.recipe, self.game
+        if self.start == 0 and recipe.sample_every:
+            save_samples(game, self.run, 0)
+        with stop_wish() as wish:
+            for step in range(self.start, recipe.steps):
+                play_round(game, step)
+                self._require_finite(step)
+                done = step + 1
+                last = done == recipe.steps
+                if last or _due(done, recipe.log_every) or _due(done, recipe.evaluate_every):
+                    self._log(done, last, events)
+                if recipe.sample_every and (last or _due(done, recipe.sample_every)):
+                    save_samples(game, self.run, done)
+                if last or wish.signal or _due(done, recipe.checkpoint_every):
+                    self._save(done)
+                self.spectator.played(done, recipe.steps)
+                if wish.signal and not last:
+                    raise Interrupted(
+                        f"{wish.signal.name} after round {done} of {recipe.steps}; everything is saved",
+                        f"continue with `sparring resume {self.run.path}`",
+                        wish.signal,
+                    )
+
+    def _require_finite(self, step: int) -> None:
+        site = self.game.watch.first_bad()
+        if site:
+            raise NonFinite(
+                f"round {step + 1}: {site} is not finite",
+                "lower the learning rates or control D's Lipschitz constant; the last checkpoint is good",
+            )
+
+    def _log(self, done: int, last: bool, events: Events) -> None:
+        row: dict[str, Any] = {"step": done} | self.game.watch.means()
+        if self.measures and (last or _due(done, self.recipe.evaluate_every)):
+            row |= self.measures.measure(self.game, done)
+        self.run.append_row(row)
+        events.add(row)
+
+    def _save(self, done: int) -> None:
+        state = {"seconds": self._seconds()}
+        self.run.save(done, Checkpoint(self.game.state(), state))
+
+    def _summarise(self, status: str) -> dict[str, Any]:
+        rows = self.run.rows()
+        summary = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "steps": rows[-1]["step"] if rows else 0,
+            "status": status,
+            "seconds": round(self._seconds(), 2),
+            "metrics": summarise(rows, self.measures) if self.measures else {},
+        }
+        self.run.write_summary(summary)
+        return summary
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.began
+
+
+def _due(done: int, every: int) -> bool:
+    return every > 0 and done % every == 0

@@ -1,0 +1,67 @@
+"""What a round is watched for: running means for the log, and the first site where numbers stop being finite.
+
+Nothing leaves the device inside a round; `first_bad` and `means` fetch one small tensor each, between rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+class Watch:
+    """Running means since the last log row, and the finiteness of one round's numbers.
+
+    Args:
+        lead: `()`, or `(replicas,)`; every logged value has this shape.
+        device: where the game lives.
+    """
+
+    def __init__(self, lead: tuple[int, ...], device: torch.device) -> None:
+        self._lead = lead
+        self._device = device
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._sites: list[str] = []
+        self._finite: list[Tensor] = []
+
+    def finite(self, site: str, tensors: Iterable[Tensor]) -> None:
+        """Note whether everything at this site of the round is finite."""
+        for tensor in tensors:
+            self._sites.append(site)
+            # A sum of absolute values is finite exactly if every term is (short of 1e38), in one pass.
+            self._finite.append(torch.isfinite(tensor.detach().float().abs().sum()))
+
+    def mean(self, name: str, values: Tensor) -> None:
+        """Add to the running mean of this name; `values` has the lead shape."""
+        values = values.detach().to(torch.float64)
+        previous = self._sums.get(name)
+        self._sums[name] = values.clone() if previous is None else previous.add_(values)
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def first_bad(self) -> str | None:
+        """The first site of the round that was not finite, or None; forgets the round."""
+        flags = torch.stack(self._finite).tolist() if self._finite else []
+        site = next((name for name, good in zip(self._sites, flags, strict=True) if not good), None)
+        self._sites, self._finite = [], []
+        return site
+
+    def means(self) -> dict[str, float | list[float]]:
+        """The mean of every name since the last call, a list with replicas."""
+        means = {name: (total / self._counts[name]).tolist() for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+    def state(self) -> dict[str, Tensor]:
+        """The running sums, each with its count in front."""
+        return {
+            name: torch.cat([torch.tensor([float(self._counts[name])], dtype=torch.float64), total.cpu().flatten()])
+            for name, total in self._sums.items()
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state`."""
+        self._counts = {name: int(packed[0]) for name, packed in state.items()}
+        self._sums = {name: packed[1:].reshape(self._lead).to(self._device) for name, packed in state.items()}

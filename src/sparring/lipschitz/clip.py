@@ -1,0 +1,29 @@
+"""Weight clipping: every parameter of D is held in [-bound, bound].
+
+Source: Arjovsky et al. 2017, algorithm 1; Xu, Li, Jegelka, sections 5.1 and 5.2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sparring.lipschitz.base import Lipschitz
+from sparring.pieces import piece
+from sparring.records import Positive
+
+
+@piece("clip")
+class Clip(Lipschitz):
+    """Clip D's parameters after each of its steps.
+
+    Args:
+        bound: the largest absolute value of a parameter.
+    """
+
+    bound: Positive = 0.1
+
+    @torch.no_grad()
+    def constrain(self, discriminator: nn.Module) -> None:
+        for parameter in discriminator.parameters():
+            parameter.clamp_(-self.bound, self.bound)

@@ -1,0 +1,71 @@
+"""Which classes a generator makes, as an auxiliary classifier sees them.
+
+Source: Xu, Li, Jegelka, section 5.2 and appendix B.2.3: the total variation distance of the generated class
+distribution from uniform; a success is a generator of all classes with about the same probability. The paper states no
+threshold, so the criterion here is printed beside every number.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from sparring.metrics.base import Metric, Reference
+from sparring.pieces import piece
+from sparring.records import Positive, Probability
+
+
+def total_variation(shares: Tensor) -> float:
+    """Half the sum of |share - 1/classes|: the distance of a class distribution from uniform, in [0, 1)."""
+    return float((shares - 1.0 / len(shares)).abs().sum() / 2)
+
+
+@piece("classes")
+class Classes(Metric):
+    """Classes covered by confidently classified samples, and the total variation of the classes from uniform.
+
+    Args:
+        confidence: a sample counts as recognisable from this class probability on.
+        fair_share: the part of its fair share of the samples that a class needs to count as covered.
+        recognisable: the share of recognisable samples that a success needs.
+        total_variation: the largest distance from uniform of a success.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("classes", "total_variation", "recognisable", "success")
+    shares: ClassVar[tuple[str, ...]] = ("recognisable",)
+
+    confidence: Probability = 0.9
+    fair_share: Probability = 0.2
+    recognisable: Probability = 0.5
+    total_variation: Positive = 0.25
+
+    def applies(self, reference: Reference) -> bool:
+        return reference.judge is not None
+
+    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
+        assert reference.judge is not None
+        count = len(reference.classes)
+        confidence, label = torch.softmax(reference.judge.logits(samples), dim=1).max(dim=1)
+        sure = confidence >= self.confidence
+        share = torch.bincount(label, minlength=count) / len(samples)
+        sure_share = torch.bincount(label[sure], minlength=count) / len(samples)
+        covered = int((sure_share >= self.fair_share / count).sum())
+        distance = total_variation(share)
+        recognisable = float(sure.float().mean())
+        success = covered == count and recognisable >= self.recognisable and distance <= self.total_variation
+        return {
+            "classes": float(covered),
+            "total_variation": distance,
+            "recognisable": recognisable,
+            "success": float(success),
+        }
+
+    def protocol(self, reference: Reference) -> str:
+        assert reference.judge is not None
+        return (
+            f"judge: {reference.judge.name}; recognisable: class probability >= {self.confidence:g}; a class is covered "
+            f"by {self.fair_share:g} of its fair share of recognisable samples; success: all {len(reference.classes)} "
+            f"classes, {self.recognisable:g} recognisable, total variation <= {self.total_variation:g}"
+        )

@@ -1,0 +1,56 @@
+"""Modes covered and the share of high-quality samples of a mixture of Gaussians.
+
+Source: Xu, Li, Jegelka, section 5.1, where a success is a generator that has learned all modes; the paper states no
+criterion, so the one here is printed beside every number.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from sparring.metrics.base import Metric, Reference
+from sparring.pieces import piece
+from sparring.records import Positive, Probability
+
+
+@piece("modes")
+class Modes(Metric):
+    """Modes with at least `fair_share` / modes of all samples within `radius` standard deviations of their centre.
+
+    Args:
+        radius: a sample this many standard deviations from the nearest centre, or closer, is of high quality.
+        fair_share: the part of its fair share of the samples that a mode needs to count as covered.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("modes", "high_quality", "success")
+    shares: ClassVar[tuple[str, ...]] = ("high_quality",)
+
+    radius: Positive = 4.0
+    fair_share: Probability = 0.2
+
+    def applies(self, reference: Reference) -> bool:
+        return reference.centres is not None
+
+    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
+        assert reference.centres is not None
+        distance, mode = torch.cdist(samples, reference.centres).min(dim=1)
+        good = distance <= self.radius * reference.std
+        count = len(reference.centres)
+        share = torch.bincount(mode[good], minlength=count) / len(samples)
+        covered = int((share >= self.fair_share / count).sum())
+        return {
+            "modes": float(covered),
+            "high_quality": float(good.float().mean()),
+            "success": float(covered == count),
+        }
+
+    def protocol(self, reference: Reference) -> str:
+        assert reference.centres is not None
+        return (
+            f"high quality: within {self.radius:g} std ({self.radius * reference.std:g}) of a centre; a mode is covered "
+            f"by {self.fair_share:g} of its fair share of high-quality samples; success: all "
+            f"{len(reference.centres)} modes"
+        )

@@ -1,0 +1,33 @@
+"""Generators, discriminators and classifiers."""
+
+from sparring.networks.base import (
+    Discriminator,
+    Generator,
+    Network,
+    NormalPrior,
+    Prior,
+    UniformPrior,
+    Verdict,
+)
+from sparring.networks.classifiers import Classifier, SmallCNN
+from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
+from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
+from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
+
+__all__ = [
+    "Classifier",
+    "Discriminator",
+    "Generator",
+    "MLPDiscriminatorSpec",
+    "MLPGeneratorSpec",
+    "MNISTDiscriminator",
+    "MNISTGenerator",
+    "Network",
+    "NormalPrior",
+    "Prior",
+    "ResNetDiscriminator",
+    "ResNetGenerator",
+    "SmallCNN",
+    "UniformPrior",
+    "Verdict",
+]

@@ -1,0 +1,100 @@
+"""Networks: a frozen spec in the recipe that builds an nn.Module for a given sample space."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from sparring.errors import UsageError
+from sparring.pieces import Piece, piece
+from sparring.randomness import Rng
+from sparring.records import Count
+from sparring.shapes import Space
+
+
+class Verdict(NamedTuple):
+    """What a discriminator returns: a raw score per sample `(*batch)`, and class logits where it has a class head."""
+
+    score: Tensor
+    classes: Tensor | None = None
+
+
+class Prior(Piece, family="prior"):
+    """The distribution of the latents."""
+
+    @abstractmethod
+    def draw(self, shape: Sequence[int], *, rng: Rng) -> Tensor:
+        """Latents of this shape."""
+
+
+@piece("normal")
+class NormalPrior(Prior):
+    """N(0, 1) in every coordinate."""
+
+    def draw(self, shape: Sequence[int], *, rng: Rng) -> Tensor:
+        return rng.normal(shape)
+
+
+@piece("uniform")
+class UniformPrior(Prior):
+    """U[-1, 1) in every coordinate."""
+
+    def draw(self, shape: Sequence[int], *, rng: Rng) -> Tensor:
+        return rng.uniform(shape, -1.0, 1.0)
+
+
+class Network(Piece):
+    """A spec that builds a module; every initial weight comes from the given stream."""
+
+    @abstractmethod
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        """The network for samples of this space.
+
+        Args:
+            space: shape and range of the samples.
+            lead: `()`, or `(replicas,)` for packed games.
+            rng: where the initial weights come from, stacked when `lead` is not empty.
+
+        Raises:
+            UsageError: the network has no form for this space, or no packed form.
+        """
+
+
+class Generator(Network, family="generator"):
+    """Maps latents `(*batch, latent)` to samples `(*batch, *space.shape)`, within `space.bounds` where there are any.
+
+    Args:
+        latent: how many latent coordinates.
+        prior: their distribution.
+    """
+
+    latent: Count
+    prior: Prior = NormalPrior()
+
+
+class Discriminator(Network, family="discriminator"):
+    """Maps samples `(*batch, *space.shape)` to a `Verdict`."""
+
+
+def require_image(network: Network, space: Space, lead: tuple[int, ...], multiple_of: int) -> tuple[int, int]:
+    """Channels and side of the images that a convolutional network is built for.
+
+    Raises:
+        UsageError: the samples are not square images of a side that fits, or games are to be packed.
+    """
+    if lead:
+        raise UsageError(
+            f"{network.family}: {network.name!r} has no packed form, and the recipe asks for replicas = {lead[0]}",
+            "set replicas=1, or use the mlp networks",
+        )
+    square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
+    if not square or space.shape[1] % multiple_of:
+        raise UsageError(
+            f"{network.family}: {network.name!r} wants square images with a side divisible by {multiple_of}, "
+            f"the data have shape {space.shape}",
+            "choose another network for these data, for example mlp",
+        )
+    return space.shape[0], space.shape[1]

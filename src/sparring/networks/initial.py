@@ -1,0 +1,50 @@
+"""Initial weights from an explicit random stream; no global random state is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sparring.randomness import Rng
+
+Initialiser = Callable[[Tensor, Rng], Tensor]
+_Weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def normal(std: float) -> Initialiser:
+    """N(0, std^2)."""
+
+    def draw(weight: Tensor, rng: Rng) -> Tensor:
+        return std * rng.normal(weight.shape)
+
+    return draw
+
+
+def xavier_uniform(gain: float = 1.0) -> Initialiser:
+    """U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+
+    def draw(weight: Tensor, rng: Rng) -> Tensor:
+        field = weight[0, 0].numel() if weight.dim() > 2 else 1
+        bound = gain * math.sqrt(6.0 / (field * (weight.shape[0] + weight.shape[1])))
+        return rng.uniform(weight.shape, -bound, bound)
+
+    return draw
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, draw: Callable[[str], Initialiser], *, rng: Rng) -> None:
+    """Draw every weight of the linear and convolutional layers and set their biases to zero.
+
+    Args:
+        module: initialised in place, layer by layer in order of registration.
+        draw: the initialiser for the layer of this dotted name.
+        rng: where the weights come from.
+    """
+    for name, layer in module.named_modules():
+        if isinstance(layer, _Weighted):
+            layer.weight.copy_(draw(name)(layer.weight, rng))
+            if layer.bias is not None:
+                layer.bias.zero_()

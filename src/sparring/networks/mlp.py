@@ -1,0 +1,107 @@
+"""Fully connected networks, one game or many packed into one batched matrix product.
+
+Source: Xu, Li, Jegelka, appendix B.1 (G: 3 hidden layers of 64; D: 3 hidden layers of 256; ReLU).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sparring.networks.base import Discriminator, Generator, Verdict
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.records import Widths
+from sparring.shapes import Space
+
+
+class Dense(nn.Module):
+    """x W + b with weights of shape `(*lead, inputs, outputs)`: row r of the batch meets weight r.
+
+    Weights and biases start from U(-1 / sqrt(inputs), 1 / sqrt(inputs)).
+    """
+
+    def __init__(self, inputs: int, outputs: int, lead: tuple[int, ...], *, rng: Rng) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(inputs)
+        self.weight = nn.Parameter(rng.uniform((*lead, inputs, outputs), -bound, bound))
+        self.bias = nn.Parameter(rng.uniform((*lead, outputs), -bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight.dim() == 2:
+            return torch.addmm(self.bias, x, self.weight)
+        return torch.baddbmm(self.bias.unsqueeze(-2), x, self.weight)
+
+
+class Layers(nn.Module):
+    """Dense layers with ReLU between them."""
+
+    def __init__(self, widths: tuple[int, ...], lead: tuple[int, ...], *, rng: Rng) -> None:
+        super().__init__()
+        pairs = zip(widths, widths[1:], strict=False)
+        self.layers = nn.ModuleList(Dense(a, b, lead, rng=rng) for a, b in pairs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = torch.relu(layer(x))
+        out: Tensor = last(x)
+        return out
+
+
+class MLPGenerator(nn.Module):
+    """Latents `(*batch, latent)` to samples `(*batch, *shape)`, through tanh where they are bounded."""
+
+    def __init__(self, layers: Layers, space: Space) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shape = space.shape
+        self.output: nn.Module = nn.Identity() if space.bounds is None else nn.Tanh()
+
+    def forward(self, latents: Tensor) -> Tensor:
+        out: Tensor = self.output(self.layers(latents))
+        return out.reshape(latents.shape[:-1] + self.shape)
+
+
+class MLPDiscriminator(nn.Module):
+    """Samples `(*batch, *shape)` to scores `(*batch)`."""
+
+    def __init__(self, layers: Layers, space: Space) -> None:
+        super().__init__()
+        self.layers = layers
+        self.sample_axes = len(space.shape)
+
+    def forward(self, samples: Tensor) -> Verdict:
+        return Verdict(self.layers(samples.flatten(-self.sample_axes)).squeeze(-1))
+
+
+@piece("mlp")
+class MLPGeneratorSpec(Generator):
+    """Fully connected generator with ReLU; packs replicas.
+
+    Args:
+        hidden: the width of every hidden layer.
+    """
+
+    hidden: Widths = (64, 64, 64)
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        widths = (self.latent, *self.hidden, math.prod(space.shape))
+        return MLPGenerator(Layers(widths, lead, rng=rng), space)
+
+
+@piece("mlp")
+class MLPDiscriminatorSpec(Discriminator):
+    """Fully connected discriminator with ReLU; packs replicas.
+
+    Args:
+        hidden: the width of every hidden layer.
+    """
+
+    hidden: Widths = (256, 256, 256)
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        widths = (math.prod(space.shape), *self.hidden, 1)
+        return MLPDiscriminator(Layers(widths, lead, rng=rng), space)

@@ -1,0 +1,158 @@
+"""The residual pair of WGAN-GP on 32-pixel images, at any side 4 x 2^k.
+
+Generator: latent -> width x 4 x 4, k up-sampling blocks, BN, ReLU, 3 x 3 convolution, tanh. Discriminator: an input
+block and one more block that halve the side, two that keep it, ReLU, mean over the image, one dense unit; no
+normalisation. Kernels inside blocks are Xavier-uniform with gain sqrt 2, shortcuts and dense layers with gain 1.
+
+Source: Gulrajani et al. 2017, appendix C; Xu, Li, Jegelka, appendix C.2 (which changes nothing but f).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.networks.base import Discriminator, Generator, Verdict, require_image
+from sparring.networks.initial import Initialiser, initialise, xavier_uniform
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.records import Count
+from sparring.shapes import Space
+
+
+def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+def _up(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class UpBlock(nn.Module):
+    """BN, ReLU, up-sampling, convolution, BN, ReLU, convolution; 1 x 1 convolution on the shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.conv1, self.conv2 = _conv3(width, width), _conv3(width, width)
+        self.shortcut = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(_up(torch.relu(self.norm1(x))))
+        h = self.conv2(torch.relu(self.norm2(h)))
+        out: Tensor = h + self.shortcut(_up(x))
+        return out
+
+
+class InputBlock(nn.Module):
+    """Convolution, ReLU, convolution, mean pooling; the shortcut pools, then convolves."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = _conv3(channels, width), _conv3(width, width)
+        self.shortcut = nn.Conv2d(channels, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.avg_pool2d(self.conv2(torch.relu(self.conv1(x))), 2)
+        out: Tensor = h + self.shortcut(F.avg_pool2d(x, 2))
+        return out
+
+
+class DownBlock(nn.Module):
+    """ReLU, convolution, ReLU, convolution, mean pooling; the shortcut convolves, then pools."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = _conv3(width, width), _conv3(width, width)
+        self.shortcut = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv2(torch.relu(self.conv1(torch.relu(x))))
+        return F.avg_pool2d(h + self.shortcut(x), 2)
+
+
+class FlatBlock(nn.Module):
+    """ReLU, convolution, ReLU, convolution, added to the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = _conv3(width, width), _conv3(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.conv2(torch.relu(self.conv1(torch.relu(x))))
+        return out
+
+
+class ResNetGeneratorModule(nn.Module):
+    """Latents `(n, latent)` to images `(n, channels, side, side)` in [-1, 1]."""
+
+    def __init__(self, latent: int, channels: int, side: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.dense = nn.Linear(latent, width * 16)
+        self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(int(math.log2(side // 4)))))
+        self.norm = nn.BatchNorm2d(width)
+        self.output = _conv3(width, channels)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        h = self.blocks(self.dense(latents).reshape(-1, self.width, 4, 4))
+        return torch.tanh(self.output(torch.relu(self.norm(h))))
+
+
+class ResNetDiscriminatorModule(nn.Module):
+    """Images `(n, channels, side, side)` to scores `(n)`."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            InputBlock(channels, width), DownBlock(width), FlatBlock(width), FlatBlock(width)
+        )
+        self.output = nn.Linear(width, 1)
+
+    def forward(self, images: Tensor) -> Verdict:
+        features = torch.relu(self.blocks(images)).mean(dim=(2, 3))
+        return Verdict(self.output(features).squeeze(1))
+
+
+def _initialiser(name: str) -> Initialiser:
+    inside_block = name.endswith(("conv1", "conv2"))
+    return xavier_uniform(math.sqrt(2.0) if inside_block else 1.0)
+
+
+@piece("resnet")
+class ResNetGenerator(Generator):
+    """WGAN-GP's residual generator.
+
+    Args:
+        width: channels everywhere (128 in the published code).
+    """
+
+    width: Count = 128
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        channels, side = require_image(self, space, lead, 8)
+        with torch.random.fork_rng(devices=[]):
+            network = ResNetGeneratorModule(self.latent, channels, side, self.width)
+        initialise(network, _initialiser, rng=rng)
+        return network
+
+
+@piece("resnet")
+class ResNetDiscriminator(Discriminator):
+    """WGAN-GP's residual critic, without normalisation.
+
+    Args:
+        width: channels everywhere (128 in the published code).
+    """
+
+    width: Count = 128
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        channels, _side = require_image(self, space, lead, 8)
+        with torch.random.fork_rng(devices=[]):
+            network = ResNetDiscriminatorModule(channels, self.width)
+        initialise(network, _initialiser, rng=rng)
+        return network

@@ -1,0 +1,103 @@
+"""Optimizers and learning-rate schedules of the two players.
+
+All are elementwise in the parameters, so that one optimizer steps R packed games exactly as R would.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from sparring.pieces import Piece, piece
+from sparring.records import NonNegative, Positive, Probability
+
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Schedule(Piece, family="schedule"):
+    """A learning rate over time."""
+
+    @abstractmethod
+    def factor(self, progress: float) -> float:
+        """What the base rate is multiplied with when this share of the rounds, in [0, 1), has been played."""
+
+
+@piece("constant")
+class ConstantRate(Schedule):
+    """The base rate throughout."""
+
+    def factor(self, progress: float) -> float:
+        return 1.0
+
+
+@piece("linear")
+class LinearDecay(Schedule):
+    """The base rate until `start`, then linearly down to `end` times the base rate.
+
+    Args:
+        start: share of the rounds after which the decay begins.
+        end: the final factor.
+    """
+
+    start: Probability = 0.0
+    end: Probability = 0.0
+
+    def factor(self, progress: float) -> float:
+        if progress <= self.start:
+            return 1.0
+        return 1.0 + (self.end - 1.0) * (progress - self.start) / (1.0 - self.start)
+
+
+class Optimizer(Piece, family="optimizer"):
+    """How a player turns gradients into steps."""
+
+    lr: Positive
+    schedule: Schedule = ConstantRate()
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimizer over these parameters."""
+
+    def set_rate(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
+        """Set the rate that the schedule gives at this share of the rounds."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr * self.schedule.factor(progress)
+
+
+@piece("adam")
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015)."""
+
+    beta1: Momentum = 0.5
+    beta2: Momentum = 0.999
+    epsilon: Positive = 1e-8
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.epsilon)
+
+
+@piece("rmsprop")
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012)."""
+
+    alpha: Momentum = 0.99
+    epsilon: Positive = 1e-8
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon)
+
+
+@piece("sgd")
+class SGD(Optimizer):
+    """Stochastic gradient steps, with momentum and weight decay where asked."""
+
+    momentum: Momentum = 0.0
+    weight_decay: NonNegative = 0.0
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)

@@ -1,0 +1,123 @@
+"""Recipes as YAML: found by name or path, changed by dotted keys, written back with nothing left to defaults."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparring.errors import UsageError
+from sparring.recipes.recipe import Recipe, validated
+from sparring.records import nearest
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with 1e-4 as a number, only true and false as booleans, and no duplicate keys."""
+
+
+_REPLACED = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")
+_NUMBER = r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(rf"^(?:{_NUMBER}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    list("-+0123456789."),
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    pairs: list[tuple[Any, Any]] = loader.construct_pairs(node, deep=True)  # type: ignore[no-untyped-call]
+    keys = [str(key) for key, _ in pairs]
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    if repeated:
+        problem = f"key given twice: {', '.join(repeated)}"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+    return dict(pairs)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def parse_yaml(text: str, what: str) -> Any:
+    """Plain values from YAML.
+
+    Raises:
+        UsageError: it is not YAML, or gives a key twice; names the line.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"{what}{line}: {error.problem}", "correct the YAML there") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{what}: not YAML ({error})".replace("\n", " "), "correct the YAML") from None
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The recipe with every key written out; `load` reads it back to an equal record."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package, as PAPER/GAME."""
+    return sorted(
+        f"{paper.name}/{game.name.removesuffix('.yaml')}"
+        for paper in resources.files("sparring.recipes").iterdir()
+        if paper.is_dir()
+        for game in paper.iterdir()
+        if game.name.endswith(".yaml")
+    )
+
+
+def load(name: str, overrides: list[str] | None = None) -> Recipe:
+    """A recipe by name or path, with dotted keys changed.
+
+    Args:
+        name: a name from `recipe_names()`, or a path of a YAML file.
+        overrides: `KEY=VALUE` with dotted keys and YAML values, for example `feedback.probability=0.4`.
+
+    Raises:
+        UsageError: there is no such recipe, or an override has no `=`.
+        InvalidRecord: the result does not validate; every mistake is named.
+    """
+    values = parse_yaml(_text(name), name)
+    if not isinstance(values, dict):
+        raise UsageError(f"{name}: a recipe is a mapping of keys, not {type(values).__name__}", "see `sparring show`")
+    for override in overrides or []:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
+        _change(values, key.split("."), parse_yaml(value, override))
+    return validated(values, name)
+
+
+def _text(name: str) -> str:
+    known = recipe_names()
+    if name in known:
+        return (resources.files("sparring.recipes") / f"{name}.yaml").read_text(encoding="utf-8")
+    path = Path(name)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        close = nearest(name, known)
+        hint = f"; did you mean {close}?" if close else ""
+        reason = "neither a recipe nor a file" if not path.exists() else f"cannot be read: {error}"
+        raise UsageError(f"{name}: {reason}{hint}", "`sparring list recipes` shows the names") from None
+
+
+def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    *outer, last = keys
+    for key in outer:
+        inner = values.get(key, {})
+        values[key] = {"name": inner} if isinstance(inner, str) else inner
+        if not isinstance(values[key], dict):
+            raise UsageError(f"{'.'.join(keys)}: {key} holds no keys", "give the whole value of that key")
+        values = values[key]
+    values[last] = value

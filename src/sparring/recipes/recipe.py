@@ -1,0 +1,95 @@
+"""The recipe: one frozen record from which a run follows, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from sparring.data import Data
+from sparring.feedback import Feedback, HonestFeedback
+from sparring.lipschitz import Lipschitz, Unconstrained
+from sparring.networks import Discriminator, Generator
+from sparring.objectives import Objective
+from sparring.optimizers import Momentum, Optimizer
+from sparring.records import Count, Every, InvalidRecord, Record, problems_in
+from sparring.regimes import Plain, Regime
+
+
+class Optimizers(Record):
+    """One optimizer for each player."""
+
+    generator: Optimizer
+    discriminator: Optimizer
+
+
+class Recipe(Record):
+    """A whole game: who plays, for what, against which adversary, for how long.
+
+    Args:
+        description: one line for `sparring list recipes`.
+        steps: rounds; each is `critic_steps` updates of D and one of G.
+        replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
+        ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
+        precision: `fp32`, `tf32` (matrix products of CUDA in TF32) or `bf16` (networks under autocast).
+        log_every, sample_every, checkpoint_every, evaluate_every: intervals in rounds; 0 means never.
+    """
+
+    description: str = ""
+    data: Data
+    generator: Generator
+    discriminator: Discriminator
+    objective: Objective
+    feedback: Feedback = HonestFeedback()
+    regime: Regime = Plain()
+    lipschitz: Lipschitz = Unconstrained()
+    optimizers: Optimizers
+    batch_size: Count
+    steps: Count
+    critic_steps: Count = 1
+    seed: int = Field(default=0, ge=0)
+    replicas: Count = 1
+    ema: Momentum = 0.0
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    log_every: Every = 100
+    sample_every: Every = 1000
+    checkpoint_every: Every = 1000
+    evaluate_every: Every = 1000
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _a_path_is_a_store(cls, value: Any) -> Any:
+        if isinstance(value, str) and (os.sep in value or os.path.isdir(value)):
+            return {"name": "store", "path": value}
+        return value
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The leading shape of every tensor of the game: `()`, or `(replicas,)` when games are packed."""
+        return () if self.replicas == 1 else (self.replicas,)
+
+    def warnings(self) -> list[str]:
+        """What a user should know before the first round; nothing here stops a run."""
+        notes = []
+        honest = self.feedback.honest_probability
+        if honest <= 0.5:
+            notes.append(
+                f"feedback: honest with probability {honest:g}, not more than 1/2, "
+                "so no theorem covers this game (definition 3)"
+            )
+        return notes
+
+
+def validated(values: Any, what: str) -> Recipe:
+    """A recipe from plain values, as they come from YAML.
+
+    Raises:
+        InvalidRecord: with every mistake at once.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        problems = problems_in(error, Recipe.model_fields)
+        raise InvalidRecord(what, problems, "`sparring show RECIPE` prints every key") from None

@@ -1,0 +1,15 @@
+"""The plain regime: one step on clean samples, as in every GAN."""
+
+from __future__ import annotations
+
+from sparring.pieces import piece
+from sparring.regimes.base import DiscriminatorSide, Regime, View
+from sparring.shapes import Samples
+
+
+@piece("plain")
+class Plain(Regime):
+    """One optimizer step on the clean real and generated samples."""
+
+    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+        side.ascend([View(real, fake)])

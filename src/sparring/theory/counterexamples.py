@@ -1,0 +1,103 @@
+"""A search for what the theorems exclude: P_G unlike P_data at which the generator's objective is no worse.
+
+Structured candidates first (one mode, all modes but one, the data reversed), then random ones, and blends of
+all of them with the data.
+
+Source: Xu, Li, Jegelka, the text below lemma 1 (mode collapse) and theorems 5 and 6.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sparring.randomness import Rng
+from sparring.theory.distributions import Distribution, distribution, total_variation
+from sparring.theory.games import Game
+
+BLENDS = (1.0, 0.6, 0.3, 0.1, 0.03)
+"""How much of a candidate is mixed into the data: a wrong sign may show only where D is near 1/2."""
+ROUNDING = 1e-12
+
+
+class Worst(NamedTuple):
+    """The P_G that a generator would prefer most among all tried that are not P_data.
+
+    Args:
+        at: P_G.
+        value: V at P_G.
+        reference: V at P_G = P_data.
+    """
+
+    at: tuple[float, ...]
+    value: float
+    reference: float
+
+    @property
+    def excess(self) -> float:
+        """V(P_G) - V(P_data): positive for a robust game."""
+        return self.value - self.reference
+
+    @property
+    def breaks(self) -> bool:
+        """Whether P_data is not the only optimum: P_G does at least as well, up to rounding."""
+        return self.excess <= ROUNDING
+
+
+def candidates(
+    data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int
+) -> Float64[Tensor, "games outcomes"]:
+    """Distributions to try as P_G.
+
+    Args:
+        data: P_data, `(outcomes)`.
+        rng: for the random ones.
+        draws: how many random ones, before blending.
+    """
+    outcomes = len(data)
+    modes = torch.eye(outcomes, dtype=torch.float64)
+    without = data * (1 - modes)
+    without = without[without.sum(-1) > 0]
+    # Exponentials raised to a power: from nearly uniform to nearly one mode.
+    sharpness = 4 * rng.uniform((draws, 1)).double()
+    weights = (-torch.log1p(-rng.uniform((draws, outcomes)).double())) ** sharpness
+    kept = weights * (rng.uniform((draws, outcomes)) < 0.8) + 1e-3 * modes[rng.integers((draws,), outcomes)]
+    corners = torch.cat([modes, distribution(without), data.flip(0)[None], distribution(kept)])
+    return torch.cat([data + blend * (corners - data) for blend in BLENDS]).clamp(min=0)
+
+
+def search(
+    game: Game, data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int = 200, distance: float = 0.01
+) -> Worst:
+    """The P_G at least `distance` in total variation from the data where V(P_G) - V(P_data) is smallest.
+
+    Args:
+        game: the optimal discriminator, f_G and the adversary.
+        data: P_data, `(outcomes)`.
+        rng: the same stream finds the same distribution.
+        draws: random candidates.
+        distance: the smallest total variation that counts as another distribution.
+
+    Raises:
+        ValueError: no candidate is that far away.
+    """
+    tried: Distribution = candidates(data, rng=rng, draws=draws)
+    tried = tried[total_variation(tried, data) >= distance]
+    if len(tried) == 0:
+        raise ValueError(f"no candidate lies {distance:g} or more from the data in total variation")
+    values = game.value(data.expand_as(tried), tried)
+    index = int(values.nan_to_num(torch.inf, torch.inf, -torch.inf).argmin())
+    reference = float(game.value(data, data))
+    return Worst(tuple(tried[index].tolist()), float(values[index]), reference)
+
+
+def overstated_flip(theta: Tensor) -> Tensor:
+    """psi(theta) = sigmoid(-10 logit(theta)): a flip that exaggerates; it breaks Theorem 5's conditions.
+
+    It does not increase and keeps 1/2, but psi(theta) + theta < 1 just above 1/2, so with probability 0.4
+    it outweighs the truth under Framework 1. At 0 and 1, all that Framework 2's D says, it is a flip.
+    """
+    return torch.sigmoid(-10 * torch.logit(theta))

@@ -1,0 +1,149 @@
+"""Finite games, exactly: optimal discriminators, and equation (3.4), the generator's objective.
+
+P is the data's distribution, Q the generator's. D is written as its score s = logit D(x), in [-inf, inf] with
+both ends allowed, because 1 - D(x) is then -s without rounding; f is a function of the score, and a
+perturbation a map from score to score. A psi on [0, 1] becomes one by `on_scores`.
+
+Source: Xu, Li, Jegelka, sections 2 to 4 and appendix A.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from sparring.theory.distributions import Distribution, Values, expectation, jsd, kl
+
+OutcomeScores = Float64[Tensor, "*games outcomes"]
+ScoreFunction = Callable[[Tensor], Tensor]
+"""A payoff f or a perturbation psi as a function of the score."""
+Mixture = Sequence[tuple[float, ScoreFunction]]
+"""Definition 2: perturbations with their probabilities, which sum to 1."""
+
+
+class Game(NamedTuple):
+    """All that decides the generator's objective but for the two distributions.
+
+    Args:
+        discriminator: `(P, Q) -> scores` of the optimal D, `(*games, outcomes)`.
+        f_g: the generator's function, of the score.
+        adversary: perturbations on scores with their probabilities.
+    """
+
+    discriminator: Callable[[Distribution, Distribution], OutcomeScores]
+    f_g: ScoreFunction
+    adversary: Mixture
+
+    def value(self, p: Distribution, q: Distribution) -> Values:
+        """V(P, Q), the generator's objective at the optimal discriminator."""
+        return generator_objective(p, q, self.discriminator(p, q), self.f_g, self.adversary)
+
+
+def optimal_log(p: Distribution, q: Distribution) -> OutcomeScores:
+    """The optimal D for f_D = log, D = P / (P + Q): the score log P - log Q; 0 where neither has mass.
+
+    Source: Goodfellow et al. 2014, proposition 1.
+    """
+    return torch.where((p > 0) | (q > 0), p.log() - q.log(), torch.zeros_like(p))
+
+
+def optimal_odd(p: Distribution, q: Distribution, tie: float = 0.5) -> OutcomeScores:
+    """The optimal D for any f_D in H: 1 where P > Q, 0 where P < Q, anything where P = Q; as scores.
+
+    Args:
+        p: the data's distribution.
+        q: the generator's distribution.
+        tie: D(x) where P = Q, in [0, 1].
+
+    Source: Xu, Li, Jegelka, lemma 4.
+    """
+    level = torch.logit(torch.tensor(tie, dtype=p.dtype, device=p.device))
+    return torch.where(p == q, level, torch.sign(p - q) * math.inf)
+
+
+def generator_objective(
+    p: Distribution, q: Distribution, score: OutcomeScores, f_g: ScoreFunction, adversary: Mixture
+) -> Values:
+    """V = sum_i p_i (E_P[f_G(psi_i(D))] + E_Q[f_G(1 - psi_i(D))]), which the generator descends.
+
+    Both expectations are there, that over real data too: it moves with Q because the optimal D does.
+
+    Args:
+        p: the data's distribution.
+        q: the generator's distribution.
+        score: D's score of every outcome.
+        f_g: the generator's function, of the score.
+        adversary: perturbations on scores with their probabilities.
+
+    Source: Xu, Li, Jegelka, equation (3.4).
+    """
+    total = torch.zeros_like(expectation(p, score))
+    for share, psi in adversary:
+        told = psi(score)
+        # A perturbation that is never applied counts nothing, even where its value is infinite.
+        total = total + (share * (expectation(p, f_g(told)) + expectation(q, f_g(-told))) if share > 0 else 0)
+    return total
+
+
+def discriminator_objective(
+    p: Distribution, q: Distribution, score: OutcomeScores, f_d: ScoreFunction
+) -> Values:
+    """E_P[f_D(D)] + E_Q[f_D(1 - D)], which D ascends; it hears no adversary. Source: equation (3.1)."""
+    return expectation(p, f_d(score)) + expectation(q, f_d(-score))
+
+
+def proof_terms(
+    p: Distribution, q: Distribution, score: OutcomeScores, f_g: ScoreFunction, adversary: Mixture
+) -> tuple[Values, Values]:
+    """V_1 and V_2 of the proofs of Theorems 5 and 6; for an odd f_G they add up to V.
+
+    V_1 = (p_1 - sum_{i>1} p_i) (E_P - E_Q)[f_G(D)]: positive for a mostly honest adversary unless P = Q.
+    V_2 = sum_{i>1} p_i (E_P - E_Q)[f_G(psi_i(D)) + f_G(D)]: not negative under the theorems' conditions.
+
+    Args:
+        p: the data's distribution.
+        q: the generator's distribution.
+        score: D's score of every outcome.
+        f_g: the generator's function, of the score, in H.
+        adversary: the honest perturbation first, psi_1(theta) = theta.
+
+    Source: Xu, Li, Jegelka, equation (A.3).
+    """
+    (honest, _), *lies = adversary
+    truth = f_g(score)
+    first = (honest - sum(share for share, _ in lies)) * (expectation(p, truth) - expectation(q, truth))
+    second = torch.zeros_like(first)
+    for share, psi in lies:
+        both = f_g(psi(score)) + truth
+        second = second + share * (expectation(p, both) - expectation(q, both))
+    return first, second
+
+
+def lemma_1(p: Distribution, q: Distribution, flip: float) -> Values:
+    """V of the log under a flipping adversary, in closed form: 2 JSD - log 4 - p (KL(P || Q) + KL(Q || P)).
+
+    At P = Q it is -log 4 (appendix A; the text below the lemma says 0). The first term is at most log 4 and
+    the last one has no bound: for any p > 0 the minimum over Q is -inf.
+
+    Args:
+        p: the data's distribution.
+        q: the generator's distribution.
+        flip: the probability of the flip.
+
+    Source: Xu, Li, Jegelka, lemma 1, equation (2.4).
+    """
+    loss = flip * (kl(p, q) + kl(q, p)) if flip > 0 else 0.0
+    return 2 * jsd(p, q) - math.log(4) - loss
+
+
+def on_scores(psi: Callable[[Tensor], Tensor]) -> ScoreFunction:
+    """A psi on [0, 1] as a map on scores, logit(psi(sigmoid(s))).
+
+    Exact at s = -inf, 0 and inf; in between D's side near 1 has the resolution of fp64 there, 1e-16.
+    """
+    return lambda score: torch.logit(psi(torch.sigmoid(score)))
