@@ -78,7 +78,8 @@ class Adam(Optimizer):
     epsilon: Positive = 1e-8
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self.lr, betas=(self.beta1, self.beta2), eps=self.epsilon)
+        betas = (self.beta1, self.beta2)
+        return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.epsilon, fused=True)
 
 
 @piece("rmsprop")

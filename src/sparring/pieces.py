@@ -18,7 +18,6 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import (
     GetJsonSchemaHandler,
-    ModelWrapValidatorHandler,
     ValidationError,
     model_serializer,
     model_validator,
@@ -50,17 +49,17 @@ class Piece(Record, ABC):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _resolve(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+    def _resolve(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
             value = {"name": value}
         if not isinstance(value, dict):
-            raise as_one([_mistake(cls, value, "should be a name or a mapping with a name", path=())])
+            raise as_one([_mistake(value, "should be a name or a mapping with a name", path=())])
         if FAMILIES.get(cls.family) is not cls:
             return handler({key: item for key, item in value.items() if key != "name"})
         if "name" not in value:
-            raise as_one([_mistake(cls, value, f"which {cls.family}? `name` is missing")])
+            raise as_one([_mistake(value, f"which {cls.family}? `name` is missing")])
         try:
             member = find(cls, value["name"])
         except UnknownPiece as error:
@@ -128,7 +127,7 @@ def find(family: type[AnyPiece], name: object) -> type[AnyPiece]:
         return table[name]
     if isinstance(name, str) and ":" in name:
         return _import(family, name)
-    raise UnknownPiece(_mistake(family, name, f"no such {family.family}", known=tuple(table)))
+    raise UnknownPiece(_mistake(name, f"no such {family.family}", known=tuple(table)))
 
 
 def json_schema(record: type[Record]) -> dict[str, Any]:
@@ -177,15 +176,18 @@ def _import(family: type[AnyPiece], reference: str) -> type[AnyPiece]:
     try:
         found = import_object(reference)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UnknownPiece(_mistake(family, reference, f"cannot be imported: {error}")) from None
+        raise UnknownPiece(_mistake(reference, f"cannot be imported: {error}")) from None
     if not (isinstance(found, type) and issubclass(found, family)):
         wanted = f"{family.__module__}.{family.__qualname__}"
-        raise UnknownPiece(_mistake(family, reference, f"is not a subclass of {wanted}"))
+        raise UnknownPiece(_mistake(reference, f"is not a subclass of {wanted}"))
     return found
 
 
 def _mistake(
-    family: type[Piece], value: object, message: str, known: tuple[str, ...] = (), path: tuple[str, ...] = ("name",)
+    value: object,
+    message: str,
+    known: tuple[str, ...] = (),
+    path: tuple[str, ...] = ("name",),
 ) -> Problem:
     close = nearest(value, known) if isinstance(value, str) else ""
     return Problem(path=path, value=repr(value), message=message, nearest=close, allowed=known)

@@ -94,9 +94,7 @@ class Streams:
 
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
-        generators = [
-            torch.Generator(self.device).manual_seed(derive(seed, name, number)) for seed in self.seeds
-        ]
+        generators = [torch.Generator(self.device).manual_seed(derive(seed, name, number)) for seed in self.seeds]
         return Rng(generators, stacked=self.replicas is not None)
 
 

@@ -1,6 +1,45 @@
-"""Where real samples come from."""
+"""Real samples: mixtures in the plane, the built-in digits, prepared stores, and what prepares them."""
 
+from sparring.data.arrays import Arrays, ArraySource
+from sparring.data.augment import Augmentation, Augmentations, Dequantize, Flip, augmented
 from sparring.data.base import Batch, Data, Facts, Source
-from sparring.data.synthetic import Grid, Ring
+from sparring.data.digits import Digits, load_digits
+from sparring.data.faults import Faults
+from sparring.data.manifest import FileFacts, Manifest, SplitFacts
+from sparring.data.order import Order, Picks
+from sparring.data.prepare import Progress, describe, prepare
+from sparring.data.store import Store, inspect, is_store, verify
+from sparring.data.synthetic import Grid, Mixture, MixtureSource, Ring
 
-__all__ = ["Batch", "Data", "Facts", "Grid", "Ring", "Source"]
+__all__ = [
+    "ArraySource",
+    "Arrays",
+    "Augmentation",
+    "Augmentations",
+    "Batch",
+    "Data",
+    "Dequantize",
+    "Digits",
+    "Facts",
+    "Faults",
+    "FileFacts",
+    "Flip",
+    "Grid",
+    "Manifest",
+    "Mixture",
+    "MixtureSource",
+    "Order",
+    "Picks",
+    "Progress",
+    "Ring",
+    "Source",
+    "SplitFacts",
+    "Store",
+    "augmented",
+    "describe",
+    "inspect",
+    "is_store",
+    "load_digits",
+    "prepare",
+    "verify",
+]

@@ -1,4 +1,4 @@
-"""A source over arrays of bytes, in memory, on the device or memory-mapped; prepared stores and the digits share it."""
+"""A source over arrays of bytes, in memory, on the device or mapped: stores and the digits share it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Arrays:
     labels: Tensor | None
 
     def placed(self, device: torch.device) -> Arrays:
-        """The same on the device where it takes under a quarter of the free memory there, else where it is."""
+        """The same on the device if it takes under a quarter of the free memory there, else where it is."""
         if not _fits(self.samples.numel(), device):
             return self
         return Arrays(self.samples.to(device), None if self.labels is None else self.labels.to(device))

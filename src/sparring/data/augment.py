@@ -1,6 +1,6 @@
-"""Augmentation: random changes of a sample that are a function of (seed, training position) and of nothing else.
+"""Augmentation: random changes of a sample, a function of (seed, training position) and of nothing else.
 
-The numbers come from a counter-based hash and not from a stream, so neither the batch size nor the device enters.
+The numbers come from a counter-based hash and not from a stream, so neither batch size nor device enters.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Flip(Augmentation):
 class Dequantize(Augmentation):
     """Spreads byte k evenly over its bin: k/128 - 1 + U(0, 1/128), which stays within [-1, 1).
 
-    With x = k/127.5 - 1 that is `x * 255/256 - 1/256 + U(0, 1/128)`. (Rob-GAN's code adds the same noise to x itself,
-    whose values then exceed 1.)
+    With x = k/127.5 - 1 that is `x * 255/256 - 1/256 + U(0, 1/128)`. Rob-GAN's code adds the noise to x
+    itself, whose values then exceed 1.
 
     Source: Gulrajani et al., Improved Training of Wasserstein GANs, published code.
     """

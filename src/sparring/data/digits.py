@@ -28,7 +28,7 @@ LEVELS = 16
 
 
 class DigitArrays(NamedTuple):
-    """All digits in their published order: samples uint8 `(1797, 1, 8, 8)` from 0 to 16, labels int64 `(1797)`."""
+    """All digits as published: samples uint8 `(1797, 1, 8, 8)` from 0 to 16, labels int64 `(1797)`."""
 
     samples: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]

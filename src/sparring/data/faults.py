@@ -50,3 +50,8 @@ class Faults:
             raise CorruptInput(f"{what}: {lines[0]}", remedy)
         if lines:
             raise CorruptInput(f"{what} has {len(self):,} faults:\n  " + "\n  ".join(lines), remedy)
+
+
+def first_line(error: BaseException) -> str:
+    """An exception's message in one line."""
+    return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -1,4 +1,4 @@
-"""The manifest of a prepared store: what the data are, where they came from, and the size and hash of every file."""
+"""The manifest of a prepared store: what the data are, where they came from, each file's size and hash."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ SAMPLES = "samples.npy"
 LABELS = "labels.npy"
 
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+Counts = Annotated[tuple[Every, ...], Field(strict=False)]
+Shape = Annotated[tuple[Count, Count, Count], Field(strict=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -30,12 +33,18 @@ class SplitFacts(Record):
     Args:
         count: samples.
         per_class: samples of every class; empty without labels.
-        files: by name, `samples.npy` and `labels.npy`.
+        samples: the file of pixels.
+        labels: the file of labels, or None.
     """
 
     count: Count
-    per_class: tuple[Every, ...]
-    files: dict[Literal["samples.npy", "labels.npy"], FileFacts]
+    per_class: Counts
+    samples: FileFacts
+    labels: FileFacts | None
+
+    def files(self) -> dict[str, FileFacts]:
+        """The split's files by name."""
+        return {SAMPLES: self.samples} | ({LABELS: self.labels} if self.labels else {})
 
 
 class Manifest(Record):
@@ -55,8 +64,8 @@ class Manifest(Record):
     source: str
     kind: str
     size: Count | None = None
-    shape: tuple[Count, Count, Count]
-    classes: tuple[str, ...]
+    shape: Shape
+    classes: Names
     splits: dict[SplitName, SplitFacts]
 
     @property
@@ -65,6 +74,6 @@ class Manifest(Record):
         hashes = [
             f"{name}/{file}:{facts.sha256}"
             for name, split in sorted(self.splits.items())
-            for file, facts in sorted(split.files.items())
+            for file, facts in split.files().items()
         ]
         return hashlib.sha256("\n".join([*hashes, *self.classes]).encode()).hexdigest()[:12]

@@ -1,7 +1,7 @@
 """The order in which a game sees its samples: a fresh permutation every epoch, laid end to end.
 
-Training position p = number * size + j lies in epoch p // count and names sample permutation(seed, epoch)[p % count]:
-every sample is seen exactly once an epoch, and no part-batch is dropped.
+Training position p = number * size + j lies in epoch p // count and names the sample
+permutation(seed, epoch)[p % count]: every sample is seen exactly once an epoch, and no part-batch is dropped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Prepared stores: uint8 arrays on disk with a manifest, checked when they are opened, then mapped or moved.
 
-    STORE/manifest.json
-          train/samples.npy   uint8 (n, channels, height, width)
-                labels.npy    int64 (n), absent without labels
-          test/...
+`STORE/manifest.json` lists for every split `SPLIT/samples.npy`, uint8 `(n, channels, height, width)`, and,
+where there are labels, `SPLIT/labels.npy`, int64 `(n)`.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from pydantic import ValidationError
 from sparring.data.arrays import Arrays, ArraySource
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
-from sparring.data.faults import Faults
+from sparring.data.faults import Faults, first_line
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
 from sparring.errors import CorruptInput, UsageError
 from sparring.pieces import piece
@@ -61,7 +59,7 @@ class Store(Data):
 
 
 def inspect(path: Path | str) -> Manifest:
-    """Check a store without reading its samples: the manifest, every file's size, type and shape, and the labels.
+    """Check a store but for its samples: the manifest, every file's size, type and shape, and the labels.
 
     Raises:
         UsageError: there is no store.
@@ -97,22 +95,21 @@ def is_store(path: Path) -> bool:
 
 def _inspected(root: Path, *, hashed: bool) -> Manifest:
     if not root.exists():
-        raise UsageError(f"{root}: no such store", "run `sparring data prepare SOURCE --out STORE`, then name STORE")
+        remedy = f"check the path, or run `sparring data prepare SOURCE --out {root}`"
+        raise UsageError(f"{root}: no such store", remedy)
     if not is_store(root):
         raise UsageError(f"{root}: not a prepared store", f"run `sparring data prepare {root} --out STORE`")
     manifest = _manifest(root / FILENAME)
     faults = Faults()
     for name, split in manifest.splits.items():
         _check_counts(name, split, manifest, faults)
-        wanted: dict[str, tuple[str, tuple[int, ...]]] = {SAMPLES: ("uint8", (split.count, *manifest.shape))}
-        if manifest.classes:
-            wanted[LABELS] = ("int64", (split.count,))
-        for missing in sorted(set(wanted) - set(split.files)):
-            faults.add("faults", f"{FILENAME}: splits.{name} lists no {missing}")
-        for file in sorted(set(wanted) & set(split.files)):
-            _check_file(root, f"{name}/{file}", split.files[file], *wanted[file], faults, hashed=hashed)
-        if manifest.classes and not len(faults):
-            _check_labels(root, name, split, faults)
+        wanted = {SAMPLES: f"uint8 {(split.count, *manifest.shape)}", LABELS: f"int64 {(split.count,)}"}
+        sound = [
+            _sound(root / name / file, facts, wanted[file], faults, hashed=hashed)
+            for file, facts in split.files().items()
+        ]
+        if all(sound) and split.labels:
+            _check_labels(root / name / LABELS, split, faults)
     faults.tell(str(root), _REMEDY)
     return manifest
 
@@ -136,35 +133,37 @@ def _check_counts(name: str, split: SplitFacts, manifest: Manifest, faults: Faul
         faults.add("faults", f"{FILENAME}: splits.{name} has {counts}")
     elif manifest.classes and sum(split.per_class) != split.count:
         faults.add("faults", f"{FILENAME}: splits.{name}.per_class does not add up to {split.count}")
+    if bool(manifest.classes) != bool(split.labels):
+        faults.add("faults", f"{FILENAME}: splits.{name} has labels without classes, or classes without labels")
 
 
-def _check_file(
-    root: Path, name: str, facts: FileFacts, dtype: str, shape: tuple[int, ...], faults: Faults, *, hashed: bool
-) -> None:
-    path = root / name
+def _sound(path: Path, facts: FileFacts, wanted: str, faults: Faults, *, hashed: bool) -> bool:
+    name = f"{path.parent.name}/{path.name}"
     try:
         size = path.stat().st_size
         if size != facts.bytes:
             faults.add("faults", f"{name}: {size:,} bytes, but the manifest says {facts.bytes:,}")
-            return
+            return False
         array = mapped(path)
-        if array.dtype != dtype or array.shape != shape:
-            found = f"{array.dtype} {array.shape}"
-            faults.add("faults", f"{name}: {found}, but the manifest says {dtype} {shape}")
+        found = f"{array.dtype} {array.shape}"
+        if found != wanted:
+            faults.add("faults", f"{name}: holds {found}, but the manifest says {wanted}")
         elif hashed and _sha256(path) != facts.sha256:
             faults.add("faults", f"{name}: its SHA-256 is not the manifest's; its bytes have changed")
+        else:
+            return True
     except OSError as error:
-        faults.add("faults", f"{name}: {error.strerror}")
+        faults.add("faults", f"{name}: {error.strerror or error}")
     except ValueError as error:
-        faults.add("faults", f"{name}: not an array of numbers ({error})")
+        faults.add("faults", f"{name}: not an array of numbers ({first_line(error)})")
+    return False
 
 
-def _check_labels(root: Path, name: str, split: SplitFacts, faults: Faults) -> None:
-    labels = mapped(root / name / LABELS)
-    found, counts = np.unique(labels, return_counts=True)
+def _check_labels(path: Path, split: SplitFacts, faults: Faults) -> None:
+    found, counts = np.unique(mapped(path), return_counts=True)
     said = {index: count for index, count in enumerate(split.per_class) if count}
     if dict(zip(found.tolist(), counts.tolist(), strict=True)) != said:
-        faults.add("faults", f"{name}/{LABELS}: its counts per class are not the manifest's")
+        faults.add("faults", f"{path.parent.name}/{path.name}: its counts per class are not the manifest's")
 
 
 def _sha256(path: Path) -> str:

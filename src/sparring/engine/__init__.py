@@ -1,8 +1,19 @@
 """The engine: one round of the game, the trainer around it, and the run folder that loses nothing."""
 
 from sparring.engine.game import Game
+from sparring.engine.loading import Loaded, load_game
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
 from sparring.engine.trainer import Nobody, Spectator, resume, train
 
-__all__ = ["Game", "Nobody", "RunFolder", "Spectator", "play_round", "resume", "train"]
+__all__ = [
+    "Game",
+    "Loaded",
+    "Nobody",
+    "RunFolder",
+    "Spectator",
+    "load_game",
+    "play_round",
+    "resume",
+    "train",
+]

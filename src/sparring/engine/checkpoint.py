@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparring.engine.files import sha256, whole_folder, write_json
 from sparring.errors import CorruptInput, StorageError
+from sparring.files import sha256, whole_folder, write_json
 
 FORMAT = 1
 _TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"

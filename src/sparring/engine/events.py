@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Events(Protocol):
     """Where rows of the log go besides metrics.jsonl."""
 
@@ -38,16 +39,20 @@ class TensorBoard:
     def __init__(self, folder: Path, start: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
 
     def add(self, row: dict[str, Any]) -> None:
         for name, value in row.items():
-            curves = {f"{name}/{index}": each for index, each in enumerate(value)} if isinstance(value, list) else {name: value}
+            curves = (
+                {f"{name}/{index}": each for index, each in enumerate(value)}
+                if isinstance(value, list)
+                else {name: value}
+            )
             for curve, each in curves.items():
-                self._writer.add_scalar(curve, each, row["step"])  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(curve, each, row["step"])
 
     def close(self) -> None:
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 def events_in(folder: Path, start: int) -> Events:

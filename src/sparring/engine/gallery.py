@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sparring.engine.files import write_whole
 from sparring.engine.game import Game
 from sparring.engine.measuring import evaluating, sample
 from sparring.engine.rundir import RunFolder
+from sparring.files import write_whole
 
 IMAGES = 64
 POINTS = 512
@@ -52,6 +52,18 @@ def png_grid(images: Tensor) -> bytes:
     image = Image.fromarray(grid[..., 0] if channels == 1 else grid)
     out = io.BytesIO()
     image.save(out, format="PNG")
+    return out.getvalue()
+
+
+def png_points(points: Tensor, side: int = 480) -> bytes:
+    """Points `(n, 2)` as one square PNG, black on white, centred on the origin."""
+    extent = 1.1 * float(points.abs().max().clamp(min=1e-6))
+    pixel = ((points.cpu() / extent + 1) / 2 * (side - 3)).long() + 1
+    canvas = np.full((side, side), 255, np.uint8)
+    for dy, dx in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)):
+        canvas[side - 1 - pixel[:, 1] + dy, pixel[:, 0] + dx] = 0
+    out = io.BytesIO()
+    Image.fromarray(canvas).save(out, format="PNG")
     return out.getvalue()
 
 

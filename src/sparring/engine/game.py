@@ -30,7 +30,8 @@ class Players(nn.Module):
         streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None)
         self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
         self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        copies = [copy.deepcopy(self.generator).requires_grad_(False)] if recipe.ema else []
+        self.average = nn.ModuleList(copies)
         recipe.lipschitz.check(self.discriminator)
 
 
@@ -69,8 +70,7 @@ class Game:
     @property
     def sampler(self) -> nn.Module:
         """The generator that samples and measures use: the running mean where the recipe keeps one."""
-        average: nn.Module = self.players.average
-        return average if self.recipe.ema else self.generator
+        return next(iter(self.players.average), self.generator)
 
     def set_rates(self, step: int) -> None:
         """Set the learning rates of round `step`."""
@@ -104,12 +104,12 @@ class Game:
 
     @torch.no_grad()
     def update_average(self) -> None:
-        """Move the running mean of G's weights; buffers are copied."""
-        average, generator = self.players.average, self.generator
-        for mean, current in zip(average.parameters(), generator.parameters(), strict=True):
-            mean.lerp_(current, 1.0 - self.recipe.ema)
-        for mean, current in zip(average.buffers(), generator.buffers(), strict=True):
-            mean.copy_(current)
+        """Move the running mean of G's weights, where the recipe keeps one; buffers are copied."""
+        for average in self.players.average:
+            for mean, current in zip(average.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(current, 1.0 - self.recipe.ema)
+            for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
+                held.copy_(now)
 
     def state(self) -> dict[str, Tensor]:
         """All state of the game, flat: networks, optimizers, running sums of the log."""

@@ -84,7 +84,7 @@ def _store(path: Path, network: nn.Module, accuracy: float) -> None:
 def _logits(network: nn.Module) -> Callable[[Tensor], Tensor]:
     @torch.no_grad()
     def logits(samples: Tensor) -> Tensor:
-        return torch.cat([network(part) for part in samples.split(1000)])
+        return torch.cat([network(part) for part in torch.split(samples, 1000)])
 
     return logits
 

@@ -74,7 +74,7 @@ def sample(game: Game, count: int, stream: str, number: int) -> Tensor:
     rng = game.streams.rng(stream, number)
     latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
     with evaluating(game.sampler), game.precision():
-        parts = [game.sampler(part).float() for part in latents.split(512, dim=len(recipe.lead))]
+        parts = [game.sampler(part).float() for part in torch.split(latents, 512, dim=len(recipe.lead))]
     return torch.cat(parts, dim=len(recipe.lead))
 
 

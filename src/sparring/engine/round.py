@@ -93,18 +93,21 @@ def step_up(game: Game, player: str, payoff: Tensor) -> None:
     """One optimizer step of a player up its mean payoff, a scalar or one per replica (independent games)."""
     network: nn.Module = getattr(game.players, player)
     parameters = list(network.parameters())
-    # Divided by nothing: the gradient of a sum over replicas is every replica's own gradient.
+    # Replicas share no parameter: the gradient of the sum of their payoffs is every replica's own gradient.
     gradients = torch.autograd.grad(-payoff.sum(), parameters)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
-    game.watch.finite(f"gradient of the {player}", gradients)
-    game.watch.mean(f"gradient_{player}", _norm(gradients, game.recipe.lead))
+    norm = _norm(gradients, len(game.recipe.lead))
+    game.watch.finite(f"gradient of the {player}", [norm])
+    game.watch.mean(f"gradient_{player}", norm)
     game.optimizers[player].step()
     game.watch.finite(f"weights of the {player}", parameters)
     for parameter in parameters:
         parameter.grad = None
 
 
-def _norm(gradients: Sequence[Tensor], lead: tuple[int, ...]) -> Tensor:
-    squares = [gradient.square().flatten(len(lead)).sum(-1) for gradient in gradients]
-    return torch.stack(squares).sum(0).sqrt()
+def _norm(gradients: Sequence[Tensor], lead_axes: int) -> Tensor:
+    """The Euclidean norm over all parameters of each game; not finite exactly if a gradient is not."""
+    norms = [torch.linalg.vector_norm(gradient.flatten(lead_axes), dim=-1) for gradient in gradients]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    return norm

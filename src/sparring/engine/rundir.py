@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from sparring.engine.files import sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
+from sparring.files import sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import Recipe, parse_yaml, to_yaml, validated
 
 KEEP = 2
@@ -74,7 +74,9 @@ class RunFolder:
             UsageError: there is no run at this path.
         """
         if not (path / "recipe.yaml").is_file():
-            raise UsageError(f"{path}: not a run folder (it has no recipe.yaml)", "give the --out of a `sparring train`")
+            raise UsageError(
+                f"{path}: not a run folder (it has no recipe.yaml)", "give the --out of a `sparring train`"
+            )
         return cls(path)
 
     @contextmanager
@@ -140,7 +142,7 @@ class RunFolder:
         sync(self.rows_path)
         state = checkpoint.state | {"step": step, "log_bytes": self.rows_path.stat().st_size}
         write_checkpoint(target, Checkpoint(checkpoint.tensors, state))
-        for old in self._saved()[:-KEEP]:
+        for old in self.saved()[:-KEEP]:
             shutil.rmtree(old, ignore_errors=True)
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:
@@ -149,7 +151,7 @@ class RunFolder:
         Raises:
             CorruptInput: there are checkpoints, and none is sound.
         """
-        saved = self._saved()
+        saved = self.saved()
         problems: list[str] = []
         for folder in reversed(saved):
             try:
@@ -183,5 +185,6 @@ class RunFolder:
             raise CorruptInput(f"{path}: not JSON ({error})", "resume the run to write it again") from None
         return found
 
-    def _saved(self) -> list[Path]:
+    def saved(self) -> list[Path]:
+        """The checkpoint folders, oldest first."""
         return sorted(folder for folder in self.checkpoints.glob("[0-9]*") if folder.is_dir())

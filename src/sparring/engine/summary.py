@@ -39,7 +39,11 @@ def summarise(rows: list[Row], measures: Measures) -> dict[str, Any]:
 def _successes(evaluated: list[Row]) -> dict[str, Any]:
     final = _as_list(evaluated[-1]["success"])
     wins = int(sum(final))
-    rate = _entry(wins / len(final), list(wilson(wins, len(final))), f"successes at the last measurement of {len(final)} games")
+    rate = _entry(
+        wins / len(final),
+        list(wilson(wins, len(final))),
+        f"successes at the last measurement of {len(final)} games",
+    )
     firsts: list[int | None] = []
     for game in range(len(final)):
         firsts.append(next((row["step"] for row in evaluated if _as_list(row["success"])[game]), None))
@@ -47,7 +51,9 @@ def _successes(evaluated: list[Row]) -> dict[str, Any]:
     every = "first measurement with success; null without one"
     return {
         "success_rate": rate,
-        "ever_success_rate": _entry(ever / len(final), list(wilson(ever, len(final))), "games with any successful measurement"),
+        "ever_success_rate": _entry(
+            ever / len(final), list(wilson(ever, len(final))), "games with any successful measurement"
+        ),
         "steps_to_success": _entry(firsts if len(firsts) > 1 else firsts[0], None, every),
     }
 

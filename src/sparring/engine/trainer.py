@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
+from sparring.engine.loading import load_game
 from sparring.engine.measuring import Measures
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
@@ -21,6 +22,7 @@ from sparring.errors import Interrupted, NonFinite, SparringError
 from sparring.recipes import Recipe
 
 
+@runtime_checkable
 class Spectator(Protocol):
     """Who follows a run: a progress bar, or nobody."""
 
@@ -76,16 +78,11 @@ def resume(path: Path, *, device: str = "auto", spectator: Spectator | None = No
     """
     run, watcher = RunFolder.open(path), spectator or Nobody()
     with run.owned():
-        recipe, place = run.recipe(), choose_device(device)
-        checkpoint, problems = run.latest()
-        game = Game(recipe, recipe.data.open(place), place)
-        state = checkpoint.state if checkpoint else {"step": 0, "log_bytes": 0, "seconds": 0.0}
-        for problem in problems:
-            watcher.note(f"{problem}; falling back to round {state['step']}")
-        if checkpoint:
-            game.load_state(checkpoint.tensors)
-        run.rewind_log(state["log_bytes"])
-        return _Session(run, game, watcher, start=state["step"], seconds=state["seconds"]).play()
+        loaded = load_game(run, device)
+        for problem in loaded.problems:
+            watcher.note(f"{problem}; falling back to round {loaded.step}")
+        run.rewind_log(loaded.log_bytes)
+        return _Session(run, loaded.game, watcher, start=loaded.step, seconds=loaded.seconds).play()
 
 
 class _Session:

@@ -31,8 +31,8 @@ class Watch:
         """Note whether everything at this site of the round is finite."""
         for tensor in tensors:
             self._sites.append(site)
-            # A sum of absolute values is finite exactly if every term is (short of 1e38), in one pass.
-            self._finite.append(torch.isfinite(tensor.detach().float().abs().sum()))
+            # A norm is finite exactly if all values are (and none is beyond 1e19): one pass, nothing allocated.
+            self._finite.append(torch.isfinite(torch.linalg.vector_norm(tensor.detach().flatten(), dim=0)))
 
     def mean(self, name: str, values: Tensor) -> None:
         """Add to the running mean of this name; `values` has the lead shape."""
@@ -50,7 +50,9 @@ class Watch:
 
     def means(self) -> dict[str, float | list[float]]:
         """The mean of every name since the last call, a list with replicas."""
-        means = {name: (total / self._counts[name]).tolist() for name, total in self._sums.items()}
+        means: dict[str, float | list[float]] = {
+            name: (total / self._counts[name]).tolist() for name, total in self._sums.items()
+        }
         self._sums, self._counts = {}, {}
         return means
 

@@ -71,12 +71,8 @@ ADVERSARIES: dict[str, Feedback] = {
     "flip, sqrt, square 0.1 each": MixtureAdversary(
         perturbations=tuple(Lie(perturbation=psi, probability=0.1) for psi in (Flip(), Sqrt(), Square()))
     ),
-    "constant(0.9) 0.4": MixtureAdversary(
-        perturbations=(Lie(perturbation=Constant(value=0.9), probability=0.4),)
-    ),
-    "overstated flip 0.4": MixtureAdversary(
-        perturbations=(Lie(perturbation=OVERSTATED_FLIP, probability=0.4),)
-    ),
+    "constant(0.9) 0.4": MixtureAdversary(perturbations=(Lie(perturbation=Constant(value=0.9), probability=0.4),)),
+    "overstated flip 0.4": MixtureAdversary(perturbations=(Lie(perturbation=OVERSTATED_FLIP, probability=0.4),)),
 }
 EXAMPLES: dict[str, Perturbation] = {"power": Power(exponent=3.0), "function": OVERSTATED_FLIP}
 """What stands in the table for members that need arguments."""
@@ -256,9 +252,7 @@ def _is_symmetric(objective: Objective) -> bool:
     return torch.allclose(objective.fake(score), objective.real(-score), rtol=1e-12, atol=1e-12)
 
 
-def _row(
-    objective: Objective, game: Game, name: str, feedback: Feedback, data: Tensor, seed: int
-) -> TheoryRow:
+def _row(objective: Objective, game: Game, name: str, feedback: Feedback, data: Tensor, seed: int) -> TheoryRow:
     coverage = covered_by(objective, feedback)
     worst = search(game, data, rng=Rng.of(seed))
     broken = f"broken by P_G = ({', '.join(f'{weight:.3g}' for weight in worst.at)})"

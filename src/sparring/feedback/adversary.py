@@ -44,7 +44,7 @@ class Adversary(Feedback):
         return ((honest, Honest()), *lies)
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
-        # A root loses its digits in half precision, so what autocast hands over is widened before psi, not after.
+        # A root loses its digits in half precision: what autocast hands over is widened before psi.
         wide = score if score.dtype == torch.float64 else score.float()
         return self.delivery.deliver(self.distribution(), payoff, wide, rng=rng)
 

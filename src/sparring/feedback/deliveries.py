@@ -20,9 +20,7 @@ class Delivery(Piece, family="delivery"):
     """Turns a mixture and a payoff into G's payoff per sample."""
 
     @abstractmethod
-    def deliver(
-        self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng
-    ) -> Scores:
+    def deliver(self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         """G's payoff per sample, `(*batch)`."""
 
 
@@ -33,9 +31,7 @@ class Drawn(Delivery):
     def draws(self, score: Scores, *, rng: Rng) -> Tensor:
         """Uniform numbers in [0, 1) that broadcast against the score."""
 
-    def deliver(
-        self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng
-    ) -> Scores:
+    def deliver(self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         draw = self.draws(score, rng=rng)
         told = mixture[0][1].score(score)
         threshold = mixture[0][0]
@@ -65,7 +61,5 @@ class PerBatch(Drawn):
 class Expected(Delivery):
     """No draw: the exact expectation of the payoff, sum_i p_i payoff(psi_i(score)) (equation 3.4)."""
 
-    def deliver(
-        self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng
-    ) -> Scores:
+    def deliver(self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         return sum((share * payoff(psi.score(score)) for share, psi in mixture), torch.zeros_like(score))

@@ -5,6 +5,7 @@ Source: Xu, Li, Jegelka, appendix B.1 (G: 3 hidden layers of 64; D: 3 hidden lay
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -40,7 +41,7 @@ class Layers(nn.Module):
 
     def __init__(self, widths: tuple[int, ...], lead: tuple[int, ...], *, rng: Rng) -> None:
         super().__init__()
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = itertools.pairwise(widths)
         self.layers = nn.ModuleList(Dense(a, b, lead, rng=rng) for a, b in pairs)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -107,9 +107,7 @@ class ResNetDiscriminatorModule(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(
-            InputBlock(channels, width), DownBlock(width), FlatBlock(width), FlatBlock(width)
-        )
+        self.blocks = nn.Sequential(InputBlock(channels, width), DownBlock(width), FlatBlock(width), FlatBlock(width))
         self.output = nn.Linear(width, 1)
 
     def forward(self, images: Tensor) -> Verdict:

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.objectives.base import ZeroSum
@@ -54,6 +54,12 @@ class PiecewiseLinear(OnProbability):
 
     knee: Annotated[float, Field(gt=0, lt=0.5)] = 0.25
     inner_slope: Annotated[float, Field(gt=0, lt=2)] = 0.5
+
+    @model_validator(mode="after")
+    def _increasing(self) -> PiecewiseLinear:
+        if self.inner_slope * self.knee >= 0.5:
+            raise ValueError("inner_slope should be less than 1 / (2 knee), or f decreases past the knee")
+        return self
 
     def odd(self, t: Tensor) -> Tensor:
         outer_slope = (0.5 - self.inner_slope * self.knee) / (0.5 - self.knee)

@@ -33,7 +33,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|fa
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    pairs: list[tuple[Any, Any]] = loader.construct_pairs(node, deep=True)  # type: ignore[no-untyped-call]
+    pairs: list[tuple[Any, Any]] = loader.construct_pairs(node, deep=True)
     keys = [str(key) for key, _ in pairs]
     repeated = sorted({key for key in keys if keys.count(key) > 1})
     if repeated:
@@ -52,7 +52,7 @@ def parse_yaml(text: str, what: str) -> Any:
         UsageError: it is not YAML, or gives a key twice; names the line.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506
+        return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"{what}{line}: {error.problem}", "correct the YAML there") from None

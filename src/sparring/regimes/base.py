@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from sparring.pieces import Piece
 from sparring.shapes import Samples
@@ -18,6 +18,7 @@ class View(NamedTuple):
     weight: float = 1.0
 
 
+@runtime_checkable
 class DiscriminatorSide(Protocol):
     """What a regime is handed: D, ready to be updated."""
 

@@ -47,9 +47,7 @@ class Worst(NamedTuple):
         return self.excess <= ROUNDING
 
 
-def candidates(
-    data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int
-) -> Float64[Tensor, "games outcomes"]:
+def candidates(data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int) -> Float64[Tensor, "games outcomes"]:
     """Distributions to try as P_G.
 
     Args:
@@ -85,7 +83,7 @@ def search(
         ValueError: no candidate is that far away.
     """
     tried: Distribution = candidates(data, rng=rng, draws=draws)
-    tried = tried[total_variation(tried, data) >= distance]
+    tried = tried[total_variation(data.expand_as(tried), tried) >= distance]
     if len(tried) == 0:
         raise ValueError(f"no candidate lies {distance:g} or more from the data in total variation")
     values = game.value(data.expand_as(tried), tried)

@@ -90,9 +90,7 @@ def generator_objective(
     return total
 
 
-def discriminator_objective(
-    p: Distribution, q: Distribution, score: OutcomeScores, f_d: ScoreFunction
-) -> Values:
+def discriminator_objective(p: Distribution, q: Distribution, score: OutcomeScores, f_d: ScoreFunction) -> Values:
     """E_P[f_D(D)] + E_Q[f_D(1 - D)], which D ascends; it hears no adversary. Source: equation (3.1)."""
     return expectation(p, f_d(score)) + expectation(q, f_d(-score))
 

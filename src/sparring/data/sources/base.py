@@ -1,4 +1,4 @@
-"""What a reader makes of a source: named splits of examples, read one by one, each with its pixels or with its fault."""
+"""What a reader makes of a source: named splits of examples, each with its pixels or with its fault."""
 
 from __future__ import annotations
 
@@ -75,18 +75,11 @@ class Raw:
 
 
 def split_in(name: str) -> str:
-    """The split that a file or folder name mentions, or nothing: `train-00000-of-00001.parquet` is `train`."""
+    """The split that a file or folder name mentions, or nothing: `train-0-of-1.parquet` is `train`."""
     words = re.split(r"[^a-z0-9]+", name.lower())
     return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
 def visible(paths: Iterable[Path], root: Path) -> list[Path]:
     """The paths below root without a hidden part, sorted."""
-    return sorted(
-        path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
-
-
-def first_line(error: BaseException) -> str:
-    """An exception's message in one line."""
-    return (str(error).strip() or type(error).__name__).split("\n")[0]
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))

@@ -1,7 +1,7 @@
 """IDX files: a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each plain or gzipped.
 
-A file is two zero bytes, the type (8 for uint8), the number of axes, each axis as a big-endian 32-bit number, then
-the numbers. Source: Y. LeCun, C. Cortes, C. Burges, the MNIST database, section "file formats".
+A file is two zero bytes, the type (8 for uint8), the number of axes, each axis as a big-endian 32-bit number,
+then the numbers. Source: Y. LeCun, C. Cortes, C. Burges, the MNIST database, section "file formats".
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sparring.data.faults import Faults
+from sparring.data.faults import Faults, first_line
 from sparring.data.sources.arrays import split_of_arrays
-from sparring.data.sources.base import Raw, Split, first_line, split_in, visible
 from sparring.data.sources.base import Pixels as Bytes
+from sparring.data.sources.base import Raw, Split, split_in, visible
 
 _NAME = re.compile(r"(images|labels)[-.]idx[13]-ubyte(\.gz)?$")
 
@@ -35,8 +35,10 @@ def read_idx(path: Path, faults: Faults) -> Raw:
     for name, what, file in _named(path):
         if not name:
             faults.add("files without a split", f"{file.name}: train or t10k does not appear in its name")
-        elif found.setdefault(name, {}).setdefault(what, file).name + ".gz" not in (file.name, file.name + ".gz"):
-            faults.add("doubtful files", f"{file.name}: another file holds the {what} of {name}")
+            continue
+        first = found.setdefault(name, {}).setdefault(what, file)
+        if file.name not in (first.name, first.name + ".gz"):
+            faults.add("doubtful files", f"{file.name}: {first.name} holds the {what} of {name} already")
     labelled = any("labels" in files for files in found.values())
     splits: dict[str, Split] = {}
     for name, files in found.items():
@@ -45,8 +47,9 @@ def read_idx(path: Path, faults: Faults) -> Raw:
             if what not in files:
                 faults.add("missing files", f"{name}: there is no file of {what}")
         images, labels = read.get("images"), read.get("labels")
-        if images is not None:
-            splits[name] = split_of_arrays(name, images[:, None], labels, faults)
+        pixels = None if images is None else images[:, None]
+        if images is not None or labels is not None:
+            splits[name] = split_of_arrays(name, pixels, labels, faults)
     return Raw("IDX", labelled, splits)
 
 
@@ -59,9 +62,7 @@ def _named(path: Path) -> Iterator[tuple[str, str, Path]]:
 
 def _read(path: Path, faults: Faults, *, axes: int) -> Bytes | None:
     try:
-        opened = gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-        with opened as file:
-            content = file.read()
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         faults.add("unreadable files", f"{path.name}: cannot be read ({first_line(error)})")
         return None

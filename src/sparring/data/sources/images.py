@@ -7,9 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sparring.data.sources.base import Example, Pixels, first_line
+from sparring.data.faults import first_line
+from sparring.data.sources.base import Example, Pixels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What is decoded; Pillow knows formats that start other programs."""
@@ -28,7 +29,7 @@ _TARGETS = {
     "CMYK": "RGB",
     "YCbCr": "RGB",
 }
-"""Pillow's modes that become grey or colour; transparency is dropped. The others have more than 8 bits a channel."""
+"""Pillow's modes that become grey or colour; transparency is dropped, and more than 8 bits are refused."""
 
 
 def decoded(where: str, source: bytes | Path, label: int | None) -> Example:
@@ -42,7 +43,7 @@ def decoded(where: str, source: bytes | Path, label: int | None) -> Example:
                 if target is None:
                     return Example(where, None, label, f"mode {image.mode}; 8 bits a channel are needed")
                 pixels = np.asarray(ImageOps.exif_transpose(image).convert(target))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return Example(where, None, label, f"unreadable image: none of {', '.join(FORMATS)}")
     except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
         return Example(where, None, label, f"unreadable image: {first_line(error)}")

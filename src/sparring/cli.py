@@ -1,0 +1,277 @@
+"""The command line: verbs only, each a thin call of the function that does the work. Torch is imported inside verbs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from sparring.errors import SparringError, StorageError
+
+app = typer.Typer(
+    name="sparring",
+    help="Train GANs under attack, and measure what that does to both players.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Prepare and inspect data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves torch's choice.")]
+RunPath = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
+RecipeName = Annotated[str, typer.Argument(help="A name from `sparring list recipes`, or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Dotted keys, e.g. feedback.probability=0.4"),
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the runs and the page go.")] = Path("runs/demo"),
+    steps: Annotated[int, typer.Option(min=1, help="Rounds of every game.")] = 10_000,
+    seeds: Annotated[int, typer.Option(min=2, help="Games a cell.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Play the main job on built-in data: a report in minutes on two CPU cores."""
+    from sparring import listing
+    from sparring.console import following
+    from sparring.demo import demo as play
+
+    with following("rounds") as follower:
+        result = play(out, steps=steps, seeds=seeds, played=follower.played)
+    if as_json:
+        _print_json({"report": str(result.report), "runs": {k: v.summary for k, v in result.outcomes.items()}})
+        return
+    listing.print_successes({name: outcome.summary for name, outcome in result.outcomes.items()})
+    print(f"report: {result.report}")
+
+
+@app.command()
+def train(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="The run folder to make.")] = ...,  # type: ignore[assignment]
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a recipe in a new run folder."""
+    from sparring.console import following
+    from sparring.engine import train as play
+    from sparring.recipes import load
+
+    loaded = load(recipe, overrides)
+    _set_threads(threads)
+    with following("rounds") as follower:
+        summary = play(loaded, out, device=device, spectator=follower)
+    _finish(out, summary, as_json)
+
+
+@app.command()
+def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json: AsJson = False) -> None:
+    """Continue a run from its newest sound checkpoint."""
+    from sparring.console import following
+    from sparring.engine import resume as play
+
+    _set_threads(threads)
+    with following("rounds") as follower:
+        summary = play(run, device=device, spectator=follower)
+    _finish(run, summary, as_json)
+
+
+@app.command()
+def evaluate(run: RunPath, device: Device = "auto", as_json: AsJson = False) -> None:
+    """Measure the generator of a run's newest checkpoint afresh."""
+    from sparring.evaluation import evaluate_generator
+    from sparring.listing import print_metrics
+
+    found = evaluate_generator(run, device=device)
+    if as_json:
+        _print_json(found)
+    else:
+        print_metrics(found["metrics"], f"{run} after {found['step']:,} rounds")
+
+
+@app.command()
+def sample(
+    run: RunPath,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many samples a game.")] = 64,
+    out: Annotated[Path, typer.Option(help="A .png picture, or .npz arrays.")] = Path("samples.png"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Draw samples from a run's newest checkpoint."""
+    from sparring.evaluation import write_samples
+
+    found = write_samples(run, out, count=count, seed=seed, device=device)
+    if as_json:
+        _print_json(found)
+    else:
+        print(f"{found['out']}: {found['samples']} samples after {found['step']:,} rounds")
+
+
+@app.command()
+def report(
+    path: Annotated[Path, typer.Argument(help="A run folder, or a folder of run folders.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write report.html for a run, or one page for all runs below a folder."""
+    from sparring.report import find_runs, report_run, report_runs
+
+    runs = find_runs(path)
+    single = len(runs) == 1 and runs[0].path == path
+    page = report_run(runs[0]) if single else report_runs(runs, path / "report.html", title=path.resolve().name)
+    _print_json({"report": str(page)}) if as_json else print(page)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(help="recipes, or a family: objectives, feedbacks, ...")] = "families",
+    as_json: AsJson = False,
+) -> None:
+    """List recipes or the pieces of a family, with what is numerically true of them."""
+    from sparring import listing
+
+    title, rows = listing.listed(kind)
+    _print_json(rows) if as_json else listing.print_rows(title, rows)
+
+
+@app.command()
+def show(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe's name or file.", show_default=False)] = None,
+    overrides: Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of recipes, for editors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print a recipe with every key resolved, or the JSON schema of all recipes."""
+    from sparring.pieces import json_schema
+    from sparring.recipes import Recipe, load, to_yaml
+
+    if schema:
+        _print_json(json_schema(Recipe))
+    elif recipe is None:
+        raise click.UsageError("give a RECIPE, or --schema")
+    elif as_json:
+        _print_json(load(recipe, overrides).model_dump(mode="json"))
+    else:
+        print(to_yaml(load(recipe, overrides)), end="")
+
+
+@app.command()
+def theory(as_json: AsJson = False) -> None:
+    """Print which adversaries each objective provably survives, checked on exact finite games."""
+    from sparring import listing
+
+    _print_json(listing.theory()) if as_json else listing.print_theory()
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run folder or a prepared store.")], as_json: AsJson = False
+) -> None:
+    """Check every checksum of a run's checkpoints, or of a store."""
+    from sparring.evaluation import verify as check
+
+    checked = check(path)
+    _print_json({"sound": checked}) if as_json else print("\n".join(f"{name}: sound" for name in checked))
+
+
+@data_app.command("prepare")
+def data_prepare(
+    source: Annotated[str, typer.Argument(help="digits, a hub id, a Parquet, IDX or image folder, or an .npz file.")],
+    out: Annotated[Path, typer.Option(help="The store to make.")] = ...,  # type: ignore[assignment]
+    size: Annotated[int | None, typer.Option(min=4, help="Resize and centre-crop to this side.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a data set into one store of uint8 arrays with checksums."""
+    from sparring.console import following
+    from sparring.data import prepare
+
+    with following("images") as follower:
+        manifest = prepare(source, out, size=size, progress=follower.played)
+    _print_json(manifest.model_dump(mode="json")) if as_json else print(f"{out}: {manifest}")
+
+
+@data_app.command("inspect")
+def data_inspect(store: Annotated[Path, typer.Argument(help="A prepared store.")], as_json: AsJson = False) -> None:
+    """Say what a store holds."""
+    from sparring import listing
+    from sparring.data import describe
+
+    facts = describe(store)
+    _print_json(facts) if as_json else listing.print_store(store, facts)
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that DESIGN promises."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _tell("interrupted", "")
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        told = _as_told(error)
+        _tell(told.cause, told.remedy)
+        sys.exit(told.exit_code)
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _as_told(error: Exception) -> SparringError:
+    if isinstance(error, SparringError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError.from_os(error, "the file system")
+    return SparringError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug for the traceback")
+
+
+def _tell(cause: str, remedy: str) -> None:
+    print(f"error: {cause}", file=sys.stderr)
+    if remedy:
+        print(f"  try: {remedy}", file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _set_threads(threads: int) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
+    from sparring.engine import RunFolder
+    from sparring.listing import print_metrics
+    from sparring.report import report_run
+
+    page = report_run(RunFolder.open(out))
+    if as_json:
+        _print_json(summary | {"report": str(page)})
+        return
+    print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
+    print(f"report: {page}")

@@ -1,0 +1,101 @@
+"""What a user sees while something runs: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+LINE_EVERY = 10.0
+"""Seconds between two plain progress lines."""
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A spectator of anything that counts."""
+
+    def note(self, text: str) -> None:
+        """A line that a user should read."""
+
+    def played(self, done: int, total: int) -> None:
+        """`done` of `total` are finished."""
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Any) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "-")
+
+
+class _Bar:
+    def __init__(self, progress: Progress, what: str) -> None:
+        self._progress, self._task = progress, progress.add_task(what, total=None)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
+
+    def played(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+class _Lines:
+    def __init__(self, what: str) -> None:
+        self._what, self._began, self._told, self._first = what, time.monotonic(), 0.0, 0
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def played(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._told:
+            self._began, self._told, self._first = now, now, done
+        if done < total and now - self._told < LINE_EVERY:
+            return
+        self._told = now
+        rate = (done - self._first) / max(now - self._began, 1e-9)
+        left = f", {(total - done) / rate:,.0f} s left" if rate and done < total else ""
+        self.note(f"{self._what}: {done:,} of {total:,}, {rate:,.1f} a second{left}")
+
+
+@contextmanager
+def following(what: str) -> Iterator[Follower]:
+    """A follower for one thing that runs, on standard error."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(what)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bar(progress, what)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table on standard output, as wide as it needs to be where no terminal limits it."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    table = Table(title=title or None, title_justify="left", show_lines=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)

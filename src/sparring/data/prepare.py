@@ -1,0 +1,148 @@
+"""Any source into a prepared store; all that is wrong with the source is found here, and told at once."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparring.data.faults import Faults
+from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
+from sparring.data.sources import Raw, open_source, source_name
+from sparring.data.store import is_store, mapped, verify
+from sparring.data.survey import Survey
+from sparring.data.writing import ArrayFile, complete_or_absent, write_synced
+from sparring.errors import StorageError, UsageError
+
+Progress = Callable[[int, int], None]
+"""Called with the samples read so far and the samples in all."""
+
+_EVERY = 500
+_CHUNK = 1024
+
+
+def prepare(source: str, out: Path, *, size: int | None = None, progress: Progress | None = None) -> Manifest:
+    """Read a source, check every sample, and write a store.
+
+    Args:
+        source: a path, a hub id, or `digits`.
+        out: the store's folder, which must not exist yet.
+        size: scale the shorter side to this many pixels and crop to a square; None takes images as they are.
+        progress: told how far it is.
+
+    Raises:
+        UsageError: there is no such source, or `out` exists.
+        CorruptInput: the source has faults; all of them at once, and nothing is left behind.
+        StorageError: the disk is full or refuses; nothing is left behind.
+    """
+    if out.exists() or out.is_symlink():
+        raise UsageError(f"{out}: exists already", "name a folder that does not exist, or remove this one first")
+    if is_store(Path(source)):
+        raise UsageError(f"{source}: a prepared store already", f"train on it as it is: data={source}")
+    if size is not None and size < 1:
+        raise UsageError(f"size = {size}: should be at least 1", "give the edge of the images in pixels")
+    faults = Faults()
+    try:
+        raw = open_source(source, faults)
+        with complete_or_absent(out.absolute()) as folder:
+            return _written(raw, source_name(source), folder, size, faults, progress)
+    except OSError as error:
+        told = StorageError.from_os(error, out)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "free some space or choose another disk, then prepare again" if full else told.remedy
+        raise StorageError(told.cause, remedy) from error
+
+
+def describe(path: Path | str) -> dict[str, Any]:
+    """A store in numbers, every byte of it verified: counts; mean, deviation and range of its [-1, 1] values.
+
+    Raises:
+        UsageError: there is no store.
+        CorruptInput: it is damaged; all faults at once.
+    """
+    manifest = verify(path)
+    facts = manifest.model_dump(mode="json", exclude={"splits"}) | {"fingerprint": manifest.fingerprint}
+    return facts | {
+        "splits": {
+            name: {
+                "count": split.count,
+                "per_class": dict(zip(manifest.classes, split.per_class, strict=True)),
+                **_statistics(mapped(Path(path) / name / SAMPLES)),
+            }
+            for name, split in manifest.splits.items()
+        }
+    }
+
+
+def _written(
+    raw: Raw, name: str, folder: Path, size: int | None, faults: Faults, progress: Progress | None
+) -> Manifest:
+    survey = Survey(raw, size, faults)
+    ordered = dict(sorted(raw.splits.items(), key=lambda item: (item[0] != "train", item[0])))
+    total = sum(split.count for split in ordered.values())
+    done = 0
+    samples: dict[str, FileFacts] = {}
+    labels: dict[str, list[int]] = {split: [] for split in raw.splits}
+    shape: tuple[int, ...] = ()
+    for split, each in ordered.items():
+        (folder / split).mkdir()
+        with ArrayFile(folder / split / SAMPLES, each.count) as file:
+            for example in each.examples():
+                pixels = survey.passed(split, example)
+                shape = shape or (() if pixels is None else pixels.shape)
+                if pixels is not None and pixels.shape == shape and not len(faults):
+                    file.append(pixels[None])
+                if example.label is not None:
+                    labels[split].append(example.label)
+                done += 1
+                if progress and (done % _EVERY == 0 or done == total):
+                    progress(done, total)
+            if not len(faults):
+                samples[split] = file.close()
+    classes = survey.conclude()
+    faults.tell(name, "mend the source, then prepare it again")
+    splits = {}
+    for split, each in ordered.items():
+        splits[split] = SplitFacts(
+            count=each.count,
+            per_class=survey.per_class(split, classes),
+            samples=samples[split],
+            labels=_label_file(folder / split, labels[split]) if classes else None,
+        )
+    manifest = Manifest(
+        source=name,
+        kind=raw.kind,
+        size=size,
+        shape=(shape[0], shape[1], shape[2]),
+        classes=classes,
+        splits=splits,
+    )
+    write_synced(folder / FILENAME, manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
+def _label_file(folder: Path, labels: list[int]) -> FileFacts:
+    with ArrayFile(folder / LABELS, len(labels)) as file:
+        file.append(np.asarray(labels, np.int64))
+        return file.close()
+
+
+def _statistics(samples: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, list[float]]:
+    channels = samples.shape[1]
+    counts = np.zeros((channels, 256), np.int64)
+    for start in range(0, len(samples), _CHUNK):
+        chunk = samples[start : start + _CHUNK]
+        for channel in range(channels):
+            counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
+    values = np.arange(256) / 127.5 - 1
+    mean = counts @ values / counts.sum(1)
+    variance = counts @ values**2 / counts.sum(1) - mean**2
+    found = values[counts.sum(0) > 0]
+    return {
+        "mean": mean.tolist(),
+        "std": np.sqrt(np.maximum(variance, 0)).tolist(),
+        "range": [float(found[0]), float(found[-1])],
+    }

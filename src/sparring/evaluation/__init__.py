@@ -1,0 +1,14 @@
+"""A trained run, or a theorem, in numbers."""
+
+from sparring.evaluation.theorems import Coverage, covered_by, perturbation_table, theory_table
+from sparring.evaluation.trained import evaluate_generator, verify, write_samples
+
+__all__ = [
+    "Coverage",
+    "covered_by",
+    "evaluate_generator",
+    "perturbation_table",
+    "theory_table",
+    "verify",
+    "write_samples",
+]

@@ -1,0 +1,98 @@
+"""What a trained run can be asked for: fresh measures, samples, and whether its files are sound."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from sparring.data import is_store
+from sparring.data import verify as verify_store
+from sparring.engine import RunFolder, load_game
+from sparring.engine.checkpoint import read_checkpoint
+from sparring.engine.gallery import png_grid, png_points
+from sparring.engine.measuring import Measures, sample
+from sparring.engine.summary import summarise
+from sparring.errors import UsageError
+from sparring.files import write_whole
+
+
+def evaluate_generator(path: Path, *, device: str = "auto") -> dict[str, Any]:
+    """Measure the generator of a run's newest checkpoint on fresh samples.
+
+    Returns:
+        {"step", "metrics"} with metrics as in summary.json.
+
+    Raises:
+        UsageError: no run, or data that no metric applies to.
+    """
+    loaded = load_game(RunFolder.open(path), device)
+    measures = Measures(loaded.game.source, loaded.game.device)
+    if not measures.metrics:
+        raise UsageError(f"{path}: no metric applies to these data", "`sparring list metrics` says what each needs")
+    row = {"step": loaded.step} | measures.measure(loaded.game, loaded.step)
+    return {"step": loaded.step, "metrics": summarise([row], measures)}
+
+
+def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
+    """Draw samples from a run's newest checkpoint into a picture or an array file.
+
+    Args:
+        path: the run folder.
+        out: a .png (a grid of images, or a scatter of points), or an .npz with `samples (*games, count, ...)`.
+        count: samples a game.
+        seed: number of the latents' stream.
+
+    Raises:
+        UsageError: another ending, or samples that are neither images nor points of the plane in a .png.
+        StorageError: the disk refused.
+    """
+    write = {".png": _picture, ".npz": _arrays}.get(out.suffix)
+    if write is None:
+        raise UsageError(f"{out}: should end in .png or .npz", "choose one of the two")
+    loaded = load_game(RunFolder.open(path), device)
+    samples = sample(loaded.game, count, "sample", seed)
+    write_whole(out, write(samples, len(loaded.game.recipe.lead)))
+    return {
+        "out": str(out),
+        "samples": samples.shape[: len(loaded.game.recipe.lead) + 1].numel(),
+        "step": loaded.step,
+    }
+
+
+def verify(path: Path) -> list[str]:
+    """Check every checksum of a run's checkpoints and the rows of its log, or of a prepared store.
+
+    Returns:
+        What is sound.
+
+    Raises:
+        UsageError: neither a run nor a store.
+        CorruptInput: what is damaged.
+    """
+    if is_store(path):
+        return [str(path / split) for split in verify_store(path).splits]
+    run = RunFolder.open(path)
+    run.recipe()
+    checked = [f"{run.rows_path} ({len(run.rows())} rows)"]
+    for folder in run.saved():
+        read_checkpoint(folder)
+        checked.append(str(folder))
+    return checked
+
+
+def _picture(samples: Tensor, lead: int) -> bytes:
+    if samples.dim() - lead - 1 == 3:
+        return png_grid(samples.flatten(0, lead))
+    if samples.shape[-1] == 2:
+        return png_points(samples.flatten(0, lead))
+    raise UsageError(f"samples of shape {tuple(samples.shape[lead + 1 :])} have no picture", "write an .npz instead")
+
+
+def _arrays(samples: Tensor, lead: int) -> bytes:
+    out = io.BytesIO()
+    np.savez_compressed(out, samples=samples.cpu().numpy())
+    return out.getvalue()

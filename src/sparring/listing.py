@@ -1,0 +1,170 @@
+"""Tables for people: recipes, pieces with what is numerically true of them, theory, measures, the demo's cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sparring.console import print_table
+from sparring.errors import UsageError
+from sparring.evaluation import perturbation_table, theory_table
+from sparring.objectives import is_increasing, is_odd
+from sparring.pieces import FAMILIES, Piece, members
+from sparring.pieces import summary as first_line
+from sparring.recipes import load, recipe_names
+from sparring.records import nearest
+
+Row = dict[str, Any]
+
+
+def listed(kind: str) -> tuple[str, list[Row]]:
+    """A title and rows for `sparring list KIND`.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    kinds: dict[str, Callable[[], list[Row]]] = {"recipes": _recipes, "families": _families}
+    kinds |= {_plural(name): lambda name=name: _pieces(name) for name in FAMILIES}  # type: ignore[misc]
+    found = kinds.get(kind) or kinds.get(_plural(kind))
+    if found is None:
+        close = nearest(kind, kinds)
+        hint = f"; did you mean {close}?" if close else ""
+        raise UsageError(f"{kind!r} is nothing to list{hint}", f"one of: {', '.join(kinds)}")
+    return kind, found()
+
+
+def print_rows(title: str, rows: list[Row]) -> None:
+    """Rows with equal keys as a table."""
+    columns = list(rows[0]) if rows else []
+    print_table(title, columns, [[_cell(row[column]) for column in columns] for row in rows])
+
+
+def theory() -> Row:
+    """Both tables of `sparring theory` as plain values."""
+    return {
+        "games": [row._asdict() for row in theory_table()],
+        "perturbations": [row._asdict() for row in perturbation_table()],
+    }
+
+
+def print_theory() -> None:
+    """The tables of `sparring theory`."""
+    tables = theory()
+    print_rows("Finite games: V is G's objective against the optimal D (equation 3.4)", tables["games"])
+    print_rows("Theorem 5's conditions on a perturbation", tables["perturbations"])
+
+
+def print_metrics(metrics: Mapping[str, Any], title: str) -> None:
+    """The metrics of a summary, and below them the protocol of each."""
+    rows = [[name, _cell(entry["value"]), _cell(entry["interval"])] for name, entry in metrics.items()]
+    print_table(title, ["measure", "value", "95 % interval"], rows)
+    for protocol in dict.fromkeys(entry["protocol"] for entry in metrics.values()):
+        names = ", ".join(name for name, entry in metrics.items() if entry["protocol"] == protocol)
+        print(f"  {names}: {protocol}")
+
+
+def print_successes(summaries: Mapping[str, Row]) -> None:
+    """Runs of packed games by name: successes out of seeds with their interval, whatever they are."""
+    rows = []
+    for name, summary in summaries.items():
+        metrics = summary["metrics"]
+        low, high = metrics["success_rate"]["interval"]
+        final = metrics["success"]["value"]
+        rows.append(
+            [
+                name,
+                f"{sum(final):.0f} of {len(final)}",
+                f"{low:.2f} .. {high:.2f}",
+                _cell(metrics["modes"]["value"]),
+                _cell(metrics["high_quality"]["value"]),
+                f"{summary['seconds']:,.0f}",
+            ]
+        )
+    columns = ["run", "learned all modes", "95 % interval", "modes covered", "high quality", "seconds"]
+    print_table("Final round, every game", columns, rows)
+
+
+def print_store(path: Path, facts: Row) -> None:
+    """What `data inspect` says."""
+    rows = [[key, _cell(value)] for key, value in facts.items() if key != "splits"]
+    print_table(str(path), ["fact", "value"], rows)
+    for name, split in facts["splits"].items():
+        print_table(name, ["fact", "value"], [[key, _cell(value)] for key, value in split.items()])
+
+
+def _recipes() -> list[Row]:
+    return [{"recipe": name, "description": load(name).description} for name in recipe_names()]
+
+
+def _families() -> list[Row]:
+    return [
+        {"family": _plural(name), "members": ", ".join(members(family)), "what": first_line(family)}
+        for name, family in FAMILIES.items()
+    ]
+
+
+def _pieces(family: str) -> list[Row]:
+    extra = _COLUMNS.get(family, _no_columns)
+    return [
+        {"name": name, "keys": _keys(cls)} | extra(cls) | {"what": first_line(cls)}
+        for name, cls in members(FAMILIES[family]).items()
+    ]
+
+
+def _keys(cls: type[Piece]) -> str:
+    shown = []
+    for key, field in cls.model_fields.items():
+        default = "" if field.is_required() else f"={_cell(field.get_default())}"
+        shown.append(f"{key}{default}")
+    return " ".join(shown)
+
+
+def _no_columns(_cls: type[Any]) -> Row:
+    return {}
+
+
+def _objective_columns(cls: type[Any]) -> Row:
+    try:
+        objective = cls()
+    except ValidationError:
+        return {"f_D odd": "-", "f_G odd": "-", "f_D increasing": "-"}
+    return {
+        "f_D odd": is_odd(objective.real),
+        "f_G odd": is_odd(objective.generator),
+        "f_D increasing": is_increasing(objective.real),
+    }
+
+
+def _perturbation_columns(cls: type[Any]) -> Row:
+    rows = {row.name.split("(")[0].split(":")[0].strip(): row for row in perturbation_table()}
+    row = rows.get(cls.name)
+    return {"condition 1": row.first if row else "-", "condition 2": row.second if row else "-"}
+
+
+_COLUMNS: dict[str, Callable[[type[Any]], Row]] = {
+    "objective": _objective_columns,
+    "perturbation": _perturbation_columns,
+}
+
+
+def _plural(family: str) -> str:
+    return {"delivery": "deliveries", "feedback": "feedback", "lipschitz": "lipschitz", "data": "data"}.get(
+        family, family if family.endswith("s") else f"{family}s"
+    )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return " ".join(_cell(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_cell(item)}" for key, item in value.items())
+    if isinstance(value, Piece):
+        return value.name
+    return "-" if value is None else str(value)

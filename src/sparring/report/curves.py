@@ -1,0 +1,125 @@
+"""Which charts a run has, and which several runs share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparring.report.charts import (
+    BLUE,
+    CYCLE,
+    DASHES,
+    GREEN,
+    GREY,
+    PURPLE,
+    VERMILLION,
+    Chart,
+    Line,
+    Mark,
+)
+from sparring.report.measures import MEASURES, Measure, measured, primary, threshold
+from sparring.report.reading import Run
+
+HIDDEN = frozenset({"success"} | {measure.floor for measure in MEASURES.values()})
+"""Measures without a chart of their own."""
+
+
+def charts(run: Run, key: str) -> list[Chart]:
+    """Every chart of a run, the measures first.
+
+    Args:
+        run: what to draw.
+        key: a prefix that is unique on the page.
+    """
+    measures = [_measure_chart(run, each, key) for each in measured(run) if each.name not in HIDDEN]
+    return [*measures, *_game_charts(run, key)]
+
+
+def few_charts(run: Run, key: str) -> list[Chart]:
+    """The two charts that tell most: the first measure, and what D thinks."""
+    measures = [_measure_chart(run, each, key) for each in measured(run)[:1] if each.name not in HIDDEN]
+    return [*measures, *_game_charts(run, key)[:1]]
+
+
+def shared_charts(runs: Sequence[Run]) -> list[Chart]:
+    """The mean of the measure that tells most, one line a run; a chart for each kind of data."""
+    leading = [(index, run, primary(run)) for index, run in enumerate(runs)]
+    kinds = dict.fromkeys(measure for _, _, measure in leading if measure)
+    found = []
+    for measure in kinds:
+        those = [(index, run) for index, run, each in leading if each == measure]
+        lines = tuple(
+            line
+            for index, run in those
+            for line in _lines(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.is_share)
+        )
+        dashed = tuple(
+            Line(
+                line.label, line.steps, line.values, line.colour, DASHES[index // len(CYCLE) % len(DASHES)], alone=True
+            )
+            for line, (index, _) in zip(lines, those, strict=True)
+        )
+        title = f"{measure.title}, mean over the games of each run"
+        found.append(Chart(f"all-{measure.name}", title, measure.look, measure.unit, dashed, limits=(0, None)))
+    return found
+
+
+def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
+    scale = 100.0 if measure.is_share else 1.0
+    lines = _lines(run, measure.name, VERMILLION, "mean" if run.recipe.replicas > 1 else "game", measure.is_share)
+    floor = tuple(
+        Line("floor: real against real", line.steps, line.values, BLUE, "--", alone=True)
+        for line in _lines(run, measure.floor, BLUE, "", measure.is_share)
+    )
+    needed = threshold(measure, run)
+    marks = () if needed is None else (Mark(needed * scale, "needed for a success"),)
+    limits = (0.0, 100.0) if measure.is_share else (0.0 if measure.better else None, None)
+    return Chart(
+        f"{key}-{_slug(measure.name)}", measure.title, measure.look, measure.unit, lines + floor, marks, limits
+    )
+
+
+def _game_charts(run: Run, key: str) -> list[Chart]:
+    outputs = _lines(run, "d_real", BLUE, "on real") + _lines(run, "d_fake", VERMILLION, "on generated")
+    payoffs = _lines(run, "payoff_d", GREEN, "D") + _lines(run, "payoff_g", PURPLE, "G")
+    gradients = _lines(run, "gradient_discriminator", GREEN, "D") + _lines(run, "gradient_generator", PURPLE, "G")
+    penalties = tuple(line for line in _lines(run, "penalty", GREY, "penalty") if line.values.any())
+    found = [
+        Chart(
+            f"{key}-outputs", "What D thinks: its mean output",
+            "Lines that meet anywhere: D cannot tell the two apart. Real at 1 with generated at 0: G is told nothing useful.",
+            "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
+        ),
+        Chart(
+            f"{key}-payoffs", "Payoffs",
+            "Both players ascend; D's payoff near its honest value of indifference means that G keeps up.",
+            "mean payoff a sample", payoffs,
+        ),
+        Chart(
+            f"{key}-gradients", "Gradient norms",
+            "G learns nothing where its line falls by orders of magnitude.",
+            "Euclidean norm (log scale)", gradients, is_log=True,
+        ),
+        Chart(
+            f"{key}-saturated", "Saturated scores",
+            "Scores beyond ±10 hardly pass a gradient through a bounded payoff.",
+            "share of scores (%)", _lines(run, "saturated", GREY, "mean", is_share=True), limits=(0.0, None),
+        ),
+        Chart(
+            f"{key}-penalty", "Lipschitz penalty", "What D pays for the slope of its score.",
+            "mean penalty a sample", penalties,
+        ),
+    ]  # fmt: skip
+    return [chart for chart in found if chart.lines]
+
+
+def _lines(run: Run, name: str, colour: str, label: str, is_share: bool = False) -> tuple[Line, ...]:
+    """The line of a logged number; none if it was never logged."""
+    series = run.series(name)
+    if series is None:
+        return ()
+    return (Line(label, series.steps, series.values * (100.0 if is_share else 1.0), colour),)
+
+
+def _slug(name: str) -> str:
+    """A name that is safe in an id."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else f"-{ord(letter):x}-" for letter in name)

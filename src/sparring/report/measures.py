@@ -1,0 +1,101 @@
+"""What the report knows of each logged number: its title, unit, better direction, threshold, and what to look for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sparring.metrics import Classes
+from sparring.report.reading import Run
+from sparring.report.words import target
+
+Better = Literal["higher", "lower", ""]
+
+LOGGED = frozenset(
+    (
+        "d_real d_fake score_real score_fake payoff_d payoff_g penalty saturated "
+        "gradient_discriminator gradient_generator"
+    ).split()
+)
+"""What every game logs; all other names are measures of the generator."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How one measure of the generator is shown.
+
+    Args:
+        name: in the log.
+        title: of its chart and its row.
+        unit: the label of its axis.
+        better: the direction of success, if there is one.
+        look: one sentence that says what to look for.
+        is_share: shown in percent.
+        floor: the name of what the measure reads on real data, drawn beside it.
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    look: str
+    is_share: bool = False
+    floor: str = ""
+
+
+_KNOWN = (
+    Measure("modes", "Modes covered", "modes", "higher", "A game has learned the mixture when its line reaches the top."),
+    Measure("classes", "Classes covered", "classes", "higher", "A success covers every class; one class is a collapse."),
+    Measure(
+        "high_quality", "High quality", "share of samples (%)", "higher",
+        "Samples close to a mode; high here with few modes above is a collapse.", is_share=True,
+    ),
+    Measure(
+        "recognisable", "Recognisable", "share of samples (%)", "higher",
+        "Samples that the classifier is sure about, whatever class it sees.", is_share=True,
+    ),
+    Measure(
+        "total_variation", "Distance of classes from uniform", "total variation (0 to 1)", "lower",
+        "Near 0 all classes are equally frequent; near 0.9 of ten classes only one is made.",
+    ),
+    Measure(
+        "wasserstein2", "Distance to real samples", "Wasserstein-2 (units of the data)", "lower",
+        "The closer to the floor (real against real), the better the whole distribution is matched.",
+        floor="wasserstein2_floor",
+    ),
+    Measure("success", "Success", "1 = success", "higher", "Whether the criterion was met at each measurement."),
+    Measure("success_rate", "Share of successful games", "", "", ""),
+    Measure("ever_success_rate", "Share of games with any success", "", "", ""),
+    Measure("steps_to_success", "Rounds to first success", "rounds", "", ""),
+    Measure("wasserstein2_floor", "Floor of Wasserstein-2", "units of the data", "", ""),
+)  # fmt: skip
+MEASURES = {measure.name: measure for measure in _KNOWN}
+
+PRIMARY = ("modes", "classes")
+"""What a success is about, in order of preference."""
+
+
+def measure_of(name: str) -> Measure:
+    """How a measure is shown; one that is not known here goes under its own name."""
+    return MEASURES.get(name, Measure(name, name, name, "", "A measure of the generator over rounds."))
+
+
+def measured(run: Run) -> list[Measure]:
+    """The measures that a run logged, those of a success first."""
+    names = [name for name in run.logged if name not in LOGGED]
+    return [measure_of(name) for name in sorted(names, key=lambda name: (name not in PRIMARY, names.index(name)))]
+
+
+def primary(run: Run) -> Measure | None:
+    """The measure that tells most about a run."""
+    return next(iter(measured(run)), None)
+
+
+def threshold(measure: Measure, run: Run) -> float | None:
+    """What a success needs of a measure, where that is a number."""
+    criterion = Classes()
+    needs: dict[str, float | None] = {
+        "total_variation": criterion.total_variation,
+        "recognisable": criterion.recognisable,
+    }
+    return float(target(run) or 0) or None if measure.name in PRIMARY else needs.get(measure.name)

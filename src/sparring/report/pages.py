@@ -1,0 +1,223 @@
+"""Pages: what stands on them, and the one self-contained file that they become."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from sparring.engine import RunFolder
+from sparring.errors import SparringError
+from sparring.files import write_whole
+from sparring.report import words
+from sparring.report.charts import Chart
+from sparring.report.comparing import Map, differing, success_maps, total
+from sparring.report.curves import charts, few_charts, shared_charts
+from sparring.report.measures import primary
+from sparring.report.pictures import Film, films
+from sparring.report.reading import Outcome, Run, names_of, read_run
+from sparring.report.tables import Table, final_table, mean_final
+
+COMPACT = 8
+"""With more runs than this on a page, each shows its two most telling charts only."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run on a page."""
+
+    key: str
+    run: Run
+    film: Film
+    charts: tuple[Chart, ...]
+    table: Table
+    seconds: str
+    device: str
+    environment: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run in the table of runs."""
+
+    key: str
+    run: Run
+    values: tuple[str, ...]
+    outcome: Outcome | None
+    main: str
+    first: str
+    seconds: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A run folder that could not be read, and why."""
+
+    name: str
+    cause: str
+
+
+def report_run(run: RunFolder) -> Path:
+    """Write RUN/report.html, whatever state the run is in.
+
+    Args:
+        run: the run folder.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UsageError, CorruptInput: the run cannot be read.
+        StorageError: the disk refused.
+    """
+    read = read_run(run)
+    section = _section("run-1", read, films([read])[0], charts(read, "run-1"))
+    page = _render("run_page.html", title=read.name, section=section, strips=[section])
+    write_whole(run.report, page)
+    return run.report
+
+
+def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
+    """Write one page for several runs: the table and the success map first, then every run.
+
+    A run that cannot be read is named with its cause; the others are shown.
+
+    Args:
+        runs: the run folders.
+        out: the page's path.
+        title: of the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    readable: list[Run] = []
+    unreadable: list[Unreadable] = []
+    for folder, name in zip(runs, names_of(runs), strict=True):
+        try:
+            readable.append(read_run(folder, name))
+        except SparringError as error:
+            unreadable.append(Unreadable(name, error.cause))
+    select = charts if len(readable) <= COMPACT else few_charts
+    keys = [f"run-{index}" for index in range(1, len(readable) + 1)]
+    sections = [
+        _section(key, run, film, select(run, key))
+        for key, run, film in zip(keys, readable, films(readable), strict=True)
+    ]
+    page = _render(
+        "runs_page.html",
+        title=title,
+        verdict=_verdict(readable),
+        keys=tuple(differing(readable)),
+        lines=_lines(readable),
+        maps=success_maps(readable),
+        shared=shared_charts(readable),
+        sections=sections,
+        strips=sections,
+        unreadable=unreadable,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, page)
+    return out
+
+
+def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart]) -> Section:
+    flat = words.flatten(run.environment)
+    return Section(
+        key=key,
+        run=run,
+        film=film,
+        charts=tuple(drawn),
+        table=final_table(run),
+        seconds=words.duration(run.summary.get("seconds")),
+        device=str(run.environment.get("device", words.NONE)),
+        environment=tuple((name, words.plain(value)) for name, value in flat.items()),
+    )
+
+
+def _lines(runs: Sequence[Run]) -> list[Line]:
+    columns = list(differing(runs).values())
+    found = []
+    for index, run in enumerate(runs):
+        measure = primary(run)
+        mean = mean_final(run, measure) if measure else None
+        came = [step for step in run.first_successes if step is not None]
+        found.append(
+            Line(
+                key=f"run-{index + 1}",
+                run=run,
+                values=tuple(words.plain(column[index]) for column in columns),
+                outcome=run.outcome,
+                main=f"{words.number(mean)} {measure.unit}" if measure else words.NONE,
+                first=f"{words.number(round(sum(came) / len(came)))} ({words.games(len(came))})"
+                if came
+                else words.NONE,
+                seconds=words.duration(run.summary.get("seconds")),
+            )
+        )
+    return found
+
+
+def _verdict(runs: Sequence[Run]) -> str:
+    whole = total(runs)
+    if whole is None:
+        return "No run has measured a success yet."
+    judged = [run.outcome for run in runs if run.outcome]
+    every = sum(outcome.wins == outcome.games for outcome in judged)
+    none = sum(outcome.wins == 0 for outcome in judged)
+    count = "1 run" if len(judged) == 1 else f"{len(judged):,} runs"
+    return (
+        f"{whole.wins:,} of {words.games(whole.games)} in {count} succeeded at their last measurement: "
+        f"all games in {every:,}, some in {len(judged) - every - none:,}, none in {none:,}."
+    )
+
+
+def shade(outcome: Outcome) -> str:
+    """The CSS of a map's cell: from white over pale to full blue, with an ink that stays readable."""
+    share = outcome.wins / outcome.games
+    colour = [round(low + (high - low) * share) for low, high in zip((247, 247, 242), (0, 90, 150), strict=True)]
+    return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
+
+
+def _given(found: Map) -> str:
+    return ", ".join(f"{key} {words.plain(value)}" for key, value in found.given)
+
+
+def _text(name: str) -> str:
+    return resources.files("sparring.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _render(template: str, **values: Any) -> bytes:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "interval": words.interval,
+        "span": words.span,
+        "game": words.game,
+        "verdict": words.verdict,
+        "plain": words.plain,
+        "shade": shade,
+        "given": _given,
+        "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text it writes
+    }
+    script = _text("page.js").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template).render(
+        values | {"css": Markup(_text("page.css")), "script": Markup(script), "script_hash": digest}
+    )
+    return page.encode()

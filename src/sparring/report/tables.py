@@ -1,0 +1,117 @@
+"""The table of a run's final numbers: a value for each game, its interval, its best, and the protocol behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparring.report.measures import LOGGED, Measure, measure_of, measured
+from sparring.report.reading import Run
+from sparring.report.words import number, percent
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number with its interval, both in words."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric: a number for each game, or one for all of them.
+
+    Args:
+        title: of the metric.
+        kind: `final` or `best`, empty where there is only one.
+        games: an entry for each game; empty where the number belongs to all games together.
+        whole: the mean over games, or that one number.
+        note: the number of the protocol below the table; 0 without one.
+    """
+
+    title: str
+    kind: str
+    games: tuple[Entry, ...]
+    whole: Entry
+    note: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of final numbers and the protocols that they refer to, numbered from 1."""
+
+    rows: tuple[Row, ...]
+    protocols: tuple[str, ...]
+
+
+def final_table(run: Run) -> Table:
+    """The numbers of summary.json, or while there is none the last measured ones."""
+    metrics = run.summary.get("metrics") or _last_measured(run)
+    protocols = tuple(dict.fromkeys(str(entry["protocol"]) for entry in metrics.values() if entry["protocol"]))
+    rows: list[Row] = []
+    for name, entry in metrics.items():
+        measure = measure_of(name)
+        note = protocols.index(str(entry["protocol"])) + 1 if entry["protocol"] else 0
+        best = _best(run, measure, note)
+        rows.append(_row(measure, entry, "final" if best else "", note))
+        rows += [best] if best else []
+    return Table(tuple(rows), protocols)
+
+
+def mean_final(run: Run, measure: Measure) -> float | None:
+    """The mean over games of the last measurement."""
+    series = run.series(measure.name)
+    return None if series is None else float(series.values[-1].mean())
+
+
+def _last_measured(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for measure in measured(run):
+        series = run.series(measure.name)
+        if series is not None and measure.name not in LOGGED:
+            found[measure.name] = {"value": series.values[-1].tolist(), "interval": None, "protocol": ""}
+    return found
+
+
+def _row(measure: Measure, entry: Mapping[str, Any], kind: str, note: int) -> Row:
+    value, interval = entry["value"], entry["interval"]
+    if not isinstance(value, list):
+        return Row(measure.title, kind, (), Entry(_shown(measure, value), _span(interval)), note)
+    spans = interval if isinstance(interval, list) else [None] * len(value)
+    each = tuple(Entry(_shown(measure, one), _span(span)) for one, span in zip(value, spans, strict=True))
+    if len(value) == 1:
+        return Row(measure.title, kind, (), each[0], note)
+    known = [one for one in value if one is not None]
+    return Row(measure.title, kind, each, Entry(_shown(measure, float(np.mean(known)) if known else None)), note)
+
+
+def _best(run: Run, measure: Measure, note: int) -> Row | None:
+    """The best measurement of every game, with its round; None without a clear direction."""
+    series = run.series(measure.name)
+    if series is None or not measure.better or measure.name == "success":
+        return None
+    signed = series.values if measure.better == "higher" else -series.values
+    at = np.argmax(np.nan_to_num(signed, nan=-np.inf), axis=0)
+    values = series.values[at, np.arange(len(at))]
+    each = tuple(
+        Entry(_shown(measure, float(value)), f"round {number(float(series.steps[step]))}")
+        for value, step in zip(values, at, strict=True)
+    )
+    if len(each) == 1:
+        return Row(measure.title, "best", (), each[0], note)
+    return Row(measure.title, "best", each, Entry(_shown(measure, float(values.mean()))), note)
+
+
+def _shown(measure: Measure, value: float | None) -> str:
+    """A value in the unit of its measure; None is a success that never came."""
+    if value is None:
+        return "never"
+    return f"{100 * value:.1f} %" if measure.is_share or measure.name.endswith("success_rate") else number(value)
+
+
+def _span(interval: Any) -> str:
+    return "" if interval is None else f"[{percent(interval[0])}, {percent(interval[1])}]"

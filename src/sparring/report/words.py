@@ -1,0 +1,132 @@
+"""Numbers and games in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sparring.data import Mixture
+from sparring.errors import SparringError
+from sparring.pieces import Piece
+from sparring.recipes import Recipe
+from sparring.report.reading import Outcome, Run
+
+NONE = "–"
+"""What stands where there is no number."""
+
+
+def number(value: float | None) -> str:
+    """A number with thousands separators, or with three significant digits."""
+    if value is None or value != value:
+        return NONE
+    if value in (float("inf"), float("-inf")):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage."""
+    return f"{100 * share:.0f} %"
+
+
+def interval(bounds: tuple[float, float]) -> str:
+    """An interval of shares in percent."""
+    return f"[{percent(bounds[0])}, {percent(bounds[1])}]"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as hours, minutes and seconds."""
+    if seconds is None:
+        return NONE
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.3g} s"
+
+
+def games(count: int) -> str:
+    """How many games, in words."""
+    return "1 game" if count == 1 else f"{count:,} games"
+
+
+def plain(value: Any) -> str:
+    """A value of a recipe as a reader expects it: bare words, numbers as they are written."""
+    if value is None:
+        return NONE
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings, and lists of mappings, as one mapping with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            value = {str(index): item for index, item in enumerate(value)}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def piece(part: Piece) -> str:
+    """A piece with its own settings: `ring (modes 8, radius 2.0, std 0.1)`."""
+    settings = {key: value for key, value in part.model_dump(mode="json").items() if key != "name"}
+    flat = {key.removesuffix(".name"): value for key, value in flatten(settings).items()}
+    inner = ", ".join(f"{key} {plain(value)}" for key, value in flat.items() if value not in ([], "", None))
+    return f"{part.name} ({inner})" if inner else part.name
+
+
+def game(recipe: Recipe) -> str:
+    """What is played, in one sentence."""
+    told = [f"{psi.name} with probability {number(share)}" for share, psi in recipe.feedback.distribution() if share]
+    last = recipe.seed + recipe.replicas - 1
+    seeds = f"seed {recipe.seed}" if recipe.replicas == 1 else f"seeds {recipe.seed} to {last}"
+    return (
+        f"D and G play {piece(recipe.objective)} on {piece(recipe.data)}; what D tells G is "
+        f"{', '.join(told)} (honest with probability {number(recipe.feedback.honest_probability)} in all); "
+        f"regime {piece(recipe.regime)}, Lipschitz control {piece(recipe.lipschitz)}; "
+        f"{games(recipe.replicas)}, {seeds}, {number(recipe.steps)} rounds of batches of {number(recipe.batch_size)}."
+    )
+
+
+def goal(run: Run) -> str:
+    """What a successful game of this run has done."""
+    count = target(run)
+    if "modes" in run.logged:
+        return f"learned all {count} modes" if count else "learned all modes"
+    if "classes" in run.logged:
+        return f"learned all {count} classes evenly" if count else "learned all classes evenly"
+    return "succeeded"
+
+
+def target(run: Run) -> int | None:
+    """How many modes or classes there are to learn, or None if the data do not say."""
+    data = run.recipe.data
+    if isinstance(data, Mixture):
+        return len(data.centres())
+    if "classes" not in run.logged:
+        return None
+    try:
+        return len(data.open(torch.device("cpu")).facts.classes) or None
+    except (SparringError, OSError):
+        return None
+
+
+def verdict(run: Run) -> str:
+    """How the run ended, or where it stands, in one sentence."""
+    outcome, success = run.outcome, run.series("success")
+    if outcome is None or success is None:
+        return "No measurement defines a success yet." if run.rows else "Nothing is logged yet."
+    so_far = "" if run.status.kind == "complete" else "So far, "
+    return (
+        f"{so_far}{outcome.wins:,} of {games(outcome.games)} {goal(run)} {span(outcome)} "
+        f"at round {number(float(success.steps[-1]))}."
+    )
+
+
+def span(outcome: Outcome) -> str:
+    """The interval of an outcome, named."""
+    return f"[Wilson 95 % interval {percent(outcome.interval[0])}, {percent(outcome.interval[1])}]"

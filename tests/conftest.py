@@ -1,0 +1,47 @@
+"""One thread, quiet caches, and the recipes that several tests train for a few rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring.recipes import Recipe, load
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained classifiers go where the whole test session shares them, never to the user's cache."""
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def short() -> Callable[..., Recipe]:
+    """The small ring with networks and intervals small enough for a test, and any further overrides."""
+
+    def build(*overrides: str) -> Recipe:
+        small = [
+            "generator.hidden=[16, 16]",
+            "generator.latent=8",
+            "discriminator.hidden=[16, 16]",
+            "batch_size=32",
+            "steps=20",
+            "replicas=1",
+            "log_every=3",
+            "sample_every=0",
+            "checkpoint_every=7",
+            "evaluate_every=0",
+        ]
+        return load("dishonest/ring-small", [*small, *overrides])
+
+    return build
+
+
+@pytest.fixture
+def run_path(tmp_path: Path) -> Path:
+    """Where a test's run folder goes."""
+    return tmp_path / "run"

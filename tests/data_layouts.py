@@ -1,0 +1,74 @@
+"""Small sources in every layout that `prepare` reads, for the tests of data."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import datasets
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def images(count: int, *shape: int, seed: int = 0) -> Bytes:
+    """Random bytes, `(count, *shape)`."""
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+def png(pixels: Bytes) -> bytes:
+    """A PNG file of `(height, width)` or `(height, width, 3)` bytes."""
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write_parquet(
+    path: Path,
+    contents: Sequence[bytes | None],
+    labels: Sequence[int | None] | None,
+    *,
+    names: Sequence[str] | None = ("cat", "dog"),
+    columns: tuple[str, str] = ("image", "label"),
+) -> Path:
+    """A Parquet file in hub layout; with `names` the schema tells of images and classes, else it is bare."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, list[object]] = {columns[0]: [{"bytes": each, "path": None} for each in contents]}
+    features: dict[str, object] = {columns[0]: datasets.Image()}
+    if labels is not None:
+        rows[columns[1]] = list(labels)
+        features[columns[1]] = datasets.ClassLabel(names=list(names or ()))
+    schema = datasets.Features(features).arrow_schema if names else None
+    pq.write_table(pa.table(rows, schema=schema), path, row_group_size=4)
+    return path
+
+
+def write_idx(path: Path, array: Bytes, *, kind: int = 8) -> Path:
+    """An IDX file, gzipped if its name says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = struct.pack(f">HBB{array.ndim}I", 0, kind, array.ndim, *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def write_folder(root: Path, files: Mapping[str, bytes]) -> Path:
+    """A folder of files by relative path."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def found_all(cause: str, *expected: str) -> None:
+    """Every fault has its line, and there are no others."""
+    lines = cause.split("\n  ")
+    assert len(lines) == (1 if len(expected) == 1 else 1 + len(expected)), cause
+    for each in expected:
+        assert any(each in line for line in lines), f"{each!r} is not in\n{cause}"
