@@ -116,9 +116,17 @@ def test_idx_with_every_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0\0\x08", b"\0\0\x08\x03\0\0\0\x02", b"rubbish", b"\0\0\x08\x03" + b"\xff" * 40]
+    "content",
+    [
+        b"",
+        b"\0\0\x08",
+        b"\0\0\x08\x03\0\0\0\x02",
+        b"rubbish",
+        b"\0\0\x08\x03" + b"\xff" * 40,
+        b"\0\0\x08\x03" + b"\0\0\0\x01" * 3 + b"ab",
+    ],
 )
-def test_idx_cut_short(tmp_path: Path, content: bytes) -> None:
+def test_idx_of_the_wrong_length(tmp_path: Path, content: bytes) -> None:
     write_folder(tmp_path / "raw", {"train-images-idx3-ubyte": content})
     assert "train-images-idx3-ubyte: " in refused(tmp_path / "raw", tmp_path)
 
@@ -126,11 +134,13 @@ def test_idx_cut_short(tmp_path: Path, content: bytes) -> None:
 def test_image_folder_with_every_fault(tmp_path: Path) -> None:
     deep, stream = BytesIO(), BytesIO()
     Image.fromarray(GREY[0].astype(np.uint16) * 256).save(deep, "PNG")
-    Image.new("1", (20000, 10000)).save(stream, "PNG")
+    Image.new("1", (10000, 10000)).save(stream, "PNG")
+    Image.fromarray(GREY[0]).save(foreign := BytesIO(), "PCX")
     files = {
         "train/cat/0.png": CONTENTS[0],
         "train/cat/1.png": deep.getvalue(),
         "train/cat/bomb.png": stream.getvalue(),
+        "train/cat/foreign.png": foreign.getvalue(),
         "train/cat/short.png": CONTENTS[1][:50],
         "train/dog/0.png": CONTENTS[2],
         "train/loose.png": CONTENTS[3],
@@ -141,7 +151,8 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
     found_all(
         refused(write_folder(tmp_path / "pets", files), tmp_path),
         "train/cat/1.png: mode I;16; 8 bits a channel are needed",
-        "train/cat/bomb.png: unreadable image: Image size (200000000 pixels)",
+        "train/cat/bomb.png: unreadable image: Image size (100000000 pixels)",
+        "train/cat/foreign.png: unreadable image: none of PNG",
         "train/cat/short.png: unreadable image",
         "train/loose.png: lies beside the class folders",
         "train/sheep: a class without an image",

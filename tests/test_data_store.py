@@ -62,14 +62,18 @@ def test_labels_are_checked_when_a_store_is_opened(store: Path) -> None:
         Store(path=str(store)).open(torch.device("cpu"))
 
 
-def test_a_pickle_in_a_store_is_refused(store: Path) -> None:
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_pickle_in_a_store_is_never_run(store: Path, wrapped: bool) -> None:
     file = store / "train" / "labels.npy"
     size = file.stat().st_size
-    np.save(file, np.array([{}], dtype=object), allow_pickle=True)
+    file.write_bytes(b"cos\nmkdir\n(S'" + str(store / "sprung").encode() + b"'\ntR.")
+    if wrapped:
+        np.save(file, np.array([{}], dtype=object), allow_pickle=True)
     manifest = (store / "manifest.json").read_text()
     (store / "manifest.json").write_text(manifest.replace(f'"bytes": {size}', f'"bytes": {file.stat().st_size}'))
     with pytest.raises(CorruptInput, match=r"train/labels\.npy: not an array of numbers"):
         inspect(store)
+    assert not (store / "sprung").exists()
 
 
 def _set(*path: str, value: object) -> Callable[[str], str]:

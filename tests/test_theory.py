@@ -16,41 +16,13 @@ from scipy.special import rel_entr
 from torch import Tensor
 
 from sparring.evaluation.theorems import (
-    ADVERSARIES,
     DATA,
-    EXAMPLES,
-    OBJECTIVES,
-    covered_by,
-    extended,
     f_generator,
-    finite_game,
-    perturbation_table,
-    theory_table,
-)
-from sparring.feedback import (
-    Constant,
-    Feedback,
-    Flip,
-    Flipping,
-    Function,
-    HonestFeedback,
-    Lie,
-    MixtureAdversary,
-    Perturbation,
-    Power,
-    Sqrt,
 )
 from sparring.objectives import (
-    Apart,
-    Hinge,
-    LeastSquares,
     Linear,
     Log,
-    NonSaturating,
     Objective,
-    SquareRoot,
-    Tanh,
-    Wasserstein,
 )
 from sparring.pieces import members
 from sparring.randomness import Rng
@@ -60,7 +32,6 @@ from sparring.theory import (
     distribution,
     generator_objective,
     in_h,
-    is_mostly_honest,
     jsd,
     kl,
     lemma_1,
@@ -92,10 +63,6 @@ def honest(score: Tensor) -> Tensor:
 
 def flip(score: Tensor) -> Tensor:
     return -score
-
-
-def leaning(theta: Tensor) -> Tensor:
-    return 0.2 + 0.5 * theta**2
 
 
 def interpolated(values: Tensor) -> Psi:
@@ -268,64 +235,10 @@ def test_the_conditions_recognise_what_satisfies_them(psi: Psi, other: Psi) -> N
     assert theorem_5(other).second.holds
 
 
-@pytest.mark.parametrize(
-    ("psi", "first", "second", "theta"),
-    [
-        (lambda theta: theta, True, False, None),
-        (lambda theta: 1 - theta, False, True, None),
-        (lambda theta: torch.full_like(theta, 0.5), True, True, None),
-        (lambda theta: torch.full_like(theta, 0.9), False, False, 0.5),
-        (torch.sqrt, False, False, 0.5),
-        (torch.square, False, False, 0.5),
-        (overstated_flip, False, False, None),
-        (lambda theta: 0.5 + 0.4 * torch.sin(2 * math.pi * theta), False, False, None),
-    ],
-)
-def test_the_conditions_on_known_perturbations(psi: Psi, first: bool, second: bool, theta: float | None) -> None:
-    found = theorem_5(psi)
-    assert (found.first.holds, found.second.holds) == (first, second)
-    assert found.holds == (first or second)
-    assert theta is None or found.first.theta == theta
-
-
-def test_a_violation_names_the_first_place() -> None:
-    falls = theorem_5(lambda theta: torch.where(theta > 0.75, 0.2, 0.5).double())
-    assert falls.first.theta == pytest.approx(0.75, abs=1e-3)
-    assert "psi decreases" in falls.first.evidence
-    outside = theorem_5(lambda theta: 2 * theta - 0.5)
-    assert outside.unit.theta == 0
-    assert not outside.holds
-    assert not theorem_5(lambda theta: theta / 0).holds
-
-
 @exact
 @given(f=odd_payoffs())
 def test_h_is_recognised(f: Psi) -> None:
     assert in_h(f).holds
-
-
-@pytest.mark.parametrize(
-    ("f", "finite", "odd", "increasing"),
-    [
-        (LOG, False, False, True),
-        (Wasserstein().payoff, False, True, True),
-        (SquareRoot().payoff, False, True, True),
-        (Tanh(scale=3.0, rate=10.0).payoff, True, True, True),
-        (torch.sigmoid, True, False, True),
-        (lambda score: -torch.tanh(score), True, True, False),
-        (lambda score: torch.relu(torch.tanh(score) - 0.1) - torch.relu(-torch.tanh(score) - 0.1), 1, 1, 0),
-        (torch.zeros_like, True, True, False),
-    ],
-)
-def test_membership_in_h(f: Psi, finite: bool, odd: bool, increasing: bool) -> None:
-    found = in_h(f)
-    assert (found.finite.holds, found.odd.holds, found.increasing.holds) == (finite, odd, increasing)
-
-
-def test_mostly_honest_means_more_than_half() -> None:
-    assert is_mostly_honest(0.51)
-    assert not is_mostly_honest(0.5)
-    assert not is_mostly_honest(1 - (0.1 + 0.2 + 0.2))
 
 
 @pytest.mark.parametrize("p_flip", [1e-4, 0.1, 0.5])
@@ -368,70 +281,3 @@ def test_the_search_is_a_function_of_its_stream() -> None:
     assert one == two
     with pytest.raises(ValueError, match="no candidate"):
         search(game, tensor([1.0]), rng=Rng.of(4))
-
-
-FRAMEWORK_1 = Apart(f_d=Log(), f_g=Linear())
-SQRT = MixtureAdversary(perturbations=(Lie(perturbation=Sqrt(), probability=0.1),))
-
-
-@pytest.mark.parametrize(
-    ("objective", "feedback", "framework", "theorem", "reason"),
-    [
-        (FRAMEWORK_1, Flipping(probability=0.4), "1", "5", "f_G is in H"),
-        (FRAMEWORK_1, SQRT, "1", None, "psi(1/2) is not 1/2"),
-        (FRAMEWORK_1, Flipping(probability=0.5), "1", None, "probability 0.5, not more than 0.5"),
-        (Linear(), SQRT, "2", "6", "in H"),
-        (Linear(), HonestFeedback(), "2", "6", "in H"),
-        (Linear(), Flipping(probability=0.6), "2", None, "probability 0.4, not more than 0.5"),
-        (Tanh(), ADVERSARIES["overstated flip 0.4"], "2", "6", "in H"),
-        (Log(), Flipping(probability=0.1), None, None, "f_G is not in H"),
-        (NonSaturating(), HonestFeedback(), None, None, "f_G is not in H"),
-        (Apart(f_d=Linear(), f_g=Log()), HonestFeedback(), None, None, "f_G is not in H"),
-        (Wasserstein(), HonestFeedback(), None, None, "H-hat"),
-        (SquareRoot(), HonestFeedback(), None, None, "H-hat"),
-        (Hinge(), HonestFeedback(), None, None, "f_D is not in H"),
-        (LeastSquares(), HonestFeedback(), None, None, "D is not paid"),
-    ],
-)
-def test_coverage(
-    objective: Objective, feedback: Feedback, framework: str | None, theorem: str | None, reason: str
-) -> None:
-    coverage = covered_by(objective, feedback)
-    assert (coverage.framework, coverage.theorem) == (framework, theorem)
-    assert reason in str(coverage)
-    assert ("no theorem" in str(coverage)) == (theorem is None)
-
-
-def test_the_table_shows_what_the_theorems_say() -> None:
-    rows = {(row.objective, row.adversary): row for row in theory_table()}
-    assert len(rows) == len(OBJECTIVES) * len(ADVERSARIES)
-    for row in rows.values():
-        assert row.theorem is None or (row.verdict == "holds" and row.smallest_excess > 0)
-        assert row.framework is None or abs(row.value_at_data) < 1e-12
-    for adversary in ("flip 0.1", "flip 0.4", "flip, sqrt, square 0.1 each"):
-        assert rows["log", adversary].verdict == "-inf"
-    assert rows["log", "honest"].value_at_data == pytest.approx(-math.log(4))
-    assert rows["log", "honest"].verdict == "holds"
-    assert rows["linear", "flip 0.6"].verdict == "broken by P_G = (0, 0, 0, 0, 1)"
-    assert rows["apart(log, linear)", "overstated flip 0.4"].verdict.startswith("broken by P_G")
-    # Sufficient, not necessary: nothing covers this one, and it holds.
-    uncovered = rows["apart(log, linear)", "flip, sqrt, square 0.1 each"]
-    assert (uncovered.theorem, uncovered.verdict) == (None, "holds")
-    assert finite_game(Wasserstein(), HonestFeedback()) is None
-    assert theory_table(objectives=(LeastSquares(),)) == []
-
-
-def test_the_table_of_perturbations() -> None:
-    rows = {row.name.partition("(")[0]: (row.first, row.second) for row in perturbation_table()}
-    known = {"honest": (True, False), "flip": (False, True), "constant": (True, True)}
-    assert rows == dict.fromkeys(("sqrt", "square", "power", "function"), (False, False)) | known
-    assert set(EXAMPLES) <= set(members(Perturbation))
-
-
-@pytest.mark.parametrize(
-    "psi", [Flip(), Sqrt(), Power(exponent=3.0), Constant(value=0.9), Function(psi=f"{__name__}:leaning")]
-)
-def test_a_perturbation_extends_to_both_infinities(psi: Perturbation) -> None:
-    score = tensor([-math.inf, -3.0, 0.0, 3.0, math.inf])
-    told = extended(psi)(score)
-    assert torch.allclose(torch.sigmoid(told), psi.probability(torch.sigmoid(score)), atol=1e-12)

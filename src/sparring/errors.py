@@ -14,6 +14,7 @@ class SparringError(Exception):
     """
 
     exit_code = 1
+    status = "failed"
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause)
@@ -60,10 +61,13 @@ class NonFinite(SparringError):
     """A game's numbers turned into NaN or infinity."""
 
     exit_code = 6
+    status = "non-finite"
 
 
 class Interrupted(SparringError):
     """A signal asked the run to stop; everything is saved."""
+
+    status = "interrupted"
 
     def __init__(self, cause: str, remedy: str, signal: int) -> None:
         super().__init__(cause, remedy)

@@ -106,7 +106,7 @@ class _Session:
                 self._rounds(events)
         except SparringError as error:
             with contextlib.suppress(SparringError):  # the first error is the one to tell
-                self._summarise(type(error).__name__)
+                self._summarise(error.status)
             raise
         return self._summarise("complete")
 
@@ -120,18 +120,19 @@ class _Session:
                 self._require_finite(step)
                 done = step + 1
                 last = done == recipe.steps
+                stopping = wish.signal  # asked once, so that what is saved and what is said agree
                 if last or _due(done, recipe.log_every) or _due(done, recipe.evaluate_every):
                     self._log(done, last, events)
                 if recipe.sample_every and (last or _due(done, recipe.sample_every)):
                     save_samples(game, self.run, done)
-                if last or wish.signal or _due(done, recipe.checkpoint_every):
+                if last or stopping or _due(done, recipe.checkpoint_every):
                     self._save(done)
                 self.spectator.played(done, recipe.steps)
-                if wish.signal and not last:
+                if stopping and not last:
                     raise Interrupted(
-                        f"{wish.signal.name} after round {done} of {recipe.steps}; everything is saved",
+                        f"{stopping.name} after round {done} of {recipe.steps}; everything is saved",
                         f"continue with `sparring resume {self.run.path}`",
-                        wish.signal,
+                        stopping,
                     )
 
     def _require_finite(self, step: int) -> None:

@@ -49,9 +49,9 @@ class Watch:
         return site
 
     def means(self) -> dict[str, float | list[float]]:
-        """The mean of every name since the last call, a list with replicas."""
+        """The mean of every name since the last call, sorted by name; a list with replicas."""
         means: dict[str, float | list[float]] = {
-            name: (total / self._counts[name]).tolist() for name, total in self._sums.items()
+            name: (total / self._counts[name]).tolist() for name, total in sorted(self._sums.items())
         }
         self._sums, self._counts = {}, {}
         return means

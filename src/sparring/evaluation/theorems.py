@@ -182,7 +182,7 @@ def perturbation_table() -> list[PerturbationRow]:
     """
     free = {
         name: cls.model_validate({})
-        for name, cls in members(Perturbation).items()  # type: ignore[type-abstract]
+        for name, cls in members(Perturbation).items()
         if not any(field.is_required() for field in cls.model_fields.values())
     }
     found = {_words(psi): theorem_5(psi.probability) for psi in (free | EXAMPLES).values()}

@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from sparring.report.reading import Floats
 
@@ -124,6 +124,8 @@ class Chart:
         axes.margins(x=0.02)
         if self.is_log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
         low, high = self.limits
         axes.set_ylim(bottom=low, top=high)
 
@@ -132,7 +134,7 @@ def _draw(axes: Axes, line: Line, *, is_log: bool) -> None:
     values = np.where(line.values > 0, line.values, np.nan) if is_log else line.values
     marker = "o" if len(line.steps) <= FEW else ""
     if values.shape[1] > 1 and not line.alone:
-        axes.plot(line.steps, values, color=line.colour, alpha=0.35, linewidth=0.9)
+        axes.plot(line.steps, values, color=line.colour, alpha=0.5, linewidth=0.9)
     mean = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
     axes.plot(
         line.steps,

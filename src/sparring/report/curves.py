@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
 
 from sparring.report.charts import (
     BLUE,
@@ -21,6 +24,8 @@ from sparring.report.reading import Run
 
 HIDDEN = frozenset({"success"} | {measure.floor for measure in MEASURES.values()})
 """Measures without a chart of their own."""
+COMPARED = 8
+"""Up to this many runs show what D thinks side by side."""
 
 
 def charts(run: Run, key: str) -> list[Chart]:
@@ -41,26 +46,25 @@ def few_charts(run: Run, key: str) -> list[Chart]:
 
 
 def shared_charts(runs: Sequence[Run]) -> list[Chart]:
-    """The mean of the measure that tells most, one line a run; a chart for each kind of data."""
-    leading = [(index, run, primary(run)) for index, run in enumerate(runs)]
-    kinds = dict.fromkeys(measure for _, _, measure in leading if measure)
-    found = []
-    for measure in kinds:
-        those = [(index, run) for index, run, each in leading if each == measure]
-        lines = tuple(
-            line
-            for index, run in those
-            for line in _lines(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.is_share)
-        )
-        dashed = tuple(
-            Line(
-                line.label, line.steps, line.values, line.colour, DASHES[index // len(CYCLE) % len(DASHES)], alone=True
-            )
-            for line, (index, _) in zip(lines, those, strict=True)
-        )
-        title = f"{measure.title}, mean over the games of each run"
-        found.append(Chart(f"all-{measure.name}", title, measure.look, measure.unit, dashed, limits=(0, None)))
-    return found
+    """The mean of the measure that tells most, one line a run and one chart a kind of data; then D in each run."""
+    kinds = dict.fromkeys(measure for run in runs if (measure := primary(run)))
+    together = [_together(runs, measure) for measure in kinds]
+    outputs = [
+        replace(chart, title=f"D in run {index}: {run.name}")
+        for index, run in enumerate(runs, start=1)
+        for chart in _game_charts(run, f"all-{index}")[:1]
+    ]
+    return [*together, *(outputs if len(runs) <= COMPARED else [])]
+
+
+def _together(runs: Sequence[Run], measure: Measure) -> Chart:
+    lines = tuple(
+        replace(line, dash=DASHES[index // len(CYCLE) % len(DASHES)], alone=True)
+        for index, run in enumerate(runs)
+        for line in _lines(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.is_share)
+    )
+    title = f"{measure.title}, mean over the games of each run"
+    return Chart(f"all-{_slug(measure.name)}", title, measure.look, measure.unit, lines, limits=(0, None))
 
 
 def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
@@ -86,13 +90,13 @@ def _game_charts(run: Run, key: str) -> list[Chart]:
     found = [
         Chart(
             f"{key}-outputs", "What D thinks: its mean output",
-            "Lines that meet anywhere: D cannot tell the two apart. Real at 1 with generated at 0: G is told nothing useful.",
+            "Where the lines meet, at any height, D cannot tell them apart; real at 1, generated at 0 teach G little.",
             "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
         ),
         Chart(
             f"{key}-payoffs", "Payoffs",
-            "Both players ascend; D's payoff near its honest value of indifference means that G keeps up.",
-            "mean payoff a sample", payoffs,
+            "Both players ascend; D at the dashed line earns no more than by saying 0.5 to everything.",
+            "mean payoff a sample", payoffs, (Mark(_undecided(run), "D undecided"),),
         ),
         Chart(
             f"{key}-gradients", "Gradient norms",
@@ -110,6 +114,12 @@ def _game_charts(run: Run, key: str) -> list[Chart]:
         ),
     ]  # fmt: skip
     return [chart for chart in found if chart.lines]
+
+
+def _undecided(run: Run) -> float:
+    """What D earns a pair of samples with a score of 0."""
+    score = torch.zeros(())
+    return float(run.recipe.objective.real(score) + run.recipe.objective.fake(score))
 
 
 def _lines(run: Run, name: str, colour: str, label: str, is_share: bool = False) -> tuple[Line, ...]:

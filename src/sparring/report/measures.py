@@ -7,15 +7,13 @@ from typing import Literal
 
 from sparring.metrics import Classes
 from sparring.report.reading import Run
-from sparring.report.words import target
+from sparring.report.words import number, percent, target
 
 Better = Literal["higher", "lower", ""]
 
 LOGGED = frozenset(
-    (
-        "d_real d_fake score_real score_fake payoff_d payoff_g penalty saturated "
-        "gradient_discriminator gradient_generator"
-    ).split()
+    {"d_real", "d_fake", "score_real", "score_fake", "payoff_d", "payoff_g", "penalty", "saturated"}
+    | {"gradient_discriminator", "gradient_generator"}
 )
 """What every game logs; all other names are measures of the generator."""
 
@@ -32,6 +30,7 @@ class Measure:
         look: one sentence that says what to look for.
         is_share: shown in percent.
         floor: the name of what the measure reads on real data, drawn beside it.
+        one: the unit of exactly one.
     """
 
     name: str
@@ -41,11 +40,26 @@ class Measure:
     look: str
     is_share: bool = False
     floor: str = ""
+    one: str = ""
+
+    def amount(self, value: float | None) -> str:
+        """A value with its unit, as in a sentence."""
+        if value is None or not self.unit:
+            return number(value)
+        return (
+            percent(value) if self.is_share else f"{number(value)} {self.one if value == 1 and self.one else self.unit}"
+        )
 
 
 _KNOWN = (
-    Measure("modes", "Modes covered", "modes", "higher", "A game has learned the mixture when its line reaches the top."),
-    Measure("classes", "Classes covered", "classes", "higher", "A success covers every class; one class is a collapse."),
+    Measure(
+        "modes", "Modes covered", "modes", "higher",
+        "A game has learned the mixture when its line is at the top.", one="mode",
+    ),
+    Measure(
+        "classes", "Classes covered", "classes", "higher",
+        "A success covers every class; one alone is a collapse.", one="class",
+    ),
     Measure(
         "high_quality", "High quality", "share of samples (%)", "higher",
         "Samples close to a mode; high here with few modes above is a collapse.", is_share=True,

@@ -157,7 +157,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
                 run=run,
                 values=tuple(words.plain(column[index]) for column in columns),
                 outcome=run.outcome,
-                main=f"{words.number(mean)} {measure.unit}" if measure else words.NONE,
+                main=measure.amount(mean) if measure else words.NONE,
                 first=f"{words.number(round(sum(came) / len(came)))} ({words.games(len(came))})"
                 if came
                 else words.NONE,
@@ -171,9 +171,9 @@ def _verdict(runs: Sequence[Run]) -> str:
     whole = total(runs)
     if whole is None:
         return "No run has measured a success yet."
-    judged = [run.outcome for run in runs if run.outcome]
-    every = sum(outcome.wins == outcome.games for outcome in judged)
-    none = sum(outcome.wins == 0 for outcome in judged)
+    judged = [(run, run.outcome) for run in runs if run.outcome]
+    every = sum(outcome.wins == outcome.games for _, outcome in judged)
+    none = sum(outcome.wins == 0 for _, outcome in judged)
     count = "1 run" if len(judged) == 1 else f"{len(judged):,} runs"
     return (
         f"{whole.wins:,} of {words.games(whole.games)} in {count} succeeded at their last measurement: "

@@ -113,7 +113,7 @@ def _plane_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     panels = []
     for game, (cloud, field) in enumerate(zip(points, landscape, strict=True)):
         outside = int((~(np.abs(cloud) <= extent).all(axis=1)).sum())
-        gone = f"{number(outside)} of {number(len(cloud))} points outside" if outside else ""
+        gone = f"{number(outside)} of {number(len(cloud))} outside" if outside else ""
         note = ", ".join(part for part in (_measured(run, game, step), gone) if part)
         image = plane(cloud, field, extent, *modes)
         panels.append(Panel(data_uri(image), image.size, _title(run, game), note))
@@ -193,7 +193,7 @@ def games_in(grid: Image.Image, games: int, each: int) -> list[Image.Image]:
     if not count or grid.width % columns or grid.height % rows:
         return []
     wide, tall = grid.width // columns, grid.height // rows
-    across = int(np.ceil(np.sqrt(each)))
+    across = _across(each)
     size = (across * wide, -(-each // across) * tall)
     parts = [Image.new(grid.mode, size, "white") for _ in range(games)]
     for index in range(count):
@@ -204,10 +204,17 @@ def games_in(grid: Image.Image, games: int, each: int) -> list[Image.Image]:
     return parts
 
 
+def _across(count: int) -> int:
+    """Columns of a grid: full rows where that leaves it less than three times as wide as high, else about a square."""
+    square = int(np.ceil(np.sqrt(count)))
+    full = [columns for columns in range(square, count + 1) if count % columns == 0 and columns**2 < 3 * count]
+    return full[0] if full else square
+
+
 def data_uri(image: Image.Image) -> str:
     """An image as a PNG data URI."""
     out = io.BytesIO()
-    image.save(out, format="PNG", optimize=False, compress_level=9)
+    image.save(out, format="PNG", optimize=False, compress_level=6)
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
@@ -222,4 +229,4 @@ def _measured(run: Run, game: int, step: int) -> str:
     if measure is None or series is None:
         return ""
     at = np.flatnonzero(series.steps == step)
-    return f"{number(float(series.values[at[0], game]))} {measure.unit}" if len(at) else ""
+    return measure.amount(float(series.values[at[0], game])) if len(at) else ""

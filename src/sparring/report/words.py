@@ -10,6 +10,7 @@ import torch
 
 from sparring.data import Mixture
 from sparring.errors import SparringError
+from sparring.feedback import Feedback
 from sparring.pieces import Piece
 from sparring.recipes import Recipe
 from sparring.report.reading import Outcome, Run
@@ -81,15 +82,22 @@ def piece(part: Piece) -> str:
 
 def game(recipe: Recipe) -> str:
     """What is played, in one sentence."""
-    told = [f"{psi.name} with probability {number(share)}" for share, psi in recipe.feedback.distribution() if share]
     last = recipe.seed + recipe.replicas - 1
     seeds = f"seed {recipe.seed}" if recipe.replicas == 1 else f"seeds {recipe.seed} to {last}"
     return (
-        f"D and G play {piece(recipe.objective)} on {piece(recipe.data)}; what D tells G is "
-        f"{', '.join(told)} (honest with probability {number(recipe.feedback.honest_probability)} in all); "
+        f"D and G play {piece(recipe.objective)} on {piece(recipe.data)}; {feedback(recipe.feedback)}; "
         f"regime {piece(recipe.regime)}, Lipschitz control {piece(recipe.lipschitz)}; "
         f"{games(recipe.replicas)}, {seeds}, {number(recipe.steps)} rounds of batches of {number(recipe.batch_size)}."
     )
+
+
+def feedback(channel: Feedback) -> str:
+    """What reaches G of D's output, with every probability."""
+    lies = [f"{piece(psi)} with {number(share)}" for share, psi in channel.distribution() if psi.name != "honest"]
+    honest = number(channel.honest_probability)
+    if not lies:
+        return "G is told the truth"
+    return f"G is told the truth with probability {honest}, and instead of it {', '.join(lies)}"
 
 
 def goal(run: Run) -> str:

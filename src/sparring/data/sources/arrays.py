@@ -103,9 +103,10 @@ def _members(path: Path, faults: Faults) -> dict[str, dict[str, Numbers | None]]
     return found
 
 
-def _member(file: Mapping[str, Numbers], key: str, faults: Faults) -> Numbers | None:
+def _member(file: Mapping[str, Any], key: str, faults: Faults) -> Numbers | None:
     try:
-        return file[key]
+        array: Numbers = file[key]
+        return array
     except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         faults.add("unreadable arrays", f"{key}: cannot be read ({first_line(error)})")
         return None
