@@ -236,7 +236,7 @@ def test_only_a_test_split(tmp_path: Path) -> None:
     assert "no train split, only test" in refused(tmp_path / "pets", tmp_path)
 
 
-@pytest.mark.parametrize("target", ["os.fsync", "pathlib.Path.rename", "pathlib.Path.open", "pathlib.Path.mkdir"])
+@pytest.mark.parametrize("target", ["os.fsync", "os.rename", "pathlib.Path.open", "pathlib.Path.mkdir"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_a_disk_that_refuses(tmp_path: Path, target: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:

@@ -17,6 +17,15 @@ from sparring.errors import StorageError
 PREFIX = ".partial-"
 
 
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Tell what the operating system refuses within the block as a StorageError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError.from_os(error, path) from None
+
+
 def sync(path: Path) -> None:
     """Flush a file or a folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -28,24 +37,28 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `path` if the block succeeds, and vanishes if it does not.
+    """A temporary folder that becomes `path` if the block succeeds, and vanishes with any parent made for it if not.
 
     Raises:
-        StorageError: the disk refused.
+        OSError: the disk refused.
     """
+    path = path.absolute()
+    made = [parent for parent in path.parents if not parent.exists()]
     temporary = path.with_name(f"{PREFIX}{path.name}-{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for file in temporary.iterdir():
-            sync(file)
+        for entry in temporary.rglob("*"):
+            sync(entry)
         sync(temporary)
         os.rename(temporary, path)
         sync(path.parent)
-    except OSError as error:
-        raise StorageError.from_os(error, path) from None
-    finally:
+    except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        raise
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -56,14 +69,13 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f"{PREFIX}{path.name}-{secrets.token_hex(4)}")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync(path.parent)
-    except OSError as error:
-        raise StorageError.from_os(error, path) from None
+        with storage_errors(path):
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -14,8 +14,9 @@ from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifes
 from sparring.data.sources import Raw, open_source, source_name
 from sparring.data.store import is_store, mapped, verify
 from sparring.data.survey import Survey
-from sparring.data.writing import ArrayFile, complete_or_absent, write_synced
+from sparring.data.writing import ArrayFile, write_synced
 from sparring.errors import StorageError, UsageError
+from sparring.files import whole_folder
 
 Progress = Callable[[int, int], None]
 """Called with the samples read so far and the samples in all."""
@@ -47,7 +48,7 @@ def prepare(source: str, out: Path, *, size: int | None = None, progress: Progre
     faults = Faults()
     try:
         raw = open_source(source, faults)
-        with complete_or_absent(out.absolute()) as folder:
+        with whole_folder(out) as folder:
             return _written(raw, source_name(source), folder, size, faults, progress)
     except OSError as error:
         told = StorageError.from_os(error, out)

@@ -1,12 +1,9 @@
-"""Files and folders that are complete or absent: hashed as they are written, synced, renamed at the end."""
+"""The files of a store, hashed as they are written and flushed to the disk."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -69,32 +66,3 @@ def write_synced(path: Path, content: str) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-@contextmanager
-def complete_or_absent(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to write into: renamed to it in the end, removed on any failure."""
-    parents = [parent for parent in reversed(out.parents) if not parent.exists()]
-    staging = out.parent / f".{out.name}.{os.getpid()}.part"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir()
-        yield staging
-        for folder in (*(child for child in staging.iterdir() if child.is_dir()), staging):
-            _sync(folder)
-        staging.rename(out)
-        _sync(out.parent)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        for parent in reversed(parents):
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
-        raise
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sparring.errors import CorruptInput, StorageError
-from sparring.files import sha256, whole_folder, write_json
+from sparring.files import sha256, storage_errors, whole_folder, write_json
 
 FORMAT = 1
 _TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
@@ -32,7 +32,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         StorageError: the disk refused; nothing is left behind.
     """
-    with whole_folder(path) as folder:
+    with storage_errors(path), whole_folder(path) as folder:
         try:
             save_file(checkpoint.tensors, folder / _TENSORS)
         except SafetensorError as error:

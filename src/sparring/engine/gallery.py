@@ -39,7 +39,7 @@ def save_samples(game: Game, run: RunFolder, step: int) -> None:
 
 def png_grid(images: Tensor) -> bytes:
     """Images `(n, channels, height, width)` in [-1, 1] as one PNG, rounded half up, in a grid as square as can be."""
-    count, channels, height, width = images.shape
+    count, channels, height, _width = images.shape
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     scale = max(1, 64 // height)

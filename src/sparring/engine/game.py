@@ -1,4 +1,4 @@
-"""A game in memory: both players, their optimizers, the data and the random streams; and all of its state as a value."""
+"""A game in memory: both players, their optimizers, the data and the random streams; all of its state as a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The auxiliary classifier that judges generated images: trained by the tool itself, once for each data set, and cached.
+"""The auxiliary classifier that judges generated images: trained by the tool, once for each data set, and cached.
 
 Source: Xu, Li, Jegelka, appendix B.2.3, which uses one without saying which.
 """

@@ -15,7 +15,7 @@ from typing import Any
 
 from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
-from sparring.files import sweep_partial, sync, whole_folder, write_json, write_whole
+from sparring.files import storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import Recipe, parse_yaml, to_yaml, validated
 
 KEEP = 2
@@ -47,7 +47,7 @@ class RunFolder:
         """
         cls._refuse_taken(path)
         try:
-            with whole_folder(path) as folder:
+            with storage_errors(path), whole_folder(path) as folder:
                 (folder / "samples").mkdir()
                 (folder / "checkpoints").mkdir()
                 write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
@@ -114,11 +114,8 @@ class RunFolder:
         Raises:
             StorageError: the disk refused.
         """
-        try:
-            with open(self.rows_path, "ab") as file:
-                file.write((json.dumps(row, allow_nan=False) + "\n").encode())
-        except OSError as error:
-            raise StorageError.from_os(error, self.rows_path) from None
+        with storage_errors(self.rows_path), open(self.rows_path, "ab") as file:
+            file.write((json.dumps(row, allow_nan=False) + "\n").encode())
 
     def rows(self) -> list[dict[str, Any]]:
         """All complete rows of the log, oldest first."""
@@ -139,7 +136,8 @@ class RunFolder:
         target = self.checkpoints / f"{step:09d}"
         if target.exists():
             return
-        sync(self.rows_path)
+        with storage_errors(self.rows_path):
+            sync(self.rows_path)
         state = checkpoint.state | {"step": step, "log_bytes": self.rows_path.stat().st_size}
         write_checkpoint(target, Checkpoint(checkpoint.tensors, state))
         for old in self.saved()[:-KEEP]:

@@ -92,7 +92,7 @@ def _picture(samples: Tensor, lead: int) -> bytes:
     raise UsageError(f"samples of shape {tuple(samples.shape[lead + 1 :])} have no picture", "write an .npz instead")
 
 
-def _arrays(samples: Tensor, lead: int) -> bytes:
+def _arrays(samples: Tensor, _lead: int) -> bytes:
     out = io.BytesIO()
     np.savez_compressed(out, samples=samples.cpu().numpy())
     return out.getvalue()

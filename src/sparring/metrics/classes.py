@@ -65,7 +65,7 @@ class Classes(Metric):
     def protocol(self, reference: Reference) -> str:
         assert reference.judge is not None
         return (
-            f"judge: {reference.judge.name}; recognisable: class probability >= {self.confidence:g}; a class is covered "
-            f"by {self.fair_share:g} of its fair share of recognisable samples; success: all {len(reference.classes)} "
+            f"judge: {reference.judge.name}; recognisable: class probability >= {self.confidence:g}; a class is "
+            f"covered by {self.fair_share:g} of its fair share of recognisable samples; success: all {len(reference.classes)} "
             f"classes, {self.recognisable:g} recognisable, total variation <= {self.total_variation:g}"
         )

@@ -50,7 +50,7 @@ class Modes(Metric):
     def protocol(self, reference: Reference) -> str:
         assert reference.centres is not None
         return (
-            f"high quality: within {self.radius:g} std ({self.radius * reference.std:g}) of a centre; a mode is covered "
-            f"by {self.fair_share:g} of its fair share of high-quality samples; success: all "
+            f"high quality: within {self.radius:g} std ({self.radius * reference.std:g}) of a centre; a mode is "
+            f"covered by {self.fair_share:g} of its fair share of high-quality samples; success: all "
             f"{len(reference.centres)} modes"
         )

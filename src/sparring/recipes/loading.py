@@ -11,7 +11,7 @@ import yaml
 
 from sparring.errors import UsageError
 from sparring.recipes.recipe import Recipe, validated
-from sparring.records import nearest
+from sparring.records import Record, nearest
 
 
 class _Loader(yaml.SafeLoader):
@@ -114,6 +114,7 @@ def _text(name: str) -> str:
 
 def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
     *outer, last = keys
+    values.setdefault(keys[0], _default(keys[0]))
     for key in outer:
         inner = values.get(key, {})
         values[key] = {"name": inner} if isinstance(inner, str) else inner
@@ -121,3 +122,10 @@ def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
             raise UsageError(f"{'.'.join(keys)}: {key} holds no keys", "give the whole value of that key")
         values = values[key]
     values[last] = value
+
+
+def _default(key: str) -> Any:
+    """What a key that the YAML leaves out stands for, so that a key below it can be changed."""
+    field = Recipe.model_fields.get(key)
+    default = field.get_default() if field and not field.is_required() else {}
+    return default.model_dump(mode="json") if isinstance(default, Record) else default

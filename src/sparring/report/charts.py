@@ -108,7 +108,7 @@ class Chart:
                 axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=mark.label)
             self._dress(axes)
             handles, labels = axes.get_legend_handles_labels()
-            columns = 2 if max(map(len, labels), default=0) > 18 else 3
+            columns = 2 if max(map(len, labels), default=0) > 18 else 4
             figure.legend(
                 handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.8
             )

@@ -26,6 +26,8 @@ HIDDEN = frozenset({"success"} | {measure.floor for measure in MEASURES.values()
 """Measures without a chart of their own."""
 COMPARED = 8
 """Up to this many runs show what D thinks side by side."""
+TOLD_APART = 14
+"""Up to this many runs share a chart."""
 
 
 def charts(run: Run, key: str) -> list[Chart]:
@@ -48,7 +50,7 @@ def few_charts(run: Run, key: str) -> list[Chart]:
 def shared_charts(runs: Sequence[Run]) -> list[Chart]:
     """The mean of the measure that tells most, one line a run and one chart a kind of data; then D in each run."""
     kinds = dict.fromkeys(measure for run in runs if (measure := primary(run)))
-    together = [_together(runs, measure) for measure in kinds]
+    together = [_together(runs, measure) for measure in kinds] if len(runs) <= TOLD_APART else []
     outputs = [
         replace(chart, title=f"D in run {index}: {run.name}")
         for index, run in enumerate(runs, start=1)
@@ -64,7 +66,9 @@ def _together(runs: Sequence[Run], measure: Measure) -> Chart:
         for line in _lines(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.is_share)
     )
     title = f"{measure.title}, mean over the games of each run"
-    return Chart(f"all-{_slug(measure.name)}", title, measure.look, measure.unit, lines, limits=(0, None))
+    needs = {threshold(measure, run) for run in runs if primary(run) == measure}
+    marks = tuple(Mark(need, "needed for a success") for need in needs if need is not None and len(needs) == 1)
+    return Chart(f"all-{_slug(measure.name)}", title, measure.look, measure.unit, lines, marks, (0.0, None))
 
 
 def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
@@ -95,7 +99,7 @@ def _game_charts(run: Run, key: str) -> list[Chart]:
         ),
         Chart(
             f"{key}-payoffs", "Payoffs",
-            "Both players ascend; D at the dashed line earns no more than by saying 0.5 to everything.",
+            "Both players ascend; D at the dashed line earns no more than with a score of 0 for everything.",
             "mean payoff a sample", payoffs, (Mark(_undecided(run), "D undecided"),),
         ),
         Chart(

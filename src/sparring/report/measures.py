@@ -88,10 +88,14 @@ MEASURES = {measure.name: measure for measure in _KNOWN}
 PRIMARY = ("modes", "classes")
 """What a success is about, in order of preference."""
 
+LONGEST = 40
+"""Letters of an axis label."""
+
 
 def measure_of(name: str) -> Measure:
     """How a measure is shown; one that is not known here goes under its own name."""
-    return MEASURES.get(name, Measure(name, name, name, "", "A measure of the generator over rounds."))
+    unit = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return MEASURES.get(name, Measure(name, name, unit, "", "A measure of the generator over rounds."))
 
 
 def measured(run: Run) -> list[Measure]:

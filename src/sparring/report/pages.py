@@ -138,8 +138,8 @@ def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart]) -> Section:
         film=film,
         charts=tuple(drawn),
         table=final_table(run),
-        seconds=words.duration(run.summary.get("seconds")),
-        device=str(run.environment.get("device", words.NONE)),
+        seconds=words.duration(run.summary["seconds"]) if "seconds" in run.summary else "",
+        device=str(run.environment.get("device", "")),
         environment=tuple((name, words.plain(value)) for name, value in flat.items()),
     )
 

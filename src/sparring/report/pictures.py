@@ -100,13 +100,13 @@ def _frame(run: Run, file: Path) -> Frame | None:
     step = int(file.stem)
     try:
         panels = _plane_panels(run, file, step) if file.suffix == ".npz" else _image_panels(run, file, step)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, Image.DecompressionBombError):
         return None
     return Frame(step, panels)
 
 
 def _plane_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
-    with np.load(file, allow_pickle=False) as arrays:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
         points, landscape, extent = arrays["points"], arrays["landscape"], float(arrays["extent"])
     data = run.recipe.data
     modes = (data.centres().numpy(), data.std) if isinstance(data, Mixture) else (np.zeros((0, 2)), 0.0)

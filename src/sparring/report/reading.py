@@ -96,7 +96,7 @@ class Run:
         rows = [row for row in self.rows if name in row]
         if not rows:
             return None
-        values = np.array([np.atleast_1d(row[name]) for row in rows], dtype=np.float64)
+        values = np.array([row[name] for row in rows], dtype=np.float64).reshape(len(rows), self.recipe.replicas)
         return Series(np.array([row["step"] for row in rows], dtype=np.float64), values)
 
     @property
@@ -146,7 +146,14 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     rounds = int(rows[-1]["step"]) if rows else 0
     status = _status(recipe, rounds, summary, owned=_is_owned(folder.path))
     current = {} if status.kind == "running" else summary
-    return Run(name or folder.path.resolve().name, folder, recipe, rows, current, _environment(folder.path), status)
+    run = Run(name or folder.path.resolve().name, folder, recipe, rows, current, _environment(folder.path), status)
+    try:
+        for logged in run.logged:
+            run.series(logged)
+    except (TypeError, ValueError):
+        cause = f"{folder.rows_path}: {logged!r} is not {recipe.replicas} numbers in every row"
+        raise CorruptInput(cause, "restore the file") from None
+    return run
 
 
 def names_of(folders: Sequence[RunFolder]) -> list[str]:

@@ -19,7 +19,7 @@ NONE = "–"
 """What stands where there is no number."""
 
 
-def number(value: float | None) -> str:
+def number(value: float | int | None) -> str:
     """A number with thousands separators, or with three significant digits."""
     if value is None or value != value:
         return NONE
@@ -39,7 +39,7 @@ def interval(bounds: tuple[float, float]) -> str:
     return f"[{percent(bounds[0])}, {percent(bounds[1])}]"
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float | int | None) -> str:
     """Seconds as hours, minutes and seconds."""
     if seconds is None:
         return NONE

@@ -1,0 +1,272 @@
+"""The round and the trainer: replicas equal single games, non-finite numbers stop, folders stay whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sparring.engine import Game, RunFolder, play_round, train
+from sparring.engine.measuring import evaluating
+from sparring.errors import FolderBusy, NonFinite, StorageError, UsageError
+from sparring.feedback import Flip
+from sparring.lipschitz import Clip, GradientPenalty
+from sparring.objectives import Linear
+from sparring.recipes import Recipe, load
+
+CPU = torch.device("cpu")
+
+
+def game_of(recipe: Recipe) -> Game:
+    """A game in memory."""
+    return Game(recipe, recipe.data.open(CPU), CPU)
+
+
+def play(recipe: Recipe, rounds: int) -> Game:
+    """A game after some rounds."""
+    game = game_of(recipe)
+    for step in range(rounds):
+        play_round(game, step)
+        assert game.watch.first_bad() is None
+    return game
+
+
+VARIANTS = {
+    "flip": (),
+    "expected": ("feedback.delivery=expected",),
+    "per batch": ("feedback.delivery=per_batch",),
+    "critic steps": ("critic_steps=3",),
+    "gradient penalty": ("lipschitz=gradient_penalty",),
+    "average": ("ema=0.9",),
+    "digits": ("data=digits",),
+    "sgd": ("optimizers.discriminator={name: sgd, lr: 0.01, momentum: 0.9}",),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_replicas_equal_single_games(variant: str, short: Callable[..., Recipe]) -> None:
+    overrides = ("seed=3", *VARIANTS[variant])
+    packed = play(short("replicas=3", *overrides), 12)
+    for index in range(3):
+        single = play(short(*overrides, f"seed={3 + index}"), 12)
+        expected = single.players.state_dict()
+        for name, tensor in packed.players.state_dict().items():
+            torch.testing.assert_close(tensor[index], expected[name], rtol=2e-4, atol=2e-5)
+        for name, value in single.watch.means().items():
+            assert packed.watch.state()[name][1 + index] / packed.watch.state()[name][0] == pytest.approx(
+                value, abs=1e-3
+            )
+
+
+def test_replicas_differ(short: Callable[..., Recipe]) -> None:
+    weights = play(short("replicas=2"), 1).generator.state_dict()["layers.layers.0.weight"]
+    assert not torch.equal(weights[0], weights[1])
+
+
+def test_the_adversary_does_not_shift_the_latents(short: Callable[..., Recipe]) -> None:
+    honest, flipped = game_of(short("feedback=honest")), game_of(short("feedback.probability=0.4"))
+    assert torch.equal(honest.generate("latents", 5), flipped.generate("latents", 5))
+
+
+def test_a_certain_flip_reverses_the_generators_gradient(short: Callable[..., Recipe]) -> None:
+    sgd = "optimizers.generator={name: sgd, lr: 0.1}"
+    start = game_of(short(sgd)).generator.state_dict()
+    moves = []
+    for probability in (0, 1):
+        after = play(short(sgd, f"feedback.probability={probability}"), 1).generator.state_dict()
+        moves.append(torch.cat([(after[name] - start[name]).flatten() for name in start]))
+    torch.testing.assert_close(moves[0], -moves[1], rtol=1e-3, atol=1e-6)
+
+
+def test_clipping_holds_from_the_first_round_on(short: Callable[..., Recipe]) -> None:
+    game = game_of(short("lipschitz.bound=0.05"))
+    for step in range(4):
+        assert max(float(p.detach().abs().max()) for p in game.discriminator.parameters()) <= 0.05 + 1e-8
+        play_round(game, step)
+
+
+def test_the_average_follows_its_formula(short: Callable[..., Recipe]) -> None:
+    recipe = short("ema=0.75")
+    game = game_of(recipe)
+    expected = [p.detach().clone() for p in game.generator.parameters()]
+    for step in range(5):
+        play_round(game, step)
+        expected = [0.75 * e + 0.25 * p.detach() for e, p in zip(expected, game.generator.parameters(), strict=True)]
+    for mean, want in zip(game.sampler.parameters(), expected, strict=True):
+        torch.testing.assert_close(mean, want)
+
+
+def test_a_penalty_that_does_not_fit_is_refused_with_the_layer() -> None:
+    digits = ["data=digits", "generator.latent=4", "generator.width=4", "discriminator.width=4"]
+    with pytest.raises(UsageError, match=r"layers\.3.*BatchNorm2d"):
+        game_of(load("dishonest/mnist", [*digits, "lipschitz=gradient_penalty"]))
+
+
+def test_a_gradient_penalty_on_a_linear_score_has_its_closed_form() -> None:
+    from sparring.randomness import Rng
+
+    direction = torch.tensor([3.0, 4.0])
+    cost = GradientPenalty(weight=2.0).penalty(
+        lambda x: x @ direction, torch.randn(6, 2), torch.randn(6, 2), batch_axes=1, rng=Rng.of(0)
+    )
+    torch.testing.assert_close(cost, torch.full((6,), 2.0 * (5 - 1) ** 2))
+
+
+def test_a_gradient_penalty_is_differentiable_at_a_zero_gradient() -> None:
+    from sparring.randomness import Rng
+
+    weight = torch.zeros(2, requires_grad=True)
+    cost = GradientPenalty().penalty(
+        lambda x: x @ weight, torch.randn(6, 2), torch.randn(6, 2), batch_axes=1, rng=Rng.of(0)
+    )
+    cost.sum().backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None
+    assert weight.grad.isfinite().all()
+
+
+SITES: dict[str, Callable[[pytest.MonkeyPatch, Any], None]] = {
+    "real samples": lambda patch, bad: patch.setattr(
+        "sparring.data.synthetic.MixtureSource.batch", _spoilt("sparring.data.synthetic", "MixtureSource", "batch", bad)
+    ),
+    "payoff of D on real samples": lambda patch, bad: patch.setattr(Linear, "real", lambda self, s: s * bad),
+    "payoff of D on generated samples": lambda patch, bad: patch.setattr(Linear, "fake", lambda self, s: s * bad),
+    "payoff of G": lambda patch, bad: patch.setattr(Linear, "generator", lambda self, s: s * bad),
+    "Lipschitz penalty": lambda patch, bad: patch.setattr(
+        Clip, "penalty", lambda self, score, real, fake, *, batch_axes, rng: torch.full((), bad)
+    ),
+    "gradient of the generator": lambda patch, bad: patch.setattr(
+        Linear, "generator", lambda self, s: torch.sqrt(s * 0 + 0.0) * (0 if bad != bad else 1)
+    ),
+}
+
+
+def _spoilt(module: str, owner: str, method: str, bad: float) -> Callable[..., Any]:
+    import importlib
+
+    original = getattr(getattr(importlib.import_module(module), owner), method)
+
+    def spoil(self: Any, *arguments: Any) -> Any:
+        batch = original(self, *arguments)
+        return batch._replace(samples=batch.samples * bad)
+
+    return spoil
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("site", SITES)
+def test_non_finite_numbers_stop_the_round_and_name_the_site(
+    site: str, bad: float, short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Planter:
+        def note(self, text: str) -> None:
+            pass
+
+        def played(self, done: int, total: int) -> None:
+            if done == 9:
+                SITES[site](monkeypatch, bad)
+
+    with pytest.raises(NonFinite, match=f"round 10: {site} is not finite") as caught:
+        train(short("feedback=honest"), run_path, device="cpu", spectator=Planter())
+    assert caught.value.exit_code == 6
+    run = RunFolder.open(run_path)
+    assert [folder.name for folder in run.saved()] == ["000000007"]
+    assert run.summary()["status"] == "non-finite"
+
+
+def test_weights_that_overflow_are_named(short: Callable[..., Recipe], run_path: Path) -> None:
+    huge = short("optimizers.generator={name: sgd, lr: 1e38}", "feedback=honest")
+    with pytest.raises(NonFinite, match=r"weights of the generator|generated samples|score"):
+        train(huge, run_path, device="cpu")
+
+
+def test_a_run_folder_is_what_the_design_says(short: Callable[..., Recipe], run_path: Path) -> None:
+    recipe = short("replicas=2", "sample_every=10", "evaluate_every=10")
+    summary = train(recipe, run_path, device="cpu")
+    assert RunFolder.open(run_path).recipe() == recipe
+    rows = [json.loads(line) for line in (run_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [3, 6, 9, 10, 12, 15, 18, 20]
+    assert all(next(iter(row)) == "step" for row in rows)
+    assert len(rows[0]["d_real"]) == 2
+    assert {path.name for path in run_path.iterdir()} >= {"recipe.yaml", "environment.json", "summary.json", "samples"}
+    assert [folder.name for folder in RunFolder.open(run_path).saved()] == ["000000014", "000000020"]
+    assert summary == json.loads((run_path / "summary.json").read_text())
+    assert summary["status"] == "complete"
+    assert {"value", "interval", "protocol"} == set(summary["metrics"]["modes"])
+    assert len(summary["metrics"]["high_quality"]["interval"]) == 2
+
+
+def test_an_existing_folder_is_not_overwritten(short: Callable[..., Recipe], tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="not empty"):
+        train(short(), tmp_path, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_only_one_of_two_starters_gets_the_folder(short: Callable[..., Recipe], run_path: Path) -> None:
+    run = RunFolder.create(run_path, short(), {})
+    with run.owned(), pytest.raises(FolderBusy):
+        RunFolder.create(run_path, short(), {})
+
+
+@pytest.mark.parametrize("moment", ["fsync", "rename", "mkdir"])
+def test_a_full_disk_at_the_start_leaves_nothing(
+    moment: str, short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill_the_disk(monkeypatch, moment)
+    with pytest.raises(StorageError, match="No space left") as caught:
+        train(short(), run_path, device="cpu")
+    monkeypatch.undo()
+    assert caught.value.exit_code == 5
+    assert not list(run_path.parent.iterdir())
+
+
+@pytest.mark.parametrize("moment", ["fsync", "rename"])
+def test_a_full_disk_later_keeps_the_last_checkpoint_and_the_run_goes_on(
+    moment: str, short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparring.engine import resume
+
+    class Filler:
+        def note(self, text: str) -> None:
+            pass
+
+        def played(self, done: int, total: int) -> None:
+            if done == 9:
+                _fill_the_disk(monkeypatch, moment)
+
+    run_path = tmp_path / "run"
+    with pytest.raises(StorageError):
+        train(short(), run_path, device="cpu", spectator=Filler())
+    monkeypatch.undo()
+    assert [folder.name for folder in RunFolder.open(run_path).saved()] == ["000000007"]
+    assert not list(run_path.rglob(".partial-*"))
+    resume(run_path, device="cpu")
+    train(short(), tmp_path / "whole", device="cpu")
+    assert (run_path / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
+def _fill_the_disk(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    targets = {"fsync": "os.fsync", "rename": "os.rename", "mkdir": "pathlib.Path.mkdir"}
+    monkeypatch.setattr(targets[moment], refuse)
+
+
+def test_evaluating_gives_every_module_its_mode_back() -> None:
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Dropout())
+    network[0].eval()
+    with evaluating(network):
+        assert not network.training
+    assert [each.training for each in network] == [False, True]
+
+
+def test_the_flip_is_what_the_channel_applies() -> None:
+    score = torch.tensor([-2.0, 3.0])
+    assert torch.equal(Flip().score(score), -score)
