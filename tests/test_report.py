@@ -23,6 +23,7 @@ from sparring.errors import UsageError
 from sparring.recipes import load
 from sparring.report import find_runs, report_run, report_runs
 from sparring.report.comparing import differing, success_maps
+from sparring.report.curves import TOLD_APART, shared_charts
 from sparring.report.pictures import LEVELS, SIDE, games_in, plane
 from sparring.report.reading import read_run
 from sparring.report.words import duration, number
@@ -352,10 +353,17 @@ def test_many_saved_rounds_are_thinned_to_the_budget(ring: RunFolder, tmp_path: 
 
 
 def test_a_page_of_many_runs_is_compact(tmp_path: Path) -> None:
-    folders = [played(tmp_path / f"{count:02d}", [f"batch_size={count + 1}"], wins=1, games=1) for count in range(16)]
+    folders = [played(tmp_path / f"{count:02d}", [f"batch_size={count + 1}"], wins=1, games=1) for count in range(9)]
     page = Page(report_runs(folders, tmp_path / "report.html", title="many"))
-    assert len(page.named("svg")) == 16 * 2
-    assert len(page.classed("run")) == 16
+    assert len(page.named("svg")) == 1 + 9 * 2
+    assert len(page.classed("run")) == 9
+
+
+def test_runs_share_a_chart_while_they_can_be_told_apart(tmp_path: Path) -> None:
+    run = read_run(played(tmp_path / "run", [], wins=1))
+    (chart,) = shared_charts([run] * TOLD_APART)
+    assert f">run {TOLD_APART}<" in chart.svg()
+    assert shared_charts([run] * (TOLD_APART + 1)) == []
 
 
 def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:

@@ -9,10 +9,9 @@ import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
-from sparring.errors import SparringError, StorageError
+from sparring.errors import SparringError, StorageError, UsageError
 
 app = typer.Typer(
     name="sparring",
@@ -161,7 +160,7 @@ def show(
     if schema:
         _print_json(json_schema(Recipe))
     elif recipe is None:
-        raise click.UsageError("give a RECIPE, or --schema")
+        raise UsageError("show: no RECIPE given", "name one of `sparring list recipes`, or ask for --schema")
     elif as_json:
         _print_json(load(recipe, overrides).model_dump(mode="json"))
     else:
@@ -217,16 +216,10 @@ def main() -> None:
     """Run the command line and leave with the exit code that DESIGN promises."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     try:
-        code = app(args=arguments, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        _tell("interrupted", "")
-        sys.exit(130)
+        app(args=arguments)
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -236,6 +229,7 @@ def main() -> None:
 
 
 def _leave(number: int, _frame: object) -> None:
+    # An exception, so that what is half-made is removed on the way out.
     raise SystemExit(128 + number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from sparring.console import print_table
 from sparring.errors import UsageError
-from sparring.evaluation import perturbation_table, theory_table
+from sparring.evaluation import TheoryRow, perturbation_table, theory_table
 from sparring.objectives import is_increasing, is_odd
 from sparring.pieces import FAMILIES, Piece, members
 from sparring.pieces import summary as first_line
@@ -43,18 +44,22 @@ def print_rows(title: str, rows: list[Row]) -> None:
 
 
 def theory() -> Row:
-    """Both tables of `sparring theory` as plain values."""
-    return {
-        "games": [row._asdict() for row in theory_table()],
-        "perturbations": [row._asdict() for row in perturbation_table()],
-    }
+    """Both tables of `sparring theory` as plain values; infinities are strings."""
+    games = [{key: _finite(value) for key, value in row._asdict().items()} for row in theory_table()]
+    return {"games": games, "perturbations": [row._asdict() for row in perturbation_table()]}
 
 
 def print_theory() -> None:
-    """The tables of `sparring theory`."""
-    tables = theory()
-    print_rows("Finite games: V is G's objective against the optimal D (equation 3.4)", tables["games"])
-    print_rows("Theorem 5's conditions on a perturbation", tables["perturbations"])
+    """The tables of `sparring theory`: adversaries down, objectives across."""
+    games = theory_table()
+    objectives = list(dict.fromkeys(row.objective for row in games))
+    adversaries = list(dict.fromkeys(row.adversary for row in games))
+    cells = {(row.adversary, row.objective): _theory_cell(row) for row in games}
+    rows = [[name, *(cells[name, objective] for objective in objectives)] for name in adversaries]
+    print_table("Is P_G = P_data best for G against the optimal D?", ["adversary", *objectives], rows)
+    print("  Theorem 5, 6: proved, and no better P_G was found; unproved: no theorem, and none was found")
+    print("  broken: a P_G was found whose V lies below V(P_data) by the number given (--json says which)\n")
+    print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
 
 
 def print_metrics(metrics: Mapping[str, Any], title: str) -> None:
@@ -93,6 +98,16 @@ def print_store(path: Path, facts: Row) -> None:
     print_table(str(path), ["fact", "value"], rows)
     for name, split in facts["splits"].items():
         print_table(name, ["fact", "value"], [[key, _cell(value)] for key, value in split.items()])
+
+
+def _theory_cell(row: TheoryRow) -> str:
+    if row.smallest_excess >= 0:
+        return f"Theorem {row.theorem}" if row.theorem else "unproved"
+    return f"broken {row.smallest_excess:.2g}"
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _recipes() -> list[Row]:

@@ -64,8 +64,9 @@ class Classes(Metric):
 
     def protocol(self, reference: Reference) -> str:
         assert reference.judge is not None
+        classes = len(reference.classes)
         return (
             f"judge: {reference.judge.name}; recognisable: class probability >= {self.confidence:g}; a class is "
-            f"covered by {self.fair_share:g} of its fair share of recognisable samples; success: all {len(reference.classes)} "
+            f"covered by {self.fair_share:g} of its fair share of recognisable samples; success: all {classes} "
             f"classes, {self.recognisable:g} recognisable, total variation <= {self.total_variation:g}"
         )

@@ -28,7 +28,7 @@ class Modes(Metric):
     names: ClassVar[tuple[str, ...]] = ("modes", "high_quality", "success")
     shares: ClassVar[tuple[str, ...]] = ("high_quality",)
 
-    radius: Positive = 4.0
+    radius: Positive = 3.0
     fair_share: Probability = 0.2
 
     def applies(self, reference: Reference) -> bool:

@@ -1,0 +1,174 @@
+"""The command line: exit codes, one line of cause and one of remedy, nothing half-made; and every verb once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from sparring.cli import main
+from sparring.data import prepare
+from sparring.recipes import Recipe, to_yaml
+
+
+class Answer(NamedTuple):
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def sparring(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command line in this process."""
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.fixture
+def recipe_file(short: Callable[..., Recipe], tmp_path: Path) -> Path:
+    """A recipe of a few rounds, as a file."""
+    path = tmp_path / "short.yaml"
+    path.write_text(to_yaml(short("replicas=2", "evaluate_every=10", "sample_every=10")))
+    return path
+
+
+def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained = sparring("train", recipe_file, "steps=12", "--out", run)
+    assert trained.code == 0
+    assert "modes" in trained.out and str(run / "report.html") in trained.out
+    assert (run / "report.html").is_file()
+    assert sparring("resume", run, "--json").code == 0
+    found = json.loads(sparring("evaluate", run, "--json").out)
+    assert found["step"] == 12 and len(found["metrics"]["modes"]["value"]) == 2
+    assert sparring("sample", run, "-n", 5, "--out", tmp_path / "points.npz").code == 0
+    assert np.load(tmp_path / "points.npz")["samples"].shape == (2, 5, 2)
+    assert sparring("sample", run, "--out", tmp_path / "points.png").code == 0
+    assert sparring("report", run).out.strip() == str(run / "report.html")
+    assert sparring("report", tmp_path).out.strip() == str(tmp_path / "report.html")
+    assert "sound" in sparring("verify", run).out
+
+
+def test_json_is_all_of_standard_output(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    summary = json.loads(sparring("train", recipe_file, "--out", tmp_path / "run", "--json").out)
+    assert summary["status"] == "complete"
+
+
+@pytest.mark.parametrize("kind", ["recipes", "families", "objectives", "objective", "perturbations", "metrics", "data"])
+def test_lists(kind: str, sparring: Command) -> None:
+    rows = json.loads(sparring("list", kind, "--json").out)
+    assert rows and all(row.keys() == rows[0].keys() for row in rows)
+    assert sparring("list", kind).code == 0
+
+
+def test_the_list_of_objectives_says_which_are_odd(sparring: Command) -> None:
+    odd = {row["name"]: row["f_D odd"] for row in json.loads(sparring("list", "objectives", "--json").out)}
+    assert odd["linear"] is True and odd["tanh"] is True and odd["log"] is False and odd["hinge"] is False
+
+
+def test_theory_prints_what_holds(sparring: Command) -> None:
+    answer = sparring("theory")
+    assert answer.code == 0
+    assert "Theorem 6" in answer.out and "broken -inf" in answer.out
+    tables = json.loads(sparring("theory", "--json").out)
+    assert tables["games"] and tables["perturbations"]
+
+
+def test_show(sparring: Command) -> None:
+    assert "probability: 0.3" in sparring("show", "dishonest/ring", "feedback.probability=0.3").out
+    assert json.loads(sparring("show", "--schema").out)["properties"]["objective"]
+    assert sparring("show").code == 2
+
+
+def test_data(sparring: Command, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert sparring("data", "prepare", "digits", "--out", store).code == 0
+    assert json.loads(sparring("data", "inspect", store, "--json").out)["splits"]["train"]["count"] == 1437
+    assert "1437" in sparring("data", "inspect", store).out.replace(",", "")
+    assert "sound" in sparring("verify", store).out
+
+
+USAGE = {
+    "unknown key": (["objectve=log"], "did you mean objective?"),
+    "near-typo of a name": (["objective=liner"], "did you mean linear?"),
+    "wrong type": (["steps=many"], "steps = 'many'"),
+    "negative epsilon": (["optimizers.generator.epsilon=-1e-8"], "optimizers.generator.epsilon = -1e-08"),
+    "not KEY=VALUE": (["steps"], "not KEY=VALUE"),
+    "missing data set": (["data=nowhere/mnist", "generator={name: mnist, latent: 8}"], "nowhere/mnist"),
+    "network that does not fit": (["generator={name: mnist, latent: 8}", "replicas=1"], "square images"),
+    "network that does not pack": (["data=digits", "generator={name: mnist, latent: 8}"], "no packed form"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_a_bad_recipe_is_two_lines_and_no_folder(case: str, sparring: Command, tmp_path: Path) -> None:
+    overrides, words = USAGE[case]
+    answer = sparring("train", "dishonest/ring-small", *overrides, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert words in answer.err
+    assert len(answer.err.strip().splitlines()) == 2
+    assert "Traceback" not in answer.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trian"], ["train"], ["train", "dishonest/ring", "--oot", "x"], ["list", "colours"]]
+)
+def test_bad_usage_is_exit_2(arguments: list[str], sparring: Command) -> None:
+    answer = sparring(*arguments)
+    assert answer.code == 2
+    assert answer.err and "Traceback" not in answer.err
+
+
+def test_damaged_data_are_exit_4(sparring: Command, tmp_path: Path) -> None:
+    (tmp_path / "train.parquet").write_bytes(b"PAR1" + b"\0" * 500)
+    answer = sparring("data", "prepare", tmp_path / "train.parquet", "--out", tmp_path / "store")
+    assert answer.code == 4
+    assert "train.parquet" in answer.err and "Traceback" not in answer.err
+    assert [path.name for path in tmp_path.iterdir()] == ["train.parquet"]
+
+
+def test_a_damaged_store_is_exit_4_before_the_first_round(sparring: Command, tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "store")
+    samples = tmp_path / "store" / "train" / "samples.npy"
+    samples.write_bytes(samples.read_bytes()[:-100])
+    answer = sparring("train", "dishonest/digits", f"data={tmp_path / 'store'}", "--out", tmp_path / "run")
+    assert answer.code == 4
+    assert "samples.npy" in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_traceback_comes_only_with_debug(sparring: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_kind: str) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("sparring.listing.listed", broken)
+    quiet, loud = sparring("list", "recipes"), sparring("--debug", "list", "recipes")
+    assert quiet.code == loud.code == 1
+    assert "Traceback" not in quiet.err and "--debug" in quiet.err
+    assert "Traceback" in loud.err
+
+
+def test_help_does_not_import_torch() -> None:
+    program = "import sys; from sparring.cli import app; app(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip().endswith("False")
+    assert "train" in answer.stdout
