@@ -21,7 +21,7 @@ from sparring.recipes import Recipe, load
 from sparring.report import report_runs
 
 RECIPE = "dishonest/ring-small"
-ROBUST = "tanh"
+ROBUST = "square_root"
 GRID = {
     f"{objective}-p{probability:g}": (f"objective={objective}", f"feedback.probability={probability}")
     for objective in ("log", ROBUST)

@@ -103,6 +103,24 @@ class RunFolder:
         finally:
             os.close(handle)
 
+    def is_owned(self) -> bool:
+        """Whether a process holds the folder now; leaves no trace."""
+        try:
+            handle = os.open(self.path / ".lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def environment(self) -> dict[str, Any]:
+        """environment.json, or an empty mapping without one."""
+        return self._json("environment.json")
+
     def recipe(self) -> Recipe:
         """The resolved recipe of the run."""
         text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
@@ -176,11 +194,14 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """summary.json, or an empty mapping while there is none."""
-        path = self.path / "summary.json"
+        return self._json("summary.json")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
         try:
             found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         except ValueError as error:
-            raise CorruptInput(f"{path}: not JSON ({error})", "resume the run to write it again") from None
+            raise CorruptInput(f"{path}: not JSON ({error})", "restore the file") from None
         return found
 
     def saved(self) -> list[Path]:

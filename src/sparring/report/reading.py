@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -144,9 +142,9 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     """
     recipe, rows, summary = folder.recipe(), tuple(folder.rows()), folder.summary()
     rounds = int(rows[-1]["step"]) if rows else 0
-    status = _status(recipe, rounds, summary, owned=_is_owned(folder.path))
+    status = _status(recipe, rounds, summary, owned=folder.is_owned())
     current = {} if status.kind == "running" else summary
-    run = Run(name or folder.path.resolve().name, folder, recipe, rows, current, _environment(folder.path), status)
+    run = Run(name or folder.path.resolve().name, folder, recipe, rows, current, folder.environment(), status)
     try:
         for logged in run.logged:
             run.series(logged)
@@ -177,28 +175,3 @@ def _status(recipe: Recipe, rounds: int, summary: dict[str, Any], *, owned: bool
     if ended:
         return Status("failed", f"ended by {ended} after {reached}")
     return Status("stopped", f"stopped without a summary after {reached}; `sparring resume` continues it")
-
-
-def _is_owned(path: Path) -> bool:
-    """Whether a process holds the folder; looking leaves no trace."""
-    try:
-        handle = os.open(path / ".lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def _environment(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((path / "environment.json").read_bytes())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise CorruptInput(f"{path / 'environment.json'}: not JSON ({error})", "restore the file") from None
-    return found
