@@ -11,6 +11,7 @@ import torch
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
+pytest_plugins = ["report_pages"]
 
 
 @pytest.fixture(autouse=True)

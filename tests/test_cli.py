@@ -168,7 +168,8 @@ def test_a_traceback_comes_only_with_debug(sparring: Command, monkeypatch: pytes
 
 
 def test_help_does_not_import_torch() -> None:
-    program = "import sys; from sparring.cli import app; app(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    call = "app(['--help'], standalone_mode=False)"
+    program = f"import sys; from sparring.cli import app; {call}; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip().endswith("False")
     assert "train" in answer.stdout

@@ -7,8 +7,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -17,109 +15,14 @@ import pytest
 import torch
 from PIL import Image
 
-from sparring.engine import RunFolder, train
+from report_pages import HARMLESS, HOSTILE, Page, copied, played
+from sparring.engine import RunFolder
 from sparring.engine.gallery import png_grid
 from sparring.errors import UsageError
 from sparring.recipes import load
 from sparring.report import find_runs, report_run, report_runs
-from sparring.report.comparing import differing, success_maps
-from sparring.report.curves import TOLD_APART, shared_charts
 from sparring.report.pictures import LEVELS, SIDE, games_in, plane
-from sparring.report.reading import read_run
 from sparring.report.words import duration, number
-
-SHORT = ["steps=6", "replicas=2", "log_every=2", "sample_every=3", "evaluate_every=3", "batch_size=16"]
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}\"'&amp;$\\frac{$-->]]>"
-HARMLESS = "x" * len(HOSTILE)
-
-
-class Page(HTMLParser):
-    """The structure of a page: every tag with its attributes, and every script and visible text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.text = ""
-        self._inside = ""
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside = tag
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            self.scripts.append(data)
-        else:
-            self.text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every element with this tag."""
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def classed(self, name: str) -> list[dict[str, str | None]]:
-        """The attributes of every element with this class."""
-        return [found for _, found in self.tags if name in (found.get("class") or "").split()]
-
-    @property
-    def structure(self) -> list[tuple[str, tuple[str, ...]]]:
-        """Tags with the names of their attributes."""
-        return [(tag, tuple(attributes)) for tag, attributes in self.tags]
-
-
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    path = tmp_path_factory.mktemp("ring") / "run"
-    train(load("dishonest/ring-small", SHORT), path, device="cpu")
-    return RunFolder.open(path)
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    path = tmp_path_factory.mktemp("digits") / "run"
-    train(load("dishonest/digits", [*SHORT, "evaluate_every=0"]), path, device="cpu")
-    run = RunFolder.open(path)
-    numbers = {"classes": [7.0, 10.0], "total_variation": [0.4, 0.1], "recognisable": [0.6, 0.9]}
-    run.append_row({"step": 6} | numbers | {"success": [0.0, 1.0]})
-    return run
-
-
-@pytest.fixture(scope="module")
-def ring_page(ring: RunFolder) -> Page:
-    return Page(report_run(ring))
-
-
-@pytest.fixture(scope="module")
-def digits_page(digits: RunFolder) -> Page:
-    return Page(report_run(digits))
-
-
-@pytest.fixture(scope="module")
-def both_page(ring: RunFolder, digits: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return Page(report_runs([ring, digits], tmp_path_factory.mktemp("both") / "report.html", title="two"))
-
-
-def copied(run: RunFolder, path: Path) -> RunFolder:
-    shutil.copytree(run.path, path)
-    return RunFolder.open(path)
-
-
-def played(path: Path, overrides: list[str], wins: int, games: int = 3, status: str = "complete") -> RunFolder:
-    """A run folder as the engine leaves it, without playing: `wins` of `games` end with all modes."""
-    recipe = load("dishonest/ring-small", [f"replicas={games}", "steps=200", *overrides])
-    run = RunFolder.create(path, recipe, {"device": "cpu (test)"})
-    for step in (100, 200):
-        success = [float(game < wins and step == 200) for game in range(games)]
-        run.append_row({"step": step, "d_real": [0.7] * games, "d_fake": [0.2] * games, "success": success})
-        modes = [8.0 if won else 3.0 for won in success]
-        run.append_row({"step": step, "modes": modes})
-    run.write_summary({"status": status, "steps": 200, "seconds": 1234.5, "metrics": {}})
-    return run
 
 
 def test_a_page_needs_no_network(ring_page: Page, digits_page: Page, both_page: Page) -> None:
@@ -263,113 +166,6 @@ def test_looking_at_a_run_changes_only_its_page(tmp_path: Path) -> None:
 
 def test_the_same_runs_make_the_same_bytes(ring: RunFolder, digits: RunFolder, both_page: Page, tmp_path: Path) -> None:
     assert Page(report_runs([ring, digits], tmp_path / "again.html", title="two")).source == both_page.source
-
-
-def grid(path: Path) -> list[RunFolder]:
-    """Two objectives by two probabilities, and one of them under a stronger clip."""
-    wins = {("log", 0.0): 3, ("log", 0.4): 0, ("linear", 0.0): 3, ("linear", 0.4): 2}
-    runs = [
-        played(path / f"{name}-{share}", [f"objective={name}", f"feedback.probability={share}"], count)
-        for (name, share), count in wins.items()
-    ]
-    return [*runs, played(path / "strong", ["objective=log", "feedback.probability=0.4", "lipschitz.bound=0.05"], 1)]
-
-
-def test_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
-    runs = [read_run(folder) for folder in grid(tmp_path)]
-    assert list(differing(runs)) == ["objective", "feedback.probability", "lipschitz.bound"]
-    maps = success_maps(runs)
-    assert [found.given for found in maps] == [(("lipschitz.bound", 0.05),), (("lipschitz.bound", 0.1),)]
-    assert maps[1].rows == ("linear", "log")
-    assert maps[1].columns == (0.0, 0.4)
-    found = [[(cell.outcome.wins, cell.outcome.games) for cell in row if cell.outcome] for row in maps[1].cells]
-    assert found == [[(3, 3), (2, 3)], [(3, 3), (0, 3)]]
-    assert [[cell.runs for cell in row] for row in maps[0].cells] == [[0, 0], [0, 1]]
-
-
-def test_the_page_of_runs_prints_counts_and_intervals(tmp_path: Path) -> None:
-    folders = grid(tmp_path)
-    page = Page(report_runs(folders, tmp_path / "new" / "report.html", title="A grid"))
-    assert "9 of 15 games in 5 runs" in page.text
-    assert "all games in 2, some in 2, none in 1" in page.text
-    for count, interval in (("3/3", "[44 %, 100 %]"), ("2/3", "[21 %, 94 %]"), ("0/3", "[0 %, 56 %]")):
-        assert f"{count}{interval}" in page.text
-    assert page.text.count("not run") == 3
-    assert "20 min 34 s" in page.text
-    assert "200 (3 games)" in page.text
-    assert len(page.classed("run")) == 5
-
-
-def test_seeds_are_pooled_and_what_a_name_implies_is_no_difference(tmp_path: Path) -> None:
-    folders = [
-        played(tmp_path / "a", ["objective=log", "seed=0"], wins=1),
-        played(tmp_path / "b", ["objective=log", "seed=10"], wins=3),
-        played(tmp_path / "c", ["objective=piecewise_linear", "seed=0"], wins=2),
-    ]
-    runs = [read_run(folder) for folder in folders]
-    assert list(differing(runs)) == ["objective", "seed"]
-    (found,) = success_maps(runs)
-    assert [(cell.outcome.wins, cell.outcome.games) for (cell,) in found.cells if cell.outcome] == [(4, 6), (2, 3)]
-
-
-def test_what_follows_from_the_axes_makes_no_map_of_its_own(tmp_path: Path) -> None:
-    runs = [
-        read_run(played(tmp_path / f"{name}{share}", [f"objective={name}", f"feedback.probability={share}", more], 1))
-        for name in ("log", "linear")
-        for share, more in ((0.0, "batch_size=64"), (0.4, "batch_size=128"))
-    ]
-    assert "batch_size" in differing(runs)
-    assert [found.given for found in success_maps(runs)] == [()]
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_runs_that_do_not_differ_have_a_page(tmp_path: Path, count: int) -> None:
-    folders = [played(tmp_path / str(index), [], wins=1) for index in range(count)]
-    page = Page(report_runs(folders, tmp_path / "report.html", title="same"))
-    assert f"{count} of {3 * count} games" in page.text
-    assert not page.classed("map")
-
-
-def test_unlike_data_and_an_unreadable_run_share_a_page(ring: RunFolder, digits: RunFolder, tmp_path: Path) -> None:
-    broken = copied(ring, tmp_path / "broken")
-    broken.rows_path.write_text("{oops\n")
-    page = Page(report_runs([ring, digits, broken], tmp_path / "report.html", title="mixed"))
-    assert "cannot be read" in page.text
-    assert "not JSON lines" in page.text
-    assert len(page.classed("run")) == 2
-    assert "Modes covered, mean" in page.text
-    assert "Classes covered, mean" in page.text
-
-
-def test_many_saved_rounds_are_thinned_to_the_budget(ring: RunFolder, tmp_path: Path) -> None:
-    run = copied(ring, tmp_path / "run")
-    for step in range(7, 107):
-        shutil.copy(run.samples / "000000006.npz", run.samples / f"{step:09d}.npz")
-    page = Page(report_run(run))
-    steps = [int(found["data-step"] or 0) for found in page.classed("frame")]
-    assert len(steps) == 41
-    assert (steps[0], steps[-1]) == (0, 106)
-    assert "41 of 103 saved rounds are shown." in page.text
-
-
-def test_a_page_of_many_runs_is_compact(tmp_path: Path) -> None:
-    folders = [played(tmp_path / f"{count:02d}", [f"batch_size={count + 1}"], wins=1, games=1) for count in range(9)]
-    page = Page(report_runs(folders, tmp_path / "report.html", title="many"))
-    assert len(page.named("svg")) == 1 + 9 * 2
-    assert len(page.classed("run")) == 9
-
-
-def test_runs_share_a_chart_while_they_can_be_told_apart(tmp_path: Path) -> None:
-    run = read_run(played(tmp_path / "run", [], wins=1))
-    (chart,) = shared_charts([run] * TOLD_APART)
-    assert f">run {TOLD_APART}<" in chart.svg()
-    assert shared_charts([run] * (TOLD_APART + 1)) == []
-
-
-def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:
-    run = copied(ring, tmp_path / "run")
-    (run.samples / "000000003.npz").write_bytes(b"PK\x03\x04 cut")
-    assert [found["data-step"] for found in Page(report_run(run)).classed("frame")] == ["0", "6"]
 
 
 def test_points_and_landscape_lie_where_they_are() -> None:

@@ -1,0 +1,106 @@
+"""A parsed page, and the small runs that the tests of reports look at."""
+
+from __future__ import annotations
+
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from sparring.engine import RunFolder, train
+from sparring.recipes import load
+from sparring.report import report_run, report_runs
+
+SHORT = ["steps=6", "replicas=2", "log_every=2", "sample_every=3", "evaluate_every=3", "batch_size=16"]
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}\"'&amp;$\\frac{$-->]]>"
+HARMLESS = "x" * len(HOSTILE)
+
+
+class Page(HTMLParser):
+    """The structure of a page: every tag with its attributes, and every script and visible text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts.append(data)
+        else:
+            self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every element with this tag."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def classed(self, name: str) -> list[dict[str, str | None]]:
+        """The attributes of every element with this class."""
+        return [found for _, found in self.tags if name in (found.get("class") or "").split()]
+
+    @property
+    def structure(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Tags with the names of their attributes."""
+        return [(tag, tuple(attributes)) for tag, attributes in self.tags]
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    path = tmp_path_factory.mktemp("ring") / "run"
+    train(load("dishonest/ring-small", SHORT), path, device="cpu")
+    return RunFolder.open(path)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    path = tmp_path_factory.mktemp("digits") / "run"
+    train(load("dishonest/digits", [*SHORT, "evaluate_every=0"]), path, device="cpu")
+    run = RunFolder.open(path)
+    numbers = {"classes": [7.0, 10.0], "total_variation": [0.4, 0.1], "recognisable": [0.6, 0.9]}
+    run.append_row({"step": 6} | numbers | {"success": [0.0, 1.0]})
+    return run
+
+
+@pytest.fixture(scope="module")
+def ring_page(ring: RunFolder) -> Page:
+    return Page(report_run(ring))
+
+
+@pytest.fixture(scope="module")
+def digits_page(digits: RunFolder) -> Page:
+    return Page(report_run(digits))
+
+
+@pytest.fixture(scope="module")
+def both_page(ring: RunFolder, digits: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return Page(report_runs([ring, digits], tmp_path_factory.mktemp("both") / "report.html", title="two"))
+
+
+def copied(run: RunFolder, path: Path) -> RunFolder:
+    shutil.copytree(run.path, path)
+    return RunFolder.open(path)
+
+
+def played(path: Path, overrides: list[str], wins: int, games: int = 3, status: str = "complete") -> RunFolder:
+    """A run folder as the engine leaves it, without playing: `wins` of `games` end with all modes."""
+    recipe = load("dishonest/ring-small", [f"replicas={games}", "steps=200", *overrides])
+    run = RunFolder.create(path, recipe, {"device": "cpu (test)"})
+    for step in (100, 200):
+        success = [float(game < wins and step == 200) for game in range(games)]
+        run.append_row({"step": step, "d_real": [0.7] * games, "d_fake": [0.2] * games, "success": success})
+        modes = [8.0 if won else 3.0 for won in success]
+        run.append_row({"step": step, "modes": modes})
+    run.write_summary({"status": status, "steps": 200, "seconds": 1234.5, "metrics": {}})
+    return run
