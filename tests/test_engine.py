@@ -172,7 +172,7 @@ def test_non_finite_numbers_stop_the_round_and_name_the_site(
                 SITES[site](monkeypatch, bad)
 
     with pytest.raises(NonFinite, match=f"round 10: {site} is not finite") as caught:
-        train(short("feedback=honest"), run_path, device="cpu", spectator=Planter())
+        train(short("objective=linear", "feedback=honest"), run_path, device="cpu", spectator=Planter())
     assert caught.value.exit_code == 6
     run = RunFolder.open(run_path)
     assert [folder.name for folder in run.saved()] == ["000000007"]

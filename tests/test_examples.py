@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_plain_loop_learns() -> None:
-    found = runpy.run_path(str(ROOT / "examples" / "plain_loop.py"))["main"](rounds=1500)
-    assert found["modes"] >= 3
+    found = runpy.run_path(str(ROOT / "examples" / "plain_loop.py"))["main"](rounds=3000)
+    assert found["modes"] >= 4
 
 
 def test_data_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,14 +25,14 @@ class Watch:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._sites: list[str] = []
-        self._finite: list[Tensor] = []
+        self._norms: list[Tensor] = []
 
     def finite(self, site: str, tensors: Iterable[Tensor]) -> None:
         """Note whether everything at this site of the round is finite."""
         for tensor in tensors:
             self._sites.append(site)
             # A norm is finite exactly if all values are (and none is beyond 1e19): one pass, nothing allocated.
-            self._finite.append(torch.isfinite(torch.linalg.vector_norm(tensor.detach().flatten(), dim=0)))
+            self._norms.append(torch.linalg.vector_norm(tensor.detach().flatten(), dim=0).float())
 
     def mean(self, name: str, values: Tensor) -> None:
         """Add to the running mean of this name; `values` has the lead shape."""
@@ -43,9 +43,9 @@ class Watch:
 
     def first_bad(self) -> str | None:
         """The first site of the round that was not finite, or None; forgets the round."""
-        flags = torch.stack(self._finite).tolist() if self._finite else []
+        flags = torch.isfinite(torch.stack(self._norms)).tolist() if self._norms else []
         site = next((name for name, good in zip(self._sites, flags, strict=True) if not good), None)
-        self._sites, self._finite = [], []
+        self._sites, self._norms = [], []
         return site
 
     def means(self) -> dict[str, float | list[float]]:

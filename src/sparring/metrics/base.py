@@ -25,7 +25,7 @@ class Judge:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """What generated samples are compared with.
 
