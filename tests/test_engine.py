@@ -201,6 +201,17 @@ def test_a_run_folder_is_what_the_design_says(short: Callable[..., Recipe], run_
     assert len(summary["metrics"]["high_quality"]["interval"]) == 2
 
 
+def test_tensorboard_reads_the_events(short: Callable[..., Recipe], run_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(short("replicas=2"), run_path, device="cpu")
+    events = EventAccumulator(str(run_path / "tb")).Reload()
+    logged = [(event.step, event.value) for event in events.Scalars("d_real/1")]
+    rows = RunFolder.open(run_path).rows()
+    assert [step for step, _ in logged] == [row["step"] for row in rows]
+    assert [value for _, value in logged] == pytest.approx([row["d_real"][1] for row in rows], rel=1e-6)
+
+
 def test_an_existing_folder_is_not_overwritten(short: Callable[..., Recipe], tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UsageError, match="not empty"):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from sparring.files import storage_errors
 
 
 @runtime_checkable
@@ -29,30 +32,46 @@ class NoEvents:
 
 
 class TensorBoard:
-    """Scalars by name, one curve a replica; rows after a resume replace those after the checkpoint.
+    """Scalars by name, one curve a replica, written at once and in order: no thread that could fail unheard.
 
     Args:
         folder: where the event files go.
-        start: the round that the run continues from.
+        start: the round that the run continues from; TensorBoard forgets what an earlier session logged after it.
+
+    Raises:
+        StorageError: the disk refused.
     """
 
     def __init__(self, folder: Path, start: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
+        now = time.time()
+        self._path = folder / f"events.out.tfevents.{now:.6f}.sparring"
+        with storage_errors(self._path):
+            folder.mkdir(exist_ok=True)
+            self._file = self._path.open("wb")
+        self._records = RecordWriter(self._file)
+        self._write(Event(wall_time=now, file_version="brain.Event:2"))
+        self._write(Event(wall_time=now, step=start + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, row: dict[str, Any]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from torch.utils.tensorboard.summary import scalar
+
         for name, value in row.items():
-            curves = (
-                {f"{name}/{index}": each for index, each in enumerate(value)}
-                if isinstance(value, list)
-                else {name: value}
-            )
-            for curve, each in curves.items():
-                self._writer.add_scalar(curve, each, row["step"])
+            values = value if isinstance(value, list) else [value]
+            for index, each in enumerate(values):
+                curve = f"{name}/{index}" if isinstance(value, list) else name
+                self._write(Event(wall_time=time.time(), step=row["step"], summary=scalar(curve, each))  # type: ignore[no-untyped-call])
 
     def close(self) -> None:
-        self._writer.close()
+        self._file.close()
+
+    def _write(self, event: Any) -> None:
+        with storage_errors(self._path):
+            self._records.write(event.SerializeToString())
+            self._records.flush()
 
 
 def events_in(folder: Path, start: int) -> Events:
