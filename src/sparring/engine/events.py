@@ -63,7 +63,8 @@ class TensorBoard:
             values = value if isinstance(value, list) else [value]
             for index, each in enumerate(values):
                 curve = f"{name}/{index}" if isinstance(value, list) else name
-                self._write(Event(wall_time=time.time(), step=row["step"], summary=scalar(curve, each))  # type: ignore[no-untyped-call])
+                drawn = scalar(curve, each)  # type: ignore[no-untyped-call]
+                self._write(Event(wall_time=time.time(), step=row["step"], summary=drawn))
 
     def close(self) -> None:
         self._file.close()
