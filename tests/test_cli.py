@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,6 +107,15 @@ def test_data(sparring: Command, tmp_path: Path) -> None:
     assert "sound" in sparring("verify", store).out
 
 
+def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "store")
+    keys = ["steps=2", "replicas=1", "evaluate_every=0", f"data={tmp_path / 'store'}"]
+    assert sparring("train", "dishonest/digits", *keys, "--out", tmp_path / "run").code == 0
+    shutil.rmtree(tmp_path / "store")
+    assert sparring("sample", tmp_path / "run", "-n", 3, "--out", tmp_path / "digits.png").code == 0
+    assert sparring("evaluate", tmp_path / "run").code == 2
+
+
 USAGE = {
     "unknown key": (["objectve=log"], "did you mean objective?"),
     "near-typo of a name": (["objective=liner"], "did you mean linear?"),
@@ -127,6 +137,13 @@ def test_a_bad_recipe_is_two_lines_and_no_folder(case: str, sparring: Command, t
     assert len(answer.err.strip().splitlines()) == 2
     assert "Traceback" not in answer.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_exit_2(device: str, sparring: Command, tmp_path: Path) -> None:
+    answer = sparring("train", "dishonest/ring-small", "--device", device, "--out", tmp_path / "run")
+    assert answer.code == 2 and device in answer.err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

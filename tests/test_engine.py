@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sparring.engine import Game, RunFolder, play_round, train
-from sparring.engine.measuring import evaluating
+from sparring.engine.sampling import evaluating
 from sparring.errors import FolderBusy, NonFinite, StorageError, UsageError
 from sparring.feedback import Flip
 from sparring.lipschitz import Clip, GradientPenalty

@@ -37,7 +37,7 @@ class Follower(Protocol):
 
 class _Rate(ProgressColumn):
     def render(self, task: Any) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "-")
+        return Text(f"{task.speed:,.1f}/s" if task.speed else "-")
 
 
 class _Bar:

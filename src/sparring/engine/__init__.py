@@ -1,7 +1,7 @@
 """The engine: one round of the game, the trainer around it, and the run folder that loses nothing."""
 
 from sparring.engine.game import Game
-from sparring.engine.loading import Loaded, load_game
+from sparring.engine.loading import Loaded, LoadedPlayers, load_game, load_players
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
 from sparring.engine.trainer import Nobody, Spectator, resume, train
@@ -9,10 +9,12 @@ from sparring.engine.trainer import Nobody, Spectator, resume, train
 __all__ = [
     "Game",
     "Loaded",
+    "LoadedPlayers",
     "Nobody",
     "RunFolder",
     "Spectator",
     "load_game",
+    "load_players",
     "play_round",
     "resume",
     "train",

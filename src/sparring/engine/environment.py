@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from sparring.errors import UsageError
+
 _PACKAGES = ("sparring", "torch", "numpy", "scipy", "pydantic", "safetensors")
 
 
@@ -36,10 +38,20 @@ def device_name(device: torch.device) -> str:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of this name; `auto` takes a GPU where there is one."""
+    """The device of this name; `auto` takes a GPU where there is one.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used: {reason}", "use auto, cpu, cuda or cuda:N") from None
+    return device
 
 
 def _commit() -> str:

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.engine.game import Game
-from sparring.engine.measuring import evaluating, sample
 from sparring.engine.rundir import RunFolder
+from sparring.engine.sampling import evaluating
 from sparring.files import write_whole
 
 IMAGES = 64
@@ -31,7 +31,7 @@ def save_samples(game: Game, run: RunFolder, step: int) -> None:
         StorageError: the disk refused.
     """
     if game.source.facts.bounds is not None:
-        images = sample(game, IMAGES // _games(game), "gallery", 0)
+        images = game.sample(IMAGES // _games(game), "gallery", 0)
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
     elif game.source.facts.space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", _points(game))
@@ -75,7 +75,7 @@ def _games(game: Game) -> int:
 def _points(game: Game) -> bytes:
     facts = game.source.facts
     extent = 3.0 if facts.centres is None else float(facts.centres.abs().max()) + max(6 * facts.std, 0.5)
-    points = sample(game, POINTS, "gallery", 0).reshape(_games(game), POINTS, 2)
+    points = game.sample(POINTS, "gallery", 0).reshape(_games(game), POINTS, 2)
     axis = torch.linspace(-extent, extent, LANDSCAPE, device=game.device)
     grid = torch.cartesian_prod(axis, axis).flip(1)
     with evaluating(game.discriminator):

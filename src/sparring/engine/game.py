@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.data import Source
+from sparring.engine.sampling import precision, sample
 from sparring.engine.watch import Watch
 from sparring.errors import CorruptInput
 from sparring.randomness import Streams
@@ -33,6 +34,24 @@ class Players(nn.Module):
         copies = [copy.deepcopy(self.generator).requires_grad_(False)] if recipe.ema else []
         self.average = nn.ModuleList(copies)
         recipe.lipschitz.check(self.discriminator)
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator that samples and measures use: the running mean where the recipe keeps one."""
+        return next(iter(self.average), self.generator)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and buffers by name."""
+        return {f"players/{name}": tensor for name, tensor in self.state_dict().items()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take weights and buffers out of a checkpoint's tensors.
+
+        Raises:
+            CorruptInput: tensors are missing, unknown or of another shape.
+        """
+        with _fitting():
+            self.load_state_dict(_below(state, "players/"))
 
 
 class Game:
@@ -69,8 +88,8 @@ class Game:
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator that samples and measures use: the running mean where the recipe keeps one."""
-        return next(iter(self.players.average), self.generator)
+        """The generator that samples and measures use."""
+        return self.players.sampler
 
     def set_rates(self, step: int) -> None:
         """Set the learning rates of round `step`."""
@@ -83,24 +102,19 @@ class Game:
         recipe = self.recipe
         shape = (*recipe.lead, recipe.batch_size, recipe.generator.latent)
         latents = recipe.generator.prior.draw(shape, rng=self.streams.rng(stream, number))
-        with self.precision():
+        with precision(self.recipe, self.device):
             fake: Tensor = self.generator(latents)
         return fake.float()
 
     def score(self, samples: Tensor) -> Tensor:
         """D's scores `(*batch)` in fp32."""
-        with self.precision():
+        with precision(self.recipe, self.device):
             score: Tensor = self.discriminator(samples).score
         return score.float()
 
-    @contextmanager
-    def precision(self) -> Iterator[None]:
-        """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
-        if self.device.type == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = self.recipe.precision == "tf32"
-            torch.backends.cudnn.allow_tf32 = self.recipe.precision == "tf32"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            yield
+    def sample(self, count: int, stream: str, number: int) -> Tensor:
+        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph."""
+        return sample(self.recipe, self.sampler, self.streams, count, stream, number)
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -113,7 +127,7 @@ class Game:
 
     def state(self) -> dict[str, Tensor]:
         """All state of the game, flat: networks, optimizers, running sums of the log."""
-        state = {f"players/{name}": tensor for name, tensor in self.players.state_dict().items()}
+        state = self.players.state()
         for player, optimizer in self.optimizers.items():
             for index, entries in optimizer.state_dict()["state"].items():
                 state |= {f"optimizer.{player}/{index}/{key}": value for key, value in entries.items()}
@@ -126,8 +140,8 @@ class Game:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        try:
-            self.players.load_state_dict(_below(state, "players/"))
+        self.players.load_state(state)
+        with _fitting():
             for player, optimizer in self.optimizers.items():
                 entries: dict[int, dict[str, Tensor]] = {}
                 for name, tensor in _below(state, f"optimizer.{player}/").items():
@@ -136,9 +150,15 @@ class Game:
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": entries, "param_groups": groups})
             self.watch.load_state(_below(state, "watch/"))
-        except (RuntimeError, ValueError, KeyError) as error:
-            first = str(error).splitlines()[0]
-            raise CorruptInput(f"the checkpoint does not fit the recipe: {first}", "use the run's own recipe") from None
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise CorruptInput(f"the checkpoint does not fit the recipe: {first}", "use the run's own recipe") from None
 
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from sparring.engine.environment import choose_device
-from sparring.engine.game import Game
+from sparring.engine.game import Game, Players
 from sparring.engine.rundir import RunFolder
+from sparring.engine.sampling import sample
+from sparring.errors import UsageError
+from sparring.randomness import Streams
+from sparring.recipes import Recipe
+from sparring.shapes import Bounds, Space
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,38 @@ class Loaded:
     seconds: float
     log_bytes: int
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LoadedPlayers:
+    """The networks of a run as they were after `step` rounds; its data are not needed."""
+
+    recipe: Recipe
+    players: Players
+    streams: Streams
+    step: int
+
+    def sample(self, count: int, seed: int) -> Tensor:
+        """Samples `(*lead, count, ...)` of every game."""
+        return sample(self.recipe, self.players.sampler, self.streams, count, "sample", seed)
+
+
+def load_players(run: RunFolder, device: str) -> LoadedPlayers:
+    """The networks of a run at its newest sound checkpoint.
+
+    Raises:
+        UsageError: the run has no checkpoint yet.
+        CorruptInput: there are checkpoints, and none is sound.
+    """
+    checkpoint, _ = run.latest()
+    if checkpoint is None:
+        raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
+    recipe, place = run.recipe(), choose_device(device)
+    shape, bounds = checkpoint.state["space"]
+    players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds)))
+    players.load_state(checkpoint.tensors)
+    streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
+    return LoadedPlayers(recipe, players.to(place), streams, checkpoint.state["step"])
 
 
 def load_game(run: RunFolder, device: str) -> Loaded:

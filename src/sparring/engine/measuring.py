@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.data import Source
 from sparring.engine.game import Game
@@ -41,7 +38,7 @@ class Measures:
 
     def measure(self, game: Game, step: int) -> dict[str, float | list[float]]:
         """Every metric on fresh samples of every game; a list with replicas."""
-        samples = sample(game, SAMPLES, "measure", step)
+        samples = game.sample(SAMPLES, "measure", step)
         games = samples.unbind(0) if game.recipe.lead else (samples,)
         found = [self._measure_one(each) for each in games]
         if not game.recipe.lead:
@@ -65,26 +62,3 @@ class Measures:
         for metric in self.metrics:
             numbers |= metric.measure(samples, self.reference)
         return numbers
-
-
-@torch.no_grad()
-def sample(game: Game, count: int, stream: str, number: int) -> Tensor:
-    """Samples `(*lead, count, ...)` of the generator in eval mode, from latents of this stream and number."""
-    recipe = game.recipe
-    rng = game.streams.rng(stream, number)
-    latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
-    with evaluating(game.sampler), game.precision():
-        parts = [game.sampler(part).float() for part in torch.split(latents, 512, dim=len(recipe.lead))]
-    return torch.cat(parts, dim=len(recipe.lead))
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode for the block; every submodule gets its own mode back."""
-    modes = [(each, each.training) for each in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for each, mode in modes:
-            each.training = mode

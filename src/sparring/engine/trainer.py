@@ -151,7 +151,7 @@ class _Session:
         events.add(row)
 
     def _save(self, done: int) -> None:
-        state = {"seconds": self._seconds()}
+        state = {"seconds": self._seconds(), "space": self.game.source.facts.space}
         self.run.save(done, Checkpoint(self.game.state(), state))
 
     def _summarise(self, status: str) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from sparring.data import is_store
 from sparring.data import verify as verify_store
-from sparring.engine import RunFolder, load_game
+from sparring.engine import RunFolder, load_game, load_players
 from sparring.engine.checkpoint import read_checkpoint
 from sparring.engine.gallery import png_grid, png_points
-from sparring.engine.measuring import Measures, sample
+from sparring.engine.measuring import Measures
 from sparring.engine.summary import summarise
 from sparring.errors import UsageError
 from sparring.files import write_whole
@@ -38,7 +38,7 @@ def evaluate_generator(path: Path, *, device: str = "auto") -> dict[str, Any]:
 
 
 def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
-    """Draw samples from a run's newest checkpoint into a picture or an array file.
+    """Draw samples from a run's newest checkpoint into a picture or an array file; the data are not needed.
 
     Args:
         path: the run folder.
@@ -53,14 +53,10 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
     write = {".png": _picture, ".npz": _arrays}.get(out.suffix)
     if write is None:
         raise UsageError(f"{out}: should end in .png or .npz", "choose one of the two")
-    loaded = load_game(RunFolder.open(path), device)
-    samples = sample(loaded.game, count, "sample", seed)
-    write_whole(out, write(samples, len(loaded.game.recipe.lead)))
-    return {
-        "out": str(out),
-        "samples": samples.shape[: len(loaded.game.recipe.lead) + 1].numel(),
-        "step": loaded.step,
-    }
+    loaded = load_players(RunFolder.open(path), device)
+    samples, lead = loaded.sample(count, seed), len(loaded.recipe.lead)
+    write_whole(out, write(samples, lead))
+    return {"out": str(out), "samples": samples.shape[: lead + 1].numel(), "step": loaded.step}
 
 
 def verify(path: Path) -> list[str]:

@@ -1,0 +1,56 @@
+"""A generator at work outside of training: precision, eval mode, and samples from a named stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sparring.randomness import Streams
+from sparring.recipes import Recipe
+
+_AT_ONCE = 512
+"""Samples a forward pass."""
+
+
+@contextmanager
+def precision(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = recipe.precision == "tf32"
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        yield
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for the block; every submodule gets its own mode back."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, mode in modes:
+            each.training = mode
+
+
+@torch.no_grad()
+def sample(recipe: Recipe, generator: nn.Module, streams: Streams, count: int, name: str, number: int) -> Tensor:
+    """Samples `(*lead, count, ...)` of a generator in eval mode.
+
+    Args:
+        recipe: whose prior and precision are used.
+        generator: of one game, or of packed ones.
+        streams: of the game.
+        count: samples a game.
+        name: the stream of the latents.
+        number: within that stream.
+    """
+    rng = streams.rng(name, number)
+    latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
+    with evaluating(generator), precision(recipe, streams.device):
+        parts = [generator(part).float() for part in torch.split(latents, _AT_ONCE, dim=len(recipe.lead))]
+    return torch.cat(parts, dim=len(recipe.lead))
