@@ -42,7 +42,7 @@ def _successes(evaluated: list[Row]) -> dict[str, Any]:
     rate = _entry(
         wins / len(final),
         list(wilson(wins, len(final))),
-        f"successes at the last measurement of {len(final)} games",
+        f"successes at the last measurement, out of {len(final)}",
     )
     firsts: list[int | None] = []
     for game in range(len(final)):

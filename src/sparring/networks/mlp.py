@@ -47,7 +47,7 @@ class Layers(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self.layers
         for layer in hidden:
-            x = torch.relu(layer(x))
+            x = torch.relu_(layer(x))  # in place: a dense layer's backward pass needs its input, not its output
         out: Tensor = last(x)
         return out
 
