@@ -64,6 +64,16 @@ def test_replicas_equal_single_games(variant: str, short: Callable[..., Recipe])
             )
 
 
+def test_the_memory_format_does_not_change_the_game() -> None:
+    keys = ["data=digits", "generator.latent=8", "generator.width=4", "discriminator.width=4", "batch_size=16"]
+    adam = "{name: adam, lr: 0.01}"
+    keys += [f"optimizers.generator={adam}", f"optimizers.discriminator={adam}"]
+    plain = play(load("dishonest/mnist", keys), 5).players.state_dict()
+    last = play(load("dishonest/mnist", [*keys, "memory_format=channels_last"]), 5).players.state_dict()
+    for name, tensor in plain.items():
+        torch.testing.assert_close(last[name].float(), tensor.float(), rtol=1e-2, atol=1e-3)
+
+
 def test_replicas_differ(short: Callable[..., Recipe]) -> None:
     weights = play(short("replicas=2"), 1).generator.state_dict()["layers.layers.0.weight"]
     assert not torch.equal(weights[0], weights[1])

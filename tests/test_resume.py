@@ -182,7 +182,7 @@ def test_rows_after_the_checkpoint_are_taken_back(
     with pytest.raises(RuntimeError, match="killed"):
         train(recipe, tmp_path / "crashed", device="cpu", spectator=_Crash(13))
     if not rewinds:
-        monkeypatch.setattr(RunFolder, "rewind_log", lambda run, length: None)
+        monkeypatch.setattr(RunFolder, "rewind", lambda run, step, log_bytes: None)
     resume(tmp_path / "crashed", device="cpu")
     assert (fingerprint(tmp_path / "whole") == fingerprint(tmp_path / "crashed")) is rewinds
 

@@ -82,9 +82,8 @@ def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json:
     from sparring.console import following
     from sparring.engine import resume as play
 
-    _set_threads(threads)
     with following("rounds") as follower:
-        summary = play(run, device=device, spectator=follower)
+        summary = play(run, device=device, threads=threads, spectator=follower)
     _finish(run, summary, as_json)
 
 
@@ -98,6 +97,7 @@ def evaluate(run: RunPath, device: Device = "auto", as_json: AsJson = False) -> 
     if as_json:
         _print_json(found)
     else:
+        _tell_problems(found["problems"])
         print_metrics(found["metrics"], f"{run} after {found['step']:,} rounds")
 
 
@@ -117,6 +117,7 @@ def sample(
     if as_json:
         _print_json(found)
     else:
+        _tell_problems(found["problems"])
         print(f"{found['out']}: {found['samples']} samples after {found['step']:,} rounds")
 
 
@@ -168,10 +169,19 @@ def show(
 
 
 @app.command()
-def theory(as_json: AsJson = False) -> None:
-    """Print which adversaries each objective provably survives, checked on exact finite games."""
+def theory(
+    perturbation: Annotated[
+        str | None, typer.Argument(help="A perturbation, e.g. sqrt or '{name: power, exponent: 0.7}'.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print which adversaries each objective provably survives, or which conditions of Theorem 5 one meets."""
     from sparring import listing
 
+    if perturbation is not None:
+        rows = listing.conditions(perturbation)
+        _print_json(rows) if as_json else listing.print_rows("Theorem 5's conditions", rows)
+        return
     _print_json(listing.theory()) if as_json else listing.print_theory()
 
 
@@ -199,7 +209,9 @@ def data_prepare(
 
     with following("images") as follower:
         manifest = prepare(source, out, size=size, progress=follower.played)
-    _print_json(manifest.model_dump(mode="json")) if as_json else print(f"{out}: {manifest}")
+    splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
+    told = f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}"
+    _print_json(manifest.model_dump(mode="json")) if as_json else print(told)
 
 
 @data_app.command("inspect")
@@ -247,6 +259,11 @@ def _tell(cause: str, remedy: str) -> None:
         print(f"  try: {remedy}", file=sys.stderr)
 
 
+def _tell_problems(problems: list[str]) -> None:
+    for problem in problems:
+        print(f"passed over: {problem}", file=sys.stderr)
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
@@ -260,6 +277,7 @@ def _set_threads(threads: int) -> None:
 
 def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     from sparring.engine import RunFolder
+    from sparring.evaluation import covered_by
     from sparring.listing import print_metrics
     from sparring.report import report_run
 
@@ -267,5 +285,8 @@ def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         _print_json(summary | {"report": str(page)})
         return
-    print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
+    if summary["metrics"]:
+        print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
+    recipe = RunFolder.open(out).recipe()
+    print(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
     print(f"report: {page}")

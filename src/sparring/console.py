@@ -65,7 +65,10 @@ class _Lines:
         if done < total and now - self._told < LINE_EVERY:
             return
         self._told = now
-        rate = (done - self._first) / max(now - self._began, 1e-9)
+        if now - self._began < 1:
+            self.note(f"{self._what}: {done:,} of {total:,}")
+            return
+        rate = (done - self._first) / (now - self._began)
         left = f", {(total - done) / rate:,.0f} s left" if rate and done < total else ""
         self.note(f"{self._what}: {done:,} of {total:,}, {rate:,.1f} a second{left}")
 

@@ -84,16 +84,22 @@ def _play_all(out: Path, recipes: dict[str, Recipe], played: Callable[[int, int]
     progress = context.Array("q", len(recipes))
     workers = min(len(recipes), os.cpu_count() or 1)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(progress,))
-    with pool:
-        pending: set[Future[None]] = {
-            pool.submit(_play, index, out / name, recipe.model_dump(mode="json"))
-            for index, (name, recipe) in enumerate(recipes.items())
-        }
+    pending: set[Future[None]] = {
+        pool.submit(_play, index, out / name, recipe.model_dump(mode="json"))
+        for index, (name, recipe) in enumerate(recipes.items())
+    }
+    try:
         while pending:
             finished, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
             played(sum(progress[:]), total)
             for future in finished:
                 future.result()
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.terminate()  # a worker saves its game on this signal
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start_worker(progress: SynchronizedArray[int]) -> None:

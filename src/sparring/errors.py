@@ -17,9 +17,12 @@ class SparringError(Exception):
     status = "failed"
 
     def __init__(self, cause: str, remedy: str = "") -> None:
-        super().__init__(cause)
+        super().__init__(cause, remedy)
         self.cause = cause
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.cause
 
 
 class UsageError(SparringError):
@@ -71,4 +74,5 @@ class Interrupted(SparringError):
 
     def __init__(self, cause: str, remedy: str, signal: int) -> None:
         super().__init__(cause, remedy)
+        self.args = (cause, remedy, signal)  # what a worker process rebuilds it from
         self.exit_code = 128 + signal

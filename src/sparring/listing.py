@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from sparring.console import print_table
 from sparring.errors import UsageError
-from sparring.evaluation import TheoryRow, perturbation_table, theory_table
+from sparring.evaluation import TheoryRow, perturbation_row, perturbation_table, theory_table
+from sparring.feedback import Perturbation
 from sparring.objectives import is_increasing, is_odd
 from sparring.pieces import FAMILIES, Piece, members
 from sparring.pieces import summary as first_line
-from sparring.recipes import load, recipe_names
-from sparring.records import nearest
+from sparring.recipes import load, parse_yaml, recipe_names
+from sparring.records import InvalidRecord, nearest, problems_in
 
 Row = dict[str, Any]
 
@@ -47,6 +48,19 @@ def theory() -> Row:
     """Both tables of `sparring theory` as plain values; infinities are strings."""
     games = [{key: _finite(value) for key, value in row._asdict().items()} for row in theory_table()]
     return {"games": games, "perturbations": [row._asdict() for row in perturbation_table()]}
+
+
+def conditions(perturbation: str) -> list[Row]:
+    """Which of Theorem 5's conditions a perturbation, given as in a recipe, satisfies.
+
+    Raises:
+        InvalidRecord: there is no such perturbation.
+    """
+    try:
+        psi = Perturbation.model_validate(parse_yaml(perturbation, perturbation))
+    except ValidationError as error:
+        raise InvalidRecord(perturbation, problems_in(error), "see `sparring list perturbations`") from None
+    return [perturbation_row(psi)._asdict()]
 
 
 def print_theory() -> None:

@@ -56,6 +56,7 @@ class InvalidRecord(UsageError):
         else:
             cause = f"{what} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
         super().__init__(cause, remedy)
+        self.args = (what, problems, remedy)
         self.problems = tuple(problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +80,12 @@ class ArraySource(Source):
         if picked.device.type == "cpu" and self._device.type == "cuda":
             return picked.pin_memory().to(self._device, non_blocking=True)
         return picked
+
+
+def fingerprint(content: str, split: str, augment: tuple[Augmentation, ...]) -> str:
+    """A short digest of arrays, of the split that is trained on, and of how it is augmented."""
+    names = ",".join(each.model_dump_json() for each in augment)
+    return hashlib.sha256(f"{content}/{split}/{names}".encode()).hexdigest()[:12]
 
 
 def _fits(size: int, device: torch.device) -> bool:

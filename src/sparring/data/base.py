@@ -34,7 +34,7 @@ class Facts:
         classes: the class names; empty without labels.
         centres: the modes of a synthetic mixture, `(modes, features)`, or None.
         std: the standard deviation of every mode; 0 without modes.
-        fingerprint: a short digest of what the data are, for caches and protocols.
+        fingerprint: a short digest of training and held-out samples, for caches; without one, nothing is cached.
     """
 
     shape: tuple[int, ...]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sparring.data.arrays import Arrays, ArraySource
+from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
 from sparring.pieces import piece
@@ -55,8 +55,10 @@ class Digits(Data):
 
     def open(self, device: torch.device) -> Source:
         samples, labels = load_digits()
-        fingerprint = hashlib.sha256(samples.tobytes() + labels.tobytes()).hexdigest()[:12]
-        facts = Facts((1, 8, 8), IMAGE_BOUNDS, tuple(map(str, range(10))), fingerprint=fingerprint)
+        content = hashlib.sha256(samples.tobytes() + labels.tobytes()).hexdigest()
+        facts = Facts(
+            (1, 8, 8), IMAGE_BOUNDS, tuple(map(str, range(10))), fingerprint=fingerprint(content, "train", self.augment)
+        )
         x, y = torch.from_numpy(samples).to(device), torch.from_numpy(labels).to(device)
         train, test = Arrays(x[:TRAIN], y[:TRAIN]), Arrays(x[TRAIN:], y[TRAIN:])
         return ArraySource(facts, train, test, scale=LEVELS / 2, augment=self.augment, device=device)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from pydantic import ValidationError
 
-from sparring.data.arrays import Arrays, ArraySource
+from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
 from sparring.data.faults import Faults, first_line
@@ -54,7 +54,12 @@ class Store(Data):
             )
         train = _arrays(root, manifest, self.split).placed(device)
         test = _arrays(root, manifest, "test").placed(device) if "test" in manifest.splits else train
-        facts = Facts(manifest.shape, IMAGE_BOUNDS, manifest.classes, fingerprint=manifest.fingerprint)
+        facts = Facts(
+            manifest.shape,
+            IMAGE_BOUNDS,
+            manifest.classes,
+            fingerprint=fingerprint(manifest.fingerprint, self.split, self.augment),
+        )
         return ArraySource(facts, train, test, scale=127.5, augment=self.augment, device=device)
 
 

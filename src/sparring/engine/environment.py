@@ -45,21 +45,20 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device {name!r} cannot be used: {reason}", "use auto, cpu, cuda or cuda:N") from None
-    return device
+    kind, _, number = name.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
+    if not there or (number and not (kind == "cuda" and number.isdigit() and int(number) < there)):
+        raise UsageError(f"device {name!r}: there is none here", "use auto, cpu, cuda or cuda:N")
+    return torch.device(name)
 
 
 def _commit() -> str:
     """The commit of the source tree that the package runs from, or nothing outside of one."""
+    here = Path(__file__)
     try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5
-        )
+        for command in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"]):
+            result = subprocess.run(["git", *command], cwd=here.parent, capture_output=True, text=True, timeout=5)
+            result.check_returncode()
     except (OSError, subprocess.SubprocessError):
         return ""
-    return result.stdout.strip() if result.returncode == 0 else ""
+    return result.stdout.strip()

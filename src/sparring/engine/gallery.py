@@ -14,6 +14,7 @@ from sparring.engine.game import Game
 from sparring.engine.rundir import RunFolder
 from sparring.engine.sampling import evaluating
 from sparring.files import write_whole
+from sparring.shapes import IMAGE_BOUNDS
 
 IMAGES = 64
 POINTS = 512
@@ -30,10 +31,11 @@ def save_samples(game: Game, run: RunFolder, step: int) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    if game.source.facts.bounds is not None:
-        images = game.sample(IMAGES // _games(game), "gallery", 0)
+    space = game.source.facts.space
+    if len(space.shape) == 3 and space.bounds == IMAGE_BOUNDS:
+        images = game.sample(max(1, IMAGES // _games(game)), "gallery", 0)
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
-    elif game.source.facts.space.shape == (2,):
+    elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", _points(game))
 
 

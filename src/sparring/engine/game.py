@@ -149,7 +149,16 @@ class Game:
                     entries.setdefault(int(index), {})[key] = tensor
                 groups = optimizer.state_dict()["param_groups"]
                 optimizer.load_state_dict({"state": entries, "param_groups": groups})
+                _lay_out(optimizer)
             self.watch.load_state(_below(state, "watch/"))
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Give every moment the memory layout of its parameter, which fused optimizers take for granted."""
+    for parameter, entries in optimizer.state.items():
+        for key, value in entries.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                entries[key] = torch.empty_like(parameter).copy_(value)
 
 
 @contextmanager

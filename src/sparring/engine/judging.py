@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,20 +38,29 @@ def cache_folder() -> Path:
 def judge_for(source: Source, device: torch.device) -> Judge | None:
     """A classifier of labelled images, from the cache or trained now; None for other data."""
     facts = source.facts
-    if not facts.classes or facts.bounds is None or len(facts.shape) != 3:
+    if not facts.classes or len(facts.shape) != 3 or min(facts.shape[1:]) < 4:
         return None
     spec = SmallCNN(classes=len(facts.classes))
     network = spec.build(facts.space, (), rng=Streams(0).rng("init/classifier")).to(device)
     key = hashlib.sha256(f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}".encode())
     path = cache_folder() / key.hexdigest()[:16]
+    accuracy = _cached(path, network) if facts.fingerprint else None
+    if accuracy is None:
+        accuracy = _train(network, source, device)
+        if facts.fingerprint:
+            _store(path, network, accuracy)
+    return Judge(_logits(network.eval()), _describe(spec, accuracy))
+
+
+def _cached(path: Path, network: nn.Module) -> float | None:
+    """Take the weights from the cache and return their accuracy, or None; a damaged entry is removed."""
     try:
         saved = read_checkpoint(path)
         network.load_state_dict(saved.tensors)
-        accuracy = float(saved.state["accuracy"])
+        return float(saved.state["accuracy"])
     except (CorruptInput, RuntimeError, KeyError):
-        accuracy = _train(network, source, device)
-        _store(path, network, accuracy)
-    return Judge(_logits(network.eval()), _describe(spec, accuracy))
+        shutil.rmtree(path, ignore_errors=True)
+        return None
 
 
 def _train(network: nn.Module, source: Source, device: torch.device) -> float:

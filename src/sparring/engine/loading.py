@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -25,6 +24,7 @@ class Loaded:
         step: rounds played.
         seconds: time spent on them.
         log_bytes: the length of the log then.
+        threads: CPU threads that played them, or None before the first checkpoint.
         problems: what was wrong with newer checkpoints.
     """
 
@@ -32,6 +32,7 @@ class Loaded:
     step: int
     seconds: float
     log_bytes: int
+    threads: int | None
     problems: tuple[str, ...]
 
 
@@ -43,32 +44,15 @@ class LoadedPlayers:
     players: Players
     streams: Streams
     step: int
+    problems: tuple[str, ...]
 
-    def sample(self, count: int, seed: int) -> Tensor:
+    def sample(self, count: int, stream: str, number: int) -> Tensor:
         """Samples `(*lead, count, ...)` of every game."""
-        return sample(self.recipe, self.players.sampler, self.streams, count, "sample", seed)
-
-
-def load_players(run: RunFolder, device: str) -> LoadedPlayers:
-    """The networks of a run at its newest sound checkpoint.
-
-    Raises:
-        UsageError: the run has no checkpoint yet.
-        CorruptInput: there are checkpoints, and none is sound.
-    """
-    checkpoint, _ = run.latest()
-    if checkpoint is None:
-        raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
-    recipe, place = run.recipe(), choose_device(device)
-    shape, bounds = checkpoint.state["space"]
-    players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds)))
-    players.load_state(checkpoint.tensors)
-    streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
-    return LoadedPlayers(recipe, players.to(place), streams, checkpoint.state["step"])
+        return sample(self.recipe, self.players.sampler, self.streams, count, stream, number)
 
 
 def load_game(run: RunFolder, device: str) -> Loaded:
-    """The game of a run at its newest sound checkpoint, or fresh before the first.
+    """The whole game of a run at its newest sound checkpoint, or fresh before the first, to play on.
 
     Raises:
         UsageError: its data are not where the recipe says.
@@ -77,8 +61,26 @@ def load_game(run: RunFolder, device: str) -> Loaded:
     checkpoint, problems = run.latest()
     recipe, place = run.recipe(), choose_device(device)
     game = Game(recipe, recipe.data.open(place), place)
-    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "log_bytes": 0}
-    if checkpoint:
-        game.load_state(checkpoint.tensors)
-        state = checkpoint.state
-    return Loaded(game, state["step"], state["seconds"], state["log_bytes"], tuple(problems))
+    if checkpoint is None:
+        return Loaded(game, 0, 0.0, 0, None, ())
+    game.load_state(checkpoint.tensors)
+    state = checkpoint.state
+    return Loaded(game, state["step"], state["seconds"], state["log_bytes"], state["threads"], tuple(problems))
+
+
+def load_players(run: RunFolder, device: str) -> LoadedPlayers:
+    """The networks of a run at its newest sound checkpoint, to sample and measure.
+
+    Raises:
+        UsageError: the run has no checkpoint yet.
+        CorruptInput: there are checkpoints, and none is sound.
+    """
+    checkpoint, problems = run.latest()
+    if checkpoint is None:
+        raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
+    recipe, place = run.recipe(), choose_device(device)
+    shape, bounds = checkpoint.state["space"]
+    players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds)))
+    players.load_state(checkpoint.tensors)
+    streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
+    return LoadedPlayers(recipe, players.to(place), streams, checkpoint.state["step"], tuple(problems))

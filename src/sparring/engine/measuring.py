@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from sparring.data import Source
-from sparring.engine.game import Game
 from sparring.engine.judging import judge_for
 from sparring.metrics import Metric, Reference
 from sparring.pieces import members
@@ -36,13 +35,16 @@ class Measures:
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]
 
-    def measure(self, game: Game, step: int) -> dict[str, float | list[float]]:
-        """Every metric on fresh samples of every game; a list with replicas."""
-        samples = game.sample(SAMPLES, "measure", step)
-        games = samples.unbind(0) if game.recipe.lead else (samples,)
-        found = [self._measure_one(each) for each in games]
-        if not game.recipe.lead:
-            return dict(found[0])
+    def measure(self, samples: Tensor, *, packed: bool) -> dict[str, float | list[float]]:
+        """Every metric on the samples of every game; a list with replicas.
+
+        Args:
+            samples: `(n, ...)`, or `(replicas, n, ...)` if packed.
+            packed: whether the leading axis counts games.
+        """
+        if not packed:
+            return dict(self._measure_one(samples))
+        found = [self._measure_one(each) for each in samples.unbind(0)]
         return {name: [numbers[name] for numbers in found] for name in found[0]}
 
     def names(self) -> set[str]:

@@ -94,9 +94,9 @@ def step_up(game: Game, player: str, payoff: Tensor) -> None:
     network: nn.Module = getattr(game.players, player)
     parameters = list(network.parameters())
     # Replicas share no parameter: the gradient of the sum of their payoffs is every replica's own gradient.
-    gradients = torch.autograd.grad(-payoff.sum(), parameters)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
+    # `backward`, not `grad`: it lays gradients out like their parameters, which fused optimizers take for granted.
+    (-payoff.sum()).backward(inputs=parameters)  # type: ignore[no-untyped-call]
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = _norm(gradients, len(game.recipe.lead))
     game.watch.finite(f"gradient of the {player}", [norm])
     game.watch.mean(f"gradient_{player}", norm)

@@ -45,7 +45,10 @@ class RunFolder:
             FolderBusy: it holds a run that another process owns.
             StorageError: the disk refused; nothing is left behind.
         """
+        path = path.resolve()
         cls._refuse_taken(path)
+        if path == Path.cwd():
+            raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         try:
             with storage_errors(path), whole_folder(path) as folder:
                 (folder / "samples").mkdir()
@@ -178,15 +181,18 @@ class RunFolder:
             raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
         return None, []
 
-    def rewind_log(self, length: int) -> None:
-        """Cut the log back to what it was when a checkpoint was written.
+    def rewind(self, step: int, log_bytes: int) -> None:
+        """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
         Raises:
             CorruptInput: the log is shorter than it was then.
         """
-        if self.rows_path.stat().st_size < length:
+        for folder in self.saved():
+            if int(folder.name) > step:
+                shutil.rmtree(folder, ignore_errors=True)
+        if self.rows_path.stat().st_size < log_bytes:
             raise CorruptInput(f"{self.rows_path}: shorter than at the last checkpoint", "restore the file")
-        os.truncate(self.rows_path, length)
+        os.truncate(self.rows_path, log_bytes)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def summarise(rows: list[Row], measures: Measures) -> dict[str, Any]:
-    """Final values of every measured number, the share of successful games, and the steps to the first success.
+    """Final values of every measured number, the share of successful games, and the rounds to the first success.
 
     Args:
         rows: the log.
@@ -22,40 +22,43 @@ def summarise(rows: list[Row], measures: Measures) -> dict[str, Any]:
         number is not a proportion.
     """
     evaluated = [row for row in rows if measures.names() <= row.keys()]
-    if not evaluated:
-        return {}
-    final = evaluated[-1]
-    metrics: dict[str, Any] = {}
-    for metric in measures.metrics:
-        for name in metric.names:
-            value = final[name]
-            interval = _each(value, _share_interval) if name in metric.shares else None
-            metrics[name] = _entry(value, interval, measures.protocols()[metric.name])
-    if "success" in final:
-        metrics |= _successes(evaluated)
+    return final_numbers(evaluated[-1], measures) | _over_time(evaluated) if evaluated else {}
+
+
+def final_numbers(row: Row, measures: Measures) -> dict[str, Any]:
+    """The numbers of one measurement, in the same form."""
+    protocols = measures.protocols()
+    metrics = {
+        name: _entry(
+            row[name],
+            _each(row[name], _share_interval) if name in metric.shares else None,
+            protocols[metric.name],
+        )
+        for metric in measures.metrics
+        for name in metric.names
+    }
+    if "success" in row:
+        wins = _as_list(row["success"])
+        metrics["success_rate"] = _rate(int(sum(wins)), len(wins), "games that are a success at this measurement")
     return metrics
 
 
-def _successes(evaluated: list[Row]) -> dict[str, Any]:
-    final = _as_list(evaluated[-1]["success"])
-    wins = int(sum(final))
-    rate = _entry(
-        wins / len(final),
-        list(wilson(wins, len(final))),
-        f"successes at the last measurement, out of {len(final)}",
-    )
-    firsts: list[int | None] = []
-    for game in range(len(final)):
-        firsts.append(next((row["step"] for row in evaluated if _as_list(row["success"])[game]), None))
+def _over_time(evaluated: list[Row]) -> dict[str, Any]:
+    if "success" not in evaluated[-1]:
+        return {}
+    games = range(len(_as_list(evaluated[-1]["success"])))
+    firsts = [next((row["step"] for row in evaluated if _as_list(row["success"])[game]), None) for game in games]
     ever = sum(first is not None for first in firsts)
-    every = "first measurement with success; null without one"
     return {
-        "success_rate": rate,
-        "ever_success_rate": _entry(
-            ever / len(final), list(wilson(ever, len(final))), "games with any successful measurement"
+        "ever_success_rate": _rate(ever, len(firsts), "games that were a success at any measurement"),
+        "steps_to_success": _entry(
+            firsts if len(firsts) > 1 else firsts[0], None, "round of the first success; nothing where there was none"
         ),
-        "steps_to_success": _entry(firsts if len(firsts) > 1 else firsts[0], None, every),
     }
+
+
+def _rate(wins: int, games: int, protocol: str) -> dict[str, Any]:
+    return _entry(wins / games, list(wilson(wins, games)), protocol)
 
 
 def _entry(value: Any, interval: Any, protocol: str) -> dict[str, Any]:

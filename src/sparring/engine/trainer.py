@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import torch
+
 from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
 from sparring.engine.loading import load_game
-from sparring.engine.measuring import Measures
+from sparring.engine.measuring import SAMPLES, Measures
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
 from sparring.engine.signals import stop_wish
@@ -61,17 +63,24 @@ def train(recipe: Recipe, out: Path, *, device: str = "auto", spectator: Spectat
         NonFinite: the game's numbers turned non-finite; the last checkpoint is good.
         Interrupted: a signal came; everything is saved.
     """
-    place = choose_device(device)
+    watcher, place = spectator or Nobody(), choose_device(device)
     game = Game(recipe, recipe.data.open(place), place)
+    measures = _measures(game, watcher)
     run = RunFolder.create(out, recipe, describe(place, recipe.seed))
     with run.owned():
-        return _Session(run, game, spectator or Nobody(), start=0, seconds=0.0).play()
+        return _Session(run, game, measures, watcher, start=0, seconds=0.0).play()
 
 
-def resume(path: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
+def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> dict[str, Any]:
     """Continue a run from its newest sound checkpoint and return its summary.
 
-    On a CPU the run ends bit-identical to one that was never stopped.
+    On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it.
+
+    Args:
+        path: the run folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads; 0 takes as many as played the run so far.
+        spectator: who follows.
 
     Raises:
         The same as `train`; CorruptInput if no checkpoint is sound.
@@ -81,28 +90,43 @@ def resume(path: Path, *, device: str = "auto", spectator: Spectator | None = No
         loaded = load_game(run, device)
         for problem in loaded.problems:
             watcher.note(f"{problem}; falling back to round {loaded.step}")
-        run.rewind_log(loaded.log_bytes)
-        return _Session(run, loaded.game, watcher, start=loaded.step, seconds=loaded.seconds).play()
+        torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
+        run.rewind(loaded.step, loaded.log_bytes)
+        measures = _measures(loaded.game, watcher)
+        session = _Session(run, loaded.game, measures, watcher, start=loaded.step, seconds=loaded.seconds)
+        return session.play()
+
+
+def _measures(game: Game, spectator: Spectator) -> Measures | None:
+    if not game.recipe.evaluate_every:
+        return None
+    spectator.note("preparing the measures")
+    return Measures(game.source, game.device)
 
 
 class _Session:
     """One process's part of a run."""
 
-    def __init__(self, run: RunFolder, game: Game, spectator: Spectator, *, start: int, seconds: float) -> None:
-        self.run, self.game, self.spectator = run, game, spectator
+    def __init__(
+        self,
+        run: RunFolder,
+        game: Game,
+        measures: Measures | None,
+        spectator: Spectator,
+        *,
+        start: int,
+        seconds: float,
+    ) -> None:
+        self.run, self.game, self.measures, self.spectator = run, game, measures, spectator
         self.recipe = game.recipe
-        self.start = start
+        self.start = self.done = start
         self.began = time.monotonic() - seconds
 
     def play(self) -> dict[str, Any]:
         for warning in self.recipe.warnings():
             self.spectator.note(warning)
         try:
-            if self.recipe.evaluate_every:
-                self.spectator.note("preparing the measures")
-            self.measures = Measures(self.game.source, self.game.device) if self.recipe.evaluate_every else None
-            events = events_in(self.run.path / "tb", self.start)
-            with contextlib.closing(events):
+            with contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
                 self._rounds(events)
         except SparringError as error:
             with contextlib.suppress(SparringError):  # the first error is the one to tell
@@ -118,7 +142,7 @@ class _Session:
             for step in range(self.start, recipe.steps):
                 play_round(game, step)
                 self._require_finite(step)
-                done = step + 1
+                self.done = done = step + 1
                 last = done == recipe.steps
                 stopping = wish.signal  # asked once, so that what is saved and what is said agree
                 if last or _due(done, recipe.log_every) or _due(done, recipe.evaluate_every):
@@ -146,19 +170,24 @@ class _Session:
     def _log(self, done: int, last: bool, events: Events) -> None:
         row: dict[str, Any] = {"step": done} | self.game.watch.means()
         if self.measures and (last or _due(done, self.recipe.evaluate_every)):
-            row |= self.measures.measure(self.game, done)
+            samples = self.game.sample(SAMPLES, "measure", done)
+            row |= self.measures.measure(samples, packed=bool(self.recipe.lead))
         self.run.append_row(row)
         events.add(row)
 
     def _save(self, done: int) -> None:
-        state = {"seconds": self._seconds(), "space": self.game.source.facts.space}
+        state = {
+            "seconds": self._seconds(),
+            "threads": torch.get_num_threads(),
+            "space": self.game.source.facts.space,
+        }
         self.run.save(done, Checkpoint(self.game.state(), state))
 
     def _summarise(self, status: str) -> dict[str, Any]:
         rows = self.run.rows()
         summary = {
             "recipe": self.recipe.model_dump(mode="json"),
-            "steps": rows[-1]["step"] if rows else 0,
+            "steps": self.done,
             "status": status,
             "seconds": round(self._seconds(), 2),
             "metrics": summarise(rows, self.measures) if self.measures else {},

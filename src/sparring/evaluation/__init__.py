@@ -1,6 +1,13 @@
 """A trained run, or a theorem, in numbers."""
 
-from sparring.evaluation.theorems import Coverage, TheoryRow, covered_by, perturbation_table, theory_table
+from sparring.evaluation.theorems import (
+    Coverage,
+    TheoryRow,
+    covered_by,
+    perturbation_row,
+    perturbation_table,
+    theory_table,
+)
 from sparring.evaluation.trained import evaluate_generator, verify, write_samples
 
 __all__ = [
@@ -8,6 +15,7 @@ __all__ = [
     "TheoryRow",
     "covered_by",
     "evaluate_generator",
+    "perturbation_row",
     "perturbation_table",
     "theory_table",
     "verify",

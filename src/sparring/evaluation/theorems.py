@@ -185,16 +185,18 @@ def perturbation_table() -> list[PerturbationRow]:
         for name, cls in members(Perturbation).items()
         if not any(field.is_required() for field in cls.model_fields.values())
     }
-    found = {_words(psi): theorem_5(psi.probability) for psi in (free | EXAMPLES).values()}
-    return [
-        PerturbationRow(
-            name=name,
-            first=checked.unit.holds and checked.first.holds,
-            second=checked.unit.holds and checked.second.holds,
-            evidence=_evidence(checked),
-        )
-        for name, checked in found.items()
-    ]
+    return [perturbation_row(psi) for psi in (free | EXAMPLES).values()]
+
+
+def perturbation_row(psi: Perturbation) -> PerturbationRow:
+    """Which of Theorem 5's two conditions a perturbation satisfies, with the evidence against the others."""
+    checked = theorem_5(psi.probability)
+    return PerturbationRow(
+        name=_words(psi),
+        first=checked.unit.holds and checked.first.holds,
+        second=checked.unit.holds and checked.second.holds,
+        evidence=_evidence(checked),
+    )
 
 
 def finite_game(objective: Objective, feedback: Feedback) -> Game | None:

@@ -11,30 +11,37 @@ from torch import Tensor
 
 from sparring.data import is_store
 from sparring.data import verify as verify_store
-from sparring.engine import RunFolder, load_game, load_players
+from sparring.engine import RunFolder, load_players
 from sparring.engine.checkpoint import read_checkpoint
 from sparring.engine.gallery import png_grid, png_points
-from sparring.engine.measuring import Measures
-from sparring.engine.summary import summarise
+from sparring.engine.measuring import SAMPLES, Measures
+from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
 from sparring.files import write_whole
 
 
-def evaluate_generator(path: Path, *, device: str = "auto") -> dict[str, Any]:
+def evaluate_generator(path: Path, *, seed: int = 0, device: str = "auto") -> dict[str, Any]:
     """Measure the generator of a run's newest checkpoint on fresh samples.
 
+    Args:
+        path: the run folder.
+        seed: number of the latents' stream; training never draws from it.
+        device: where to measure.
+
     Returns:
-        {"step", "metrics"} with metrics as in summary.json.
+        {"step", "metrics", "problems"} with metrics as in summary.json, and what was wrong with newer checkpoints.
 
     Raises:
-        UsageError: no run, or data that no metric applies to.
+        UsageError: no run, no checkpoint, or data that no metric applies to.
     """
-    loaded = load_game(RunFolder.open(path), device)
-    measures = Measures(loaded.game.source, loaded.game.device)
+    loaded = load_players(RunFolder.open(path), device)
+    source = loaded.recipe.data.open(loaded.streams.device)
+    measures = Measures(source, loaded.streams.device)
     if not measures.metrics:
         raise UsageError(f"{path}: no metric applies to these data", "`sparring list metrics` says what each needs")
-    row = {"step": loaded.step} | measures.measure(loaded.game, loaded.step)
-    return {"step": loaded.step, "metrics": summarise([row], measures)}
+    samples = loaded.sample(SAMPLES, "evaluate", seed)
+    row = measures.measure(samples, packed=bool(loaded.recipe.lead))
+    return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": list(loaded.problems)}
 
 
 def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
@@ -45,18 +52,25 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
         out: a .png (a grid of images, or a scatter of points), or an .npz with `samples (*games, count, ...)`.
         count: samples a game.
         seed: number of the latents' stream.
+        device: where to sample.
+
+    Returns:
+        {"out", "samples", "step", "problems"}.
 
     Raises:
-        UsageError: another ending, or samples that are neither images nor points of the plane in a .png.
+        UsageError: another ending, a folder that is not there, no checkpoint, or samples that have no picture.
         StorageError: the disk refused.
     """
     write = {".png": _picture, ".npz": _arrays}.get(out.suffix)
     if write is None:
         raise UsageError(f"{out}: should end in .png or .npz", "choose one of the two")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out}: there is no folder {out.parent}", "make it, or choose another --out")
     loaded = load_players(RunFolder.open(path), device)
-    samples, lead = loaded.sample(count, seed), len(loaded.recipe.lead)
+    samples, lead = loaded.sample(count, "sample", seed), len(loaded.recipe.lead)
     write_whole(out, write(samples, lead))
-    return {"out": str(out), "samples": samples.shape[: lead + 1].numel(), "step": loaded.step}
+    drawn = samples.shape[: lead + 1].numel()
+    return {"out": str(out), "samples": drawn, "step": loaded.step, "problems": list(loaded.problems)}
 
 
 def verify(path: Path) -> list[str]:

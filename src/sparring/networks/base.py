@@ -12,7 +12,7 @@ from sparring.errors import UsageError
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
 from sparring.records import Count
-from sparring.shapes import Space
+from sparring.shapes import IMAGE_BOUNDS, Space
 
 
 class Verdict(NamedTuple):
@@ -89,6 +89,11 @@ def require_image(network: Network, space: Space, lead: tuple[int, ...], multipl
         raise UsageError(
             f"{network.family}: {network.name!r} has no packed form, and the recipe asks for replicas = {lead[0]}",
             "set replicas=1, or use the mlp networks",
+        )
+    if space.bounds != IMAGE_BOUNDS:
+        raise UsageError(
+            f"{network.family}: {network.name!r} makes values in [-1, 1], the data declare {space.bounds}",
+            "choose the mlp networks, or data in [-1, 1]",
         )
     square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
     if not square or space.shape[1] % multiple_of:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import Network, require_image
+from sparring.networks.base import Network
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -26,8 +26,9 @@ class Classifier(Network, family="classifier"):
 class SmallCNNModule(nn.Module):
     """Two convolutions with pooling, two dense layers."""
 
-    def __init__(self, channels: int, side: int, width: int, classes: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, classes: int) -> None:
         super().__init__()
+        channels, height, wide = shape
         self.layers = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.ReLU(),
@@ -36,7 +37,7 @@ class SmallCNNModule(nn.Module):
             nn.ReLU(),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Linear(2 * width * (side // 4) ** 2, 4 * width),
+            nn.Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
             nn.ReLU(),
             nn.Linear(4 * width, classes),
         )
@@ -48,13 +49,13 @@ class SmallCNNModule(nn.Module):
 
 @piece("small_cnn")
 class SmallCNN(Classifier):
-    """3 x 3 convolutions of `width` and 2 `width` channels, max pooling, a dense layer of 4 `width`."""
+    """3 x 3 convolutions of `width` and 2 `width` channels, max pooling, a dense layer; any image from 4 x 4."""
 
     width: Count = 32
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, side = require_image(self, space, lead, 4)
+        channels, height, width = space.shape
         with torch.random.fork_rng(devices=[]):
-            network = SmallCNNModule(channels, side, self.width, self.classes)
+            network = SmallCNNModule((channels, height, width), self.width, self.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network

@@ -15,7 +15,7 @@ from sparring.networks.base import Discriminator, Generator, Verdict
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Widths
-from sparring.shapes import Space
+from sparring.shapes import Bounds, Space
 
 
 class Dense(nn.Module):
@@ -59,11 +59,22 @@ class MLPGenerator(nn.Module):
         super().__init__()
         self.layers = layers
         self.shape = space.shape
-        self.output: nn.Module = nn.Identity() if space.bounds is None else nn.Tanh()
+        self.output: nn.Module = nn.Identity() if space.bounds is None else Within(space.bounds)
 
     def forward(self, latents: Tensor) -> Tensor:
         out: Tensor = self.output(self.layers(latents))
         return out.reshape(latents.shape[:-1] + self.shape)
+
+
+class Within(nn.Module):
+    """tanh, stretched to a range."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        super().__init__()
+        self.middle, self.reach = (bounds.low + bounds.high) / 2, (bounds.high - bounds.low) / 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.middle + self.reach * torch.tanh(x)
 
 
 class MLPDiscriminator(nn.Module):

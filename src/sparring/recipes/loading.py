@@ -45,6 +45,13 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader would otherwise read as something else than text."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def parse_yaml(text: str, what: str) -> Any:
     """Plain values from YAML.
 
@@ -62,7 +69,8 @@ def parse_yaml(text: str, what: str) -> Any:
 
 def to_yaml(recipe: Recipe) -> str:
     """The recipe with every key written out; `load` reads it back to an equal record."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def recipe_names() -> list[str]:

@@ -13,6 +13,7 @@ from sparring.lipschitz import Lipschitz, Unconstrained
 from sparring.networks import Discriminator, Generator
 from sparring.objectives import Objective
 from sparring.optimizers import Momentum, Optimizer
+from sparring.pieces import members
 from sparring.records import Count, Every, InvalidRecord, Record, problems_in
 from sparring.regimes import Plain, Regime
 
@@ -61,7 +62,7 @@ class Recipe(Record):
     @field_validator("data", mode="before")
     @classmethod
     def _a_path_is_a_store(cls, value: Any) -> Any:
-        if isinstance(value, str) and (os.sep in value or os.path.isdir(value)):
+        if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.isdir(value)):
             return {"name": "store", "path": value}
         return value
 

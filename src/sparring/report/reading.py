@@ -126,7 +126,7 @@ def find_runs(path: Path) -> list[RunFolder]:
     found = sorted(file.parent for file in path.rglob("recipe.yaml"))
     runs = [RunFolder.open(folder) for folder in found if not _half_written(folder.relative_to(path))]
     if not runs:
-        raise UsageError(f"{path}: no run here or below", "give the --out of a `sparring train` or `sparring sweep`")
+        raise UsageError(f"{path}: no run here or below", "give the --out of a `sparring train`")
     return runs
 
 
