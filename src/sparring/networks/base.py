@@ -90,16 +90,16 @@ def require_image(network: Network, space: Space, lead: tuple[int, ...], multipl
             f"{network.family}: {network.name!r} has no packed form, and the recipe asks for replicas = {lead[0]}",
             "set replicas=1, or use the mlp networks",
         )
-    if space.bounds != IMAGE_BOUNDS:
-        raise UsageError(
-            f"{network.family}: {network.name!r} makes values in [-1, 1], the data declare {space.bounds}",
-            "choose the mlp networks, or data in [-1, 1]",
-        )
     square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
     if not square or space.shape[1] % multiple_of:
         raise UsageError(
             f"{network.family}: {network.name!r} wants square images with a side divisible by {multiple_of}, "
             f"the data have shape {space.shape}",
             "choose another network for these data, for example mlp",
+        )
+    if space.bounds != IMAGE_BOUNDS:
+        raise UsageError(
+            f"{network.family}: {network.name!r} makes values in [-1, 1], the data declare {space.bounds}",
+            "choose the mlp networks, or data in [-1, 1]",
         )
     return space.shape[0], space.shape[1]
