@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ import pytest
 
 from sparring.cli import main
 from sparring.data import prepare
+from sparring.engine import RunFolder
 from sparring.recipes import Recipe, to_yaml
 
 
@@ -93,6 +96,18 @@ def test_theory_prints_what_holds(sparring: Command) -> None:
     assert tables["games"] and tables["perturbations"]
 
 
+@pytest.mark.parametrize(
+    ("perturbation", "first", "second"),
+    [("flip", False, True), ("honest", True, False), ("{name: power, exponent: 0.7}", False, False)],
+)
+def test_theory_says_which_condition_a_perturbation_meets(
+    perturbation: str, first: bool, second: bool, sparring: Command
+) -> None:
+    (row,) = json.loads(sparring("theory", perturbation, "--json").out)
+    assert (row["first"], row["second"]) == (first, second)
+    assert sparring("theory", "flap").code == 2
+
+
 def test_show(sparring: Command) -> None:
     assert "probability: 0.3" in sparring("show", "dishonest/ring", "feedback.probability=0.3").out
     assert json.loads(sparring("show", "--schema").out)["properties"]["objective"]
@@ -114,6 +129,59 @@ def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None
     shutil.rmtree(tmp_path / "store")
     assert sparring("sample", tmp_path / "run", "-n", 3, "--out", tmp_path / "digits.png").code == 0
     assert sparring("evaluate", tmp_path / "run").code == 2
+
+
+@pytest.fixture
+def long_run(recipe_file: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that trains for as long as a test wants, in tmp_path / "run"."""
+    command = [sys.executable, "-m", "sparring", "train", str(recipe_file), "steps=10000000", "evaluate_every=0"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run"), "--threads", "1"], stderr=subprocess.PIPE, text=True
+    )
+    _wait_for(tmp_path / "run" / "metrics.jsonl")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def _wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists() and path.stat().st_size:
+            return
+        time.sleep(0.1)
+    raise TimeoutError(path)
+
+
+def test_a_second_process_is_told_who_owns_the_folder(
+    long_run: subprocess.Popen[str], sparring: Command, recipe_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for arguments in (["resume", run], ["train", recipe_file, "--out", run]):
+        answer = sparring(*arguments)
+        assert answer.code == 3
+        assert f"process {long_run.pid}" in answer.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_process_saved_and_with_its_exit_code(
+    number: signal.Signals, code: int, long_run: subprocess.Popen[str], sparring: Command, tmp_path: Path
+) -> None:
+    long_run.send_signal(number)
+    assert long_run.wait(30) == code
+    assert long_run.stderr is not None and "everything is saved" in long_run.stderr.read()
+    assert "sound" in sparring("verify", tmp_path / "run").out
+
+
+def test_a_stopped_demo_stops_its_workers_and_goes_on_later(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sparring", "demo", "--out", str(tmp_path), "--steps", "1000000", "--seeds", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _wait_for(tmp_path / "log-p0" / "metrics.jsonl")
+    process.terminate()
+    assert process.wait(30) == 143
+    run = RunFolder.open(tmp_path / "log-p0")
+    assert run.summary()["status"] == "interrupted"
+    assert not run.is_owned()
+    assert run.saved()
 
 
 USAGE = {

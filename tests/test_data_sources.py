@@ -195,7 +195,7 @@ def test_modes_of_eight_bits_are_converted(tmp_path: Path, mode: str) -> None:
 
 def test_description_and_batches_agree(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "faces", {f"{i}.png": png(each) for i, each in enumerate(COLOUR)})
-    manifest = prepare(str(source), tmp_path / "store")
+    prepare(str(source), tmp_path / "store")
     told = describe(tmp_path / "store")["splits"]["train"]
     opened = Store(path=str(tmp_path / "store")).open(torch.device("cpu"))
     assert opened.facts.fingerprint == Store(path=str(tmp_path / "store")).open(torch.device("cpu")).facts.fingerprint

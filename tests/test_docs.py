@@ -18,6 +18,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_recipes_verbs_and_files_exist(document: Path) -> None:
     text = document.read_text()
+    assert "@@" not in text
     assert set(re.findall(r"\bdishonest/[a-z0-9-]+", text)) <= set(recipe_names())
     verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z]+)", text)) <= verbs

@@ -1,0 +1,159 @@
+"""What stops a run: numbers that are not finite, named by their site, and disks that refuse."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sparring.engine import Game, RunFolder, resume, train
+from sparring.errors import NonFinite, StorageError
+from sparring.lipschitz import Clip
+from sparring.networks.mlp import MLPGenerator
+from sparring.objectives import Linear
+from sparring.recipes import Recipe
+
+SITES: dict[str, Callable[[pytest.MonkeyPatch, Any], None]] = {
+    "real samples": lambda patch, bad: patch.setattr(
+        "sparring.data.synthetic.MixtureSource.batch", _spoilt("sparring.data.synthetic", "MixtureSource", "batch", bad)
+    ),
+    "payoff of D on real samples": lambda patch, bad: patch.setattr(Linear, "real", lambda self, s: s * bad),
+    "payoff of D on generated samples": lambda patch, bad: patch.setattr(Linear, "fake", lambda self, s: s * bad),
+    "payoff of G": lambda patch, bad: patch.setattr(Linear, "generator", lambda self, s: s * bad),
+    "Lipschitz penalty": lambda patch, bad: patch.setattr(
+        Clip, "penalty", lambda self, score, real, fake, *, batch_axes, rng: torch.full((), bad)
+    ),
+    "generated samples": lambda patch, bad: patch.setattr(
+        MLPGenerator, "forward", lambda self, latents: self.layers(latents) * bad
+    ),
+    "score of real samples": lambda patch, bad: patch.setattr(
+        Game, "score", lambda self, samples: self.discriminator(samples).score * bad
+    ),
+    # sqrt(0) is finite, and its slope is not.
+    "gradient of the discriminator": lambda patch, bad: patch.setattr(
+        Linear, "real", lambda self, s: torch.sqrt(s * 0)
+    ),
+    "gradient of the generator": lambda patch, bad: patch.setattr(
+        Linear, "generator", lambda self, s: torch.sqrt(s * 0)
+    ),
+    "weights of the generator": lambda patch, bad: patch.setattr(
+        torch.optim.Adam, "step", lambda self: self.param_groups[0]["params"][2].data.fill_(bad)
+    ),
+    "weights of the discriminator": lambda patch, bad: patch.setattr(
+        torch.optim.RMSprop, "step", lambda self: self.param_groups[0]["params"][-1].data.fill_(bad)
+    ),
+}
+
+
+def _spoilt(module: str, owner: str, method: str, bad: float) -> Callable[..., Any]:
+    import importlib
+
+    original = getattr(getattr(importlib.import_module(module), owner), method)
+
+    def spoil(self: Any, *arguments: Any) -> Any:
+        batch = original(self, *arguments)
+        return batch._replace(samples=batch.samples * bad)
+
+    return spoil
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("site", SITES)
+def test_non_finite_numbers_stop_the_round_and_name_the_site(
+    site: str, bad: float, short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Planter:
+        def note(self, text: str) -> None:
+            pass
+
+        def played(self, done: int, total: int) -> None:
+            if done == 9:
+                SITES[site](monkeypatch, bad)
+
+    with pytest.raises(NonFinite, match=f"round 10: {site} is not finite") as caught:
+        train(
+            short("objective=linear", "feedback=honest", "lipschitz.bound=0.1"),
+            run_path,
+            device="cpu",
+            spectator=Planter(),
+        )
+    assert caught.value.exit_code == 6
+    run = RunFolder.open(run_path)
+    assert [folder.name for folder in run.saved()] == ["000000007"]
+    assert run.summary()["status"] == "non-finite"
+
+
+@pytest.mark.parametrize("moment", ["fsync", "rename", "mkdir"])
+def test_a_full_disk_at_the_start_leaves_nothing(
+    moment: str, short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill_the_disk(monkeypatch, moment)
+    with pytest.raises(StorageError, match="No space left") as caught:
+        train(short(), run_path, device="cpu")
+    monkeypatch.undo()
+    assert caught.value.exit_code == 5
+    assert not list(run_path.parent.iterdir())
+
+
+@pytest.mark.parametrize("moment", ["fsync", "rename"])
+def test_a_full_disk_later_keeps_the_last_checkpoint_and_the_run_goes_on(
+    moment: str, short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Filler:
+        def note(self, text: str) -> None:
+            pass
+
+        def played(self, done: int, total: int) -> None:
+            if done == 9:
+                _fill_the_disk(monkeypatch, moment)
+
+    run_path = tmp_path / "run"
+    with pytest.raises(StorageError):
+        train(short(), run_path, device="cpu", spectator=Filler())
+    monkeypatch.undo()
+    assert [folder.name for folder in RunFolder.open(run_path).saved()] == ["000000007"]
+    assert not list(run_path.rglob(".partial-*"))
+    resume(run_path, device="cpu")
+    train(short(), tmp_path / "whole", device="cpu")
+    assert (run_path / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
+def _train_with_small_files(recipe: Recipe, path: Path, largest: int) -> None:
+    """Train where no file can grow beyond `largest` bytes, and leave with the error's exit code."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    try:
+        train(recipe, path, device="cpu")
+    except StorageError as error:
+        os._exit(error.exit_code)
+    os._exit(0)
+
+
+@pytest.mark.parametrize("largest", [400, 1500, 4000, 9000])
+def test_writes_that_stop_half_way(largest: int, short: Callable[..., Recipe], tmp_path: Path) -> None:
+    recipe, run = short("sample_every=5"), tmp_path / "run"
+    child = multiprocessing.get_context("fork").Process(target=_train_with_small_files, args=(recipe, run, largest))
+    child.start()
+    child.join()
+    assert child.exitcode == 5
+    assert not list(tmp_path.rglob(".partial-*"))
+    if run.exists():
+        resume(run, device="cpu")
+        train(recipe, tmp_path / "whole", device="cpu")
+        assert (run / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
+def _fill_the_disk(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    targets = {"fsync": "os.fsync", "rename": "os.rename", "mkdir": "pathlib.Path.mkdir"}
+    monkeypatch.setattr(targets[moment], refuse)
