@@ -132,16 +132,17 @@ def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None
 
 
 @pytest.fixture
-def long_run(recipe_file: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that trains for as long as a test wants, in tmp_path / "run"."""
+def long_run(recipe_file: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that trains for as long as a test wants, into "run"; what it says goes to "said"."""
     command = [sys.executable, "-m", "sparring", "train", str(recipe_file), "steps=10000000", "evaluate_every=0"]
-    process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "run"), "--threads", "1"], stderr=subprocess.PIPE, text=True
-    )
-    _wait_for(tmp_path / "run" / "metrics.jsonl")
-    yield process
-    process.kill()
-    process.wait()
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen([*command, "--out", str(tmp_path / "run"), "--threads", "1"], stderr=said)
+    try:
+        _wait_for(tmp_path / "run" / "metrics.jsonl")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _wait_for(path: Path) -> None:
@@ -153,7 +154,7 @@ def _wait_for(path: Path) -> None:
 
 
 def test_a_second_process_is_told_who_owns_the_folder(
-    long_run: subprocess.Popen[str], sparring: Command, recipe_file: Path, tmp_path: Path
+    long_run: subprocess.Popen[bytes], sparring: Command, recipe_file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     for arguments in (["resume", run], ["train", recipe_file, "--out", run]):
@@ -164,11 +165,11 @@ def test_a_second_process_is_told_who_owns_the_folder(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_process_saved_and_with_its_exit_code(
-    number: signal.Signals, code: int, long_run: subprocess.Popen[str], sparring: Command, tmp_path: Path
+    number: signal.Signals, code: int, long_run: subprocess.Popen[bytes], sparring: Command, tmp_path: Path
 ) -> None:
     long_run.send_signal(number)
     assert long_run.wait(30) == code
-    assert long_run.stderr is not None and "everything is saved" in long_run.stderr.read()
+    assert "everything is saved" in (tmp_path / "said").read_text()
     assert "sound" in sparring("verify", tmp_path / "run").out
 
 
@@ -177,7 +178,11 @@ def test_a_stopped_demo_stops_its_workers_and_goes_on_later(tmp_path: Path) -> N
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _wait_for(tmp_path / "log-p0" / "metrics.jsonl")
     process.terminate()
-    assert process.wait(30) == 143
+    try:
+        assert process.wait(60) == 143
+    finally:
+        process.kill()
+        process.wait()
     run = RunFolder.open(tmp_path / "log-p0")
     assert run.summary()["status"] == "interrupted"
     assert not run.is_owned()

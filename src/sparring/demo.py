@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import SynchronizedArray
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ CELLS = {
 }
 """Both objectives, with and without the adversary."""
 
+GRACE = 5.0
+"""Seconds that a worker has to save its game."""
 TITLE = "A GAN that survives a dishonest discriminator"
 _progress: SynchronizedArray[int]
 
@@ -93,11 +96,19 @@ def _play_all(out: Path, recipes: dict[str, Recipe], played: Callable[[int, int]
             for future in finished:
                 future.result()
     except BaseException:
-        for worker in multiprocessing.active_children():
-            worker.terminate()  # a worker saves its game on this signal
+        workers_left = multiprocessing.active_children()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers_left:
+            _stop(worker)
         raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool.shutdown()
+
+
+def _stop(worker: BaseProcess) -> None:
+    """Ask a worker to end until it has; it saves its game on the signal, and may have fetched one more."""
+    while worker.is_alive():
+        worker.terminate()
+        worker.join(GRACE)
 
 
 def _start_worker(progress: SynchronizedArray[int]) -> None:

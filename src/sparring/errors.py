@@ -53,7 +53,7 @@ class StorageError(SparringError):
         """Say in one line what the operating system refused."""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = (
-            "free some space, then `sparring resume` the run"
+            "free some space and try again; `sparring resume` continues a run"
             if full
             else "check the folder's permissions and the device, then try again"
         )

@@ -19,7 +19,6 @@ Count = Annotated[int, Field(ge=1)]
 Every = Annotated[int, Field(ge=0)]
 """An interval in rounds; 0 means never."""
 Widths = Annotated[tuple[Count, ...], Field(strict=False)]
-Pair = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class Problem(BaseModel):

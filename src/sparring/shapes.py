@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 Scores = Float[Tensor, "*batch"]
-Means = Float[Tensor, "*replicas"]
 Samples = Float[Tensor, "..."]
 
 
@@ -30,11 +29,6 @@ IMAGE_BOUNDS = Bounds(-1.0, 1.0)
 def over_samples(values: Tensor) -> Tensor:
     """The mean over the samples of each game: `(n) -> ()`, `(replicas, n) -> (replicas)`."""
     return values.mean(-1)
-
-
-def flatten_samples(x: Tensor, batch_axes: int) -> Tensor:
-    """`(*batch, ...) -> (*batch, features)`."""
-    return x.flatten(batch_axes) if x.dim() > batch_axes + 1 else x
 
 
 def sample_norm(x: Tensor, batch_axes: int, eps: float = 1e-12) -> Tensor:

@@ -14,9 +14,9 @@ from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifes
 from sparring.data.sources import Raw, open_source, source_name
 from sparring.data.store import is_store, mapped, verify
 from sparring.data.survey import Survey
-from sparring.data.writing import ArrayFile, write_synced
+from sparring.data.writing import ArrayFile
 from sparring.errors import StorageError, UsageError
-from sparring.files import whole_folder
+from sparring.files import whole_folder, write_whole
 
 Progress = Callable[[int, int], None]
 """Called with the samples read so far and the samples in all."""
@@ -121,7 +121,7 @@ def _written(
         classes=classes,
         splits=splits,
     )
-    write_synced(folder / FILENAME, manifest.model_dump_json(indent=2) + "\n")
+    write_whole(folder / FILENAME, (manifest.model_dump_json(indent=2) + "\n").encode())
     return manifest
 
 

@@ -6,7 +6,6 @@ where there are labels, `SPLIT/labels.npy`, int64 `(n)`.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sparring.data.base import Data, Facts, Source
 from sparring.data.faults import Faults, first_line
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
 from sparring.errors import CorruptInput, UsageError
+from sparring.files import sha256
 from sparring.pieces import piece
 from sparring.records import nearest, problems_in
 from sparring.shapes import IMAGE_BOUNDS
@@ -153,7 +153,7 @@ def _sound(path: Path, facts: FileFacts, wanted: str, faults: Faults, *, hashed:
         found = f"{array.dtype} {array.shape}"
         if found != wanted:
             faults.add("faults", f"{name}: holds {found}, but the manifest says {wanted}")
-        elif hashed and _sha256(path) != facts.sha256:
+        elif hashed and sha256(path) != facts.sha256:
             faults.add("faults", f"{name}: its SHA-256 is not the manifest's; its bytes have changed")
         else:
             return True
@@ -169,11 +169,6 @@ def _check_labels(path: Path, split: SplitFacts, faults: Faults) -> None:
     said = {index: count for index, count in enumerate(split.per_class) if count}
     if dict(zip(found.tolist(), counts.tolist(), strict=True)) != said:
         faults.add("faults", f"{path.parent.name}/{path.name}: its counts per class are not the manifest's")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _arrays(root: Path, manifest: Manifest, split: str) -> Arrays:

@@ -58,11 +58,3 @@ class ArrayFile:
         self._file.write(content)
         self._hash.update(content)
         self._bytes += len(content)
-
-
-def write_synced(path: Path, content: str) -> None:
-    """Write a text file to the disk."""
-    with path.open("w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

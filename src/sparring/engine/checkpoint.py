@@ -36,7 +36,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         try:
             save_file(checkpoint.tensors, folder / _TENSORS)
         except SafetensorError as error:
-            raise StorageError(f"{path}: {error}", "free some space, then resume the run") from None
+            raise StorageError(
+                f"{path}: {error}", "free some space and try again; `sparring resume` continues a run"
+            ) from None
         write_json(folder / _STATE, checkpoint.state)
         files = {
             name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
