@@ -99,6 +99,20 @@ def test_killed_at_random_moments_a_run_ends_bit_identical(short: Callable[..., 
     assert not list(tmp_path.rglob(".partial-*"))
 
 
+def test_what_a_kill_left_of_a_folder_is_removed_by_the_next_start(
+    short: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    dead = multiprocessing.get_context("fork").Process(target=int)
+    dead.start()
+    dead.join()
+    left, alive = tmp_path / f".partial-run-{dead.pid}-00c0ffee", tmp_path / f".partial-run-{os.getpid()}-00c0ffee"
+    for folder in (left, alive):
+        folder.mkdir()
+    train(short(), tmp_path / "run", device="cpu")
+    assert not left.exists()
+    assert alive.exists()
+
+
 def interrupted(recipe: Recipe, run: Path, after: int) -> None:
     """A run that was stopped by SIGTERM after some rounds."""
     with pytest.raises(Interrupted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -39,12 +40,17 @@ def sync(path: Path) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path` if the block succeeds, and vanishes with any parent made for it if not.
 
+    What a killed process left of an earlier attempt at the same path is removed first.
+
     Raises:
         OSError: the disk refused.
     """
     path = path.absolute()
     made = [parent for parent in path.parents if not parent.exists()]
-    temporary = path.with_name(f"{PREFIX}{path.name}-{secrets.token_hex(4)}")
+    for leftover in path.parent.glob(f"{PREFIX}{glob.escape(path.name)}-*"):
+        if not _is_at_work(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+    temporary = path.with_name(f"{PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -59,6 +65,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
         raise
+
+
+def _is_at_work(temporary: Path) -> bool:
+    """Whether the process that makes this temporary folder still lives; its name carries the process number."""
+    try:
+        os.kill(int(temporary.name.rsplit("-", 2)[1]), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, IndexError, OSError):
+        return True
+    return True
 
 
 def write_whole(path: Path, data: bytes) -> None:
