@@ -53,13 +53,23 @@ def test_all_damage_of_a_store_is_told_at_once(store: Path) -> None:
         "train/samples.npy: 247 bytes, but the manifest says 248",
         "train/labels.npy: No such file",
         "test/samples.npy: not an array of numbers",
+        "test/labels.npy: its SHA-256 is not the manifest's",
     )
 
 
-def test_labels_are_checked_when_a_store_is_opened(store: Path) -> None:
+def test_a_flipped_byte_is_found_when_a_store_is_opened(store: Path) -> None:
+    samples = store / "test" / "samples.npy"
+    content = bytearray(samples.read_bytes())
+    content[-1] ^= 1
+    samples.write_bytes(content)
+    with pytest.raises(CorruptInput, match=r"test/samples\.npy: its SHA-256"):
+        Store(path=str(store)).open(torch.device("cpu"))
+
+
+def test_labels_are_checked_without_hashing(store: Path) -> None:
     np.save(store / "train" / "labels.npy", np.array([0, 0, 0, 0, 0, 7]))
     with pytest.raises(CorruptInput, match=r"train/labels\.npy: its counts per class are not the manifest's"):
-        Store(path=str(store)).open(torch.device("cpu"))
+        inspect(store)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])

@@ -78,7 +78,7 @@ def test_non_finite_numbers_stop_the_round_and_name_the_site(
             if done == 9:
                 SITES[site](monkeypatch, bad)
 
-    with pytest.raises(NonFinite, match=f"round 10: {site} is not finite") as caught:
+    with pytest.raises(NonFinite, match=f"round 10: not finite: {site}") as caught:
         train(
             short("objective=linear", "feedback=honest", "lipschitz.bound=0.1"),
             run_path,

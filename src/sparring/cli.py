@@ -137,7 +137,9 @@ def report(
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="recipes, or a family: objectives, feedbacks, ...")] = "families",
+    kind: Annotated[
+        str, typer.Argument(help="recipes, families, or one of them: objectives, feedback, ...")
+    ] = "families",
     as_json: AsJson = False,
 ) -> None:
     """List recipes or the pieces of a family, with what is numerically true of them."""
@@ -228,6 +230,7 @@ def main() -> None:
     """Run the command line and leave with the exit code that DESIGN promises."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    sys.path.insert(0, "")  # a recipe may name a class of a module in the working folder
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     try:

@@ -71,14 +71,16 @@ def print_theory() -> None:
     cells = {(row.adversary, row.objective): _theory_cell(row) for row in games}
     rows = [[name, *(cells[name, objective] for objective in objectives)] for name in adversaries]
     print_table("Is P_G = P_data best for G against the optimal D?", ["adversary", *objectives], rows)
-    print("  Theorem 5, 6: proved, and no better P_G was found; unproved: no theorem, and none was found")
+    print(
+        "  Theorem 5, 6: it covers the game, and no better P_G was found; uncovered: neither does, and none was found"
+    )
     print("  broken: a P_G was found whose V lies below V(P_data) by the number given (--json says which)\n")
     print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
 
 
 def print_metrics(metrics: Mapping[str, Any], title: str) -> None:
     """The metrics of a summary, and below them the protocol of each."""
-    rows = [[name, _cell(entry["value"]), _cell(entry["interval"])] for name, entry in metrics.items()]
+    rows = [[name, _cell(entry["value"]), _interval(entry["interval"])] for name, entry in metrics.items()]
     print_table(title, ["measure", "value", "95 % interval"], rows)
     for protocol in dict.fromkeys(entry["protocol"] for entry in metrics.values()):
         names = ", ".join(name for name, entry in metrics.items() if entry["protocol"] == protocol)
@@ -116,12 +118,19 @@ def print_store(path: Path, facts: Row) -> None:
 
 def _theory_cell(row: TheoryRow) -> str:
     if row.smallest_excess >= 0:
-        return f"Theorem {row.theorem}" if row.theorem else "unproved"
+        return f"Theorem {row.theorem}" if row.theorem else "uncovered"
     return f"broken {row.smallest_excess:.2g}"
 
 
 def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _interval(value: Any) -> str:
+    if not value:
+        return "-"
+    pairs = value if isinstance(value[0], list) else [value]
+    return " ".join(f"[{low:.2g}, {high:.2g}]" for low, high in pairs)
 
 
 def _recipes() -> list[Row]:

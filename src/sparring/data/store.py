@@ -44,7 +44,7 @@ class Store(Data):
 
     def open(self, device: torch.device) -> Source:
         root = Path(self.path)
-        manifest = inspect(root)
+        manifest = verify(root)
         if self.split not in manifest.splits:
             close = nearest(self.split, manifest.splits)
             known = ", ".join(manifest.splits)

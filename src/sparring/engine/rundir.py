@@ -46,9 +46,7 @@ class RunFolder:
             StorageError: the disk refused; nothing is left behind.
         """
         path = path.resolve()
-        cls._refuse_taken(path)
-        if path == Path.cwd():
-            raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
+        cls.require_free(path)
         try:
             with storage_errors(path), whole_folder(path) as folder:
                 (folder / "samples").mkdir()
@@ -57,12 +55,20 @@ class RunFolder:
                 write_json(folder / "environment.json", environment)
                 (folder / "metrics.jsonl").touch()
         except StorageError:
-            cls._refuse_taken(path)  # another process may have been first
+            cls.require_free(path)  # another process may have been first
             raise
         return cls(path)
 
     @classmethod
-    def _refuse_taken(cls, path: Path) -> None:
+    def require_free(cls, path: Path) -> None:
+        """Refuse a path that a run cannot be made at.
+
+        Raises:
+            UsageError: it exists and is not an empty folder, or is the current one.
+            FolderBusy: it holds a run that another process owns.
+        """
+        if path.resolve() == Path.cwd():
+            raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         if (path / "recipe.yaml").is_file():
             with cls(path).owned():
                 raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")

@@ -64,6 +64,7 @@ def train(recipe: Recipe, out: Path, *, device: str = "auto", spectator: Spectat
         Interrupted: a signal came; everything is saved.
     """
     watcher, place = spectator or Nobody(), choose_device(device)
+    RunFolder.require_free(out)
     game = Game(recipe, recipe.data.open(place), place)
     measures = _measures(game, watcher)
     run = RunFolder.create(out, recipe, describe(place, recipe.seed))
@@ -163,8 +164,8 @@ class _Session:
         site = self.game.watch.first_bad()
         if site:
             raise NonFinite(
-                f"round {step + 1}: {site} is not finite",
-                "lower the learning rates or control D's Lipschitz constant; the last checkpoint is good",
+                f"round {step + 1}: not finite: {site}",
+                "train again with lower learning rates, or with another control of D's Lipschitz constant",
             )
 
     def _log(self, done: int, last: bool, events: Events) -> None:

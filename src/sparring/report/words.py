@@ -97,7 +97,7 @@ def feedback(channel: Feedback) -> str:
     honest = number(channel.honest_probability)
     if not lies:
         return "G is told the truth"
-    return f"G is told the truth with probability {honest}, and instead of it {', '.join(lies)}"
+    return f"G is told the truth with probability {honest}, and otherwise {', '.join(lies)}"
 
 
 def goal(run: Run) -> str:
