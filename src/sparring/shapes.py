@@ -26,6 +26,11 @@ class Bounds(NamedTuple):
 IMAGE_BOUNDS = Bounds(-1.0, 1.0)
 
 
+def at_least_fp32(score: Scores) -> Scores:
+    """Half-precision scores as fp32; fp32 and fp64 as they are."""
+    return score if score.dtype == torch.float64 else score.float()
+
+
 def over_samples(values: Tensor) -> Tensor:
     """The mean over the samples of each game: `(n) -> ()`, `(replicas, n) -> (replicas)`."""
     return values.mean(-1)

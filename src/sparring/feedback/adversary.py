@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated
 
-import torch
 from pydantic import Field, field_validator
 
 from sparring.feedback.base import Feedback
@@ -15,7 +14,7 @@ from sparring.feedback.perturbations import Flip, Honest, Perturbation
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Probability, Record
-from sparring.shapes import Scores
+from sparring.shapes import Scores, at_least_fp32
 
 
 @piece("honest")
@@ -45,7 +44,7 @@ class Adversary(Feedback):
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         # A root loses its digits in half precision: what autocast hands over is widened before psi.
-        wide = score if score.dtype == torch.float64 else score.float()
+        wide = at_least_fp32(score)
         return self.delivery.deliver(self.distribution(), payoff, wide, rng=rng)
 
 

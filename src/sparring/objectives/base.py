@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sparring.pieces import Piece
-from sparring.shapes import Scores
+from sparring.shapes import Scores, at_least_fp32
 
 
 class Objective(Piece, family="objective"):
@@ -54,11 +54,6 @@ class ZeroSum(Objective):
 
     def generator(self, score: Scores) -> Scores:
         return -self.payoff(-at_least_fp32(score))
-
-
-def at_least_fp32(score: Scores) -> Scores:
-    """Half-precision scores as fp32; fp32 and fp64 as they are."""
-    return score if score.dtype == torch.float64 else score.float()
 
 
 def is_odd(payoff: Callable[[Tensor], Tensor]) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-from sparring.objectives.base import Objective, ZeroSum, at_least_fp32
+from sparring.objectives.base import Objective, ZeroSum
 from sparring.pieces import piece
 from sparring.records import Positive
-from sparring.shapes import Scores
+from sparring.shapes import Scores, at_least_fp32
 
 
 @piece("log")
