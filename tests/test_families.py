@@ -23,6 +23,7 @@ ARGUMENTS = {
     ("generator", "resnet"): {"latent": 5, "width": 4},
     ("discriminator", "mnist"): {"width": 4},
     ("discriminator", "resnet"): {"width": 4},
+    ("attack", "gradient"): {"epsilon": 0.1, "ball": "l2", "direction": "normalised", "steps": 3},
     ("classifier", "small_cnn"): {"classes": 3},
     ("optimizer", "adam"): {"lr": 0.1},
     ("optimizer", "rmsprop"): {"lr": 0.1},

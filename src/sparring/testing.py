@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sparring.attacks import Aim, Attack, Direction, Source, Start
+from sparring.balls import Ball, Linf
 from sparring.data import Data
 from sparring.feedback import Delivery, Feedback, Flip, Honest, Perturbation
 from sparring.lipschitz import Lipschitz
@@ -30,8 +32,8 @@ from sparring.optimizers import Optimizer, Schedule
 from sparring.pieces import FAMILIES, Piece, summary
 from sparring.randomness import Rng, Streams
 from sparring.recipes import parse_yaml
-from sparring.regimes import Regime, View
-from sparring.shapes import IMAGE_BOUNDS, Space
+from sparring.regimes import Regime, Response, Responses, Side, View
+from sparring.shapes import IMAGE_BOUNDS, Bounds, Space
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
 
@@ -128,21 +130,126 @@ def _check_lipschitz(control: Lipschitz) -> None:
     assert all(torch.equal(a, b) for a, b in zip(once, network.parameters(), strict=True)), "constraining is idempotent"
 
 
-class _Recorder:
-    def __init__(self) -> None:
-        self.steps: list[Sequence[View]] = []
+class _Side:
+    """D's side of a toy game: a linear score of points in the unit square."""
 
-    def ascend(self, views: Sequence[View]) -> None:
-        self.steps.append(views)
+    def __init__(self) -> None:
+        self.round, self.space = 3, Space((2,), Bounds(0.0, 1.0))
+        self.network = nn.Linear(2, 1)
+        with torch.no_grad():
+            self.network.weight.copy_(torch.tensor([[1.0, -2.0]]))
+        self.steps: list[list[View]] = [[]]
+
+    def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
+        self.steps[-1].append(view)
+        return Responses(self._response("real", view, gradients), self._response("fake", view, gradients))
+
+    def step(self) -> None:
+        self.steps.append([])
+
+    def payoff(self, side: Side, samples: Tensor) -> Tensor:
+        score = self.network(samples).squeeze(-1)
+        payoff: Tensor = score if side == "real" else -score
+        return payoff
+
+    def rng(self, name: str) -> Rng:
+        return Streams(0).rng(name)
+
+    def note(self, name: str, values: Tensor) -> None:
+        assert values.shape == (4,), "a number per sample is noted"
+
+    def _response(self, side: Side, view: View, gradients: Sequence[Side]) -> Response:
+        own, other = (view.real, view.fake) if side == "real" else (view.fake, view.real)
+        leaf = own.detach().requires_grad_()
+        payoff = self.payoff(side, leaf)
+        (gradient,) = torch.autograd.grad(payoff.sum(), leaf)
+        mean = self.payoff(side, other).detach().mean()
+        return Response(payoff.detach(), lambda: mean, gradient if side in gradients else None)
 
 
 def _check_regime(regime: Regime) -> None:
-    recorder, real, fake = _Recorder(), torch.randn(4, 2), torch.randn(4, 2)
+    side, real, fake = _Side(), Rng.of(1).uniform((4, 2)), Rng.of(2).uniform((4, 2))
     before = real.clone(), fake.clone()
-    regime.update(recorder, real, fake)
-    assert recorder.steps, "D is updated"
+    regime.update(side, real, fake)
+    *steps, rest = side.steps
+    assert steps and all(steps) and not rest, "D steps on everything that it was shown"
     assert torch.equal(real, before[0]) and torch.equal(fake, before[1]), "the batches are not written to"
-    assert all(view.real.shape == real.shape for views in recorder.steps for view in views), "views keep their shape"
+    for view in (view for step in steps for view in step):
+        assert view.real.shape == real.shape and view.fake.shape == fake.shape, "views keep their shape"
+        assert torch.equal(view.real, real) or "real" in view.attacked, "what is moved is declared"
+        assert torch.equal(view.fake, fake) or "fake" in view.attacked, "what is moved is declared"
+    assert all(parameter.grad is None for parameter in side.network.parameters()), "gradients are D's side's affair"
+
+
+def _check_attack(attack: Attack) -> None:
+    space = Space((3, 4), Bounds(-1.0, 1.0))
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(-2), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 1))
+    x = Rng.of(1).uniform((6, 3, 4), -1.2, 1.0)  # a little outside of the range, as dequantised images are
+    state, modes = [t.clone() for t in network.state_dict().values()], [m.training for m in network.modules()]
+    generator = torch.random.get_rng_state()
+
+    def loss(samples: Tensor) -> Tensor:
+        found: Tensor = network(samples).squeeze(-1)
+        return found
+
+    found, again = (attack(x, loss, network=network, space=space, rng=Rng.of(5)) for _ in range(2))
+    assert found.shape == x.shape and not found.requires_grad, "samples keep their shape and carry no graph"
+    assert torch.equal(found, again), "an attack is a function of its stream"
+    assert (attack.ball.size(found - x, 1) <= attack.epsilon * 2 + 1e-6).all() or attack.ball.name == "none", "budget"
+    assert (found >= x.clamp(max=-1)).all() and (found <= x.clamp(min=1)).all(), "range"
+    assert all(map(torch.equal, state, network.state_dict().values())), "no trace on parameters and buffers"
+    assert modes == [m.training for m in network.modules()], "no trace on modes"
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
+    assert torch.equal(generator, torch.random.get_rng_state()), "no trace on torch's random state"
+    still = attack.scaled(0.0)(x, loss, network=network, space=space, rng=Rng.of(5))
+    assert torch.equal(still, x), "without a budget nothing moves"
+    if attack.can_reuse():
+        weight = nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4))
+        linear = nn.ParameterList([weight])
+        called = attack(x, lambda samples: (samples * weight).sum((-2, -1)), network=linear, space=space, rng=Rng.of(5))
+        given = attack.from_gradient(x, weight.detach().expand(6, 3, 4), space=space, rng=Rng.of(5))
+        assert torch.allclose(called, given, atol=1e-6), "a known gradient gives the same samples"
+
+
+def _check_ball(ball: Ball) -> None:
+    delta = Rng.of(0).normal((2, 5, 3, 4))
+    assert ball.size(delta, 2).shape == (2, 5), "a size per sample"
+    inside = ball.project(delta, 0.5, 2)
+    assert torch.allclose(ball.project(inside, 0.5, 2), inside, atol=1e-7), "projecting is idempotent"
+    if ball.name == "none":
+        return
+    assert (ball.size(inside, 2) <= 0.5 + 1e-6).all(), "a projection lies in the ball"
+    assert torch.equal(ball.project(0.01 * delta, 0.5, 2), 0.01 * delta), "what lies inside stays"
+    drawn = ball.draw(delta, 0.5, 2, rng=Streams(0, 2).rng("start"))
+    assert (ball.size(drawn, 2) <= 0.5 + 1e-6).all() and (ball.size(drawn, 2) > 0).all(), "a draw lies in the ball"
+
+
+def _check_start(start: Start) -> None:
+    x = Rng.of(0).normal((5, 3))
+    assert (Linf().size(start.draw(x, Linf(), 0.5, 1, rng=Rng.of(1)), 1) <= 0.5).all(), "a start lies in the ball"
+
+
+def _check_source(source: Source) -> None:
+    gradient = torch.cat([Rng.of(0).normal((4, 3)), torch.zeros(1, 3)])
+    followed = source.follow(gradient, 1, rng=Rng.of(1))
+    assert torch.allclose(followed.norm(dim=1), gradient.norm(dim=1), rtol=1e-4), "a gradient's size is kept"
+
+
+def _check_direction(direction: Direction) -> None:
+    gradient = torch.cat([Rng.of(0).normal((4, 3)), torch.zeros(1, 3)])
+    step = direction.step(gradient, 0.25, 2.0, 1)
+    assert ((step * gradient).sum(1)[:4] > 0).all(), "a step goes up"
+    assert (step[4] == 0).all(), "no gradient, no step"
+
+
+def _check_aim(aim: Aim) -> None:
+    payoff = Rng.of(0).normal((3, 7))
+    mean = torch.zeros(3)
+    slope = aim.slope(payoff, lambda: mean)
+    assert slope.shape == payoff.shape and slope.isfinite().all(), "one finite slope a sample"
+    assert aim.loss(payoff, lambda: mean).shape == payoff.shape, "one loss a sample"
+    assert not aim.constant_slope or (slope == slope[0, 0]).all(), "a slope declared constant is constant"
 
 
 def _check_network(network: Network) -> None:
@@ -230,6 +337,12 @@ _CONTRACTS: dict[type[Piece], Callable[[Any], None]] = {
     Feedback: _check_feedback,
     Delivery: _check_delivery,
     Lipschitz: _check_lipschitz,
+    Ball: _check_ball,
+    Attack: _check_attack,
+    Start: _check_start,
+    Source: _check_source,
+    Direction: _check_direction,
+    Aim: _check_aim,
     Regime: _check_regime,
     Network: _check_network,
     Generator: _check_generator,

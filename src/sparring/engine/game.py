@@ -15,7 +15,7 @@ from sparring.engine.watch import Watch
 from sparring.errors import CorruptInput
 from sparring.randomness import Streams
 from sparring.recipes import Recipe
-from sparring.shapes import Space
+from sparring.shapes import Space, at_least_fp32
 
 
 class Players(nn.Module):
@@ -104,13 +104,13 @@ class Game:
         latents = recipe.generator.prior.draw(shape, rng=self.streams.rng(stream, number))
         with precision(self.recipe, self.device):
             fake: Tensor = self.generator(latents)
-        return fake.float()
+        return at_least_fp32(fake)
 
     def score(self, samples: Tensor) -> Tensor:
         """D's scores `(*batch)` in fp32."""
         with precision(self.recipe, self.device):
             score: Tensor = self.discriminator(samples).score
-        return score.float()
+        return at_least_fp32(score)
 
     def sample(self, count: int, stream: str, number: int) -> Tensor:
         """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph."""
@@ -172,16 +172,3 @@ def _fitting() -> Iterator[None]:
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Parameters that gradients pass through without being computed for."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

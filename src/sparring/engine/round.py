@@ -5,14 +5,15 @@ Nothing here asks which objective, adversary, regime or Lipschitz control is pla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sparring.engine.game import Game, frozen
-from sparring.regimes import View
+from sparring.engine.game import Game
+from sparring.modules import frozen
+from sparring.randomness import Rng
+from sparring.regimes import Response, Responses, Side, View
 from sparring.shapes import over_samples
 
 SATURATED = 10.0
@@ -31,49 +32,92 @@ def play_round(game: Game, step: int) -> None:
         fake = game.generate("latents", number)
         game.watch.finite("real samples", [real])
         game.watch.finite("generated samples", [fake])
-        game.recipe.regime.update(Discriminating(game, number), real, fake.detach())
+        game.recipe.regime.update(Discriminating(game, step, number), real, fake.detach())
     update_generator(game, fake, step)
     game.update_average()
 
 
-@dataclass(frozen=True)
 class Discriminating:
-    """D's side of one turn, as a regime sees it."""
+    """D's side of one turn, as a regime sees it.
 
-    game: Game
-    number: int
+    Args:
+        game: whose D it is.
+        step: the round.
+        number: the turn, counted over the whole game.
+    """
 
-    def ascend(self, views: Sequence[View]) -> None:
-        """One step of D up the weighted payoffs of the views (equation 3.1), less what its Lipschitz control costs."""
-        game, recipe = self.game, self.game.recipe
-        total = torch.zeros((), device=game.device)
-        for view in views:
-            real_score, fake_score = game.score(view.real), game.score(view.fake)
-            real, fake = recipe.objective.real(real_score), recipe.objective.fake(fake_score)
-            rng = game.streams.rng("lipschitz", self.number)
-            cost = recipe.lipschitz.penalty(
-                game.score, view.real, view.fake, batch_axes=game.batch_axes, rng=rng
-            ).expand(real.shape)
-            self._note(real_score, fake_score, real, fake, cost)
-            total = total + view.weight * over_samples(real + fake - cost)
-        step_up(game, "discriminator", total)
-        recipe.lipschitz.constrain(game.discriminator)
+    def __init__(self, game: Game, step: int, number: int) -> None:
+        self.game, self.round, self.number = game, step, number
+        self.network, self.space = game.discriminator, game.source.facts.space
+        self._parameters = list(game.discriminator.parameters())
+        self._paid = False
 
-    def _note(self, real_score: Tensor, fake_score: Tensor, real: Tensor, fake: Tensor, cost: Tensor) -> None:
+    def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
+        """Add the gradient of the weighted payoff (equation 3.1), less what the Lipschitz control costs once a step."""
+        objective = self.game.recipe.objective
+        leaves = {side: getattr(view, side).detach().requires_grad_() for side in gradients}
+        real_score = self.game.score(leaves.get("real", view.real))
+        fake_score = self.game.score(leaves.get("fake", view.fake))
+        real, fake = objective.real(real_score), objective.fake(fake_score)
+        cost = self._cost(view).expand(real.shape)
+        self._note(view, real_score, fake_score, real, fake, cost)
+        loss = over_samples(cost) - view.weight * over_samples(real + fake)
+        # Replicas share no parameter: the gradient of the sum of their losses is every replica's own gradient.
+        # `backward`, not `grad`: it lays gradients out like their parameters, which fused optimizers take for granted.
+        loss.sum().backward(inputs=[*self._parameters, *leaves.values()])  # type: ignore[no-untyped-call]
+        own = -real.shape[-1] / view.weight  # from the gradient of a weighted mean to that of one sample's payoff
+        slopes = {side: own * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
+        return Responses(
+            Response(real.detach(), _mean(objective.real, fake_score), slopes.get("real")),
+            Response(fake.detach(), _mean(objective.fake, real_score), slopes.get("fake")),
+        )
+
+    def step(self) -> None:
+        """One optimizer step, then the Lipschitz constraint."""
+        advance(self.game, "discriminator")
+        self.game.recipe.lipschitz.constrain(self.network)
+        self._paid = False
+
+    def payoff(self, side: Side, samples: Tensor) -> Tensor:
+        """D's payoff on samples of a side."""
+        payoff: Tensor = getattr(self.game.recipe.objective, side)(self.game.score(samples))
+        return payoff
+
+    def rng(self, name: str) -> Rng:
+        """A random stream of this turn."""
+        return self.game.streams.rng(name, self.number)
+
+    def note(self, name: str, values: Tensor) -> None:
+        """Add to the log's running means."""
+        self.game.watch.mean(name, over_samples(values))
+
+    def _cost(self, view: View) -> Tensor:
+        if self._paid:
+            return torch.zeros((), device=self.game.device)
+        self._paid = True
+        control, axes = self.game.recipe.lipschitz, self.game.batch_axes
+        return control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=self.rng("lipschitz"))
+
+    def _note(
+        self, view: View, real_score: Tensor, fake_score: Tensor, real: Tensor, fake: Tensor, cost: Tensor
+    ) -> None:
         watch = self.game.watch
         watch.finite("score of real samples", [real_score])
         watch.finite("score of generated samples", [fake_score])
         watch.finite("payoff of D on real samples", [real])
         watch.finite("payoff of D on generated samples", [fake])
         watch.finite("Lipschitz penalty", [cost])
-        watch.mean("d_real", over_samples(torch.sigmoid(real_score)))
-        watch.mean("d_fake", over_samples(torch.sigmoid(fake_score)))
-        watch.mean("score_real", over_samples(real_score))
-        watch.mean("score_fake", over_samples(fake_score))
-        watch.mean("payoff_d", over_samples(real + fake))
-        watch.mean("penalty", over_samples(cost))
-        saturated = torch.cat([real_score, fake_score], dim=-1).abs() > SATURATED
-        watch.mean("saturated", over_samples(saturated.float()))
+        for side, score in (("real", real_score), ("fake", fake_score)):
+            name = f"{side}_adversarial" if side in view.attacked else side
+            self.note(f"d_{name}", torch.sigmoid(score))
+            self.note(f"score_{name}", score)
+        self.note("payoff_d_adversarial" if view.attacked else "payoff_d", real + fake)
+        self.note("penalty", cost)
+        self.note("saturated", (torch.cat([real_score, fake_score], dim=-1).abs() > SATURATED).float())
+
+
+def _mean(payoff: Callable[[Tensor], Tensor], score: Tensor) -> Callable[[], Tensor]:
+    return lambda: over_samples(payoff(score.detach()))
 
 
 def update_generator(game: Game, fake: Tensor, step: int) -> None:
@@ -86,16 +130,14 @@ def update_generator(game: Game, fake: Tensor, step: int) -> None:
         game.watch.finite("score told to G", [score])
         game.watch.finite("payoff of G", [payoff])
         game.watch.mean("payoff_g", over_samples(payoff))
-        step_up(game, "generator", over_samples(payoff))
+        loss = -over_samples(payoff).sum()
+        loss.backward(inputs=list(game.generator.parameters()))  # type: ignore[no-untyped-call]
+    advance(game, "generator")
 
 
-def step_up(game: Game, player: str, payoff: Tensor) -> None:
-    """One optimizer step of a player up its mean payoff, a scalar or one per replica (independent games)."""
-    network: nn.Module = getattr(game.players, player)
-    parameters = list(network.parameters())
-    # Replicas share no parameter: the gradient of the sum of their payoffs is every replica's own gradient.
-    # `backward`, not `grad`: it lays gradients out like their parameters, which fused optimizers take for granted.
-    (-payoff.sum()).backward(inputs=parameters)  # type: ignore[no-untyped-call]
+def advance(game: Game, player: str) -> None:
+    """One optimizer step of a player along the gradients that it has gathered, which are forgotten."""
+    parameters = list(getattr(game.players, player).parameters())
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = _norm(gradients, len(game.recipe.lead))
     game.watch.finite(f"gradient of the {player}", [norm])

@@ -124,8 +124,8 @@ class _Session:
         self.began = time.monotonic() - seconds
 
     def play(self) -> dict[str, Any]:
-        for warning in self.recipe.warnings():
-            self.spectator.note(warning)
+        for remark in [*self.recipe.warnings(), *self.recipe.regime.remarks(self.game.discriminator)]:
+            self.spectator.note(remark)
         try:
             with contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
                 self._rounds(events)

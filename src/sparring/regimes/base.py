@@ -3,27 +3,91 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor, nn
 
 from sparring.pieces import Piece
-from sparring.shapes import Samples
+from sparring.randomness import Rng
+from sparring.shapes import Samples, Scores, Space
+
+Side = Literal["real", "fake"]
+"""Where a sample comes from."""
 
 
 class View(NamedTuple):
-    """One pair of batches that D is shown, and its weight in the payoff."""
+    """One pair of batches that D is shown.
+
+    Args:
+        real: `(*batch, ...)`.
+        fake: `(*batch, ...)`, detached from G.
+        weight: of its payoff in the update.
+        attacked: the sides that an attack has moved, for the log.
+    """
 
     real: Samples
     fake: Samples
     weight: float = 1.0
+    attacked: Sequence[Side] = ()
+
+
+class Response(NamedTuple):
+    """How D took one side of a view.
+
+    Args:
+        payoff: D's payoff g(D(x)) on every sample, `(*batch)`, detached.
+        opposite: the mean of the same g over the other side, `()` or `(replicas)`, detached.
+        gradient: d payoff / d x of every sample, `(*batch, ...)`; None where it was not asked for.
+    """
+
+    payoff: Scores
+    opposite: Callable[[], Tensor]
+    gradient: Samples | None
+
+
+class Responses(NamedTuple):
+    """How D took both sides."""
+
+    real: Response
+    fake: Response
 
 
 @runtime_checkable
 class DiscriminatorSide(Protocol):
-    """What a regime is handed: D, ready to be updated."""
+    """What a regime is handed: D, ready to be shown views and to step."""
 
-    def ascend(self, views: Sequence[View]) -> None:
-        """One optimizer step on the weighted sum of D's payoffs for these views."""
+    @property
+    def round(self) -> int:
+        """Which round of the game this is, from 0."""
+
+    @property
+    def network(self) -> nn.Module:
+        """D."""
+
+    @property
+    def space(self) -> Space:
+        """The samples' shape and range."""
+
+    def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
+        """Add the gradient of D's weighted payoff on a view to its parameters' gradients.
+
+        Args:
+            view: what D sees.
+            gradients: the sides whose samples' own gradients the same backward pass shall return.
+        """
+
+    def step(self) -> None:
+        """One optimizer step up everything shown since the last one."""
+
+    def payoff(self, side: Side, samples: Samples) -> Scores:
+        """D's payoff on samples of a side, `(*batch)`, differentiable."""
+
+    def rng(self, name: str) -> Rng:
+        """A random stream of this turn."""
+
+    def note(self, name: str, values: Tensor) -> None:
+        """Add a number per sample `(*batch)` to the log's running means."""
 
 
 class Regime(Piece, family="regime"):
@@ -38,3 +102,7 @@ class Regime(Piece, family="regime"):
             real: `(*batch, ...)`.
             fake: `(*batch, ...)`, detached from G.
         """
+
+    def remarks(self, discriminator: nn.Module) -> list[str]:
+        """What a user should know of this regime with this network; said once, before the first round."""
+        return []

@@ -12,4 +12,5 @@ class Plain(Regime):
     """One optimizer step on the clean real and generated samples."""
 
     def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
-        side.ascend([View(real, fake)])
+        side.show(View(real, fake))
+        side.step()

@@ -1,0 +1,108 @@
+"""Attack: samples moved, within a budget and the data's range, to where a loss is higher."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Annotated, Any, final
+
+import torch
+from pydantic import BeforeValidator, Field
+from torch import nn
+
+from sparring.balls import Ball, Linf
+from sparring.modules import untraced
+from sparring.pieces import Piece
+from sparring.randomness import Rng
+from sparring.shapes import Samples, Scores, Space
+
+LossFunction = Callable[[Samples], Scores]
+"""What an attack ascends: `(*batch, ...) -> (*batch)`."""
+
+
+def _fraction(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    above, slash, below = value.partition("/")
+    try:
+        return float(above) / float(below) if slash else float(value)
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0)]
+"""A size in units of [0, 1], whatever range the samples have; may be written `8/255`."""
+
+
+class Attack(Piece, family="attack"):
+    """A search for samples that raise a loss. Members write the search; the family keeps these promises:
+
+    - budget: `ball.size(x_adv - x) <= epsilon`, in units of [0, 1];
+    - range: x_adv leaves the data's range nowhere that x does not;
+    - no trace: parameters, their gradients, buffers and torch's random state are as before, bit for bit.
+
+    Args:
+        epsilon: the budget, in units of [0, 1].
+        ball: the norm that it is measured in.
+    """
+
+    epsilon: Epsilon
+    ball: Ball = Linf()
+
+    @final
+    def __call__(self, x: Samples, loss: LossFunction, *, network: nn.Module, space: Space, rng: Rng) -> Samples:
+        """Adversarial samples, detached.
+
+        Args:
+            x: `(*batch, *space.shape)`.
+            loss: ascended, per sample.
+            network: what the loss runs; left without a trace, in its own mode.
+            space: shape and range of the samples.
+            rng: of random starts and directions.
+        """
+        with untraced(network), torch.enable_grad():
+            found = self.search(x.detach(), loss, space=space, rng=rng)
+        return self.confine(x.detach(), found.detach(), space)
+
+    @abstractmethod
+    def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        """Where the member would move x; the family confines it."""
+
+    def can_reuse(self) -> bool:
+        """Whether all that the attack needs is one gradient of the loss at x, so that a known one will do."""
+        return False
+
+    def from_gradient(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
+        """The same samples as the call, from a gradient of the loss at x that is already known.
+
+        Raises:
+            NotImplementedError: the attack needs more than one gradient; ask `can_reuse` first.
+        """
+        raise NotImplementedError(self.name)
+
+    def scaled(self, factor: float) -> Attack:
+        """The same attack with its budget multiplied."""
+        return self.model_copy(update={"epsilon": factor * self.epsilon})
+
+    def remarks(self) -> list[str]:
+        """What a user should know of the settings."""
+        return []
+
+    @final
+    def confine(self, x: Samples, moved: Samples, space: Space) -> Samples:
+        """The nearest samples within the budget around x, and no farther outside of the range than x is."""
+        delta = self.ball.project(moved - x, self.epsilon * width_of(space), batch_axes_of(x, space))
+        if space.bounds is None:
+            return x + delta
+        low, high = space.bounds
+        return torch.maximum(torch.minimum(x + delta, x.clamp(min=high)), x.clamp(max=low))
+
+
+def width_of(space: Space) -> float:
+    """What a size in units of [0, 1] is multiplied with: high - low, or 1 for samples without a range."""
+    return 1.0 if space.bounds is None else space.bounds.high - space.bounds.low
+
+
+def batch_axes_of(x: Samples, space: Space) -> int:
+    """How many leading axes of samples are batch."""
+    return x.dim() - len(space.shape)

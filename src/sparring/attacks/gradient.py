@@ -1,0 +1,129 @@
+"""The gradient attack, written once with named holes; the famous ones are its settings.
+
+    x_0 = x + start,    x_{k+1} = confine(x_k + step(source(grad loss(x_k))))
+
+Source: Goodfellow et al. 2015 (FGSM), Kurakin et al. 2017 (BIM), Madry et al. 2018 (PGD); Li, Xia, Li, equation (10).
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import model_validator
+
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.steps import (
+    Autograd,
+    Direction,
+    RandomStart,
+    Raw,
+    Sign,
+    Source,
+    Start,
+    ZeroStart,
+)
+from sparring.balls import Ball, Unbounded
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.records import Count
+from sparring.shapes import Samples, Space
+
+
+class GradientAttack(Attack):
+    """Steps along a gradient, confined after each.
+
+    Args:
+        steps: how many.
+        step_size: in units of [0, 1]; None is `min(1, 2.5 / steps) epsilon`.
+        start: the first perturbation.
+        direction: how a gradient becomes a step.
+        source: what stands for the gradient.
+    """
+
+    steps: Count = 1
+    step_size: Epsilon | None = None
+    start: Start = ZeroStart()
+    direction: Direction = Sign()
+    source: Source = Autograd()
+
+    @model_validator(mode="after")
+    def _has_a_start(self) -> GradientAttack:
+        if isinstance(self.start, RandomStart) and isinstance(self.ball, Unbounded):
+            raise ValueError("start: random needs a ball to draw from, and ball is none")
+        return self
+
+    @property
+    def step_length(self) -> float:
+        """The step size in units of [0, 1]."""
+        return min(1.0, 2.5 / self.steps) * self.epsilon if self.step_size is None else self.step_size
+
+    def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        radius, axes = self.epsilon * width_of(space), batch_axes_of(x, space)
+        moved = self.confine(x, x + self.start.draw(x, self.ball, radius, axes, rng=rng), space)
+        for _ in range(self.steps):
+            leaf = moved.detach().requires_grad_()
+            # Summed: every sample gets its own gradient, whatever the size of the batch.
+            (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
+            moved = self.confine(x, moved + self._step(gradient, space, rng), space)
+        return moved
+
+    def can_reuse(self) -> bool:
+        return self.steps == 1 and isinstance(self.start, ZeroStart)
+
+    def from_gradient(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
+        return self.confine(x, x + self._step(gradient, space, rng), space)
+
+    def scaled(self, factor: float) -> GradientAttack:
+        size = None if self.step_size is None else factor * self.step_size
+        return self.model_copy(update={"epsilon": factor * self.epsilon, "step_size": size})
+
+    def remarks(self) -> list[str]:
+        reach = self.steps * self.step_length
+        if isinstance(self.start, ZeroStart) and not isinstance(self.ball, Unbounded) and reach < self.epsilon:
+            return [
+                f"attack: {self.steps} steps of {self.step_length:.4g} reach {reach:.4g} and never "
+                f"the edge of the ball, epsilon = {self.epsilon:.4g}"
+            ]
+        return []
+
+    def _step(self, gradient: Samples, space: Space, rng: Rng) -> Samples:
+        axes = batch_axes_of(gradient, space)
+        followed = self.source.follow(gradient, axes, rng=rng)
+        return self.direction.step(followed, self.step_length, width_of(space), axes)
+
+
+@piece("gradient")
+class AnyGradientAttack(GradientAttack):
+    """Steps along a gradient with every hole open."""
+
+
+@piece("fgsm")
+class FGSM(GradientAttack):
+    """One step of size epsilon along the sign of the gradient (Goodfellow et al. 2015)."""
+
+    epsilon: Epsilon = 1 / 255
+
+
+@piece("bim")
+class BIM(GradientAttack):
+    """Steps along the sign from the sample itself (Kurakin et al. 2017)."""
+
+    epsilon: Epsilon = 8 / 255
+    steps: Count = 10
+
+
+@piece("pgd")
+class PGD(GradientAttack):
+    """Steps along the sign from a random point of the ball (Madry et al. 2018)."""
+
+    epsilon: Epsilon = 8 / 255
+    steps: Count = 10
+    start: Start = RandomStart()
+
+
+@piece("direct")
+class Direct(GradientAttack):
+    """One step epsilon grad, neither signed nor bounded: DAT's perturbation (equation 10)."""
+
+    epsilon: Epsilon = 1.0
+    ball: Ball = Unbounded()
+    direction: Direction = Raw()

@@ -1,0 +1,85 @@
+"""Norm geometry: the sets that a perturbation of one sample may come from.
+
+Nobody else writes `clamp(-eps, eps)`. Sizes and radii are in the units of the samples as they are given.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+
+from sparring.pieces import Piece, piece
+from sparring.randomness import Rng
+from sparring.shapes import Samples, Scores, expand_like
+
+_TINY = 1e-12
+
+
+def euclidean(x: Samples, batch_axes: int) -> Scores:
+    """sqrt(sum_i x_i^2) of every sample; not for second derivatives, see `shapes.sample_norm`."""
+    norm: Scores = torch.linalg.vector_norm(x.flatten(batch_axes), dim=-1)
+    return norm
+
+
+class Ball(Piece, family="ball"):
+    """The perturbations of one sample whose norm is at most a radius."""
+
+    @abstractmethod
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        """The norm of every perturbation: `(*batch, ...) -> (*batch)`."""
+
+    @abstractmethod
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
+        """The nearest perturbation within the radius, in the Euclidean sense."""
+
+    @abstractmethod
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+        """Perturbations uniform in the ball, of the shape and type of `like`."""
+
+
+@piece("linf")
+class Linf(Ball):
+    """max_i |delta_i| <= radius."""
+
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        return delta.flatten(batch_axes).abs().amax(-1)
+
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
+        return delta.clamp(-radius, radius)
+
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+        return rng.uniform(like.shape, -radius, radius).to(like)
+
+
+@piece("l2")
+class L2(Ball):
+    """sqrt(sum_i delta_i^2) <= radius."""
+
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        return euclidean(delta, batch_axes)
+
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
+        shrink = (radius / self.size(delta, batch_axes).clamp(min=_TINY)).clamp(max=1.0)
+        return delta * expand_like(shrink, delta)
+
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+        direction = rng.normal(like.shape).to(like)
+        features = like.shape[batch_axes:].numel()
+        # The volume within a share of the radius grows with its power of the dimension.
+        length = radius * rng.uniform(like.shape[:batch_axes]).to(like) ** (1.0 / features)
+        return direction * expand_like(length / self.size(direction, batch_axes).clamp(min=_TINY), like)
+
+
+@piece("none")
+class Unbounded(Ball):
+    """No limit; sizes are Euclidean."""
+
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        return euclidean(delta, batch_axes)
+
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
+        return delta
+
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+        raise ValueError("there is no uniform draw without a bound")

@@ -1,0 +1,47 @@
+"""What is done to a network for a moment and undone after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Parameters that gradients pass through without being computed for."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def untraced(module: nn.Module) -> Iterator[None]:
+    """A block that may run the network forward and leaves no trace: buffers and torch's random state are put back.
+
+    Parameters are frozen, so that nothing is added to their gradients; modes are the block's own affair.
+    """
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
+    with frozen(module), torch.random.fork_rng(devices=list(devices)):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+
+
+def batch_statistics(module: nn.Module) -> str | None:
+    """The name of the first layer that couples the samples of a batch in this mode, or None."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and (layer.training or not layer.track_running_stats):
+            return str(name)
+    return None

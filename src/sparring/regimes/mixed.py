@@ -1,0 +1,38 @@
+"""DAT: one update on clean and adversarial samples together.
+
+    lambda_1 V(theta, x_r, x_f) + lambda_2 V(theta, x_r + delta_r, x_f + delta_f)
+
+Source: Direct Adversarial Training for GANs, equation (8) and algorithm 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sparring.attacks import Aim, Attack, Direct, Distance
+from sparring.pieces import piece
+from sparring.records import NonNegative, Positive
+from sparring.regimes.adversarial import CleanFirst
+from sparring.regimes.base import DiscriminatorSide, View
+from sparring.shapes import Samples
+
+
+@piece("mixed")
+class Mixed(CleanFirst):
+    """One update on the weighted sum of clean and adversarial payoffs: DAT.
+
+    Args:
+        clean_weight: lambda_1; for none at all there is the regime `replace`.
+        adversarial_weight: lambda_2.
+    """
+
+    attack: Attack = Direct()
+    aim: Aim = Distance()
+    attacked: Literal["real", "fake", "both"] = "both"
+    clean_weight: Positive = 1.0
+    adversarial_weight: NonNegative = 1.0
+
+    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+        clean = View(real, fake, self.clean_weight)
+        side.show(self.craft(side, clean, self.show_clean(side, clean), self.adversarial_weight))
+        side.step()

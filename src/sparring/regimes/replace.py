@@ -1,0 +1,27 @@
+"""Adversarial samples in place of clean ones, as in Madry's training and Rob-GAN.
+
+Source: Madry et al. 2018, equation (2.1); Rob-GAN, algorithm 1; DAT's published code.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sparring.attacks import PGD, Attack
+from sparring.pieces import piece
+from sparring.regimes.adversarial import AdversarialRegime, unseen
+from sparring.regimes.base import DiscriminatorSide, View
+from sparring.shapes import Samples
+
+
+@piece("replace")
+class Replace(AdversarialRegime):
+    """One update on adversarial samples instead of clean ones."""
+
+    attack: Attack = PGD()
+    attacked: Literal["real", "fake", "both"] = "real"
+
+    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+        clean = View(real, fake)
+        side.show(self.craft(side, clean, unseen(side, clean)))
+        side.step()

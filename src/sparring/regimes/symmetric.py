@@ -1,0 +1,31 @@
+"""AS-GAN: after the clean update a second one, on adversarial samples and the same latents.
+
+    theta'  = theta  + eta grad V(theta, x, z)
+    x_hat   = x - epsilon sign(grad_x V(theta, x, z))       from the same backward pass
+    theta'' = theta' + eta grad V(theta', x_hat, z)
+
+Source: Adversarial Symmetric GAN, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sparring.pieces import piece
+from sparring.regimes.adversarial import CleanFirst
+from sparring.regimes.base import DiscriminatorSide, View
+from sparring.shapes import Samples
+
+
+@piece("symmetric")
+class Symmetric(CleanFirst):
+    """A clean update, then an update on samples attacked before it: AS-GAN."""
+
+    attacked: Literal["real", "fake", "both"] = "real"
+
+    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+        clean = View(real, fake)
+        adversarial = self.craft(side, clean, self.show_clean(side, clean))
+        side.step()
+        side.show(adversarial)
+        side.step()
