@@ -21,6 +21,8 @@ ARGUMENTS = {
     ("generator", "mlp"): {"latent": 5},
     ("generator", "mnist"): {"latent": 5, "width": 4},
     ("generator", "resnet"): {"latent": 5, "width": 4},
+    ("generator", "dcgan"): {"width": 8},
+    ("discriminator", "dcgan"): {"width": 8},
     ("discriminator", "mnist"): {"width": 4},
     ("discriminator", "resnet"): {"width": 4},
     ("classifier", "small_cnn"): {"classes": 3},
