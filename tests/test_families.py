@@ -21,6 +21,8 @@ ARGUMENTS = {
     ("generator", "mlp"): {"latent": 5},
     ("generator", "mnist"): {"latent": 5, "width": 4},
     ("generator", "resnet"): {"latent": 5, "width": 4},
+    ("generator", "asgan_resnet"): {"width": 8},
+    ("discriminator", "asgan_resnet"): {"width": 8},
     ("generator", "dcgan"): {"width": 8},
     ("discriminator", "dcgan"): {"width": 8},
     ("discriminator", "mnist"): {"width": 4},

@@ -1,9 +1,9 @@
 """The DCGAN pair of AS-GAN at any side 4 x 2^k: 4 x 4 kernels, every step halves the side and doubles the channels.
 
-Generator: latent -> 2^(k-1) width x 4 x 4 -> ... -> width x side/2 x side/2 -> image, each step a transposed convolution,
-BN, ReLU; the last one tanh. Discriminator: the same way back with convolutions, BN (none on the first), LeakyReLU 0.2,
-and a convolution to one score. No layer but BN has a bias. Kernels are N(0, 0.02^2); BN starts at weight 1 and bias 0,
-of which the paper says nothing.
+Generator: latent -> 2^(k-1) width x 4 x 4 -> ... -> width x side/2 x side/2 -> image, transposed convolutions with BN
+and ReLU, the last with tanh. Discriminator: the same way back with convolutions, BN (none on the first) and LeakyReLU
+0.2, and a convolution to one score. No layer but BN has a bias. Kernels are N(0, 0.02^2); BN starts at weight 1 and
+bias 0, of which the paper says nothing.
 
 At 32 and 64 pixels these are the paper's tables. It shows samples of 128 pixels without a table: there the same rule,
 with one more step (2048 channels at width 128), is ours.
