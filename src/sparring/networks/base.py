@@ -103,3 +103,18 @@ def require_image(network: Network, space: Space, lead: tuple[int, ...], multipl
             "choose the mlp networks, or data in [-1, 1]",
         )
     return space.shape[0], space.shape[1]
+
+
+def require_doublings(network: Network, space: Space, lead: tuple[int, ...]) -> tuple[int, int]:
+    """Channels of the images, and how often their side doubles from 4: k of a side 4 x 2^k, at least 1.
+
+    Raises:
+        UsageError: the samples are not square images of such a side, or games are to be packed.
+    """
+    channels, side = require_image(network, space, lead, 1)
+    if side < 8 or side.bit_count() != 1:
+        raise UsageError(
+            f"{network.family}: {network.name!r} wants images with a side of 8, 16, 32, ..., the data have {side}",
+            "prepare the data with --size, or choose another network, for example mlp",
+        )
+    return channels, side.bit_length() - 3

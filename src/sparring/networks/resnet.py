@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.networks.base import Discriminator, Generator, Verdict, require_image
+from sparring.networks.base import Discriminator, Generator, Verdict, require_doublings, require_image
 from sparring.networks.initial import Initialiser, initialise, xavier_uniform
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -89,11 +89,11 @@ class FlatBlock(nn.Module):
 class ResNetGeneratorModule(nn.Module):
     """Latents `(n, latent)` to images `(n, channels, side, side)` in [-1, 1]."""
 
-    def __init__(self, latent: int, channels: int, side: int, width: int) -> None:
+    def __init__(self, latent: int, channels: int, doublings: int, width: int) -> None:
         super().__init__()
         self.width = width
         self.dense = nn.Linear(latent, width * 16)
-        self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(int(math.log2(side // 4)))))
+        self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(doublings)))
         self.norm = nn.BatchNorm2d(width)
         self.output = _conv3(width, channels)
 
@@ -131,9 +131,9 @@ class ResNetGenerator(Generator):
     width: Count = 128
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, side = require_image(self, space, lead, 8)
+        channels, doublings = require_doublings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = ResNetGeneratorModule(self.latent, channels, side, self.width)
+            network = ResNetGeneratorModule(self.latent, channels, doublings, self.width)
         initialise(network, _initialiser, rng=rng)
         return network
 

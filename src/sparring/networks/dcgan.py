@@ -1,0 +1,108 @@
+"""The DCGAN pair of AS-GAN at any side 4 x 2^k: 4 x 4 kernels, every step halves the side and doubles the channels.
+
+Generator: latent -> 2^(k-1) width x 4 x 4 -> ... -> width x side/2 x side/2 -> image, transposed convolutions with BN
+and ReLU, the last with tanh. Discriminator: the same way back with convolutions, BN (none on the first) and LeakyReLU
+0.2, and a convolution to one score. No layer but BN has a bias. Kernels are N(0, 0.02^2); BN starts at weight 1 and
+bias 0, of which the paper says nothing.
+
+At 32 and 64 pixels these are the paper's tables. It shows samples of 128 pixels without a table: there the same rule,
+with one more step (2048 channels at width 128), is ours.
+
+Source: AS-GAN (Bridging Adversarial Samples and Adversarial Networks), appendix G, tables 8 to 11; table 2 without BN.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from sparring.networks.base import Discriminator, Generator, Verdict, require_doublings
+from sparring.networks.initial import initialise, normal
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.records import Count
+from sparring.shapes import Space
+
+_STD = 0.02
+_SLOPE = 0.2
+
+
+class DCGANGeneratorModule(nn.Module):
+    """Latents `(n, latent)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
+
+    def __init__(self, latent: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
+        super().__init__()
+        widths = [width * 2**step for step in reversed(range(doublings))]
+        layers = _block(nn.ConvTranspose2d(latent, widths[0], 4, bias=False), batch_norm, nn.ReLU())
+        for wide, narrow in itertools.pairwise(widths):
+            layers += _block(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), batch_norm, nn.ReLU())
+        output = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False)
+        self.layers = nn.Sequential(nn.Unflatten(1, (latent, 1, 1)), *layers, output, nn.Tanh())
+
+    def forward(self, latents: Tensor) -> Tensor:
+        images: Tensor = self.layers(latents)
+        return images
+
+
+class DCGANDiscriminatorModule(nn.Module):
+    """Images `(n, channels, 4 x 2^k, 4 x 2^k)` to scores `(n)`; the paper's sigmoid is the objective's."""
+
+    def __init__(self, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
+        super().__init__()
+        widths = [width * 2**step for step in range(doublings)]
+        layers = _block(nn.Conv2d(channels, width, 4, 2, 1, bias=False), False, nn.LeakyReLU(_SLOPE))
+        for narrow, wide in itertools.pairwise(widths):
+            layers += _block(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), batch_norm, nn.LeakyReLU(_SLOPE))
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, bias=False), nn.Flatten(0))
+
+    def forward(self, images: Tensor) -> Verdict:
+        return Verdict(self.layers(images))
+
+
+def _block(convolution: nn.Conv2d | nn.ConvTranspose2d, batch_norm: bool, activation: nn.Module) -> list[nn.Module]:
+    norm = [nn.BatchNorm2d(convolution.out_channels)] if batch_norm else []
+    return [convolution, *norm, activation]
+
+
+@piece("dcgan")
+class DCGANGenerator(Generator):
+    """AS-GAN's DCGAN generator, for square images with a side of 8, 16, 32, ...
+
+    Args:
+        latent: how many latent coordinates (100 in the paper).
+        width: channels of the last hidden layer, doubled with every halving of the side (128 in the paper).
+        batch_norm: on in the paper, off in its ablation "no BN (G)".
+    """
+
+    latent: Count = 100
+    width: Count = 128
+    batch_norm: bool = True
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        channels, doublings = require_doublings(self, space, lead)
+        with torch.random.fork_rng(devices=[]):
+            network = DCGANGeneratorModule(self.latent, channels, doublings, self.width, self.batch_norm)
+        initialise(network, lambda _name: normal(_STD), rng=rng)
+        return network
+
+
+@piece("dcgan")
+class DCGANDiscriminator(Discriminator):
+    """AS-GAN's DCGAN discriminator, for square images with a side of 8, 16, 32, ...
+
+    Args:
+        width: channels of the first layer, doubled with every halving of the side (128 in the paper).
+        batch_norm: on in the paper, off in its ablation "no BN (D)" and for a critic under a gradient penalty.
+    """
+
+    width: Count = 128
+    batch_norm: bool = True
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+        channels, doublings = require_doublings(self, space, lead)
+        with torch.random.fork_rng(devices=[]):
+            network = DCGANDiscriminatorModule(channels, doublings, self.width, self.batch_norm)
+        initialise(network, lambda _name: normal(_STD), rng=rng)
+        return network
