@@ -40,6 +40,10 @@ VARIANTS = {
     "critic steps": ("critic_steps=3",),
     "gradient penalty": ("lipschitz=gradient_penalty",),
     "average": ("ema=0.9",),
+    "symmetric": ("regime=symmetric",),
+    "mixed": ("regime=mixed", "lipschitz=gradient_penalty"),
+    "replace": ("regime=replace", "regime.attacked=both"),
+    "random direction": ("regime={name: symmetric, attack: {name: fgsm, source: random_direction}}",),
     "digits": ("data=digits",),
     "sgd": ("optimizers.discriminator={name: sgd, lr: 0.01, momentum: 0.9}",),
 }

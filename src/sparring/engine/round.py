@@ -59,8 +59,8 @@ class Discriminating:
         real_score = self.game.score(leaves.get("real", view.real))
         fake_score = self.game.score(leaves.get("fake", view.fake))
         real, fake = objective.real(real_score), objective.fake(fake_score)
-        cost = self._cost(view).expand(real.shape)
-        self._note(view, real_score, fake_score, real, fake, cost)
+        self._note(view, real_score, fake_score, real, fake)
+        cost = self._cost(view, real.shape)
         loss = over_samples(cost) - view.weight * over_samples(real + fake)
         # Replicas share no parameter: the gradient of the sum of their losses is every replica's own gradient.
         # `backward`, not `grad`: it lays gradients out like their parameters, which fused optimizers take for granted.
@@ -91,28 +91,27 @@ class Discriminating:
         """Add to the log's running means."""
         self.game.watch.mean(name, over_samples(values))
 
-    def _cost(self, view: View) -> Tensor:
+    def _cost(self, view: View, batch: torch.Size) -> Tensor:
         if self._paid:
-            return torch.zeros((), device=self.game.device)
+            return torch.zeros(batch, device=self.game.device)
         self._paid = True
         control, axes = self.game.recipe.lipschitz, self.game.batch_axes
-        return control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=self.rng("lipschitz"))
+        cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=self.rng("lipschitz"))
+        self.game.watch.finite("Lipschitz penalty", [cost])
+        self.note("penalty", cost.expand(batch))
+        return cost.expand(batch)
 
-    def _note(
-        self, view: View, real_score: Tensor, fake_score: Tensor, real: Tensor, fake: Tensor, cost: Tensor
-    ) -> None:
+    def _note(self, view: View, real_score: Tensor, fake_score: Tensor, real: Tensor, fake: Tensor) -> None:
         watch = self.game.watch
         watch.finite("score of real samples", [real_score])
         watch.finite("score of generated samples", [fake_score])
         watch.finite("payoff of D on real samples", [real])
         watch.finite("payoff of D on generated samples", [fake])
-        watch.finite("Lipschitz penalty", [cost])
         for side, score in (("real", real_score), ("fake", fake_score)):
             name = f"{side}_adversarial" if side in view.attacked else side
             self.note(f"d_{name}", torch.sigmoid(score))
             self.note(f"score_{name}", score)
         self.note("payoff_d_adversarial" if view.attacked else "payoff_d", real + fake)
-        self.note("penalty", cost)
         self.note("saturated", (torch.cat([real_score, fake_score], dim=-1).abs() > SATURATED).float())
 
 
