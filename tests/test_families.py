@@ -24,6 +24,7 @@ ARGUMENTS = {
     ("discriminator", "mnist"): {"width": 4},
     ("discriminator", "resnet"): {"width": 4},
     ("classifier", "small_cnn"): {"classes": 3},
+    ("lipschitz", "together"): {"controls": ["spectral_norm", {"name": "zero_centred", "at": "both"}]},
     ("optimizer", "adam"): {"lr": 0.1},
     ("optimizer", "rmsprop"): {"lr": 0.1},
     ("optimizer", "sgd"): {"lr": 0.1},
