@@ -29,6 +29,7 @@ ARGUMENTS = {
     ("discriminator", "resnet"): {"width": 4},
     ("attack", "gradient"): {"epsilon": 0.1, "ball": "l2", "direction": "normalised", "steps": 3},
     ("classifier", "small_cnn"): {"classes": 3},
+    ("lipschitz", "together"): {"controls": ["spectral_norm", {"name": "zero_centred", "at": "both"}]},
     ("optimizer", "adam"): {"lr": 0.1},
     ("optimizer", "rmsprop"): {"lr": 0.1},
     ("optimizer", "sgd"): {"lr": 0.1},

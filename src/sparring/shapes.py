@@ -26,9 +26,9 @@ class Bounds(NamedTuple):
 IMAGE_BOUNDS = Bounds(-1.0, 1.0)
 
 
-def at_least_fp32(score: Scores) -> Scores:
-    """Half-precision scores as fp32; fp32 and fp64 as they are."""
-    return score if score.dtype == torch.float64 else score.float()
+def at_least_fp32(values: Tensor) -> Tensor:
+    """Half-precision numbers as fp32; fp32 and fp64 as they are."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def over_samples(values: Tensor) -> Tensor:
@@ -37,14 +37,14 @@ def over_samples(values: Tensor) -> Tensor:
 
 
 def sample_norm(x: Tensor, batch_axes: int, eps: float = 1e-12) -> Tensor:
-    """The Euclidean norm of every sample in fp32, `sqrt(sum x^2 + eps^2)`, differentiable twice at zero.
+    """The Euclidean norm of every sample in fp32 or fp64, `sqrt(sum x^2 + eps^2)`, differentiable twice at zero.
 
     Args:
         x: samples, `(*batch, ...)`.
         batch_axes: how many leading axes are batch.
         eps: added in quadrature; the norm of a zero sample reads eps.
     """
-    squares = x.float().square().flatten(batch_axes).sum(-1)
+    squares = at_least_fp32(x).square().flatten(batch_axes).sum(-1)
     return torch.sqrt(squares + eps * eps)
 
 

@@ -36,6 +36,8 @@ from sparring.regimes import Regime, Response, Responses, Side, View
 from sparring.shapes import IMAGE_BOUNDS, Bounds, Space
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
+_SETTLED = 100
+"""Constraints in a row, after which one more changes nothing that D computes."""
 
 
 def check(piece: Piece) -> None:
@@ -116,18 +118,29 @@ def _check_delivery(delivery: Delivery) -> None:
 def _check_lipschitz(control: Lipschitz) -> None:
     network = MLPDiscriminatorSpec(hidden=(8,)).build(Space((2,), None), (3,), rng=Streams(0, 3).rng("init"))
     control.check(network)
+    control.transform(network)
     real, fake = (Rng.of(seed).normal((3, 5, 2)) for seed in (1, 2))
 
     def score(x: Tensor) -> Tensor:
         found: Tensor = network(x).score
         return found
 
+    seen = control.disturb(real, progress=0.5, rng=Streams(0, 3).rng("lipschitz"))
+    row = control.disturb(real[1], progress=0.5, rng=Streams(1).rng("lipschitz"))
+    assert torch.equal(seen[1], row), "a replica's samples are disturbed as a single game's"
+    held = [tensor.detach().clone() for tensor in network.state_dict().values()]
     cost = control.penalty(score, real, fake, batch_axes=2, rng=Streams(0, 3).rng("lipschitz")).expand(3, 5)
     assert (cost >= 0).all() and cost.isfinite().all(), "a penalty is finite and never pays"
+    same = zip(held, network.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same), "a penalty leaves no trace in the network"
     control.constrain(network)
     once = [parameter.detach().clone() for parameter in network.parameters()]
-    control.constrain(network)
+    for _ in range(_SETTLED):
+        control.constrain(network)
     assert all(torch.equal(a, b) for a, b in zip(once, network.parameters(), strict=True)), "constraining is idempotent"
+    settled = score(real)
+    control.constrain(network)
+    assert torch.allclose(settled, score(real), rtol=1e-5, atol=1e-6), "what constraining keeps of a network settles"
 
 
 class _Side:

@@ -1,7 +1,25 @@
 """Lipschitz control of the discriminator."""
 
-from sparring.lipschitz.base import Lipschitz, ScoreFunction, Unconstrained
+from sparring.lipschitz.adversarial import AdversarialLipschitzPenalty
+from sparring.lipschitz.base import Lipschitz, PerSamplePenalty, ScoreFunction, Unconstrained
 from sparring.lipschitz.clip import Clip
-from sparring.lipschitz.penalties import GradientPenalty
+from sparring.lipschitz.noise import InstanceNoise
+from sparring.lipschitz.penalties import GradientPenalty, LipschitzPenalty
+from sparring.lipschitz.spectral import SpectralNorm
+from sparring.lipschitz.together import Together
+from sparring.lipschitz.zero_centred import ZeroCentred
 
-__all__ = ["Clip", "GradientPenalty", "Lipschitz", "ScoreFunction", "Unconstrained"]
+__all__ = [
+    "AdversarialLipschitzPenalty",
+    "Clip",
+    "GradientPenalty",
+    "InstanceNoise",
+    "Lipschitz",
+    "LipschitzPenalty",
+    "PerSamplePenalty",
+    "ScoreFunction",
+    "SpectralNorm",
+    "Together",
+    "Unconstrained",
+    "ZeroCentred",
+]

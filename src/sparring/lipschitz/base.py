@@ -1,12 +1,14 @@
-"""Lipschitz control of the discriminator: a constraint after each step, or a penalty on its payoff."""
+"""Lipschitz control of the discriminator, by any of five means: refuse, reparametrise, disturb, penalise, constrain."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from sparring.errors import UsageError
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
 from sparring.shapes import Samples, Scores
@@ -24,6 +26,23 @@ class Lipschitz(Piece, family="lipschitz"):
             UsageError: names the layer that stands in the way.
         """
 
+    def transform(self, discriminator: nn.Module) -> None:
+        """Reparametrise D in place, once, after its weights are drawn and before anything else reads them.
+
+        Raises:
+            UsageError: it is reparametrised already.
+        """
+
+    def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
+        """What D sees of samples, real or generated, with the gradient to them.
+
+        Args:
+            samples: `(*batch, ...)`.
+            progress: share of the rounds that has been played, in [0, 1).
+            rng: the control's own random stream.
+        """
+        return samples
+
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
         """What D pays per sample, weight included; broadcasts against `(*batch)`.
 
@@ -37,9 +56,43 @@ class Lipschitz(Piece, family="lipschitz"):
         return torch.zeros((), device=real.device)
 
     def constrain(self, discriminator: nn.Module) -> None:
-        """Project D's parameters, in place."""
+        """Project D's parameters, or follow them with what is kept of them, in place: once a step and once before."""
 
 
 @piece("none")
 class Unconstrained(Lipschitz):
     """D is left as it is."""
+
+
+class PerSamplePenalty(Lipschitz):
+    """A penalty on how D's score of a sample depends on that sample.
+
+    Raises:
+        UsageError: D has batch statistics, which leave the gradient of a sample undefined.
+    """
+
+    def check(self, discriminator: nn.Module) -> None:
+        for name, layer in discriminator.named_modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                raise UsageError(
+                    f"lipschitz: {self.name} needs a gradient per sample, and layer {name!r} of the discriminator "
+                    f"({type(layer).__name__}) couples the samples of a batch",
+                    "use discriminator.batch_norm=false, or another lipschitz control",
+                )
+
+    @abstractmethod
+    def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
+        """As in `Lipschitz.penalty`."""
+
+
+def input_gradient(score: ScoreFunction, samples: Samples) -> Samples:
+    """grad_x D(x) of every sample, itself differentiable in D's parameters.
+
+    Args:
+        score: D's score of samples.
+        samples: `(*batch, ...)`; taken as constants.
+    """
+    at = samples.detach().requires_grad_()
+    # The sum, not the mean: a sample's gradient does not shrink with the size of its batch.
+    (gradient,) = torch.autograd.grad(score(at).sum(), at, create_graph=True)
+    return gradient

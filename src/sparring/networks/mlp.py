@@ -31,9 +31,10 @@ class Dense(nn.Module):
         self.bias = nn.Parameter(rng.uniform((*lead, outputs), -bound, bound))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight.dim() == 2:
-            return torch.addmm(self.bias, x, self.weight)
-        return torch.baddbmm(self.bias.unsqueeze(-2), x, self.weight)
+        weight = self.weight  # read once: a reparametrised weight is computed at every reading
+        if weight.dim() == 2:
+            return torch.addmm(self.bias, x, weight)
+        return torch.baddbmm(self.bias.unsqueeze(-2), x, weight)
 
 
 class Layers(nn.Module):

@@ -1,0 +1,48 @@
+"""Several controls at once, such as spectral normalisation with a gradient penalty."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from sparring.lipschitz.base import Lipschitz, ScoreFunction
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.shapes import Samples
+
+
+@piece("together")
+class Together(Lipschitz):
+    """Several controls: their penalties add up, the rest is applied in order.
+
+    Args:
+        controls: which, in order; they draw from one random stream in this order.
+    """
+
+    controls: Annotated[tuple[Lipschitz, ...], Field(strict=False)]
+
+    def check(self, discriminator: nn.Module) -> None:
+        for control in self.controls:
+            control.check(discriminator)
+
+    def transform(self, discriminator: nn.Module) -> None:
+        for control in self.controls:
+            control.transform(discriminator)
+
+    def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
+        for control in self.controls:
+            samples = control.disturb(samples, progress=progress, rng=rng)
+        return samples
+
+    def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
+        total = torch.zeros((), device=real.device)
+        for control in self.controls:
+            total = total + control.penalty(score, real, fake, batch_axes=batch_axes, rng=rng)
+        return total
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        for control in self.controls:
+            control.constrain(discriminator)
