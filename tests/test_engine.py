@@ -40,6 +40,8 @@ VARIANTS = {
     "critic steps": ("critic_steps=3",),
     "gradient penalty": ("lipschitz=gradient_penalty",),
     "average": ("ema=0.9",),
+    "spectral norm": ("lipschitz=spectral_norm", "optimizers.discriminator={name: sgd, lr: 0.01}"),
+    "instance noise": ("lipschitz={name: instance_noise, sigma: 0.3}",),
     "symmetric": ("regime=symmetric",),
     "mixed": ("regime=mixed", "lipschitz=gradient_penalty"),
     "replace": ("regime=replace", "regime.attacked=both"),

@@ -112,6 +112,23 @@ def test_broken_yaml_is_one_line(text: str, words: str, tmp_path: Path) -> None:
     assert "\n" not in caught.value.cause
 
 
+def test_a_recipe_may_extend_another(tmp_path: Path) -> None:
+    child, grandchild = tmp_path / "child.yaml", tmp_path / "grandchild.yaml"
+    child.write_text("extends: dishonest/ring\nfeedback.probability: 0.1\nsteps: 7\n")
+    grandchild.write_text(f"extends: {child}\nsteps: 8\nregime: symmetric\nregime.attack.epsilon: 2/255\n")
+    recipe = load(str(grandchild), ["batch_size=3"])
+    expected = ["feedback.probability=0.1", "steps=8", "regime={name: symmetric, attack: {name: fgsm, epsilon: 2/255}}"]
+    assert recipe == load("dishonest/ring", [*expected, "batch_size=3"])
+
+
+@pytest.mark.parametrize("parent", ["self", "dishonest/rimg"])
+def test_a_parent_that_cannot_be_is_refused(parent: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"extends: {path if parent == 'self' else parent}\n")
+    with pytest.raises(UsageError, match="circle" if parent == "self" else "did you mean"):
+        load(str(path))
+
+
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"did you mean dishonest/ring\?"):
         load("dishonest/rimg")

@@ -34,6 +34,7 @@ class Players(nn.Module):
         copies = [copy.deepcopy(self.generator).requires_grad_(False)] if recipe.ema else []
         self.average = nn.ModuleList(copies)
         recipe.lipschitz.check(self.discriminator)
+        recipe.lipschitz.transform(self.discriminator)
 
     @property
     def sampler(self) -> nn.Module:
@@ -111,6 +112,11 @@ class Game:
         with precision(self.recipe, self.device):
             score: Tensor = self.discriminator(samples).score
         return at_least_fp32(score)
+
+    def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
+        """What D sees of samples in round `step`, by its Lipschitz control."""
+        progress, rng = step / self.recipe.steps, self.streams.rng(f"disturb/{stream}", number)
+        return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
     def sample(self, count: int, stream: str, number: int) -> Tensor:
         """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph."""

@@ -32,7 +32,9 @@ def play_round(game: Game, step: int) -> None:
         fake = game.generate("latents", number)
         game.watch.finite("real samples", [real])
         game.watch.finite("generated samples", [fake])
-        game.recipe.regime.update(Discriminating(game, step, number), real, fake.detach())
+        seen_real = game.disturb(real, step, "real", number)
+        seen_fake = game.disturb(fake.detach(), step, "fake", number)
+        game.recipe.regime.update(Discriminating(game, step, number), seen_real, seen_fake)
     update_generator(game, fake, step)
     game.update_average()
 
@@ -123,7 +125,7 @@ def update_generator(game: Game, fake: Tensor, step: int) -> None:
     """One step of G up its payoff for what the adversary lets through of D's score (equation 3.4)."""
     recipe = game.recipe
     with frozen(game.discriminator):
-        score = game.score(fake)
+        score = game.score(game.disturb(fake, step, "told", step))
         rng = game.streams.rng("feedback", step)
         payoff = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
         game.watch.finite("score told to G", [score])

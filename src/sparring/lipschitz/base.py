@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import UsageError
+from sparring.modules import batch_statistics
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
 from sparring.shapes import Samples, Scores
@@ -72,13 +73,13 @@ class PerSamplePenalty(Lipschitz):
     """
 
     def check(self, discriminator: nn.Module) -> None:
-        for name, layer in discriminator.named_modules():
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                raise UsageError(
-                    f"lipschitz: {self.name} needs a gradient per sample, and layer {name!r} of the discriminator "
-                    f"({type(layer).__name__}) couples the samples of a batch",
-                    "use discriminator.batch_norm=false, or another lipschitz control",
-                )
+        layer = batch_statistics(discriminator)
+        if layer is not None:
+            raise UsageError(
+                f"lipschitz: {self.name} needs a gradient per sample, and layer {layer!r} of the discriminator "
+                f"({type(discriminator.get_submodule(layer)).__name__}) couples the samples of a batch",
+                "use discriminator.batch_norm=false, or another lipschitz control",
+            )
 
     @abstractmethod
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:

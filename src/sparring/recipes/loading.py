@@ -88,22 +88,37 @@ def load(name: str, overrides: list[str] | None = None) -> Recipe:
     """A recipe by name or path, with dotted keys changed.
 
     Args:
-        name: a name from `recipe_names()`, or a path of a YAML file.
+        name: a name from `recipe_names()`, or a path of a YAML file. A recipe may say `extends: NAME` and give, with
+            dotted keys, only what it changes.
         overrides: `KEY=VALUE` with dotted keys and YAML values, for example `feedback.probability=0.4`.
 
     Raises:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; every mistake is named.
     """
-    values = parse_yaml(_text(name), name)
-    if not isinstance(values, dict):
-        raise UsageError(f"{name}: a recipe is a mapping of keys, not {type(values).__name__}", "see `sparring show`")
+    values = _values(name, ())
     for override in overrides or []:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
         _change(values, key.split("."), parse_yaml(value, override))
     return validated(values, name)
+
+
+def _values(name: str, heirs: tuple[str, ...]) -> dict[str, Any]:
+    """What a recipe's YAML says; one that `extends` another is the other with its own dotted keys changed."""
+    values = parse_yaml(_text(name), name)
+    if not isinstance(values, dict):
+        raise UsageError(f"{name}: a recipe is a mapping of keys, not {type(values).__name__}", "see `sparring show`")
+    if "extends" not in values:
+        return values
+    parent = str(values.pop("extends"))
+    if parent in (*heirs, name):
+        raise UsageError(f"{name}: extends {parent}, which extends it", "break the circle")
+    whole = _values(parent, (*heirs, name))
+    for key, value in values.items():
+        _change(whole, str(key).split("."), value)
+    return whole
 
 
 def _text(name: str) -> str:
