@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -173,19 +174,25 @@ def test_a_signal_ends_a_process_saved_and_with_its_exit_code(
     assert "sound" in sparring("verify", tmp_path / "run").out
 
 
-def test_a_stopped_demo_stops_its_workers_and_goes_on_later(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "everyone", "code"),
+    [(signal.SIGTERM, False, 143), (signal.SIGINT, True, 130), (signal.SIGKILL, False, -9)],
+    ids=["terminated", "Ctrl-C", "killed"],
+)
+def test_a_stopped_demo_stops_its_workers_and_goes_on_later(
+    number: signal.Signals, everyone: bool, code: int, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "sparring", "demo", "--out", str(tmp_path), "--steps", "1000000", "--seeds", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    _wait_for(tmp_path / "log-p0" / "metrics.jsonl")
-    process.terminate()
-    try:
-        assert process.wait(60) == 143
-    finally:
-        process.kill()
-        process.wait()
-    run = RunFolder.open(tmp_path / "log-p0")
-    assert run.summary().get("status") != "complete"
-    assert not run.is_owned()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        _wait_for(tmp_path / "log-p0" / "recipe.yaml")
+        os.kill(-process.pid if everyone else process.pid, number)
+        _, said = process.communicate(timeout=60)  # ends when the last process lets go of it
+    assert process.returncode == code
+    assert b"Traceback" not in said
+    for run in [RunFolder.open(path.parent) for path in tmp_path.glob("*/recipe.yaml")]:
+        assert run.summary()["status"] == "interrupted"
+        assert run.saved()
+        assert not run.is_owned()
 
 
 USAGE = {

@@ -5,6 +5,7 @@ from sparring.engine.loading import Loaded, LoadedPlayers, load_game, load_playe
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
 from sparring.engine.trainer import Nobody, Spectator, resume, train
+from sparring.engine.workers import play_side_by_side
 
 __all__ = [
     "Game",
@@ -16,6 +17,7 @@ __all__ = [
     "load_game",
     "load_players",
     "play_round",
+    "play_side_by_side",
     "resume",
     "train",
 ]

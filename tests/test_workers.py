@@ -1,0 +1,46 @@
+"""Runs side by side: one that fails stops the others, and nothing is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparring.engine import RunFolder, play_side_by_side
+from sparring.errors import NonFinite, SparringError
+from sparring.recipes import Recipe
+
+LONG = ("steps=10000000", "checkpoint_every=0")
+
+
+@pytest.fixture(autouse=True)
+def _two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def test_what_one_worker_fails_with_is_told_and_the_others_are_saved(
+    short: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    wild = short(*LONG, "optimizers.generator={name: sgd, lr: 1e+30}")
+    runs = {tmp_path / "sound": short(*LONG), tmp_path / "wild": wild, tmp_path / "never begun": short(*LONG)}
+    with pytest.raises(NonFinite, match="not finite") as caught:
+        play_side_by_side(runs, lambda _done, _total: None)
+    assert caught.value.exit_code == 6
+    assert "trainer.py" in caught.value.__notes__[0], "the worker's traceback comes along"
+    sound = RunFolder.open(tmp_path / "sound")
+    assert sound.summary()["status"] == "interrupted"
+    assert sound.saved() and not sound.is_owned()
+    assert not (tmp_path / "never begun").exists()
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_is_killed_is_missed(short: Callable[..., Recipe], run_path: Path) -> None:
+    def kill(_done: int, _total: int) -> None:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+
+    with pytest.raises(SparringError, match="exit code -9"):
+        play_side_by_side({run_path: short(*LONG)}, kill)
