@@ -24,6 +24,7 @@ ARGUMENTS = {
     ("discriminator", "mnist"): {"width": 4},
     ("discriminator", "resnet"): {"width": 4},
     ("classifier", "small_cnn"): {"classes": 3},
+    ("classifier", "small_resnet"): {"classes": 3, "width": 4},
     ("optimizer", "adam"): {"lr": 0.1},
     ("optimizer", "rmsprop"): {"lr": 0.1},
     ("optimizer", "sgd"): {"lr": 0.1},

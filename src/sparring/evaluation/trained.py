@@ -14,7 +14,7 @@ from sparring.data import verify as verify_store
 from sparring.engine import RunFolder, load_players
 from sparring.engine.checkpoint import read_checkpoint
 from sparring.engine.gallery import png_grid, png_points
-from sparring.engine.measuring import SAMPLES, Measures
+from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
 from sparring.files import write_whole
@@ -36,10 +36,10 @@ def evaluate_generator(path: Path, *, seed: int = 0, device: str = "auto") -> di
     """
     loaded = load_players(RunFolder.open(path), device)
     source = loaded.recipe.data.open(loaded.streams.device)
-    measures = Measures(source, loaded.streams.device)
+    measures = Measures(loaded.recipe, source, loaded.streams.device)
     if not measures.metrics:
         raise UsageError(f"{path}: no metric applies to these data", "`sparring list metrics` says what each needs")
-    samples = loaded.sample(SAMPLES, "evaluate", seed)
+    samples = loaded.sample(measures.samples, "evaluate", seed)
     row = measures.measure(samples, packed=bool(loaded.recipe.lead))
     return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": list(loaded.problems)}
 

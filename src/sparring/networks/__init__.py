@@ -2,6 +2,7 @@
 
 from sparring.networks.base import (
     Discriminator,
+    FeatureNetwork,
     Generator,
     Network,
     NormalPrior,
@@ -9,14 +10,19 @@ from sparring.networks.base import (
     UniformPrior,
     Verdict,
 )
-from sparring.networks.classifiers import Classifier, SmallCNN
+from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
+from sparring.networks.extractors import ClassifierFeatures, Extractor, Viewer
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
 from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
     "Classifier",
+    "ClassifierFeatures",
+    "ClassifierModule",
     "Discriminator",
+    "Extractor",
+    "FeatureNetwork",
     "Generator",
     "MLPDiscriminatorSpec",
     "MLPGeneratorSpec",
@@ -27,7 +33,10 @@ __all__ = [
     "Prior",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "Schooling",
     "SmallCNN",
+    "SmallResNet",
     "UniformPrior",
     "Verdict",
+    "Viewer",
 ]

@@ -77,11 +77,17 @@ _KNOWN = (
         "The closer to the floor (real against real), the better the whole distribution is matched.",
         floor="wasserstein2_floor",
     ),
+    Measure(
+        "frechet_distance", "Fréchet distance", "Fréchet distance of features", "lower",
+        "The closer to the floor (real images against real), the better; unlike extractors do not compare.",
+        floor="frechet_floor",
+    ),
     Measure("success", "Success", "1 = success", "higher", "Whether the criterion was met at each measurement."),
     Measure("success_rate", "Share of successful games", "", "", ""),
     Measure("ever_success_rate", "Share of games with any success", "", "", ""),
     Measure("steps_to_success", "Rounds to first success", "rounds", "", ""),
     Measure("wasserstein2_floor", "Floor of Wasserstein-2", "units of the data", "", ""),
+    Measure("frechet_floor", "Floor of the Fréchet distance", "Fréchet distance of features", "", ""),
 )  # fmt: skip
 MEASURES = {measure.name: measure for measure in _KNOWN}
 
