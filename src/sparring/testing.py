@@ -181,8 +181,8 @@ def _check_classifier(classifier: Classifier) -> None:
 
 def _check_extractor(extractor: Extractor) -> None:
     space = Space((1, 8, 8), IMAGE_BOUNDS)
-    classifier = Viewer(SmallCNN(classes=3, width=2).build(space, (), rng=Rng.of(0)), "toy", torch.device("cpu"))
-    viewer = extractor.choose(classifier, torch.device("cpu"))
+    network, cpu = SmallCNN(classes=3, width=2).build(space, (), rng=Rng.of(0)), torch.device("cpu")
+    viewer = extractor.choose(Viewer(network, "toy", "0123", cpu), cpu)
     assert viewer is not None, "labelled images have an extractor"
     images = Rng.of(1).uniform((5, *space.shape), -1.0, 1.0)
     seen = viewer.see(images)
@@ -236,7 +236,7 @@ class _Pixels:
 
 def _check_metric(metric: Metric) -> None:
     pixels, judge = Rng.of(0).uniform((64, 1, 4, 4)), _Pixels()
-    real = RealFeatures(judge, judge.see(pixels).features[:32], judge.see(pixels).features[32:], "halves")
+    real = RealFeatures(judge, judge.see(pixels[:32]), judge.see(pixels[32:]), "halves")
     images = Reference(pixels, None, 0.0, ("a", "b"), judge, real)
     points = Reference(Rng.of(0).normal((2048, 2)), torch.eye(2), 0.1, ("a", "b"), None)
     applicable = [reference for reference in (images, points) if metric.applies(reference)]

@@ -13,13 +13,15 @@ from sparring.data import Facts, Source
 from sparring.engine.caching import entry, remembered
 from sparring.engine.checkpoint import Checkpoint
 from sparring.metrics import Judge, RealFeatures
-from sparring.networks import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet, Viewer
+from sparring.networks import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet, Viewer, weights_sha256
 from sparring.randomness import Rng, Streams
-from sparring.shapes import IMAGE_BOUNDS, expand_like
+from sparring.shapes import IMAGE_BOUNDS, Seen, expand_like
 
 BATCH_SIZE = 100
 HELD_OUT = 10_000
 """Samples, at most, that the classifier's accuracy is measured on."""
+SEED = 0
+"""Of everything that is drawn here."""
 _VERSION = 2
 
 
@@ -37,12 +39,12 @@ def classifier_for(source: Source, device: torch.device) -> Viewer | None:
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.schooling}"
 
     def build() -> ClassifierModule:
-        return spec.build(facts.space, (), rng=Streams(0).rng("init/classifier")).to(device)
+        return spec.build(facts.space, (), rng=Streams(SEED).rng("init/classifier")).to(device)
 
     def make() -> Checkpoint:
         network = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         _train(network, spec.schooling, source.unaugmented(), device)
-        accuracy = _accuracy(Viewer(network, spec.name, device), source, device)
+        accuracy = _accuracy(Viewer(network, spec.name, "", device), source, device)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         return Checkpoint(tensors, {"accuracy": accuracy})
 
@@ -50,7 +52,8 @@ def classifier_for(source: Source, device: torch.device) -> Viewer | None:
         network = build()
         network.load_state_dict(saved.tensors)
         accuracy = 100 * saved.state["accuracy"]
-        return Viewer(network, f"{spec.name} trained here, {accuracy:.1f} % right on held-out data", device)
+        name = f"{spec.name} trained here, {accuracy:.1f} % right on held-out data"
+        return Viewer(network, name, weights_sha256(network), device)
 
     return remembered(entry("classifiers", key) if facts.fingerprint else None, make, use)
 
@@ -61,15 +64,18 @@ def real_features(source: Source, extractor: Judge, count: int, device: torch.de
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/{count}"
 
     def make() -> Checkpoint:
-        halves = source.halves(count, rng=Rng.of(0, device))
-        features = {
-            "reference": extractor.see(halves.reference).features.cpu(),
-            "other": extractor.see(halves.other).features.cpu(),
+        halves = source.halves(count, rng=Rng.of(SEED, device))
+        seen = {"reference": extractor.see(halves.reference), "other": extractor.see(halves.other)}
+        tensors = {
+            f"{half}/{what}": each.cpu() for half, views in seen.items() for what, each in views._asdict().items()
         }
-        return Checkpoint(features, {"origin": halves.origin})
+        return Checkpoint(tensors, {"origin": f"{halves.origin}, seed {SEED}"})
 
     def use(saved: Checkpoint) -> RealFeatures:
-        return RealFeatures(extractor, saved.tensors["reference"], saved.tensors["other"], saved.state["origin"])
+        reference, other = (
+            Seen(saved.tensors[f"{half}/features"], saved.tensors[f"{half}/logits"]) for half in ("reference", "other")
+        )
+        return RealFeatures(extractor, reference, other, saved.state["origin"])
 
     return remembered(entry("features", key) if facts.fingerprint else None, make, use)
 
@@ -82,7 +88,7 @@ def _classifier(facts: Facts) -> Classifier:
 
 def _train(network: nn.Module, schooling: Schooling, source: Source, device: torch.device) -> None:
     """Adam with linear decay, on varied batches."""
-    streams = Streams(0, None, device)
+    streams = Streams(SEED, None, device)
     optimizer = torch.optim.Adam(network.parameters(), lr=schooling.rate)
     rounds = schooling.images_seen // BATCH_SIZE
     for number in range(rounds):
@@ -107,6 +113,6 @@ def _varied(images: Tensor, schooling: Schooling, *, rng: Rng) -> Tensor:
 
 
 def _accuracy(viewer: Viewer, source: Source, device: torch.device) -> float:
-    test = source.held_out(HELD_OUT, rng=Rng.of(0, device))
+    test = source.held_out(HELD_OUT, rng=Rng.of(SEED, device))
     assert test.labels is not None
     return float((viewer.see(test.samples).logits.argmax(dim=1) == test.labels).float().mean())

@@ -34,15 +34,28 @@ class RealFeatures:
 
     Args:
         extractor: what looked.
-        reference: features that those of generated samples are compared with, `(n, features)`.
-        other: features of other images, `(m, features)`: a perfect generator would do as well as they do.
+        reference: in those images that generated ones are compared with.
+        other: in other images; a perfect generator would do as well as they do.
         origin: in words, where the two sets come from.
     """
 
     extractor: Judge
-    reference: Tensor
-    other: Tensor
+    reference: Seen
+    other: Seen
     origin: str
+
+    @property
+    def fewest(self) -> int:
+        """Images in the smaller of the two sets."""
+        return min(len(self.reference.features), len(self.other.features))
+
+    def compared(self, count: int) -> str:
+        """In words, for protocols: what `count` generated images are compared with, in whose features."""
+        real, other = len(self.reference.features), len(self.other.features)
+        return (
+            f"features: {self.extractor.name}; {count:,} generated against {real:,} real, floor: {other:,} other real "
+            f"against the same {real:,} ({self.origin}); images as uint8 rounded half up"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from sparring.metrics.base import Metric, Reference
+from sparring.metrics.base import Metric, RealFeatures, Reference
 from sparring.metrics.given import Given
 from sparring.pieces import piece
 
@@ -35,10 +35,9 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 @lru_cache(maxsize=8)
-def _floor(reference: Reference) -> float:
+def _floor(real: RealFeatures) -> float:
     """What other real images read; the same at every measurement of a run."""
-    assert reference.real is not None
-    return frechet_distance(reference.real.other, reference.real.reference)
+    return frechet_distance(real.other.features, real.reference.features)
 
 
 @piece("frechet")
@@ -51,18 +50,14 @@ class Frechet(Metric):
         return reference.real is not None
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
-        assert reference.real is not None
-        features = reference.real.extractor.see(samples).features
+        real = reference.real
+        assert real is not None
         return {
-            "frechet_distance": frechet_distance(features, reference.real.reference),
-            "frechet_floor": _floor(reference),
+            "frechet_distance": frechet_distance(real.extractor.see(samples).features, real.reference.features),
+            "frechet_floor": _floor(real),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:
         assert reference.real is not None
-        real, other = len(reference.real.reference), len(reference.real.other)
-        biased = f"; biased: fewer than {FEWEST:,} on a side" if min(count, real, other) < FEWEST else ""
-        return (
-            f"features: {reference.real.extractor.name}; {count:,} generated against {real:,} real, floor: {other:,} "
-            f"other real against the same {real:,} ({reference.real.origin}), in fp64{biased}"
-        )
+        biased = f"; biased: fewer than {FEWEST:,} on a side" if min(count, reference.real.fewest) < FEWEST else ""
+        return f"{reference.real.compared(count)}; fp64{biased}"

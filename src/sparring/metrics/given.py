@@ -5,12 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 SEED = 0
 """Of the subsets and splits that torchmetrics draws."""
+
+
+class Spread(NamedTuple):
+    """A mean and a standard deviation over random parts of the samples."""
+
+    mean: float
+    std: float
 
 
 class Given(nn.Module):

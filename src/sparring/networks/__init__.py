@@ -11,7 +11,8 @@ from sparring.networks.base import (
     Verdict,
 )
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
-from sparring.networks.extractors import ClassifierFeatures, Extractor, Viewer
+from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
+from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
 from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
@@ -24,6 +25,8 @@ __all__ = [
     "Extractor",
     "FeatureNetwork",
     "Generator",
+    "InceptionFeatures",
+    "InceptionV3",
     "MLPDiscriminatorSpec",
     "MLPGeneratorSpec",
     "MNISTDiscriminator",
@@ -39,4 +42,5 @@ __all__ = [
     "UniformPrior",
     "Verdict",
     "Viewer",
+    "weights_sha256",
 ]

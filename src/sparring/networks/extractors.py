@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from sparring.errors import CorruptInput, UsageError
+from sparring.files import sha256, storage_errors
 from sparring.networks.base import FeatureNetwork
+from sparring.networks.inception import InceptionV3
 from sparring.pieces import Piece, piece
 from sparring.shapes import Seen, as_bytes
+
+WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
+RELEASE = "https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the published weights."""
 
 _AT_ONCE = 128
 """Images a forward pass."""
@@ -23,13 +32,14 @@ class Viewer:
 
     Args:
         network: what looks.
-        name: what it is and how good, for protocols; the digest of its weights is added.
+        name: what it is and how good, for protocols; the digest is added.
+        sha256: of its weights.
         device: where images are looked at.
     """
 
-    def __init__(self, network: FeatureNetwork, name: str, device: torch.device) -> None:
-        self.sha256 = weights_sha256(network)
-        self.name = f"{name}, weights SHA-256 {self.sha256[:12]}"
+    def __init__(self, network: FeatureNetwork, name: str, sha256: str, device: torch.device) -> None:
+        self.sha256 = sha256
+        self.name = f"{name}, weights SHA-256 {sha256[:12]}"
         self._network = network.to(device).eval().requires_grad_(False)
         self._device = device
         self._last: tuple[Tensor, Seen] | None = None
@@ -73,6 +83,36 @@ class ClassifierFeatures(Extractor):
 
     def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
         return classifier
+
+
+@piece("inception")
+class InceptionFeatures(Extractor):
+    """Inception-v3 of 2015-12-05 as in the Fréchet inception distance, from a file of weights.
+
+    Args:
+        weights: the file, as published by pytorch-fid.
+    """
+
+    weights: str = WEIGHTS
+
+    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
+        path = Path(self.weights)
+        if not path.is_file():
+            raise UsageError(
+                f"extractor.weights = {self.weights!r}: no such file",
+                f"download {WEIGHTS} from {RELEASE} and name it: '{{name: inception, weights: PATH}}'",
+            )
+        with storage_errors(path):
+            found = sha256(path)
+        if found != SHA256:
+            raise CorruptInput(
+                f"{path}: its SHA-256 begins with {found[:12]}, that of the published weights with {SHA256[:12]}",
+                f"download {WEIGHTS} again from {RELEASE}",
+            )
+        with torch.device("meta"):
+            network = InceptionV3()
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+        return Viewer(network, "Inception-v3 of 2015-12-05 (images resized bilinearly to 299)", found, device)
 
 
 def weights_sha256(network: nn.Module) -> str:

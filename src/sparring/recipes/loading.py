@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from sparring.errors import UsageError
+from sparring.pieces import AnyPiece
 from sparring.recipes.recipe import Recipe, validated
-from sparring.records import Record, nearest
+from sparring.records import InvalidRecord, Record, nearest, problems_in
 
 
 class _Loader(yaml.SafeLoader):
@@ -65,6 +67,19 @@ def parse_yaml(text: str, what: str) -> Any:
         raise UsageError(f"{what}{line}: {error.problem}", "correct the YAML there") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{what}: not YAML ({error})".replace("\n", " "), "correct the YAML") from None
+
+
+def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
+    """A piece given as in a recipe: its name, or a YAML mapping.
+
+    Raises:
+        InvalidRecord: there is no such piece, or its keys are wrong.
+    """
+    try:
+        return family.model_validate(parse_yaml(text, text))
+    except ValidationError as error:
+        remedy = f"see `sparring list {family.family}`"
+        raise InvalidRecord(text, problems_in(error), remedy) from None
 
 
 def to_yaml(recipe: Recipe) -> str:
