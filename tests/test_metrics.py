@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from scipy.stats import binomtest
 
 from sparring.data import Ring
 from sparring.intervals import wilson
-from sparring.metrics import Classes, Judge, Modes, Reference, total_variation, wasserstein2
+from sparring.metrics import Classes, Modes, Reference, total_variation, wasserstein2
 from sparring.randomness import Rng
+from sparring.shapes import Seen
 
 
 def ring_reference() -> Reference:
@@ -45,10 +47,22 @@ def test_far_samples_and_rare_modes_do_not_count() -> None:
     assert Modes().measure(rare, ring_reference())["modes"] == 1
 
 
+@dataclass
+class Sure:
+    """A judge that sees the same logits in everything."""
+
+    logits: torch.Tensor
+    name: str = "toy"
+    sha256: str = "0"
+
+    def see(self, samples: torch.Tensor) -> Seen:
+        return Seen(self.logits, self.logits)
+
+
 def judge(labels: torch.Tensor, sure: float) -> Reference:
     """A judge of three classes that is as sure as it is told to be."""
     logits = math.log(2 * sure / (1 - sure)) * torch.nn.functional.one_hot(labels, 3)
-    return Reference(torch.zeros(1, 1), None, 0.0, ("a", "b", "c"), Judge(lambda x: logits, "toy"))
+    return Reference(torch.zeros(1, 1), None, 0.0, ("a", "b", "c"), Sure(logits))
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_a_recipe_may_extend_another(tmp_path: Path) -> None:
 def test_a_parent_that_cannot_be_is_refused(parent: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(f"extends: {path if parent == 'self' else parent}\n")
-    with pytest.raises(UsageError, match="circle" if parent == "self" else "did you mean"):
+    with pytest.raises(UsageError, match="which extends it" if parent == "self" else "did you mean"):
         load(str(path))
 
 
@@ -142,6 +142,11 @@ def test_yaml_numbers_are_what_they_look_like(text: str, value: Any) -> None:
 
 def test_a_name_can_be_given_keys(short: Callable[..., Recipe]) -> None:
     assert short("objective=tanh", "objective.rate=0.5").objective.model_dump()["rate"] == 0.5
+
+
+def test_keys_below_what_a_piece_leaves_out_can_be_changed(short: Callable[..., Recipe]) -> None:
+    recipe = short("regime=mixed", "regime.attack.epsilon=0.25", "regime.attack.ball.name=l2")
+    assert recipe == short("regime={name: mixed, attack: {name: direct, epsilon: 0.25, ball: l2}}")
 
 
 def test_a_path_is_a_store() -> None:

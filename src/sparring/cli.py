@@ -88,12 +88,24 @@ def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json:
 
 
 @app.command()
-def evaluate(run: RunPath, device: Device = "auto", as_json: AsJson = False) -> None:
+def evaluate(
+    run: RunPath,
+    extractor: Annotated[
+        str | None,
+        typer.Option(help="Of features, e.g. '{name: inception, weights: FILE}'; the recipe's by default."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=2, help="How many samples a game.")] = 10_000,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
     """Measure the generator of a run's newest checkpoint afresh."""
     from sparring.evaluation import evaluate_generator
     from sparring.listing import print_metrics
+    from sparring.networks import Extractor
+    from sparring.recipes import parse_piece
 
-    found = evaluate_generator(run, device=device)
+    chosen = None if extractor is None else parse_piece(Extractor, extractor)
+    found = evaluate_generator(run, samples=samples, extractor=chosen, device=device)
     if as_json:
         _print_json(found)
     else:

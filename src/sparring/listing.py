@@ -16,8 +16,8 @@ from sparring.feedback import Perturbation
 from sparring.objectives import is_increasing, is_odd
 from sparring.pieces import FAMILIES, Piece, members
 from sparring.pieces import summary as first_line
-from sparring.recipes import load, parse_yaml, recipe_names
-from sparring.records import InvalidRecord, nearest, problems_in
+from sparring.recipes import load, parse_piece, recipe_names
+from sparring.records import nearest
 
 Row = dict[str, Any]
 
@@ -56,11 +56,7 @@ def conditions(perturbation: str) -> list[Row]:
     Raises:
         InvalidRecord: there is no such perturbation.
     """
-    try:
-        psi = Perturbation.model_validate(parse_yaml(perturbation, perturbation))
-    except ValidationError as error:
-        raise InvalidRecord(perturbation, problems_in(error), "see `sparring list perturbations`") from None
-    return [perturbation_row(psi)._asdict()]
+    return [perturbation_row(parse_piece(Perturbation, perturbation))._asdict()]
 
 
 def print_theory() -> None:

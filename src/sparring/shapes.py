@@ -53,6 +53,23 @@ def expand_like(values: Tensor, x: Tensor) -> Tensor:
     return values.reshape(values.shape + (1,) * (x.dim() - values.dim()))
 
 
+class Seen(NamedTuple):
+    """What a network sees in samples.
+
+    Args:
+        features: `(n, features)`.
+        logits: of its classes, `(n, classes)`.
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as the uint8 that a file would hold, rounded half up."""
+    return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
 class Space(NamedTuple):
     """What a network must know of the samples: the shape of one, and the range of its values.
 

@@ -18,14 +18,18 @@ from sparring.balls import Ball, Linf
 from sparring.data import Data
 from sparring.feedback import Delivery, Feedback, Flip, Honest, Perturbation
 from sparring.lipschitz import Lipschitz
-from sparring.metrics import Judge, Metric, Reference
+from sparring.metrics import Metric, RealFeatures, Reference
 from sparring.networks import (
     Classifier,
+    ClassifierModule,
     Discriminator,
+    Extractor,
     Generator,
     MLPDiscriminatorSpec,
     Network,
     Prior,
+    SmallCNN,
+    Viewer,
 )
 from sparring.objectives import Objective
 from sparring.optimizers import Optimizer, Schedule
@@ -33,7 +37,7 @@ from sparring.pieces import FAMILIES, Piece, summary
 from sparring.randomness import Rng, Streams
 from sparring.recipes import parse_yaml
 from sparring.regimes import Regime, Response, Responses, Side, View
-from sparring.shapes import IMAGE_BOUNDS, Bounds, Space
+from sparring.shapes import IMAGE_BOUNDS, Bounds, Seen, Space
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
 _SETTLED = 100
@@ -288,8 +292,23 @@ def _check_discriminator(discriminator: Discriminator) -> None:
 
 
 def _check_classifier(classifier: Classifier) -> None:
-    network = classifier.build(Space((1, 32, 32), IMAGE_BOUNDS), (), rng=Rng.of(3))
-    assert network(torch.zeros(4, 1, 32, 32)).shape == (4, classifier.classes), "one logit a class"
+    network = classifier.build(Space((1, 32, 32), IMAGE_BOUNDS), (), rng=Rng.of(3)).eval()
+    images = Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
+    assert network(images).shape == (4, classifier.classes), "one logit a class"
+    assert isinstance(network, ClassifierModule) and torch.equal(network.see(images).logits, network(images))
+    assert torch.equal(network.output(network.see(images).features), network(images)), "logits are linear in features"
+
+
+def _check_extractor(extractor: Extractor) -> None:
+    space = Space((1, 8, 8), IMAGE_BOUNDS)
+    network, cpu = SmallCNN(classes=3, width=2).build(space, (), rng=Rng.of(0)), torch.device("cpu")
+    viewer = extractor.choose(Viewer(network, "toy", "0123", cpu), cpu)
+    assert viewer is not None, "labelled images have an extractor"
+    images = Rng.of(1).uniform((5, *space.shape), -1.0, 1.0)
+    seen = viewer.see(images)
+    assert len(seen.features) == len(seen.logits) == 5 and seen.features.dim() == seen.logits.dim() == 2
+    assert torch.equal(viewer.see(images[:2]).features, seen.features[:2]), "an image is seen by itself"
+    assert viewer.sha256[:12] in viewer.name, "the name tells the weights"
 
 
 def _check_prior(prior: Prior) -> None:
@@ -326,17 +345,31 @@ def _check_data(data: Data) -> None:
         assert low <= held_out.min() and held_out.max() <= high, "samples lie in the declared range"
 
 
+class _Pixels:
+    """A judge that sees the first pixels."""
+
+    name, sha256 = "toy", "0"
+
+    def see(self, samples: Tensor) -> Seen:
+        return Seen(samples.flatten(1)[:, :8], samples.flatten(1)[:, :2])
+
+
 def _check_metric(metric: Metric) -> None:
-    images = Reference(torch.rand(64, 1, 4, 4), None, 0.0, ("a", "b"), Judge(lambda x: x.flatten(1)[:, :2], "toy"))
-    points = Reference(torch.randn(2048, 2), torch.eye(2), 0.1, ("a", "b"), None)
+    pixels, judge = Rng.of(0).uniform((64, 1, 4, 4)), _Pixels()
+    real = RealFeatures(judge, judge.see(pixels[:32]), judge.see(pixels[32:]), "halves")
+    images = Reference(pixels, None, 0.0, ("a", "b"), judge, real)
+    points = Reference(Rng.of(0).normal((2048, 2)), torch.eye(2), 0.1, ("a", "b"), None)
     applicable = [reference for reference in (images, points) if metric.applies(reference)]
     assert applicable, "a metric applies to images or to points"
     for reference in applicable:
+        state = torch.random.get_rng_state()
         found = metric.measure(reference.samples, reference)
+        assert found == metric.measure(reference.samples, reference), "a measurement can be repeated"
+        assert torch.equal(state, torch.random.get_rng_state()), "no global random state is used"
         assert tuple(found) == metric.names, "a metric returns the numbers that it names"
         assert set(metric.shares) <= set(metric.names)
         assert all(0 <= found[name] <= 1 for name in metric.shares), "shares lie in [0, 1]"
-        assert metric.protocol(reference), "every number has a protocol"
+        assert metric.protocol(reference, len(reference.samples)), "every number has a protocol"
 
 
 def _equal(first: nn.Module, second: nn.Module) -> bool:
@@ -361,6 +394,7 @@ _CONTRACTS: dict[type[Piece], Callable[[Any], None]] = {
     Generator: _check_generator,
     Discriminator: _check_discriminator,
     Classifier: _check_classifier,
+    Extractor: _check_extractor,
     Prior: _check_prior,
     Optimizer: _check_optimizer,
     Schedule: _check_schedule,

@@ -2,7 +2,7 @@
 
 from sparring.data.arrays import Arrays, ArraySource
 from sparring.data.augment import Augmentation, Augmentations, Dequantize, Flip, augmented
-from sparring.data.base import Batch, Data, Facts, Source
+from sparring.data.base import Batch, Data, Facts, Halves, Source
 from sparring.data.digits import Digits, load_digits
 from sparring.data.faults import Faults
 from sparring.data.manifest import FileFacts, Manifest, SplitFacts
@@ -25,6 +25,7 @@ __all__ = [
     "FileFacts",
     "Flip",
     "Grid",
+    "Halves",
     "Manifest",
     "Mixture",
     "MixtureSource",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.data.augment import Augmentation, augmented
-from sparring.data.base import Batch, Facts, Source
+from sparring.data.base import Batch, Facts, Halves, Source
 from sparring.data.order import Order
 from sparring.randomness import Rng, Streams
 
@@ -72,6 +72,16 @@ class ArraySource(Source):
         indices = rng.permutation(len(self._test.samples))[:count]
         return self._picked(self._test, indices.to(self._test.samples.device))
 
+    def unaugmented(self) -> Source:
+        return ArraySource(self.facts, self._train, self._test, scale=self._scale, device=self._device)
+
+    def halves(self, count: int, *, rng: Rng) -> Halves:
+        if self._test is self._train:
+            return super().halves(count, rng=rng)
+        indices = rng.permutation(len(self._train.samples))[:count]
+        reference = self._picked(self._train, indices.to(self._train.samples.device))
+        return Halves(reference.samples, self.held_out(count, rng=rng).samples, "training and held-out split")
+
     def _picked(self, arrays: Arrays, indices: Tensor) -> Batch:
         samples = self._moved(arrays.samples[indices]).float().div_(self._scale).sub_(1)
         return Batch(samples, None if arrays.labels is None else self._moved(arrays.labels[indices]))
@@ -82,10 +92,9 @@ class ArraySource(Source):
         return picked
 
 
-def fingerprint(content: str, split: str, augment: tuple[Augmentation, ...]) -> str:
-    """A short digest of arrays, of the split that is trained on, and of how it is augmented."""
-    names = ",".join(each.model_dump_json() for each in augment)
-    return hashlib.sha256(f"{content}/{split}/{names}".encode()).hexdigest()[:12]
+def fingerprint(content: str, split: str) -> str:
+    """A short digest of arrays and of the split that is trained on."""
+    return hashlib.sha256(f"{content}/{split}".encode()).hexdigest()[:12]
 
 
 def _fits(size: int, device: torch.device) -> bool:

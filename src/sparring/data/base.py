@@ -24,6 +24,14 @@ class Batch(NamedTuple):
     labels: Tensor | None
 
 
+class Halves(NamedTuple):
+    """Two disjoint sets of real samples, `(n, ...)` and `(m, ...)`, and in words where they come from."""
+
+    reference: Tensor
+    other: Tensor
+    origin: str
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of data without looking at a sample.
@@ -62,6 +70,19 @@ class Source(ABC):
     @abstractmethod
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         """At most `count` samples for evaluation, `(n, ...)`: the test split where there is one, never augmented."""
+
+    def unaugmented(self) -> Source:
+        """The same data, never augmented."""
+        return self
+
+    def halves(self, count: int, *, rng: Rng) -> Halves:
+        """Two disjoint sets of at most `count` real samples each, never augmented.
+
+        Where there are a training and a test split, the reference comes from the one, the others from the other.
+        """
+        drawn = self.held_out(2 * count, rng=rng).samples
+        middle = len(drawn) // 2
+        return Halves(drawn[:middle], drawn[middle : 2 * middle], "disjoint halves of one split")
 
 
 class Data(Piece, family="data"):

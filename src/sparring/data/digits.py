@@ -56,9 +56,7 @@ class Digits(Data):
     def open(self, device: torch.device) -> Source:
         samples, labels = load_digits()
         content = hashlib.sha256(samples.tobytes() + labels.tobytes()).hexdigest()
-        facts = Facts(
-            (1, 8, 8), IMAGE_BOUNDS, tuple(map(str, range(10))), fingerprint=fingerprint(content, "train", self.augment)
-        )
+        facts = Facts((1, 8, 8), IMAGE_BOUNDS, tuple(map(str, range(10))), fingerprint=fingerprint(content, "train"))
         x, y = torch.from_numpy(samples).to(device), torch.from_numpy(labels).to(device)
         train, test = Arrays(x[:TRAIN], y[:TRAIN]), Arrays(x[TRAIN:], y[TRAIN:])
         return ArraySource(facts, train, test, scale=LEVELS / 2, augment=self.augment, device=device)

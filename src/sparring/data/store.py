@@ -53,12 +53,13 @@ class Store(Data):
                 f"did you mean {close}?" if close else f"its splits are: {known}",
             )
         train = _arrays(root, manifest, self.split).placed(device)
-        test = _arrays(root, manifest, "test").placed(device) if "test" in manifest.splits else train
+        apart = self.split != "test" and "test" in manifest.splits
+        test = _arrays(root, manifest, "test").placed(device) if apart else train
         facts = Facts(
             manifest.shape,
             IMAGE_BOUNDS,
             manifest.classes,
-            fingerprint=fingerprint(manifest.fingerprint, self.split, self.augment),
+            fingerprint=fingerprint(manifest.fingerprint, self.split),
         )
         return ArraySource(facts, train, test, scale=127.5, augment=self.augment, device=device)
 

@@ -14,7 +14,7 @@ from sparring.engine.game import Game
 from sparring.engine.rundir import RunFolder
 from sparring.engine.sampling import evaluating
 from sparring.files import write_whole
-from sparring.shapes import IMAGE_BOUNDS
+from sparring.shapes import IMAGE_BOUNDS, as_bytes
 
 IMAGES = 64
 POINTS = 512
@@ -45,7 +45,7 @@ def png_grid(images: Tensor) -> bytes:
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     scale = max(1, 64 // height)
-    pixels = ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    pixels = as_bytes(images).cpu().numpy()
     pixels = pixels.repeat(scale, axis=2).repeat(scale, axis=3)
     pixels = np.pad(pixels, ((0, rows * columns - count), (0, 0), (1, 1), (1, 1)), constant_values=255)
     tall, wide = pixels.shape[2:]

@@ -1,103 +1,118 @@
-"""The auxiliary classifier that judges generated images: trained by the tool, once for each data set, and cached.
+"""The networks that look at generated images, and what they see in real ones: made once for each data set, and cached.
 
-Source: Xu, Li, Jegelka, appendix B.2.3, which uses one without saying which.
+The classifier is trained by the tool. Source: Xu, Li, Jegelka, appendix B.2.3, which uses one without saying which.
 """
 
 from __future__ import annotations
-
-import hashlib
-import os
-import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.data import Source
-from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from sparring.errors import CorruptInput, StorageError
-from sparring.metrics import Judge
-from sparring.networks import Classifier, SmallCNN
+from sparring.data import Facts, Source
+from sparring.engine.caching import entry, remembered
+from sparring.engine.checkpoint import Checkpoint
+from sparring.metrics import Judge, RealFeatures
+from sparring.networks import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet, Viewer, weights_sha256
 from sparring.randomness import Rng, Streams
+from sparring.shapes import IMAGE_BOUNDS, Seen, expand_like
 
-IMAGES_SEEN = 120_000
 BATCH_SIZE = 100
-_VERSION = 1
+HELD_OUT = 10_000
+"""Samples, at most, that the classifier's accuracy is measured on."""
+SEED = 0
+"""Of everything that is drawn here."""
+_VERSION = 2
 
 
-def cache_folder() -> Path:
-    """Where trained classifiers are kept: $SPARRING_CACHE, or the user's cache folder."""
-    base = os.environ.get("SPARRING_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sparring"
-    )
-    return Path(base) / "classifiers"
+def shows_images(facts: Facts) -> bool:
+    """Whether samples are images of a range and a size that networks can look at."""
+    return len(facts.shape) == 3 and facts.bounds == IMAGE_BOUNDS and min(facts.shape[1:]) >= 4
 
 
-def judge_for(source: Source, device: torch.device) -> Judge | None:
+def classifier_for(source: Source, device: torch.device) -> Viewer | None:
     """A classifier of labelled images, from the cache or trained now; None for other data."""
     facts = source.facts
-    if not facts.classes or len(facts.shape) != 3 or min(facts.shape[1:]) < 4:
+    if not facts.classes or not shows_images(facts):
         return None
-    spec = SmallCNN(classes=len(facts.classes))
-    network = spec.build(facts.space, (), rng=Streams(0).rng("init/classifier")).to(device)
-    key = hashlib.sha256(f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}".encode())
-    path = cache_folder() / key.hexdigest()[:16]
-    accuracy = _cached(path, network) if facts.fingerprint else None
-    if accuracy is None:
-        accuracy = _train(network, source, device)
-        if facts.fingerprint:
-            _store(path, network, accuracy)
-    return Judge(_logits(network.eval()), _describe(spec, accuracy))
+    spec = _classifier(facts)
+    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.schooling}"
 
+    def build() -> ClassifierModule:
+        return spec.build(facts.space, (), rng=Streams(SEED).rng("init/classifier")).to(device)
 
-def _cached(path: Path, network: nn.Module) -> float | None:
-    """Take the weights from the cache and return their accuracy, or None; a damaged entry is removed."""
-    try:
-        saved = read_checkpoint(path)
+    def make() -> Checkpoint:
+        network = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _train(network, spec.schooling, source.unaugmented(), device)
+        accuracy = _accuracy(Viewer(network, spec.name, "", device), source, device)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+        return Checkpoint(tensors, {"accuracy": accuracy})
+
+    def use(saved: Checkpoint) -> Viewer:
+        network = build()
         network.load_state_dict(saved.tensors)
-        return float(saved.state["accuracy"])
-    except (CorruptInput, RuntimeError, KeyError):
-        shutil.rmtree(path, ignore_errors=True)
-        return None
+        accuracy = 100 * saved.state["accuracy"]
+        name = f"{spec.name} trained here, {accuracy:.1f} % right on held-out data"
+        return Viewer(network, name, weights_sha256(network), device)
+
+    return remembered(entry("classifiers", key) if facts.fingerprint else None, make, use)
 
 
-def _train(network: nn.Module, source: Source, device: torch.device) -> float:
-    """Adam 1e-3 with linear decay over `IMAGES_SEEN` images; returns the accuracy on held-out samples."""
-    streams = Streams(0, None, device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    rounds = IMAGES_SEEN // BATCH_SIZE
+def real_features(source: Source, extractor: Judge, count: int, device: torch.device) -> RealFeatures:
+    """What the extractor sees in at most `count` real images and in as many others, from the cache or looked at now."""
+    facts = source.facts
+    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/{count}"
+
+    def make() -> Checkpoint:
+        halves = source.halves(count, rng=Rng.of(SEED, device))
+        seen = {"reference": extractor.see(halves.reference), "other": extractor.see(halves.other)}
+        tensors = {
+            f"{half}/{what}": each.cpu() for half, views in seen.items() for what, each in views._asdict().items()
+        }
+        return Checkpoint(tensors, {"origin": f"{halves.origin}, seed {SEED}"})
+
+    def use(saved: Checkpoint) -> RealFeatures:
+        reference, other = (
+            Seen(saved.tensors[f"{half}/features"], saved.tensors[f"{half}/logits"]) for half in ("reference", "other")
+        )
+        return RealFeatures(extractor, reference, other, saved.state["origin"])
+
+    return remembered(entry("features", key) if facts.fingerprint else None, make, use)
+
+
+def _classifier(facts: Facts) -> Classifier:
+    """The classifier that is good enough on these images: grey ones are easier than colour."""
+    fits_resnet = facts.shape[0] > 1 and min(facts.shape[1:]) >= 8
+    return (SmallResNet if fits_resnet else SmallCNN)(classes=len(facts.classes))
+
+
+def _train(network: nn.Module, schooling: Schooling, source: Source, device: torch.device) -> None:
+    """Adam with linear decay, on varied batches."""
+    streams = Streams(SEED, None, device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=schooling.rate)
+    rounds = schooling.images_seen // BATCH_SIZE
     for number in range(rounds):
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * (1 - number / rounds)
+            group["lr"] = schooling.rate * (1 - number / rounds)
         batch = source.batch(number, BATCH_SIZE, streams)
         assert batch.labels is not None
+        images = _varied(batch.samples, schooling, rng=streams.rng("schooling", number))
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(batch.samples), batch.labels).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(network(images), batch.labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    test = source.held_out(10_000, rng=Rng.of(0, device))
+
+
+def _varied(images: Tensor, schooling: Schooling, *, rng: Rng) -> Tensor:
+    """The batch moved by a random number of pixels, and a random share of it mirrored."""
+    height, width = images.shape[-2:]
+    down, right = rng.integers((2,), 2 * schooling.shift + 1).tolist()
+    moved = F.pad(images, (schooling.shift,) * 4)[..., down : down + height, right : right + width]
+    mirrored = rng.uniform((len(images),)) < schooling.mirrored
+    varied = torch.where(expand_like(mirrored, moved), moved.flip(-1), moved)
+    return varied.contiguous(memory_format=torch.channels_last)
+
+
+def _accuracy(viewer: Viewer, source: Source, device: torch.device) -> float:
+    test = source.held_out(HELD_OUT, rng=Rng.of(SEED, device))
     assert test.labels is not None
-    predicted = _logits(network.eval())(test.samples).argmax(dim=1)
-    return float((predicted == test.labels).float().mean())
-
-
-def _store(path: Path, network: nn.Module, accuracy: float) -> None:
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(path, Checkpoint(tensors, {"accuracy": accuracy}))
-    except (OSError, StorageError):
-        return  # A cache that cannot be written (a full disk, or another process was first) costs time, not truth.
-
-
-def _logits(network: nn.Module) -> Callable[[Tensor], Tensor]:
-    @torch.no_grad()
-    def logits(samples: Tensor) -> Tensor:
-        return torch.cat([network(part) for part in torch.split(samples, 1000)])
-
-    return logits
-
-
-def _describe(spec: Classifier, accuracy: float) -> str:
-    return f"{spec.name} trained here, {100 * accuracy:.1f} % right on held-out data"
+    return float((viewer.see(test.samples).logits.argmax(dim=1) == test.labels).float().mean())

@@ -6,31 +6,45 @@ import torch
 from torch import Tensor
 
 from sparring.data import Source
-from sparring.engine.judging import judge_for
+from sparring.engine.judging import classifier_for, real_features, shows_images
 from sparring.metrics import Metric, Reference
 from sparring.pieces import members
 from sparring.randomness import Rng
+from sparring.recipes import Recipe
 
 SAMPLES = 2048
-"""Samples a game and measurement."""
+"""Samples a game and measurement, during training."""
 
 
 class Measures:
     """The metrics of a data set, ready to be applied.
 
+    A classifier of labelled images is trained or taken from the cache here, and so is what the extractor sees in
+    real images.
+
     Args:
-        source: the data; a classifier of labelled images is trained or taken from the cache here.
+        recipe: whose generator is measured, and by which extractor.
+        source: the data.
         device: where the game lives.
+        samples: samples a game and measurement.
+
+    Raises:
+        UsageError, CorruptInput: the extractor's weights are missing, or not what they should be.
     """
 
-    def __init__(self, source: Source, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, source: Source, device: torch.device, *, samples: int = SAMPLES) -> None:
         facts = source.facts
+        judge = classifier_for(source, device)
+        extractor = recipe.extractor.choose(judge, device) if shows_images(facts) else None
+        self.samples = samples
+        self._generator = f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
         self.reference = Reference(
             samples=source.held_out(SAMPLES, rng=Rng.of(0, device)).samples,
             centres=facts.centres,
             std=facts.std,
             classes=facts.classes,
-            judge=judge_for(source, device),
+            judge=judge,
+            real=None if extractor is None else real_features(source, extractor, samples, device),
         )
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]
@@ -53,11 +67,8 @@ class Measures:
 
     def protocols(self) -> dict[str, str]:
         """The criterion behind each metric's numbers, by metric name."""
-        count = len(self.reference.samples)
-        return {
-            metric.name: f"{SAMPLES} samples a game, {count} held-out; {metric.protocol(self.reference)}"
-            for metric in self.metrics
-        }
+        common = f"{self.samples:,} samples a game, {self._generator}"
+        return {metric.name: f"{common}; {metric.protocol(self.reference, self.samples)}" for metric in self.metrics}
 
     def _measure_one(self, samples: Tensor) -> dict[str, float]:
         numbers: dict[str, float] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparring.engine.measuring import SAMPLES, Measures
+from sparring.engine.measuring import Measures
 from sparring.intervals import wilson
 
 Row = dict[str, Any]
@@ -31,7 +31,7 @@ def final_numbers(row: Row, measures: Measures) -> dict[str, Any]:
     metrics = {
         name: _entry(
             row[name],
-            _each(row[name], _share_interval) if name in metric.shares else None,
+            _each(row[name], lambda share: _share_interval(share, measures.samples)) if name in metric.shares else None,
             protocols[metric.name],
         )
         for metric in measures.metrics
@@ -65,8 +65,8 @@ def _entry(value: Any, interval: Any, protocol: str) -> dict[str, Any]:
     return {"value": value, "interval": interval, "protocol": protocol}
 
 
-def _share_interval(value: float) -> list[float]:
-    return list(wilson(round(value * SAMPLES), SAMPLES))
+def _share_interval(value: float, samples: int) -> list[float]:
+    return list(wilson(round(value * samples), samples))
 
 
 def _each(value: Any, function: Any) -> Any:

@@ -15,7 +15,7 @@ from sparring.engine.events import Events, events_in
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
 from sparring.engine.loading import load_game
-from sparring.engine.measuring import SAMPLES, Measures
+from sparring.engine.measuring import Measures
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
 from sparring.engine.signals import stop_wish
@@ -102,7 +102,7 @@ def _measures(game: Game, spectator: Spectator) -> Measures | None:
     if not game.recipe.evaluate_every:
         return None
     spectator.note("preparing the measures")
-    return Measures(game.source, game.device)
+    return Measures(game.recipe, game.source, game.device)
 
 
 class _Session:
@@ -171,7 +171,7 @@ class _Session:
     def _log(self, done: int, last: bool, events: Events) -> None:
         row: dict[str, Any] = {"step": done} | self.game.watch.means()
         if self.measures and (last or _due(done, self.recipe.evaluate_every)):
-            samples = self.game.sample(SAMPLES, "measure", done)
+            samples = self.game.sample(self.measures.samples, "measure", done)
             row |= self.measures.measure(samples, packed=bool(self.recipe.lead))
         self.run.append_row(row)
         events.add(row)

@@ -14,17 +14,30 @@ from sparring.data import verify as verify_store
 from sparring.engine import RunFolder, load_players
 from sparring.engine.checkpoint import read_checkpoint
 from sparring.engine.gallery import png_grid, png_points
-from sparring.engine.measuring import SAMPLES, Measures
+from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
 from sparring.files import write_whole
+from sparring.networks import Extractor
+
+EVALUATED = 10_000
+"""Samples a game, unless asked for another number."""
 
 
-def evaluate_generator(path: Path, *, seed: int = 0, device: str = "auto") -> dict[str, Any]:
+def evaluate_generator(
+    path: Path,
+    *,
+    samples: int = EVALUATED,
+    extractor: Extractor | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, Any]:
     """Measure the generator of a run's newest checkpoint on fresh samples.
 
     Args:
         path: the run folder.
+        samples: samples a game; so many real images at most are compared with them.
+        extractor: in whose features images are compared; None takes the recipe's.
         seed: number of the latents' stream; training never draws from it.
         device: where to measure.
 
@@ -32,15 +45,17 @@ def evaluate_generator(path: Path, *, seed: int = 0, device: str = "auto") -> di
         {"step", "metrics", "problems"} with metrics as in summary.json, and what was wrong with newer checkpoints.
 
     Raises:
-        UsageError: no run, no checkpoint, or data that no metric applies to.
+        UsageError: no run, no checkpoint, no weights of the extractor, or data that no metric applies to.
+        CorruptInput: no checkpoint is sound, or the extractor's weights are not what they should be.
     """
     loaded = load_players(RunFolder.open(path), device)
     source = loaded.recipe.data.open(loaded.streams.device)
-    measures = Measures(source, loaded.streams.device)
+    recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
+    measures = Measures(recipe, source, loaded.streams.device, samples=samples)
     if not measures.metrics:
         raise UsageError(f"{path}: no metric applies to these data", "`sparring list metrics` says what each needs")
-    samples = loaded.sample(SAMPLES, "evaluate", seed)
-    row = measures.measure(samples, packed=bool(loaded.recipe.lead))
+    drawn = loaded.sample(samples, "evaluate", seed)
+    row = measures.measure(drawn, packed=bool(loaded.recipe.lead))
     return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": list(loaded.problems)}
 
 

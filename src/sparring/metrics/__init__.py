@@ -1,17 +1,27 @@
 """Numbers about generated samples."""
 
-from sparring.metrics.base import Judge, Metric, Reference
+from sparring.metrics.base import Judge, Metric, RealFeatures, Reference
 from sparring.metrics.classes import Classes, total_variation
+from sparring.metrics.frechet import Frechet, frechet_distance
+from sparring.metrics.kernel import Kernel, kernel_distance
 from sparring.metrics.modes import Modes
+from sparring.metrics.score import Score, inception_score
 from sparring.metrics.transport import Wasserstein2, wasserstein2
 
 __all__ = [
     "Classes",
+    "Frechet",
     "Judge",
+    "Kernel",
     "Metric",
     "Modes",
+    "RealFeatures",
     "Reference",
+    "Score",
     "Wasserstein2",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
     "total_variation",
     "wasserstein2",
 ]

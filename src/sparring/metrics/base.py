@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from sparring.pieces import Piece
+from sparring.shapes import Seen
 
 
-@dataclass(frozen=True)
-class Judge:
-    """A classifier of the data.
+@runtime_checkable
+class Judge(Protocol):
+    """A network that looks at images.
 
     Args:
-        logits: samples `(n, ...)` to class logits `(n, classes)`.
-        name: what it is and how well it does on held-out data.
+        name: what it is, how well it does on held-out data, and the digest of its weights.
+        sha256: of its weights.
     """
 
-    logits: Callable[[Tensor], Tensor]
     name: str
+    sha256: str
+
+    def see(self, samples: Tensor) -> Seen:
+        """Its features and class logits of samples `(n, ...)`."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealFeatures:
+    """What an extractor sees in real images.
+
+    Args:
+        extractor: what looked.
+        reference: in those images that generated ones are compared with.
+        other: in other images; a perfect generator would do as well as they do.
+        origin: in words, where the two sets come from.
+    """
+
+    extractor: Judge
+    reference: Seen
+    other: Seen
+    origin: str
+
+    @property
+    def fewest(self) -> int:
+        """Images in the smaller of the two sets."""
+        return min(len(self.reference.features), len(self.other.features))
+
+    def compared(self, count: int) -> str:
+        """In words, for protocols: what `count` generated images are compared with, in whose features."""
+        real, other = len(self.reference.features), len(self.other.features)
+        return (
+            f"features: {self.extractor.name}; {count:,} generated against {real:,} real, floor: {other:,} other real "
+            f"against the same {real:,} ({self.origin}); images as uint8 rounded half up"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +68,7 @@ class Reference:
         std: the standard deviation of a mode.
         classes: class names, empty without labels.
         judge: a classifier of the data, or None.
+        real: what the extractor sees in real images, or None without an extractor.
     """
 
     samples: Tensor
@@ -42,6 +76,7 @@ class Reference:
     std: float
     classes: tuple[str, ...]
     judge: Judge | None
+    real: RealFeatures | None = None
 
 
 class Metric(Piece, family="metric"):
@@ -64,5 +99,5 @@ class Metric(Piece, family="metric"):
         """The numbers of `names` for samples `(n, ...)`."""
 
     @abstractmethod
-    def protocol(self, reference: Reference) -> str:
-        """The criterion in words, to stand beside every number."""
+    def protocol(self, reference: Reference, count: int) -> str:
+        """The criterion in words, to stand beside every number of `count` samples."""

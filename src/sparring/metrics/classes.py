@@ -46,15 +46,15 @@ class Classes(Metric):
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         assert reference.judge is not None
-        count = len(reference.classes)
-        confidence, label = torch.softmax(reference.judge.logits(samples), dim=1).max(dim=1)
+        classes = len(reference.classes)
+        confidence, label = torch.softmax(reference.judge.see(samples).logits, dim=1).max(dim=1)
         sure = confidence >= self.confidence
-        share = torch.bincount(label, minlength=count) / len(samples)
-        sure_share = torch.bincount(label[sure], minlength=count) / len(samples)
-        covered = int((sure_share >= self.fair_share / count).sum())
+        share = torch.bincount(label, minlength=classes) / len(samples)
+        sure_share = torch.bincount(label[sure], minlength=classes) / len(samples)
+        covered = int((sure_share >= self.fair_share / classes).sum())
         distance = total_variation(share)
         recognisable = float(sure.float().mean())
-        success = covered == count and recognisable >= self.recognisable and distance <= self.total_variation
+        success = covered == classes and recognisable >= self.recognisable and distance <= self.total_variation
         return {
             "classes": float(covered),
             "total_variation": distance,
@@ -62,7 +62,7 @@ class Classes(Metric):
             "success": float(success),
         }
 
-    def protocol(self, reference: Reference) -> str:
+    def protocol(self, reference: Reference, count: int) -> str:
         assert reference.judge is not None
         classes = len(reference.classes)
         return (

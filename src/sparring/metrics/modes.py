@@ -47,7 +47,7 @@ class Modes(Metric):
             "success": float(covered == count),
         }
 
-    def protocol(self, reference: Reference) -> str:
+    def protocol(self, reference: Reference, count: int) -> str:
         assert reference.centres is not None
         return (
             f"high quality: within {self.radius:g} std ({self.radius * reference.std:g}) of a centre; a mode is "

@@ -60,5 +60,5 @@ class Wasserstein2(Metric):
             "wasserstein2_floor": _floor(reference, self.points),
         }
 
-    def protocol(self, reference: Reference) -> str:
+    def protocol(self, reference: Reference, count: int) -> str:
         return f"{self.points} generated against {self.points} held-out points, exact; the floor is real against real"

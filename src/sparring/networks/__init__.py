@@ -2,6 +2,7 @@
 
 from sparring.networks.base import (
     Discriminator,
+    FeatureNetwork,
     Generator,
     Network,
     NormalPrior,
@@ -9,8 +10,10 @@ from sparring.networks.base import (
     UniformPrior,
     Verdict,
 )
-from sparring.networks.classifiers import Classifier, SmallCNN
+from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
+from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
 from sparring.networks.residual import ASGANResNetDiscriminator, ASGANResNetGenerator
@@ -20,10 +23,16 @@ __all__ = [
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
     "Classifier",
+    "ClassifierFeatures",
+    "ClassifierModule",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "Discriminator",
+    "Extractor",
+    "FeatureNetwork",
     "Generator",
+    "InceptionFeatures",
+    "InceptionV3",
     "MLPDiscriminatorSpec",
     "MLPGeneratorSpec",
     "MNISTDiscriminator",
@@ -33,7 +42,11 @@ __all__ = [
     "Prior",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "Schooling",
     "SmallCNN",
+    "SmallResNet",
     "UniformPrior",
     "Verdict",
+    "Viewer",
+    "weights_sha256",
 ]

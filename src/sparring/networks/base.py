@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from sparring.errors import UsageError
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
 from sparring.records import Count
-from sparring.shapes import IMAGE_BOUNDS, Space
+from sparring.shapes import IMAGE_BOUNDS, Seen, Space
 
 
 class Verdict(NamedTuple):
@@ -20,6 +20,14 @@ class Verdict(NamedTuple):
 
     score: Tensor
     classes: Tensor | None = None
+
+
+class FeatureNetwork(nn.Module, ABC):
+    """A module that sees features in images, and in those the logits of classes."""
+
+    @abstractmethod
+    def see(self, images: Tensor) -> Seen:
+        """Features and logits of images `(n, channels, height, width)` in [-1, 1]."""
 
 
 class Prior(Piece, family="prior"):

@@ -1,61 +1,152 @@
-"""A small convolutional classifier that judges generated images of labelled data."""
+"""Convolutional classifiers of labelled images: they judge generated ones, and their features compare them with real.
+
+Every one is features, pooled to a vector, and one dense layer of logits.
+"""
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import Network
+from sparring.networks.base import FeatureNetwork, Network
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
-from sparring.shapes import Space
+from sparring.shapes import Seen, Space
+
+
+class ClassifierModule(FeatureNetwork):
+    """Images to logits, by way of features.
+
+    Args:
+        features: images `(n, channels, height, width)` to `(n, width)`.
+        width: how many features.
+        classes: how many logits.
+    """
+
+    def __init__(self, features: nn.Module, width: int, classes: int) -> None:
+        super().__init__()
+        self.features = features
+        self.output = nn.Linear(width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.see(images).logits
+
+    def see(self, images: Tensor) -> Seen:
+        features = self.features(images)
+        return Seen(features, self.output(features))
+
+
+class Schooling(NamedTuple):
+    """What a classifier needs to get good: Adam with linear decay.
+
+    Args:
+        images_seen: training images, counted as often as they are seen.
+        rate: the first learning rate.
+        shift: the largest random translation of a batch, in pixels each way.
+        mirrored: the share of images mirrored left to right.
+    """
+
+    images_seen: int
+    rate: float
+    shift: int = 0
+    mirrored: float = 0.0
 
 
 class Classifier(Network, family="classifier"):
-    """Maps samples `(n, *space.shape)` to class logits `(n, classes)`.
+    """Maps samples `(n, *space.shape)` to class logits `(n, classes)`; its module is a `ClassifierModule`.
+
+    Attributes:
+        schooling: how it is trained.
 
     Args:
         classes: how many.
     """
 
+    schooling: ClassVar[Schooling]
+
     classes: Count
 
+    @abstractmethod
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule: ...
 
-class SmallCNNModule(nn.Module):
-    """Two convolutions with pooling, two dense layers."""
 
-    def __init__(self, shape: tuple[int, int, int], width: int, classes: int) -> None:
+def _norm_conv(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(conv(x)), each convolution followed by BN and ReLU."""
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        channels, height, wide = shape
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 3, padding=1),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
-            nn.ReLU(),
-            nn.Linear(4 * width, classes),
-        )
+        self.body = nn.Sequential(_norm_conv(width, width), _norm_conv(width, width))
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
 
 
 @piece("small_cnn")
 class SmallCNN(Classifier):
     """3 x 3 convolutions of `width` and 2 `width` channels, max pooling, a dense layer; any image from 4 x 4."""
 
+    schooling: ClassVar[Schooling] = Schooling(images_seen=120_000, rate=1e-3)
+
     width: Count = 32
 
-    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, height, width = space.shape
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
+        channels, height, wide = space.shape
+        width = self.width
         with torch.random.fork_rng(devices=[]):
-            network = SmallCNNModule((channels, height, width), self.width, self.classes)
+            features = nn.Sequential(
+                nn.Conv2d(channels, width, 3, padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Conv2d(width, 2 * width, 3, padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+                nn.Flatten(),
+                nn.Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
+                nn.ReLU(),
+            )
+            network = ClassifierModule(features, 4 * width, self.classes)
+        initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
+        return network
+
+
+@piece("small_resnet")
+class SmallResNet(Classifier):
+    """3 x 3 convolutions of `width` to 8 `width` channels with BN, one residual block; colour images from 8 x 8.
+
+    Four convolutions, max pooling after each, the last one over the whole image: 8 `width` features.
+    """
+
+    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=2e-3, shift=4, mirrored=0.5)
+
+    width: Count = 16
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
+        width = self.width
+        with torch.random.fork_rng(devices=[]):
+            features = nn.Sequential(
+                _norm_conv(space.shape[0], width),
+                nn.MaxPool2d(2),
+                _norm_conv(width, 2 * width),
+                nn.MaxPool2d(2),
+                _norm_conv(2 * width, 4 * width),
+                ResidualBlock(4 * width),
+                nn.MaxPool2d(2),
+                _norm_conv(4 * width, 8 * width),
+                nn.AdaptiveMaxPool2d(1),
+                nn.Flatten(),
+            )
+            network = ClassifierModule(features, 8 * width, self.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from sparring.errors import UsageError
+from sparring.pieces import AnyPiece, Piece, UnknownPiece, find
 from sparring.recipes.recipe import Recipe, validated
-from sparring.records import Record, nearest
+from sparring.records import InvalidRecord, Record, nearest, problems_in
 
 
 class _Loader(yaml.SafeLoader):
@@ -65,6 +67,19 @@ def parse_yaml(text: str, what: str) -> Any:
         raise UsageError(f"{what}{line}: {error.problem}", "correct the YAML there") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{what}: not YAML ({error})".replace("\n", " "), "correct the YAML") from None
+
+
+def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
+    """A piece given as in a recipe: its name, or a YAML mapping.
+
+    Raises:
+        InvalidRecord: there is no such piece, or its keys are wrong.
+    """
+    try:
+        return family.model_validate(parse_yaml(text, text))
+    except ValidationError as error:
+        remedy = f"see `sparring list {family.family}`"
+        raise InvalidRecord(text, problems_in(error), remedy) from None
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -135,20 +150,35 @@ def _text(name: str) -> str:
         raise UsageError(f"{name}: {reason}{hint}", "`sparring list recipes` shows the names") from None
 
 
-def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
-    *outer, last = keys
-    values.setdefault(keys[0], _default(keys[0]))
-    for key in outer:
-        inner = values.get(key, {})
-        values[key] = {"name": inner} if isinstance(inner, str) else inner
-        if not isinstance(values[key], dict):
-            raise UsageError(f"{'.'.join(keys)}: {key} holds no keys", "give the whole value of that key")
-        values = values[key]
-    values[last] = value
+def _change(values: dict[str, Any], keys: list[str], value: Any, record: type[Record] | None = Recipe) -> None:
+    """Set a nested key; what is left out on the way there is filled in by the defaults of its record."""
+    key, *inner = keys
+    if not inner:
+        values[key] = value
+        return
+    held = values.get(key, _default(record, key))
+    held = {"name": held} if isinstance(held, str) else held
+    if not isinstance(held, dict):
+        raise UsageError(f"{'.'.join(keys)}: {key} holds no keys", "give the whole value of that key")
+    values[key] = held
+    _change(held, inner, value, _record_of(record, key, held))
 
 
-def _default(key: str) -> Any:
-    """What a key that the YAML leaves out stands for, so that a key below it can be changed."""
-    field = Recipe.model_fields.get(key)
+def _default(record: type[Record] | None, key: str) -> Any:
+    """What a key that is left out stands for, so that a key below it can be changed."""
+    field = record.model_fields.get(key) if record else None
     default = field.get_default() if field and not field.is_required() else {}
     return default.model_dump(mode="json") if isinstance(default, Record) else default
+
+
+def _record_of(record: type[Record] | None, key: str, values: dict[str, Any]) -> type[Record] | None:
+    """The record that the values of a key will become, or None where only validation can tell."""
+    field = record.model_fields.get(key) if record else None
+    if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Record)):
+        return None
+    if not issubclass(field.annotation, Piece):
+        return field.annotation
+    try:
+        return find(field.annotation, values.get("name"))
+    except UnknownPiece:
+        return None

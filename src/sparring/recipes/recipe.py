@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from sparring.data import Data
 from sparring.feedback import Feedback, HonestFeedback
 from sparring.lipschitz import Lipschitz, Unconstrained
-from sparring.networks import Discriminator, Generator
+from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Generator
 from sparring.objectives import Objective
 from sparring.optimizers import Momentum, Optimizer
 from sparring.pieces import members
@@ -33,6 +33,7 @@ class Recipe(Record):
         steps: rounds; each is `critic_steps` updates of D and one of G.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
+        extractor: the network in whose features generated and real images are compared.
         precision: `fp32`, `tf32` (matrix products of CUDA in TF32) or `bf16` (networks under autocast).
         log_every, sample_every, checkpoint_every, evaluate_every: intervals in rounds; 0 means never.
     """
@@ -52,6 +53,7 @@ class Recipe(Record):
     seed: int = Field(default=0, ge=0)
     replicas: Count = 1
     ema: Momentum = 0.0
+    extractor: Extractor = ClassifierFeatures()
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     log_every: Every = 100

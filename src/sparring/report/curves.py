@@ -22,7 +22,7 @@ from sparring.report.charts import (
 from sparring.report.measures import MEASURES, Measure, measured, primary, threshold
 from sparring.report.reading import Run
 
-HIDDEN = frozenset({"success"} | {measure.floor for measure in MEASURES.values()})
+HIDDEN = frozenset({"success"} | {name for measure in MEASURES.values() for name in (measure.floor, measure.spread)})
 """Measures without a chart of their own."""
 COMPARED = 8
 """Up to this many runs show what D thinks side by side."""
@@ -75,7 +75,7 @@ def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
     scale = 100.0 if measure.is_share else 1.0
     lines = _lines(run, measure.name, VERMILLION, "mean" if run.recipe.replicas > 1 else "game", measure.is_share)
     floor = tuple(
-        Line("floor: real against real", line.steps, line.values, BLUE, "--", alone=True)
+        Line(measure.level, line.steps, line.values, BLUE, "--", alone=True)
         for line in _lines(run, measure.floor, BLUE, "", measure.is_share)
     )
     needed = threshold(measure, run)

@@ -30,6 +30,8 @@ class Measure:
         look: one sentence that says what to look for.
         is_share: shown in percent.
         floor: the name of what the measure reads on real data, drawn beside it.
+        level: the label of that line.
+        spread: the name of its standard deviation, which has no chart of its own.
         one: the unit of exactly one.
     """
 
@@ -40,6 +42,8 @@ class Measure:
     look: str
     is_share: bool = False
     floor: str = ""
+    level: str = "floor: real against real"
+    spread: str = ""
     one: str = ""
 
     def amount(self, value: float | None) -> str:
@@ -77,11 +81,31 @@ _KNOWN = (
         "The closer to the floor (real against real), the better the whole distribution is matched.",
         floor="wasserstein2_floor",
     ),
+    Measure(
+        "frechet_distance", "Fréchet distance", "Fréchet distance of features", "lower",
+        "The closer to the floor (real images against real), the better; unlike extractors do not compare.",
+        floor="frechet_floor",
+    ),
+    Measure(
+        "kernel_distance", "Kernel distance", "kernel distance of features", "lower",
+        "The closer to the floor (real images against real), the better; unlike extractors do not compare.",
+        floor="kernel_floor", spread="kernel_distance_std",
+    ),
+    Measure(
+        "inception_score", "Inception score", "score", "higher",
+        "High when every image is of one clear class and all classes occur; that of real images is the mark.",
+        floor="inception_score_real", level="real images", spread="inception_score_std",
+    ),
     Measure("success", "Success", "1 = success", "higher", "Whether the criterion was met at each measurement."),
     Measure("success_rate", "Share of successful games", "", "", ""),
     Measure("ever_success_rate", "Share of games with any success", "", "", ""),
     Measure("steps_to_success", "Rounds to first success", "rounds", "", ""),
     Measure("wasserstein2_floor", "Floor of Wasserstein-2", "units of the data", "", ""),
+    Measure("frechet_floor", "Floor of the Fréchet distance", "Fréchet distance of features", "", ""),
+    Measure("kernel_floor", "Floor of the kernel distance", "kernel distance of features", "", ""),
+    Measure("kernel_distance_std", "Spread of the kernel distance", "standard deviation over subsets", "", ""),
+    Measure("inception_score_std", "Spread of the inception score", "standard deviation over splits", "", ""),
+    Measure("inception_score_real", "Inception score of real images", "score", "", ""),
 )  # fmt: skip
 MEASURES = {measure.name: measure for measure in _KNOWN}
 

@@ -1,0 +1,81 @@
+"""Kernel distance (squared maximum mean discrepancy) between the features of generated and of real images.
+
+Source: Binkowski, Sutherland, Arbel, Gretton, Demystifying MMD GANs, 2018, section 4. With Inception-v3 as the
+extractor it is the KID. Unlike the Fréchet distance it is unbiased at any number of images.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+from torch import Tensor
+
+from sparring.metrics.base import Metric, RealFeatures, Reference
+from sparring.metrics.given import SEED, Given, Spread, seeded
+from sparring.pieces import piece
+from sparring.records import Count
+
+
+def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
+    """E k(a, a') + E k(b, b') - 2 E k(a, b) with k(x, y) = (x.y / features + 1)^3, unbiased, in fp64.
+
+    Args:
+        a: `(n, features)`.
+        b: `(m, features)`.
+        subsets: random pairs of subsets.
+        size: of a subset, at least 2; no more than either set holds are taken.
+    """
+    from torchmetrics.image.kid import KernelInceptionDistance  # a second to import, and most data need it not
+
+    with seeded():
+        distance = KernelInceptionDistance(
+            feature=Given(a.shape[1]), subsets=subsets, subset_size=min(size, len(a), len(b))
+        )
+        distance.update(a.cpu().double(), real=True)
+        distance.update(b.cpu().double(), real=False)
+        mean, std = distance.compute()
+    return Spread(float(mean), float(std))
+
+
+@lru_cache(maxsize=8)
+def _floor(real: RealFeatures, subsets: int, size: int) -> float:
+    """What other real images read; the same at every measurement of a run."""
+    return kernel_distance(real.other.features, real.reference.features, subsets=subsets, size=size).mean
+
+
+@piece("kernel")
+class Kernel(Metric):
+    """Kernel distance of features from those of real images, its spread, and what other real images read.
+
+    Args:
+        subsets: random pairs of subsets that it is averaged over.
+        size: images in a subset.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("kernel_distance", "kernel_distance_std", "kernel_floor")
+
+    subsets: Count = 10
+    size: Count = 1000
+
+    def applies(self, reference: Reference) -> bool:
+        return reference.real is not None
+
+    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
+        real = reference.real
+        assert real is not None
+        features = real.extractor.see(samples).features
+        found = kernel_distance(features, real.reference.features, subsets=self.subsets, size=self.size)
+        return {
+            "kernel_distance": found.mean,
+            "kernel_distance_std": found.std,
+            "kernel_floor": _floor(real, self.subsets, self.size),
+        }
+
+    def protocol(self, reference: Reference, count: int) -> str:
+        assert reference.real is not None
+        size = min(self.size, count, reference.real.fewest)
+        return (
+            f"{reference.real.compared(count)}; cubic kernel, {self.subsets} pairs of random subsets of {size:,}, "
+            f"seed {SEED}; the standard deviation is over subsets"
+        )

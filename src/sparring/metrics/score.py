@@ -1,0 +1,75 @@
+"""Inception score: how sure a classifier is of each generated image, and how many classes it sees in all of them.
+
+Source: Salimans et al., Improved Techniques for Training GANs, 2016, section 4. With another classifier than
+Inception-v3 it is that classifier's score: at most its number of classes, and comparable with nothing else.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from sparring.metrics.base import Metric, RealFeatures, Reference
+from sparring.metrics.given import SEED, Given, Spread, seeded
+from sparring.pieces import piece
+
+
+def inception_score(logits: Tensor, *, splits: int) -> Spread:
+    """exp(E_x KL(p(y|x) || p(y))) over each of `splits` parts of the shuffled samples, in fp64.
+
+    Args:
+        logits: `(n, classes)`.
+        splits: at least 2; the score rises with the size of a part.
+    """
+    from torchmetrics.image.inception import InceptionScore  # a second to import, and most data need it not
+
+    with seeded():
+        score = InceptionScore(feature=Given(logits.shape[1]), splits=splits)
+        score.update(logits.cpu().double())
+        mean, std = score.compute()
+    return Spread(float(mean), float(std))
+
+
+@lru_cache(maxsize=8)
+def _real(real: RealFeatures, splits: int) -> float:
+    """The score of real images; the same at every measurement of a run."""
+    return inception_score(real.other.logits, splits=splits).mean
+
+
+@piece("inception_score")
+class Score(Metric):
+    """Inception score of generated images under the extractor's logits, its spread, and that of real images.
+
+    Args:
+        splits: parts that it is averaged over.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("inception_score", "inception_score_std", "inception_score_real")
+
+    splits: Annotated[int, Field(ge=2)] = 10
+
+    def applies(self, reference: Reference) -> bool:
+        return reference.real is not None
+
+    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
+        real = reference.real
+        assert real is not None
+        found = inception_score(real.extractor.see(samples).logits, splits=self.splits)
+        return {
+            "inception_score": found.mean,
+            "inception_score_std": found.std,
+            "inception_score_real": _real(real, self.splits),
+        }
+
+    def protocol(self, reference: Reference, count: int) -> str:
+        real = reference.real
+        assert real is not None
+        classes, images = real.other.logits.shape[1], len(real.other.logits)
+        return (
+            f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {self.splits} splits of "
+            f"{count:,} shuffled images, seed {SEED}; the standard deviation is over splits; real: {images:,} images "
+            f"({real.origin})"
+        )

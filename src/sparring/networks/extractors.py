@@ -1,0 +1,124 @@
+"""Extractors: the network in whose features generated and real images are compared."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import CorruptInput, UsageError
+from sparring.files import sha256, storage_errors
+from sparring.networks.base import FeatureNetwork
+from sparring.networks.inception import InceptionV3
+from sparring.pieces import Piece, piece
+from sparring.shapes import Seen, as_bytes
+
+WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
+RELEASE = "https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the published weights."""
+
+_AT_ONCE = 128
+"""Images a forward pass."""
+
+
+class Viewer:
+    """A network that looks at images, as the bytes that a file would hold.
+
+    It looks once at samples that several metrics ask about one after the other.
+
+    Args:
+        network: what looks.
+        name: what it is and how good, for protocols; the digest is added.
+        sha256: of its weights.
+        device: where images are looked at.
+    """
+
+    def __init__(self, network: FeatureNetwork, name: str, sha256: str, device: torch.device) -> None:
+        self.sha256 = sha256
+        self.name = f"{name}, weights SHA-256 {sha256[:12]}"
+        self._network = network.to(device).eval().requires_grad_(False)
+        self._device = device
+        self._last: tuple[Tensor, Seen] | None = None
+
+    def see(self, samples: Tensor) -> Seen:
+        """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1]."""
+        if self._last is None or self._last[0] is not samples:
+            self._last = samples, self._look(samples)
+        return self._last[1]
+
+    @torch.no_grad()
+    def _look(self, samples: Tensor) -> Seen:
+        parts = [self._network.see(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
+        return Seen(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
+
+    def _rounded(self, samples: Tensor) -> Tensor:
+        images = as_bytes(samples).to(self._device).float() / 127.5 - 1
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class Extractor(Piece, family="extractor"):
+    """Chooses the network in whose features generated and real images are compared."""
+
+    @abstractmethod
+    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
+        """The network that looks at the images, or None where there is none for these data.
+
+        Args:
+            classifier: the classifier of the data, trained by the tool; None where they have no labels.
+            device: where images are looked at.
+
+        Raises:
+            UsageError: a file of weights is missing.
+            CorruptInput: it is not what it should be.
+        """
+
+
+@piece("classifier")
+class ClassifierFeatures(Extractor):
+    """The classifier of the data that also judges classes: trained by the tool, once for each data set, and cached."""
+
+    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
+        return classifier
+
+
+@piece("inception")
+class InceptionFeatures(Extractor):
+    """Inception-v3 of 2015-12-05 as in the Fréchet inception distance, from a file of weights.
+
+    Args:
+        weights: the file, as published by pytorch-fid.
+    """
+
+    weights: str = WEIGHTS
+
+    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
+        path = Path(self.weights)
+        if not path.is_file():
+            raise UsageError(
+                f"extractor.weights = {self.weights!r}: no such file",
+                f"download {WEIGHTS} from {RELEASE} and name it: '{{name: inception, weights: PATH}}'",
+            )
+        with storage_errors(path):
+            found = sha256(path)
+        if found != SHA256:
+            raise CorruptInput(
+                f"{path}: its SHA-256 begins with {found[:12]}, that of the published weights with {SHA256[:12]}",
+                f"download {WEIGHTS} again from {RELEASE}",
+            )
+        with torch.device("meta"):
+            network = InceptionV3()
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+        return Viewer(network, "Inception-v3 of 2015-12-05 (images resized bilinearly to 299)", found, device)
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """A digest of every weight and buffer with its name."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

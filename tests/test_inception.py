@@ -1,0 +1,167 @@
+"""Inception-v3: the layout of its published weights, its odd poolings, and what is said of a file that is not it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sparring.errors import CorruptInput, UsageError
+from sparring.files import sha256
+from sparring.networks import InceptionFeatures, InceptionV3, extractors
+from sparring.networks.inception import MixedA, MixedE, max_pool, mean_pool
+from sparring.randomness import Rng
+
+CPU = torch.device("cpu")
+PUBLISHED = {
+    "Conv2d_1a_3x3.conv.weight": (32, 3, 3, 3),
+    "Conv2d_1a_3x3.bn.running_var": (32,),
+    "Conv2d_2a_3x3.conv.weight": (32, 32, 3, 3),
+    "Conv2d_2b_3x3.conv.weight": (64, 32, 3, 3),
+    "Conv2d_3b_1x1.conv.weight": (80, 64, 1, 1),
+    "Conv2d_4a_3x3.conv.weight": (192, 80, 3, 3),
+    "Mixed_5b.branch1x1.conv.weight": (64, 192, 1, 1),
+    "Mixed_5b.branch5x5_1.conv.weight": (48, 192, 1, 1),
+    "Mixed_5b.branch5x5_2.conv.weight": (64, 48, 5, 5),
+    "Mixed_5b.branch3x3dbl_3.conv.weight": (96, 96, 3, 3),
+    "Mixed_5b.branch_pool.conv.weight": (32, 192, 1, 1),
+    "Mixed_5d.branch_pool.bn.weight": (64,),
+    "Mixed_6a.branch3x3.conv.weight": (384, 288, 3, 3),
+    "Mixed_6a.branch3x3dbl_3.conv.weight": (96, 96, 3, 3),
+    "Mixed_6b.branch7x7_2.conv.weight": (128, 128, 1, 7),
+    "Mixed_6b.branch7x7_3.conv.weight": (192, 128, 7, 1),
+    "Mixed_6c.branch7x7dbl_2.conv.weight": (160, 160, 7, 1),
+    "Mixed_6d.branch7x7dbl_3.conv.weight": (160, 160, 1, 7),
+    "Mixed_6e.branch7x7dbl_5.conv.weight": (192, 192, 1, 7),
+    "Mixed_6e.branch_pool.bn.bias": (192,),
+    "Mixed_7a.branch3x3_2.conv.weight": (320, 192, 3, 3),
+    "Mixed_7a.branch7x7x3_4.conv.weight": (192, 192, 3, 3),
+    "Mixed_7b.branch1x1.conv.weight": (320, 1280, 1, 1),
+    "Mixed_7b.branch3x3_2a.conv.weight": (384, 384, 1, 3),
+    "Mixed_7b.branch3x3_2b.conv.weight": (384, 384, 3, 1),
+    "Mixed_7c.branch3x3dbl_1.conv.weight": (448, 2048, 1, 1),
+    "Mixed_7c.branch3x3dbl_2.conv.weight": (384, 448, 3, 3),
+    "Mixed_7c.branch3x3dbl_3b.conv.weight": (384, 384, 3, 1),
+    "Mixed_7c.branch_pool.bn.running_mean": (192,),
+    "fc.weight": (1008, 2048),
+    "fc.bias": (1008,),
+}
+"""Some tensors of the published file and their shapes."""
+
+
+@pytest.fixture(scope="module")
+def network() -> InceptionV3:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return InceptionV3().eval()
+
+
+def test_names_and_shapes_are_those_of_the_published_weights(network: InceptionV3) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert PUBLISHED.items() <= shapes.items()
+    convolutions = [name for name in shapes if name.endswith("conv.weight")]
+    assert len(convolutions) == 94
+    assert sum(parameter.numel() for parameter in network.parameters()) == 23_850_960  # 23,834,568 with 1,000 classes
+
+
+def test_grey_and_colour_images_of_any_side(network: InceptionV3) -> None:
+    with torch.no_grad():
+        grey = network.see(Rng.of(0).uniform((2, 1, 28, 28), -1.0, 1.0))
+        colour = network.see(Rng.of(0).uniform((1, 3, 32, 32), -1.0, 1.0))
+    assert grey.features.shape == (2, 2048) and grey.logits.shape == (2, 1008)
+    assert colour.features.shape == (1, 2048) and colour.features.isfinite().all()
+    assert torch.equal(colour.logits, colour.features @ network.fc.weight.T), "no bias in the score's logits"
+
+
+def test_the_image_reaches_the_first_layer_resized_and_in_range(network: InceptionV3) -> None:
+    reached = []
+    handle = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda _module, inputs: reached.append(inputs[0]))
+    image = Rng.of(0).uniform((1, 3, 8, 8), -1.0, 1.0)
+    with torch.no_grad():
+        network.see(image)
+    handle.remove()
+    assert reached[0].shape == (1, 3, 299, 299) and reached[0].abs().max() <= 1
+    centre = (149 + 0.5) * 8 / 299 - 0.5  # half-pixel centres: 3.5, between pixels 3 and 4
+    assert centre == pytest.approx(3.5)
+    assert torch.allclose(reached[0][..., 149, 149], image[..., 3:5, 3:5].mean(dim=(2, 3)), atol=1e-5)
+
+
+def test_padding_does_not_count_in_mean_pooling() -> None:
+    assert torch.allclose(mean_pool(torch.ones(1, 1, 5, 5)), torch.ones(1, 1, 5, 5))
+    corner = torch.zeros(1, 1, 4, 4)
+    corner[..., 0, 0] = 1
+    assert mean_pool(corner)[0, 0, :2, :2].flatten().tolist() == pytest.approx([1 / 4, 1 / 6, 1 / 6, 1 / 9])
+
+
+def test_maximum_pooling_keeps_the_size() -> None:
+    x = -1 - Rng.of(0).uniform((1, 1, 4, 4))  # negative: zeros of a padding would win
+    assert torch.equal(max_pool(x)[0, 0, 0, 0], x[0, 0, :2, :2].max())
+    assert max_pool(x).shape == x.shape
+
+
+def pooled_branch(block: nn.Module, pool: str, x: torch.Tensor) -> bool:
+    """Whether the last channels of a block are its pooling branch over this kind of pooling."""
+    pools = {
+        "mean": lambda t: F.avg_pool2d(t, 3, 1, 1, count_include_pad=False),
+        "maximum": lambda t: F.max_pool2d(t, 3, 1, 1),
+    }
+    expected = block.branch_pool(pools[pool](x))
+    return bool(torch.allclose(block(x)[:, -expected.shape[1] :], expected, atol=1e-6))
+
+
+def test_which_block_pools_how(network: InceptionV3) -> None:
+    with torch.no_grad():
+        for name, inputs, pool in (
+            ("Mixed_5b", 192, "mean"),
+            ("Mixed_6b", 768, "mean"),
+            ("Mixed_7b", 1280, "mean"),
+            ("Mixed_7c", 2048, "maximum"),
+        ):
+            x = Rng.of(1).uniform((1, inputs, 5, 5))
+            block = network.get_submodule(name)
+            assert pooled_branch(block, pool, x)
+            assert not pooled_branch(block, "mean" if pool == "maximum" else "maximum", x)
+
+
+def test_branches_stand_in_the_published_order() -> None:
+    x = Rng.of(2).uniform((1, 6, 5, 5))
+    with torch.no_grad():
+        block = MixedA(6, 4).eval()
+        assert torch.allclose(block(x)[:, :64], block.branch1x1(x), atol=1e-6)
+        assert torch.allclose(block(x)[:, 64:128], block.branch5x5_2(block.branch5x5_1(x)), atol=1e-6)
+        last = MixedE(6, mean_pool).eval()
+        single = last.branch3x3_1(x)
+        assert torch.allclose(last(x)[:, 320:704], last.branch3x3_2a(single), atol=1e-6)
+        assert torch.allclose(last(x)[:, 704:1088], last.branch3x3_2b(single), atol=1e-6)
+
+
+def test_weights_are_read_from_a_file_and_named_by_its_digest(
+    network: InceptionV3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights.pth"
+    counted = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" not in name}
+    torch.save(counted, path)  # the published file has no such counters
+    monkeypatch.setattr(extractors, "SHA256", sha256(path))
+    viewer = InceptionFeatures(weights=str(path)).choose(None, CPU)
+    assert viewer is not None and viewer.sha256 == sha256(path) and "Inception-v3" in viewer.name
+    image = (Rng.of(0).integers((1, 1, 28, 28), 256) / 127.5) - 1
+    with torch.no_grad():
+        assert torch.allclose(viewer.see(image).features, network.see(image).features, atol=1e-5)
+
+
+def test_a_missing_file_says_where_it_is_to_be_had(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file") as raised:
+        InceptionFeatures(weights=str(tmp_path / "none.pth")).choose(None, CPU)
+    assert "mseitzer/pytorch-fid" in raised.value.remedy and extractors.WEIGHTS in raised.value.remedy
+    assert raised.value.exit_code == 2
+
+
+def test_a_file_of_other_content_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / extractors.WEIGHTS
+    path.write_bytes(b"not weights")
+    with pytest.raises(CorruptInput, match="SHA-256") as raised:
+        InceptionFeatures(weights=str(path)).choose(None, CPU)
+    assert raised.value.exit_code == 4
