@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import datasets
+import lmdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import scipy.io
 from PIL import Image
 
 Bytes = npt.NDArray[np.uint8]
@@ -28,6 +30,42 @@ def png(pixels: Bytes) -> bytes:
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     return stream.getvalue()
+
+
+def photo(index: int, *, size: tuple[int, int] = (9, 7), mode: str = "RGB", format: str = "JPEG") -> bytes:
+    """An encoded image of `size`, (width, height), that differs by its index."""
+    stream = BytesIO()
+    channels = {"L": (), "RGB": (3,), "CMYK": (4,)}[mode]
+    coarse = Image.fromarray(images(1, 4, 4, *channels, seed=index)[0], mode=None if mode != "CMYK" else "CMYK")
+    coarse.resize(size, Image.Resampling.BILINEAR).save(stream, format, quality=90)
+    return stream.getvalue()
+
+
+def colours(contents: Iterable[bytes]) -> Bytes:
+    """What Pillow makes of encoded images, `(n, 3, height, width)`."""
+    decoded = [np.asarray(Image.open(BytesIO(content)).convert("RGB")) for content in contents]
+    return np.stack(decoded).transpose(0, 3, 1, 2)
+
+
+def write_lmdb(path: Path, contents: Mapping[str, bytes]) -> Path:
+    """An LMDB folder of values by key, its lock file beside it."""
+    path.mkdir(parents=True)
+    with lmdb.open(str(path), map_size=1 << 22) as environment, environment.begin(write=True) as transaction:
+        for key, content in contents.items():
+            transaction.put(key.encode(), content)
+    return path
+
+
+def write_devkit(root: Path, wnids: Sequence[str], truth: str) -> Path:
+    """The parts of ImageNet's devkit that tell the classes of validation images; ids count from 1, inner nodes last."""
+    fields = [("ILSVRC2012_ID", object), ("WNID", object), ("words", object), ("num_children", object)]
+    rows = [(number, wnid, f"word {wnid}", 0) for number, wnid in enumerate(wnids, 1)]
+    inner = (len(wnids) + 1, "n00001740", "entity", len(wnids))
+    folder = root / "ILSVRC2012_devkit_t12" / "data"
+    folder.mkdir(parents=True)
+    scipy.io.savemat(folder / "meta.mat", {"synsets": np.array([*rows, inner], fields)[:, None]})
+    (folder / "ILSVRC2012_validation_ground_truth.txt").write_text(truth)
+    return root
 
 
 def write_parquet(

@@ -212,9 +212,14 @@ def verify(
 
 @data_app.command("prepare")
 def data_prepare(
-    source: Annotated[str, typer.Argument(help="digits, a hub id, a Parquet, IDX or image folder, or an .npz file.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="digits, a hub id, an .npz file, or a folder: CelebA, LSUN, ImageNet, Parquet, IDX, images."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The store to make.")] = ...,  # type: ignore[assignment]
-    size: Annotated[int | None, typer.Option(min=4, help="Resize and centre-crop to this side.")] = None,
+    size: Annotated[int | None, typer.Option(min=4, help="Centre-crop and resize to this side.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a data set into one store of uint8 arrays with checksums."""

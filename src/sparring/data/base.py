@@ -69,7 +69,7 @@ class Source(ABC):
 
     @abstractmethod
     def held_out(self, count: int, *, rng: Rng) -> Batch:
-        """At most `count` samples for evaluation, `(n, ...)`: the test split where there is one, never augmented."""
+        """At most `count` samples for evaluation, `(n, ...)`: never augmented, held out where the data allow it."""
 
     def unaugmented(self) -> Source:
         """The same data, never augmented."""

@@ -30,6 +30,10 @@ class Faults:
         if len(shown) < SHOWN:
             shown.append(detail)
 
+    def count(self, kind: str, more: int) -> None:
+        """Note faults that need not be spelled out, because as many as are shown have been added."""
+        self._counts[kind] = self._counts.get(kind, 0) + more
+
     def lines(self) -> list[str]:
         """Every kind's first faults, and how many more there are."""
         lines = []

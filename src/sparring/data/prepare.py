@@ -1,13 +1,19 @@
-"""Any source into a prepared store; all that is wrong with the source is found here, and told at once."""
+"""Any source into a prepared store; all that is wrong with the source is found here, and told at once.
+
+Samples pass one by one from the reader to the disk. Memory holds what the reader needs (an .npz file whole, the names
+of the images in folders, 256 rows of a table, one image of a database), and 8 bytes a label.
+"""
 
 from __future__ import annotations
 
 import errno
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sparring.data.faults import Faults
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
@@ -31,7 +37,8 @@ def prepare(source: str, out: Path, *, size: int | None = None, progress: Progre
     Args:
         source: a path, a hub id, or `digits`.
         out: the store's folder, which must not exist yet.
-        size: scale the shorter side to this many pixels and crop to a square; None takes images as they are.
+        size: scale the shorter side to this many pixels and crop to the square in the middle, both in one step of
+            Lanczos resampling (antialiased); None takes images as they are.
         progress: told how far it is.
 
     Raises:
@@ -86,7 +93,7 @@ def _written(
     total = sum(split.count for split in ordered.values())
     done = 0
     samples: dict[str, FileFacts] = {}
-    labels: dict[str, list[int]] = {split: [] for split in raw.splits}
+    labels = {split: array("q") for split in raw.splits}
     shape: tuple[int, ...] = ()
     for split, each in ordered.items():
         (folder / split).mkdir()
@@ -96,7 +103,7 @@ def _written(
                 shape = shape or (() if pixels is None else pixels.shape)
                 if pixels is not None and pixels.shape == shape and not len(faults):
                     file.append(pixels[None])
-                if example.label is not None:
+                if example.label is not None and not len(faults):
                     labels[split].append(example.label)
                 done += 1
                 if progress and (done % _EVERY == 0 or done == total):
@@ -111,7 +118,7 @@ def _written(
             count=each.count,
             per_class=survey.per_class(split, classes),
             samples=samples[split],
-            labels=_label_file(folder / split, labels[split]) if classes else None,
+            labels=_label_file(folder / split, np.asarray(labels[split])) if classes else None,
         )
     manifest = Manifest(
         source=name,
@@ -125,9 +132,9 @@ def _written(
     return manifest
 
 
-def _label_file(folder: Path, labels: list[int]) -> FileFacts:
+def _label_file(folder: Path, labels: npt.NDArray[np.int64]) -> FileFacts:
     with ArrayFile(folder / LABELS, len(labels)) as file:
-        file.append(np.asarray(labels, np.int64))
+        file.append(labels)
         return file.close()
 
 

@@ -27,10 +27,13 @@ from sparring.shapes import IMAGE_BOUNDS
 
 _REMEDY = "the store is damaged: prepare it again with `sparring data prepare SOURCE --out STORE`"
 
+_HELD_OUT = ("test", "validation")
+"""What evaluation takes, in order of preference; without either, what is trained on."""
+
 
 @piece("store")
 class Store(Data):
-    """A prepared store of images.
+    """A prepared store of images; evaluated on its test split, else its validation split, else what it is trained on.
 
     Args:
         path: its folder.
@@ -53,8 +56,8 @@ class Store(Data):
                 f"did you mean {close}?" if close else f"its splits are: {known}",
             )
         train = _arrays(root, manifest, self.split).placed(device)
-        apart = self.split != "test" and "test" in manifest.splits
-        test = _arrays(root, manifest, "test").placed(device) if apart else train
+        held_out = next((name for name in _HELD_OUT if name in manifest.splits), self.split)
+        test = train if held_out == self.split else _arrays(root, manifest, held_out).placed(device)
         facts = Facts(
             manifest.shape,
             IMAGE_BOUNDS,

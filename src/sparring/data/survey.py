@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from sparring.data.faults import Faults
+from sparring.data.faults import SHOWN, Faults
 from sparring.data.sources import Example, Pixels, Raw
 from sparring.data.sources.images import resized
+
+_LABELS = 2**31
+"""No data set numbers its classes up to here."""
 
 
 class Survey:
@@ -23,7 +26,8 @@ class Survey:
         self._size = size
         self._faults = faults
         self._labels: dict[str, Counter[int]] = {split: Counter() for split in raw.splits}
-        self._shapes: dict[tuple[int, ...], list[str]] = {}
+        self._shapes: Counter[tuple[int, ...]] = Counter()
+        self._places: dict[tuple[int, ...], list[str]] = {}
         self._seen: Counter[str] = Counter()
         if "train" not in raw.splits and not len(faults):
             faults.add("missing splits", f"no train split, only {', '.join(raw.splits) or 'nothing'}")
@@ -42,7 +46,10 @@ class Survey:
         if example.pixels is None:
             return None
         pixels = example.pixels if self._size is None else self._fitted(example.pixels, self._size)
-        self._shapes.setdefault(pixels.shape, []).append(example.where)
+        self._shapes[pixels.shape] += 1
+        places = self._places.setdefault(pixels.shape, [])
+        if len(places) < SHOWN:
+            places.append(example.where)
         return pixels
 
     def conclude(self) -> tuple[str, ...]:
@@ -65,7 +72,7 @@ class Survey:
 
     def _label(self, split: str, where: str, label: int) -> None:
         known = len(self._raw.classes)
-        if label < 0 or (known and label >= known):
+        if not 0 <= label < (known or _LABELS):
             allowed = f"0 to {known - 1}" if known else "0 or more"
             self._faults.add("labels", f"{where}: label {label}, where {allowed} is allowed")
         else:
@@ -79,11 +86,14 @@ class Survey:
     def _compare_shapes(self) -> None:
         if len(self._shapes) < 2:
             return
-        usual = max(self._shapes, key=lambda shape: len(self._shapes[shape]))
-        for shape, places in self._shapes.items():
-            for where in places if shape != usual else []:
+        usual = max(self._shapes, key=lambda shape: self._shapes[shape])
+        for shape, places in self._places.items():
+            if shape == usual:
+                continue
+            for where in places:
                 sides = f"shape {_times(shape)}, where the others have {_times(usual)}"
                 self._faults.add("unlike shapes", f"{where}: {sides}; give a size to make them alike")
+            self._faults.count("unlike shapes", self._shapes[shape] - len(places))
 
     def _numbered(self) -> tuple[str, ...]:
         counts = sum(self._labels.values(), Counter())

@@ -10,14 +10,20 @@ from pathlib import Path
 from sparring.data.faults import Faults
 from sparring.data.sources.arrays import read_digits, read_npz
 from sparring.data.sources.base import Example, Pixels, Raw, Split
+from sparring.data.sources.celeba import has_celeba, read_celeba
 from sparring.data.sources.folders import has_images, read_folder
 from sparring.data.sources.idx import has_idx, read_idx
+from sparring.data.sources.imagenet import has_imagenet, read_imagenet
+from sparring.data.sources.lsun import has_lmdb, read_lsun
 from sparring.data.sources.tables import has_parquet, read_hub, read_parquet
 from sparring.errors import UsageError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _FILES = (".npz", ".parquet", ".gz", ".zip", ".png", ".jpg")
-_KNOWN = "a folder of Parquet files, of IDX files or of images, a .parquet or .npz file, a hub id, or `digits`"
+_KNOWN = (
+    "a folder of CelebA, LSUN or ImageNet as distributed, of Parquet files, of IDX files or of images, "
+    "a .parquet or .npz file, a hub id, or `digits`"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,9 @@ def _names_hub(source: str) -> bool:
 
 READERS: tuple[Reader, ...] = (
     _at(lambda path: path.is_file() and path.suffix == ".npz", read_npz),
+    _at(has_celeba, read_celeba),
+    _at(has_lmdb, read_lsun),
+    _at(has_imagenet, read_imagenet),
     _at(has_parquet, read_parquet),
     _at(has_idx, read_idx),
     _at(has_images, read_folder),

@@ -1,26 +1,31 @@
 """Parquet files in the layout of the Hugging Face hub, and data sets on the hub itself, through `datasets`.
 
 A table has a column of encoded images, `{bytes, path}` or bytes, and at most one of labels; class names stand
-in the schema. Only bytes in the table are decoded: a path in it is never followed.
+in the schema. Numbers that identify a person or an image are no labels. Only bytes in the table are decoded: a path in
+it is never followed. A split in which every label is -1, the hub's sign for labels that are not published, is left out.
 """
 
 from __future__ import annotations
 
 import errno
-import importlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import Example, Raw, Split, split_in, visible
+from sparring.data.sources.base import SPLITS, Example, Raw, Split, split_in, visible
+from sparring.data.sources.extras import library
 from sparring.data.sources.images import decoded
 from sparring.errors import UsageError
 
 _IMAGES = ("image", "img", "images", "jpg", "png")
 _LABELS = ("label", "labels", "fine_label", "cls", "class")
+_IDENTIFIER = re.compile(r"(.*_)?(id|idx|index)", re.IGNORECASE)
+_UNPUBLISHED = -1
 _ROWS = 256
+_EXTRA = "data"
 
 Batches = Callable[[list[str]], Iterable[Any]]
 """From column names to Arrow batches or tables of some rows each."""
@@ -41,7 +46,7 @@ def has_parquet(path: Path) -> bool:
 
 def read_parquet(path: Path, faults: Faults) -> Raw:
     """Open a Parquet file or a folder of them; the split is read off each file's name."""
-    datasets = _library("datasets")
+    datasets = library("datasets", extra=_EXTRA)
     files = _parquet_files(path)
     named = {file: split_in(str(file.relative_to(path)) if path.is_dir() else file.name) for file in files}
     if not any(named.values()):
@@ -56,7 +61,7 @@ def read_parquet(path: Path, faults: Faults) -> Raw:
             with opened:
                 columns = _columns(file.name, datasets.Features.from_arrow_schema(opened.schema_arrow), faults)
                 counts[file] = opened.metadata.num_rows
-            if columns is not None:
+            if columns is not None and _published(name, columns, partial(_file_batches, file)):
                 found[file] = columns
     splits = {
         name: Split(
@@ -70,7 +75,7 @@ def read_parquet(path: Path, faults: Faults) -> Raw:
 
 def read_hub(source: str, faults: Faults) -> Raw:
     """Load a data set from the Hugging Face hub, or from its cache."""
-    hub, datasets = _library("huggingface_hub"), _library("datasets")
+    hub, datasets = library("huggingface_hub", extra=_EXTRA), library("datasets", extra=_EXTRA)
     try:
         if not hub.constants.HF_HUB_OFFLINE:
             # One question first: without a network, `load_dataset` retries for half a minute.
@@ -84,20 +89,15 @@ def read_hub(source: str, faults: Faults) -> Raw:
             "check the path, or the hub id and the network; HF_HUB_OFFLINE=1 reads what is in the cache",
         ) from None
     found, splits = {}, {}
-    for name, table in loaded.items():
-        columns = _columns(name, table.features, faults)
-        if columns is not None:
+    for word, table in loaded.items():
+        name = SPLITS.get(word, word)
+        columns, batches = _columns(word, table.features, faults), partial(_hub_batches, table)
+        if name in found:
+            faults.add("doubtful splits", f"{word}: another split is the {name} split already")
+        elif columns is not None and _published(name, columns, batches):
             found[name] = columns
-            batches = partial(_hub_batches, table)
             splits[name] = Split(len(table), partial(_examples, name, columns, batches))
     return _raw("Hugging Face hub", found, splits, faults)
-
-
-def _library(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise UsageError(f"reading this source needs {name!r}", "pip install 'sparring[data]'") from None
 
 
 def _parquet_files(path: Path) -> list[Path]:
@@ -107,7 +107,7 @@ def _parquet_files(path: Path) -> list[Path]:
 
 
 def _opened(file: Path, faults: Faults) -> Any:
-    parquet, arrow = _library("pyarrow.parquet"), _library("pyarrow")
+    parquet, arrow = library("pyarrow.parquet", extra=_EXTRA), library("pyarrow", extra=_EXTRA)
     try:
         return parquet.ParquetFile(file)
     except (arrow.ArrowException, OSError) as error:
@@ -125,7 +125,8 @@ def _raw(kind: str, found: Mapping[str, Columns], splits: Mapping[str, Split], f
 
 def _columns(where: str, features: Mapping[str, Any], faults: Faults) -> Columns | None:
     image = _chosen(features, _IMAGES, _is_image)
-    label = _chosen(features, _LABELS, _is_label)
+    classes = {name: feature for name, feature in features.items() if not _IDENTIFIER.fullmatch(name)}
+    label = _chosen(classes, _LABELS, _is_label)
     if image is None:
         faults.add("missing columns", f"{where}: no single column of images among {', '.join(features)}")
         return None
@@ -134,6 +135,22 @@ def _columns(where: str, features: Mapping[str, Any], faults: Faults) -> Columns
         faults.add("wrong types", f"{where}: the labels in {odd[0]!r} are neither classes nor whole numbers")
     names = getattr(features[label], "names", None) if label else None
     return Columns(image, label, tuple(names or ()))
+
+
+def _published(split: str, columns: Columns, batches: Batches) -> bool:
+    """Whether the labels of a split are known; no more is read than up to the first that is."""
+    label = columns.label
+    if label is None or split == "train":
+        return True
+    found: set[Any] = set()
+    try:
+        for batch in batches([label]):
+            found.update(batch.column(label).to_pylist())
+            if found != {_UNPUBLISHED}:
+                return True
+    except (library("pyarrow", extra=_EXTRA).ArrowException, OSError):
+        return True  # it is told when the examples are read
+    return not found
 
 
 def _chosen(features: Mapping[str, Any], names: tuple[str, ...], fits: Callable[[Any], bool]) -> str | None:
@@ -159,7 +176,7 @@ def _examples_of_files(split: str, files: Mapping[Path, Columns]) -> Iterator[Ex
 
 
 def _file_batches(file: Path, columns: list[str]) -> Iterator[Any]:
-    with _library("pyarrow.parquet").ParquetFile(file) as opened:
+    with library("pyarrow.parquet", extra=_EXTRA).ParquetFile(file) as opened:
         yield from opened.iter_batches(_ROWS, columns=columns)
 
 
@@ -168,7 +185,7 @@ def _hub_batches(table: Any, columns: list[str]) -> Iterator[Any]:
 
 
 def _examples(where: str, columns: Columns, batches: Batches) -> Iterator[Example]:
-    arrow = _library("pyarrow")
+    arrow = library("pyarrow", extra=_EXTRA)
     row = 0
     try:
         for batch in batches([columns.image, columns.label] if columns.label else [columns.image]):
