@@ -3,7 +3,7 @@
 from sparring.metrics.base import Judge, Metric, Reference
 from sparring.metrics.classes import Classes, total_variation
 from sparring.metrics.modes import Modes
-from sparring.metrics.transport import Wasserstein2, wasserstein2
+from sparring.metrics.transport import Wasserstein2, wasserstein1, wasserstein2
 
 __all__ = [
     "Classes",
@@ -13,5 +13,6 @@ __all__ = [
     "Reference",
     "Wasserstein2",
     "total_variation",
+    "wasserstein1",
     "wasserstein2",
 ]
