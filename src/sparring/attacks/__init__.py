@@ -1,8 +1,9 @@
 """Attacks on a network's inputs, and what they aim at."""
 
 from sparring.attacks.aims import Aim, Distance, Payoff
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, width_of
 from sparring.attacks.gradient import BIM, FGSM, PGD, AnyGradientAttack, Direct, GradientAttack
+from sparring.attacks.repeated import Endurance, attack_until
 from sparring.attacks.steps import (
     Autograd,
     Direction,
@@ -27,6 +28,7 @@ __all__ = [
     "Direct",
     "Direction",
     "Distance",
+    "Endurance",
     "Epsilon",
     "GradientAttack",
     "LossFunction",
@@ -39,6 +41,8 @@ __all__ = [
     "Source",
     "Start",
     "ZeroStart",
+    "attack_until",
     "batch_axes_of",
+    "in_scales",
     "width_of",
 ]

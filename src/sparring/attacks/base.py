@@ -98,6 +98,11 @@ class Attack(Piece, family="attack"):
         return torch.maximum(torch.minimum(x + delta, x.clamp(min=high)), x.clamp(max=low))
 
 
+def in_scales(epsilon: float) -> str:
+    """A size on the three scales in use: `1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])`."""
+    return f"{255 * epsilon:.3g}/255 ({epsilon:.3g} of [0, 1], {2 * epsilon:.3g} of [-1, 1])"
+
+
 def width_of(space: Space) -> float:
     """What a size in units of [0, 1] is multiplied with: high - low, or 1 for samples without a range."""
     return 1.0 if space.bounds is None else space.bounds.high - space.bounds.low

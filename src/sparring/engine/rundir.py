@@ -33,6 +33,7 @@ class RunFolder:
         self.path = path
         self.rows_path = path / "metrics.jsonl"
         self.samples = path / "samples"
+        self.probes = path / "probes"
         self.checkpoints = path / "checkpoints"
         self.report = path / "report.html"
 
@@ -106,7 +107,7 @@ class RunFolder:
             with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
                 os.ftruncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-            for folder in (self.path, self.samples, self.checkpoints):
+            for folder in (self.path, self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
             yield
         finally:

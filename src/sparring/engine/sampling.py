@@ -51,6 +51,12 @@ def sample(recipe: Recipe, generator: nn.Module, streams: Streams, count: int, n
     """
     rng = streams.rng(name, number)
     latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
-    with evaluating(generator), precision(recipe, streams.device):
+    return rendered(recipe, generator, latents)
+
+
+@torch.no_grad()
+def rendered(recipe: Recipe, generator: nn.Module, latents: Tensor) -> Tensor:
+    """What a generator makes of latents `(*lead, count, latent)` in eval mode."""
+    with evaluating(generator), precision(recipe, latents.device):
         parts = [generator(part).float() for part in torch.split(latents, _AT_ONCE, dim=len(recipe.lead))]
     return torch.cat(parts, dim=len(recipe.lead))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sparring.engine.measuring import Measures
@@ -41,6 +42,12 @@ def final_numbers(row: Row, measures: Measures) -> dict[str, Any]:
         wins = _as_list(row["success"])
         metrics["success_rate"] = _rate(int(sum(wins)), len(wins), "games that are a success at this measurement")
     return metrics
+
+
+def last_noted(rows: list[Row], protocols: Mapping[str, str]) -> dict[str, Any]:
+    """The last values of other numbers of the log, with what each of them is."""
+    noted = [row for row in rows if protocols.keys() <= row.keys()]
+    return {name: _entry(noted[-1][name], None, protocol) for name, protocol in protocols.items()} if noted else {}
 
 
 def _over_time(evaluated: list[Row]) -> dict[str, Any]:

@@ -9,17 +9,20 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from sparring.engine.attack_study import AttackStudy
 from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
+from sparring.engine.exhibits import save_exhibits
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
 from sparring.engine.loading import load_game
 from sparring.engine.measuring import Measures
+from sparring.engine.probing import Probe
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
 from sparring.engine.signals import stop_wish
-from sparring.engine.summary import summarise
+from sparring.engine.summary import last_noted, summarise
 from sparring.errors import Interrupted, NonFinite, SparringError
 from sparring.recipes import Recipe
 
@@ -120,6 +123,7 @@ class _Session:
     ) -> None:
         self.run, self.game, self.measures, self.spectator = run, game, measures, spectator
         self.recipe = game.recipe
+        self.probe = Probe(game.source, game.device)
         self.start = self.done = start
         self.began = time.monotonic() - seconds
 
@@ -138,7 +142,7 @@ class _Session:
     def _rounds(self, events: Events) -> None:
         recipe, game = self.recipe, self.game
         if self.start == 0 and recipe.sample_every:
-            save_samples(game, self.run, 0)
+            self._picture(0)
         with stop_wish() as wish:
             for step in range(self.start, recipe.steps):
                 play_round(game, step)
@@ -149,7 +153,7 @@ class _Session:
                 if last or _due(done, recipe.log_every) or _due(done, recipe.evaluate_every):
                     self._log(done, last, events)
                 if recipe.sample_every and (last or _due(done, recipe.sample_every)):
-                    save_samples(game, self.run, done)
+                    self._picture(done)
                 if last or stopping or _due(done, recipe.checkpoint_every):
                     self._save(done)
                 self.spectator.played(done, recipe.steps)
@@ -173,8 +177,13 @@ class _Session:
         if self.measures and (last or _due(done, self.recipe.evaluate_every)):
             samples = self.game.sample(self.measures.samples, "measure", done)
             row |= self.measures.measure(samples, packed=bool(self.recipe.lead))
+            row |= self.probe.measure(self.game, done)
         self.run.append_row(row)
         events.add(row)
+
+    def _picture(self, done: int) -> None:
+        save_samples(self.game, self.run, done)
+        save_exhibits(self.game, self.probe, self.run, done)
 
     def _save(self, done: int) -> None:
         state = {
@@ -185,16 +194,23 @@ class _Session:
         self.run.save(done, Checkpoint(self.game.state(), state))
 
     def _summarise(self, status: str) -> dict[str, Any]:
-        rows = self.run.rows()
         summary = {
             "recipe": self.recipe.model_dump(mode="json"),
             "steps": self.done,
             "status": status,
             "seconds": round(self._seconds(), 2),
-            "metrics": summarise(rows, self.measures) if self.measures else {},
+            "metrics": self._metrics(self.measures, status) if self.measures else {},
         }
         self.run.write_summary(summary)
         return summary
+
+    def _metrics(self, measures: Measures, status: str) -> dict[str, Any]:
+        rows, study, probe = self.run.rows(), AttackStudy(), self.probe
+        metrics = summarise(rows, measures) | last_noted(rows, probe.protocols())
+        # The study's step is a share of the samples' range: points of the plane have none.
+        if status == "complete" and probe.space.bounds is not None:
+            metrics |= study.entries(study.run(self.game, probe.real, probe.space))
+        return metrics
 
     def _seconds(self) -> float:
         return time.monotonic() - self.began

@@ -61,7 +61,7 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         there = self._inside(samples + length * direction)
         slope = (score(there) - here).abs() / sample_norm(there - samples, batch_axes)
         excess = torch.relu(slope - 1).square()
-        return self.weight * excess.unflatten(-1, (2, -1)).mean(-2)
+        return self.weight * excess.reshape(*excess.shape[:-1], 2, -1).mean(-2)
 
     def direction(self, score: ScoreFunction, samples: Samples, here: Scores, *, batch_axes: int, rng: Rng) -> Samples:
         """The unit vector of every sample along which D changes most, as far as the power iterations see.

@@ -6,7 +6,7 @@ from sparring.metrics.frechet import Frechet, frechet_distance
 from sparring.metrics.kernel import Kernel, kernel_distance
 from sparring.metrics.modes import Modes
 from sparring.metrics.score import Score, inception_score
-from sparring.metrics.transport import Wasserstein2, wasserstein2
+from sparring.metrics.transport import Wasserstein2, wasserstein1, wasserstein2
 
 __all__ = [
     "Classes",
@@ -23,5 +23,6 @@ __all__ = [
     "inception_score",
     "kernel_distance",
     "total_variation",
+    "wasserstein1",
     "wasserstein2",
 ]

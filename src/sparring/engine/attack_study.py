@@ -1,0 +1,107 @@
+"""DAT's confirmatory experiment: how many small attacks it takes until D takes one side's samples for the other's.
+
+    xi_fake: until |D(x_hat_f) - mean D(x_r)| <= tolerance,    xi_real: until |D(x_hat_r) - mean D(x_f)| <= tolerance
+
+with x_f of "a generator without convergence", here G as it was initialised, or as it is after training. The paper
+states neither the attack nor a cap: here one step of FGSM, epsilon 1/255, and at most 100 of them.
+
+Source: Direct Adversarial Training for GANs, equation (1) and figure 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sparring.attacks import FGSM, Attack, attack_until, in_scales
+from sparring.engine.game import Players
+from sparring.engine.probing import Playing, score_of, undisturbed
+from sparring.engine.sampling import sample
+from sparring.records import Count, Positive, Record
+from sparring.shapes import Samples, Space, over_samples
+
+Opponent = Literal["initial", "trained"]
+"""Whose samples x_f are: of G as it was initialised, or as it is now."""
+
+
+class AttackStudy(Record):
+    """The experiment's settings.
+
+    Args:
+        tolerance: of |D - mean|, in probability.
+        attack: made once a count; its budget holds for one count.
+        cap: counts, at most; a sample that never gets there counts as many.
+        samples: a side and game.
+    """
+
+    tolerance: Positive = 0.02
+    attack: Attack = FGSM(epsilon=1 / 255)
+    cap: Count = 100
+    samples: Count = 32
+
+    def run(self, playing: Playing, real: Samples, space: Space, opponent: Opponent = "initial") -> dict[str, Tensor]:
+        """The numbers of `protocols`, each of shape `(*lead)`.
+
+        Args:
+            playing: whose D is attacked.
+            real: held-out samples `(n, *space.shape)`; the first `samples` of them are used.
+            space: shape and range of the samples.
+            opponent: whose generated samples are used.
+        """
+        recipe, lead = playing.recipe, playing.recipe.lead
+        fake = sample(recipe, self._generator(playing, space, opponent), playing.streams, self.samples, "study", 0)
+        real = real[: self.samples].expand(*lead, *real[: self.samples].shape)
+        with undisturbed(playing):
+            with torch.no_grad():
+                means = [over_samples(torch.sigmoid(score_of(playing, side))) for side in (real, fake)]
+            target = [
+                mean.unsqueeze(-1).expand(side.shape[: len(lead) + 1])
+                for mean, side in zip(means, (fake, real), strict=True)
+            ]
+            found = attack_until(
+                torch.cat([fake, real], dim=len(lead)),
+                torch.cat(target, dim=-1),
+                score=lambda samples: score_of(playing, samples),
+                attack=self.attack,
+                tolerance=self.tolerance,
+                cap=self.cap,
+                network=playing.players.discriminator,
+                space=space,
+                rng=playing.streams.rng("study/attack"),
+            )
+        numbers: dict[str, Tensor] = {}
+        for name, values in (("", found.attacks), ("_reached", found.reached), ("_overshot", found.overshot)):
+            on_fake, on_real = torch.tensor_split(values.double(), [self.samples], dim=-1)
+            numbers |= {f"attacks_fake{name}": over_samples(on_fake), f"attacks_real{name}": over_samples(on_real)}
+        return numbers
+
+    def entries(self, numbers: dict[str, Tensor], opponent: Opponent = "initial") -> dict[str, Any]:
+        """The numbers as summary.json has them."""
+        protocol = self.protocol(opponent)
+        return {
+            name: {"value": values.tolist(), "interval": None, "protocol": protocol} for name, values in numbers.items()
+        }
+
+    def protocol(self, opponent: Opponent = "initial") -> str:
+        """The experiment in words."""
+        state = {"initial": "as it was initialised", "trained": "as it is after training"}[opponent]
+        return (
+            f"mean number of attacks ({_described(self.attack)}) until |D(x) - mean D of the other side| <= "
+            f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self.samples} samples a side, the generated ones by "
+            f"G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; overshot: the share that "
+            "jumped over the tolerance and was never within it"
+        )
+
+    def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> torch.nn.Module:
+        if opponent == "trained":
+            return playing.players.generator
+        return Players(playing.recipe, space).generator.to(playing.streams.device)
+
+
+def _described(attack: Attack) -> str:
+    """An attack with its size on all scales, and the settings that are not its own defaults."""
+    plain = type(attack)(epsilon=attack.epsilon).model_dump(mode="json")
+    other = {key: value for key, value in attack.model_dump(mode="json").items() if value != plain[key]}
+    return ", ".join([f"{attack.name}, epsilon {in_scales(attack.epsilon)}", *(f"{k} {v}" for k, v in other.items())])
