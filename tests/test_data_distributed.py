@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tracemalloc
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -17,7 +18,8 @@ from PIL import Image
 from data_layouts import colours, found_all, photo, write_devkit, write_folder, write_lmdb, write_parquet
 from sparring.data import Manifest, Store, prepare, verify
 from sparring.data.faults import Faults
-from sparring.data.sources import open_source
+from sparring.data.sources import Example, Raw, Split, open_source
+from sparring.data.survey import Survey
 from sparring.errors import CorruptInput, SparringError
 from sparring.randomness import Rng
 
@@ -225,11 +227,16 @@ def test_the_extra_of_lsun_is_named_when_it_is_missing(tmp_path: Path, monkeypat
 # ImageNet
 
 TRAIN = {
-    f"{wnid}/{wnid}_{number}.JPEG": photo(100 * label + number)
+    f"{wnid}/{wnid}_{number}.JPEG": photo(100 * label + number, mode="L" if label == 0 else "RGB")
     for label, wnid in enumerate(WNIDS)
     for number in (3, 10)
 }
-VALIDATION = {f"ILSVRC2012_val_{number:08}.JPEG": photo(500 + number) for number in range(1, 6)}
+VALIDATION = {
+    f"ILSVRC2012_val_{number:08}.JPEG": photo(500 + number, mode="L" if number == 1 else "RGB")
+    for number in range(1, 6)
+}
+"""Some are grey, as in the whole set."""
+
 IDS = ("n02084071", "n01440764", "n01443537")
 """By ILSVRC2012_ID, whose order is not that of the WordNet ids."""
 
@@ -279,6 +286,17 @@ def test_imagenet_without_validation(tmp_path: Path) -> None:
     check(out, manifest, "train", [TRAIN[name] for name in sorted(TRAIN)], [0, 0, 1, 1, 2, 2])
 
 
+@pytest.mark.parametrize("word", ["val", "valid", "validation", "test", "ILSVRC2012_img_test"])
+def test_a_subset_of_imagenet_by_wnid(tmp_path: Path, word: str) -> None:
+    source = write_folder(
+        tmp_path / "imagenet2", {f"{part}/{name}": TRAIN[name] for part in ("train", word) for name in TRAIN}
+    )
+    out, manifest = prepared(source)
+    split = "test" if "test" in word else "validation"
+    assert list(manifest.splits) == ["train", split]
+    check(out, manifest, split, [TRAIN[name] for name in sorted(TRAIN)], [0, 0, 1, 1, 2, 2])
+
+
 def test_imagenet_with_every_fault(tmp_path: Path) -> None:
     source = write_devkit(imagenet(tmp_path), ("n02084071", "n09999999", "n01443537"), "1\n3\n2\n7\n4\n3\n")
     validation, train = source / "ILSVRC2012_img_val", source / "ILSVRC2012_img_train"
@@ -287,7 +305,7 @@ def test_imagenet_with_every_fault(tmp_path: Path) -> None:
         source, {f"{validation.name}/ILSVRC2012_val_00000009.JPEG": photo(1), f"{train.name}/x.JPEG": photo(1)}
     )
     write_folder(train, {"n03000000/notes.txt": b"x", "dogs/1.JPEG": photo(1)})
-    image = train / WNIDS[0] / f"{WNIDS[0]}_3.JPEG"
+    image = train / WNIDS[2] / f"{WNIDS[2]}_3.JPEG"
     image.write_bytes(image.read_bytes()[:-60])
     found_all(
         refused(source),
@@ -300,7 +318,7 @@ def test_imagenet_with_every_fault(tmp_path: Path) -> None:
         f"ILSVRC2012_img_val/ILSVRC2012_val_00000002.JPEG: in {TRUTH}, but not here",
         f"ILSVRC2012_img_val/ILSVRC2012_val_00000006.JPEG: in {TRUTH}, but not here",
         f"ILSVRC2012_img_val/ILSVRC2012_val_00000009.JPEG: not one of the 6 images of {TRUTH}",
-        f"{WNIDS[0]}_3.JPEG: unreadable image: image file is truncated",
+        f"{WNIDS[2]}_3.JPEG: unreadable image: image file is truncated",
         "train: class 'n03000000' has no samples",
     )
 
@@ -340,6 +358,11 @@ def test_parts_of_imagenet(tmp_path: Path, change: Callable[[Path], None], messa
     source = write_devkit(imagenet(tmp_path), IDS, GROUND_TRUTH)
     change(source)
     found_all(refused(source), *messages)
+
+
+def test_files_named_like_splits_are_not_imagenet(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "pets", {"train": b"x", "val": b"x", "a/1.png": photo(1), "b/2.png": photo(2)})
+    assert prepared(source)[1].kind == "image folder"
 
 
 def test_validation_in_folders_that_training_lacks(tmp_path: Path) -> None:
@@ -440,6 +463,17 @@ def test_a_set_is_never_held_in_memory(tmp_path: Path) -> None:
     written = manifest.splits["train"].samples.bytes
     assert written > 600 * 64 * 64 * 3
     assert peak < written / 3
+
+
+def test_a_survey_keeps_no_names_beyond_those_it_may_tell() -> None:
+    pixels = np.zeros((3, 4, 4), np.uint8)
+    survey = Survey(Raw("LSUN", False, {"train": Split(500, partial(iter, ()))}), None, Faults())
+    tracemalloc.start()
+    for index in range(500):
+        survey.passed("train", Example(f"{index}{'x' * 10_000}", pixels))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500 * 10_000 / 5
 
 
 def test_images_are_opened_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

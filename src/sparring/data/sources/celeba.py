@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sparring.data.faults import Faults
 from sparring.data.sources.base import Example, Raw, Split, first_of
-from sparring.data.sources.images import coloured, decoded, image_names
+from sparring.data.sources.images import decoded, image_names
 
 _FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")
@@ -72,4 +72,4 @@ def _listed(partition: Path, faults: Faults) -> dict[str, str]:
 
 def _examples(folder: Path, names: Sequence[str]) -> Iterator[Example]:
     for name in names:
-        yield coloured(decoded(f"{folder.name}/{name}", folder / name, None))
+        yield decoded(f"{folder.name}/{name}", folder / name, None)

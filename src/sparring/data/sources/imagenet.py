@@ -6,7 +6,8 @@
     ILSVRC2012_devkit_t12/data/meta.mat                                   ILSVRC2012_ID to WordNet id
 
 Classes are the WordNet ids (wnids) of the training folders, sorted. Validation images may also lie in folders by wnid;
-then no devkit is needed. The test images are left out: their classes are not published.
+then no devkit is needed. Flat test images are left out, since their classes are not published; subsets of the data may
+have theirs by wnid.
 Source: O. Russakovsky et al., ImageNet large scale visual recognition challenge (IJCV 2015), and the devkit's readme.
 """
 
@@ -25,7 +26,8 @@ from sparring.data.sources.base import Example, Raw, Split, first_of, visible
 from sparring.data.sources.images import coloured, decoded, image_names
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
-_VALIDATION = ("ILSVRC2012_img_val", "val")
+_VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")
+_TEST = ("ILSVRC2012_img_test", "test")
 _DEVKIT = "ILSVRC2012_devkit_t12/data"
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
@@ -55,11 +57,14 @@ def read_imagenet(path: Path, faults: Faults) -> Raw:
         splits["validation"] = _by_wnid(validation, classes, faults)
     elif validation is not None and _has_devkit(path / _DEVKIT, faults):
         splits["validation"] = _flat(validation, path / _DEVKIT, classes, faults)
+    test = first_of(path, _TEST)
+    if test is not None and _wnids(test):
+        splits["test"] = _by_wnid(test, classes, faults)
     return Raw("ImageNet", True, splits, tuple(classes))
 
 
 def _wnids(folder: Path) -> list[str]:
-    return sorted(child.name for child in folder.iterdir() if _WNID.fullmatch(child.name) and child.is_dir())
+    return sorted(child.name for child in folder.glob("n*") if _WNID.fullmatch(child.name) and child.is_dir())
 
 
 def _by_wnid(root: Path, classes: Mapping[str, int], faults: Faults) -> Split:
