@@ -210,6 +210,40 @@ def verify(
     _print_json({"sound": checked}) if as_json else print("\n".join(f"{name}: sound" for name in checked))
 
 
+@app.command()
+def bench(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    vary: Annotated[str, typer.Option(metavar="KEY=A,B,...", help="What is compared with its first value.")] = (
+        "regime=plain,symmetric,mixed,replace"
+    ),
+    turns: Annotated[int, typer.Option(min=1, help="How often every variant comes up.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a turn.")] = 10,
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Time the variants of a game in turns, with the multiply-adds of a round."""
+    from dataclasses import asdict
+
+    from sparring import listing
+    from sparring.bench import bench as measure
+    from sparring.console import following
+
+    _set_threads(threads)
+    with following("turns") as follower:
+        timings = measure(
+            recipe,
+            vary,
+            overrides=overrides or [],
+            turns=turns,
+            rounds=rounds,
+            device=device,
+            played=follower.played,
+        )
+    _print_json([asdict(timing) for timing in timings]) if as_json else listing.print_timings(timings)
+
+
 @data_app.command("prepare")
 def data_prepare(
     source: Annotated[

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from sparring.bench import Timing
 from sparring.console import print_table
 from sparring.errors import UsageError
 from sparring.evaluation import TheoryRow, perturbation_row, perturbation_table, theory_table
@@ -102,6 +103,23 @@ def print_successes(summaries: Mapping[str, Row]) -> None:
         )
     columns = ["run", "learned all modes", "95 % interval", "modes covered", "high quality", "seconds"]
     print_table("Final round, every game", columns, rows)
+
+
+def print_timings(timings: Sequence[Timing]) -> None:
+    """What `bench` measured."""
+    rows = [
+        [
+            timing.variant,
+            f"{1 / timing.seconds:,.1f}",
+            f"{timing.relative:.2f}",
+            f"{timing.low:.2f} .. {timing.high:.2f}",
+            f"{timing.multiply_adds:,.3f}",
+            f"{timings[0].multiply_adds / timing.multiply_adds:.2f}",
+        ]
+        for timing in timings
+    ]
+    columns = ["variant", "rounds a second", "relative", "quartiles", "10^9 multiply-adds a round", "relative by those"]
+    print_table("", columns, rows)
 
 
 def print_store(path: Path, facts: Row) -> None:

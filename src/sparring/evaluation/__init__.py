@@ -1,5 +1,7 @@
 """A trained run, or a theorem, in numbers."""
 
+from sparring.evaluation.bounds import lipschitz_bound
+from sparring.evaluation.lipschitz import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
 from sparring.evaluation.theorems import (
     Coverage,
     TheoryRow,
@@ -12,11 +14,17 @@ from sparring.evaluation.trained import evaluate_generator, verify, write_sample
 
 __all__ = [
     "Coverage",
+    "GradientNorms",
+    "Steepness",
     "TheoryRow",
     "covered_by",
     "evaluate_generator",
+    "gradient_norms",
+    "lipschitz_bound",
     "perturbation_row",
     "perturbation_table",
+    "steepest_pairs",
+    "steepness",
     "theory_table",
     "verify",
     "write_samples",

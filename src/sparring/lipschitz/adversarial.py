@@ -1,6 +1,6 @@
 """The adversarial Lipschitz penalty: the difference quotient of D in the direction where it is largest.
 
-Source: Terjék 2020, section 3; the direction is that of virtual adversarial training (Miyato et al. 2018, section 3.3).
+Source: Terjék 2020; the direction is that of virtual adversarial training (Miyato et al. 2018, section 3.3).
 Defaults are those of the published code, which draws the first direction from a cube; here it is isotropic.
 """
 
@@ -60,8 +60,8 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         length = expand_like(rng.uniform(samples.shape[:batch_axes], *self.epsilon), samples)
         there = self._inside(samples + length * direction)
         slope = (score(there) - here).abs() / sample_norm(there - samples, batch_axes)
-        excess = torch.relu(slope - 1).square()
-        return self.weight * excess.reshape(*excess.shape[:-1], 2, -1).mean(-2)
+        at_real, at_fake = torch.relu(slope - 1).square().chunk(2, dim=-1)
+        return self.weight / 2 * (at_real + at_fake)
 
     def direction(self, score: ScoreFunction, samples: Samples, here: Scores, *, batch_axes: int, rng: Rng) -> Samples:
         """The unit vector of every sample along which D changes most, as far as the power iterations see.

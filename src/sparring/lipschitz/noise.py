@@ -1,6 +1,6 @@
 """Instance noise: what D sees of real and generated samples is blurred, less and less.
 
-Source: Sønderby et al. 2017, section 3.4; Arjovsky, Bottou 2017, section 3; course notes, section 1.3.1.
+Source: Sønderby et al. 2017; Arjovsky, Bottou 2017, section 3; course notes, section 1.3.1.
 """
 
 from __future__ import annotations

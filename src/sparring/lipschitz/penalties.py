@@ -1,6 +1,6 @@
 """Penalties on the norm of D's gradient between real and generated samples.
 
-Source: Gulrajani et al. 2017, equation (3); Petzka, Fischer, Lukovnikov 2018, equation (8); Xu, Li, Jegelka,
+Source: Gulrajani et al. 2017, equation (3); Petzka, Fischer, Lukovnikov 2018 (one-sided); Xu, Li, Jegelka,
 appendix C.1, algorithm 1.
 """
 

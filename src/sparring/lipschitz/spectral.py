@@ -1,7 +1,7 @@
 """Spectral normalisation: every weight of D is divided by its largest singular value.
 
 The weight that the network computes with is W / sigma, sigma = u^T W v with u and v constant, so that the gradient
-of sigma is u v^T (equation 12). One power iteration follows each step of the optimizer, in `constrain`, and none
+of sigma is u v^T. One power iteration follows each step of the optimizer, in `constrain`, and none
 happens in a forward pass: real, fake and adversarial samples meet the same D, and an attack leaves no trace.
 
 A kernel `(outputs, inputs, height, width)` is normalised as the matrix `(outputs, inputs height width)`, as in the
