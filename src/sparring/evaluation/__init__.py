@@ -1,5 +1,6 @@
 """A trained run, or a theorem, in numbers."""
 
+from sparring.evaluation.attack_study import attack_study, study_attacks
 from sparring.evaluation.theorems import (
     Coverage,
     TheoryRow,
@@ -13,10 +14,12 @@ from sparring.evaluation.trained import evaluate_generator, verify, write_sample
 __all__ = [
     "Coverage",
     "TheoryRow",
+    "attack_study",
     "covered_by",
     "evaluate_generator",
     "perturbation_row",
     "perturbation_table",
+    "study_attacks",
     "theory_table",
     "verify",
     "write_samples",
