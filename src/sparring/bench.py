@@ -110,7 +110,8 @@ class _Player:
         """Of one round, in billions; the counter counts a multiply-add as two operations."""
         with _Counting() as counter:
             self.play(1)
-        return counter.operations / 2e9
+        billions: float = counter.operations / 2e9
+        return billions
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -114,6 +114,29 @@ def evaluate(
 
 
 @app.command()
+def attack(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)],
+    attack: Annotated[str, typer.Option(help="One attack, e.g. direct or '{name: fgsm, epsilon: 2/255}'.")] = "fgsm",
+    within: Annotated[float, typer.Option(help="How near to the other side's mean D must come.")] = 0.02,
+    cap: Annotated[int, typer.Option(help="Attacks a sample, at most.")] = 100,
+    count: Annotated[int, typer.Option("-n", help="How many samples a side and game.")] = 64,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Count the attacks that it takes until each run's D mistakes one side's samples for the other's."""
+    from sparring.evaluation import attack_study, study_attacks
+    from sparring.listing import print_attacks
+
+    study = attack_study(attack, within=within, cap=cap, samples=count)
+    rows = study_attacks(runs, study, device=device)
+    if as_json:
+        _print_json(rows)
+    else:
+        _tell_problems(list(dict.fromkeys(problem for row in rows for problem in row["problems"])))
+        print_attacks(rows)
+
+
+@app.command()
 def sample(
     run: RunPath,
     count: Annotated[int, typer.Option("-n", min=1, help="How many samples a game.")] = 64,

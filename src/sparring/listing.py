@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from pydantic import ValidationError
@@ -82,6 +83,21 @@ def print_metrics(metrics: Mapping[str, Any], title: str) -> None:
     for protocol in dict.fromkeys(entry["protocol"] for entry in metrics.values()):
         names = ", ".join(name for name, entry in metrics.items() if entry["protocol"] == protocol)
         print(f"  {names}: {protocol}")
+
+
+def print_attacks(rows: list[Row]) -> None:
+    """How many attacks each D stands, means over the games of a run, and what that means."""
+
+    def cell(row: Row, name: str) -> str:
+        found = row["numbers"][name]
+        return f"{fmean(found if isinstance(found, list) else [found]):.4g}"
+
+    names = {"attacks_fake": "on generated", "attacks_fake_reached": "got there", "attacks_real": "on real"}
+    names["attacks_real_reached"] = "got there"
+    table = [[row["run"], f"{row['step']:,}", row["generator"], *(cell(row, name) for name in names)] for row in rows]
+    print_table("Attacks until D takes one side for the other", ["run", "round", "G", *names.values()], table)
+    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+        print(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
 
 
 def print_successes(summaries: Mapping[str, Row]) -> None:

@@ -89,9 +89,9 @@ class AttackStudy(Record):
         state = {"initial": "as it was initialised", "trained": "as it is after training"}[opponent]
         return (
             f"mean number of attacks ({_described(self.attack)}) until |D(x) - mean D of the other side| <= "
-            f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self.samples} samples a side, the generated ones by "
-            f"G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; overshot: the share that "
-            "jumped over the tolerance and was never within it"
+            f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self.samples} samples a side, the generated ones "
+            f"of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; overshot: "
+            "the share that jumped over the tolerance and was never within it"
         )
 
     def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> torch.nn.Module:

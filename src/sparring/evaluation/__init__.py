@@ -1,5 +1,6 @@
 """A trained run, or a theorem, in numbers."""
 
+from sparring.evaluation.attack_study import attack_study, study_attacks
 from sparring.evaluation.bounds import lipschitz_bound
 from sparring.evaluation.lipschitz import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
 from sparring.evaluation.theorems import (
@@ -17,6 +18,7 @@ __all__ = [
     "GradientNorms",
     "Steepness",
     "TheoryRow",
+    "attack_study",
     "covered_by",
     "evaluate_generator",
     "gradient_norms",
@@ -25,6 +27,7 @@ __all__ = [
     "perturbation_table",
     "steepest_pairs",
     "steepness",
+    "study_attacks",
     "theory_table",
     "verify",
     "write_samples",

@@ -1,4 +1,4 @@
-"""A chart over rounds as an inline SVG: data in, string out, the same bytes every time."""
+"""A chart, mostly over rounds, as an inline SVG: data in, string out, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from sparring.report.reading import Floats
+from sparring.report.reading import Floats, Run
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#AA4C85", "#B87700"
 INK, GREY = "#222222", "#767676"
@@ -22,6 +22,8 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, "#4C9CC9", INK)
 """The Okabe-Ito colours, its light ones darkened for a white card; blue is real, vermillion generated."""
 
 DASHES = ("-", "--", ":", "-.")
+LEGEND = 44
+"""Up to this many letters a legend takes one row."""
 FEW = 30
 """Up to this many points a line shows them."""
 
@@ -65,6 +67,12 @@ class Line:
     alone: bool = False
 
 
+def lines_of(run: Run, name: str, colour: str, label: str, scale: float = 1.0, dash: str = "-") -> tuple[Line, ...]:
+    """The line of a logged number, scaled; none if it was never logged."""
+    series = run.series(name)
+    return () if series is None else (Line(label, series.steps, series.values * scale, colour, dash),)
+
+
 @dataclass(frozen=True)
 class Mark:
     """A horizontal line to compare with."""
@@ -75,7 +83,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart over rounds.
+    """A chart over rounds, or over another quantity.
 
     Args:
         key: unique on the page.
@@ -86,6 +94,8 @@ class Chart:
         marks: horizontal lines.
         limits: of the value axis; None leaves an end to the data.
         is_log: a logarithmic value axis.
+        across: the label of the other axis.
+        whole: whether that axis counts in whole numbers.
     """
 
     key: str
@@ -96,6 +106,8 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     limits: tuple[float | None, float | None] = (None, None)
     is_log: bool = False
+    across: str = "round"
+    whole: bool = True
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
@@ -108,7 +120,7 @@ class Chart:
                 axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=mark.label)
             self._dress(axes)
             handles, labels = axes.get_legend_handles_labels()
-            columns = 2 if max(map(len, labels), default=0) > 18 else 4
+            columns = 2 if sum(map(len, labels)) > LEGEND else 4
             figure.legend(
                 handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.8
             )
@@ -117,10 +129,10 @@ class Chart:
         return _inline(out.getvalue(), self.key, self.title)
 
     def _dress(self, axes: Axes) -> None:
-        axes.set_xlabel("round")
+        axes.set_xlabel(self.across)
         axes.set_ylabel(self.unit)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=self.whole))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}" if self.whole else f"{at:g}"))
         axes.margins(x=0.02)
         if self.is_log:
             axes.set_yscale("log")
@@ -128,6 +140,9 @@ class Chart:
             axes.yaxis.set_minor_formatter(NullFormatter())
         low, high = self.limits
         axes.set_ylim(bottom=low, top=high)
+        if self.is_log:
+            bottom, top = axes.get_ylim()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if top < 100 * bottom else (1.0,)))
 
 
 def _draw(axes: Axes, line: Line, *, is_log: bool) -> None:

@@ -18,9 +18,11 @@ from sparring.report.charts import (
     Chart,
     Line,
     Mark,
+    lines_of,
 )
 from sparring.report.measures import MEASURES, Measure, measured, primary, threshold
 from sparring.report.reading import Run
+from sparring.report.watching import discriminator_charts
 
 HIDDEN = frozenset({"success"} | {name for measure in MEASURES.values() for name in (measure.floor, measure.spread)})
 """Measures without a chart of their own."""
@@ -38,7 +40,7 @@ def charts(run: Run, key: str) -> list[Chart]:
         key: a prefix that is unique on the page.
     """
     measures = [_measure_chart(run, each, key) for each in measured(run) if each.name not in HIDDEN]
-    return [*measures, *_game_charts(run, key)]
+    return [*measures, *_game_charts(run, key), *discriminator_charts(run, key)]
 
 
 def few_charts(run: Run, key: str) -> list[Chart]:
@@ -63,7 +65,7 @@ def _together(runs: Sequence[Run], measure: Measure) -> Chart:
     lines = tuple(
         replace(line, dash=DASHES[index // len(CYCLE) % len(DASHES)], alone=True)
         for index, run in enumerate(runs)
-        for line in _lines(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.is_share)
+        for line in lines_of(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.scale)
     )
     title = f"{measure.title}, mean over the games of each run"
     needs = {threshold(measure, run) for run in runs if primary(run) == measure}
@@ -72,11 +74,11 @@ def _together(runs: Sequence[Run], measure: Measure) -> Chart:
 
 
 def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
-    scale = 100.0 if measure.is_share else 1.0
-    lines = _lines(run, measure.name, VERMILLION, "mean" if run.recipe.replicas > 1 else "game", measure.is_share)
+    scale = measure.scale
+    lines = lines_of(run, measure.name, VERMILLION, "mean" if run.recipe.replicas > 1 else "game", scale)
     floor = tuple(
         Line(measure.level, line.steps, line.values, BLUE, "--", alone=True)
-        for line in _lines(run, measure.floor, BLUE, "", measure.is_share)
+        for line in lines_of(run, measure.floor, BLUE, "", scale)
     )
     needed = threshold(measure, run)
     marks = () if needed is None else (Mark(needed * scale, "needed for a success"),)
@@ -87,10 +89,19 @@ def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
 
 
 def _game_charts(run: Run, key: str) -> list[Chart]:
-    outputs = _lines(run, "d_real", BLUE, "on real") + _lines(run, "d_fake", VERMILLION, "on generated")
-    payoffs = _lines(run, "payoff_d", GREEN, "D") + _lines(run, "payoff_g", PURPLE, "G")
-    gradients = _lines(run, "gradient_discriminator", GREEN, "D") + _lines(run, "gradient_generator", PURPLE, "G")
-    penalties = tuple(line for line in _lines(run, "penalty", GREY, "penalty") if line.values.any())
+    outputs = (
+        lines_of(run, "d_real", BLUE, "on real")
+        + lines_of(run, "d_real_adversarial", BLUE, "on real, attacked", dash="--")
+        + lines_of(run, "d_fake", VERMILLION, "on generated")
+        + lines_of(run, "d_fake_adversarial", VERMILLION, "on generated, attacked", dash="--")
+    )
+    payoffs = (
+        lines_of(run, "payoff_d", GREEN, "D")
+        + lines_of(run, "payoff_d_adversarial", GREEN, "D, under attack", dash="--")
+        + lines_of(run, "payoff_g", PURPLE, "G")
+    )
+    gradients = lines_of(run, "gradient_discriminator", GREEN, "D") + lines_of(run, "gradient_generator", PURPLE, "G")
+    penalties = tuple(line for line in lines_of(run, "penalty", GREY, "penalty") if line.values.any())
     found = [
         Chart(
             f"{key}-outputs", "What D thinks: its mean output",
@@ -110,7 +121,7 @@ def _game_charts(run: Run, key: str) -> list[Chart]:
         Chart(
             f"{key}-saturated", "Saturated scores",
             "Scores beyond ±10 hardly pass a gradient through a bounded payoff.",
-            "share of scores (%)", _lines(run, "saturated", GREY, "mean", is_share=True), limits=(0.0, None),
+            "share of scores (%)", lines_of(run, "saturated", GREY, "mean", 100.0), limits=(0.0, None),
         ),
         Chart(
             f"{key}-penalty", "Lipschitz penalty", "What D pays for the slope of its score.",
@@ -124,14 +135,6 @@ def _undecided(run: Run) -> float:
     """What D earns a pair of samples with a score of 0."""
     score = torch.zeros(())
     return float(run.recipe.objective.real(score) + run.recipe.objective.fake(score))
-
-
-def _lines(run: Run, name: str, colour: str, label: str, is_share: bool = False) -> tuple[Line, ...]:
-    """The line of a logged number; none if it was never logged."""
-    series = run.series(name)
-    if series is None:
-        return ()
-    return (Line(label, series.steps, series.values * (100.0 if is_share else 1.0), colour),)
 
 
 def _slug(name: str) -> str:

@@ -14,13 +14,15 @@ Better = Literal["higher", "lower", ""]
 LOGGED = frozenset(
     {"d_real", "d_fake", "score_real", "score_fake", "payoff_d", "payoff_g", "penalty", "saturated"}
     | {"gradient_discriminator", "gradient_generator"}
+    | {f"{name}_adversarial" for name in ("d_real", "d_fake", "score_real", "score_fake", "payoff_d")}
+    | {f"attack_{side}_{name}" for side in ("real", "fake") for name in ("size", "idle", "raises")}
 )
-"""What every game logs; all other names are measures of the generator."""
+"""What games log of a round."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How one measure of the generator is shown.
+    """How one measure is shown.
 
     Args:
         name: in the log.
@@ -45,6 +47,11 @@ class Measure:
     level: str = "floor: real against real"
     spread: str = ""
     one: str = ""
+
+    @property
+    def scale(self) -> float:
+        """What a value is multiplied with to be drawn."""
+        return 100.0 if self.is_share else 1.0
 
     def amount(self, value: float | None) -> str:
         """A value with its unit, as in a sentence."""
@@ -107,7 +114,26 @@ _KNOWN = (
     Measure("inception_score_std", "Spread of the inception score", "standard deviation over splits", "", ""),
     Measure("inception_score_real", "Inception score of real images", "score", "", ""),
 )  # fmt: skip
-MEASURES = {measure.name: measure for measure in _KNOWN}
+_OF_D = (
+    Measure("probe_d_real", "D on held-out real samples", "D(x)", "", ""),
+    Measure("probe_d_adversarial", "D on the same samples, attacked by 1/255", "D(x)", "", ""),
+    Measure("probe_d_fake", "D on fresh generated samples", "D(x)", "", ""),
+    Measure("input_gradient_l1", "Input gradient of D: L1 norm", "score per unit", "", ""),
+    Measure("input_gradient_sparsity", "Input gradient of D: sparsity (0 to 1)", "", "", ""),
+    Measure("input_gradient_norm", "Input gradient of D: Euclidean norm", "score per unit", "", ""),
+    Measure("input_gradient_norm_max", "Input gradient of D: largest Euclidean norm", "score per unit", "", ""),
+    Measure("critic_distance", "Critic's estimate: score of real less generated", "score", "", ""),
+    Measure("wasserstein1", "Exact Wasserstein-1 distance of the same samples", "units of the data", "", ""),
+    Measure("attacks_fake", "Attacks until D takes generated samples for real", "attacks", "", ""),
+    Measure("attacks_real", "Attacks until D takes real samples for generated", "attacks", "", ""),
+    Measure("attacks_fake_reached", "… generated samples that got there", "", "", "", is_share=True),
+    Measure("attacks_real_reached", "… real samples that got there", "", "", "", is_share=True),
+    Measure("attacks_fake_overshot", "… generated samples that jumped over", "", "", "", is_share=True),
+    Measure("attacks_real_overshot", "… real samples that jumped over", "", "", "", is_share=True),
+)
+MEASURES = {measure.name: measure for measure in (*_KNOWN, *_OF_D)}
+OF_D = frozenset(measure.name for measure in _OF_D)
+"""Measures of the discriminator; what is neither here nor logged of a round is a measure of the generator."""
 
 PRIMARY = ("modes", "classes")
 """What a success is about, in order of preference."""
@@ -123,8 +149,8 @@ def measure_of(name: str) -> Measure:
 
 
 def measured(run: Run) -> list[Measure]:
-    """The measures that a run logged, those of a success first."""
-    names = [name for name in run.logged if name not in LOGGED]
+    """The measures of the generator that a run logged, those of a success first."""
+    names = [name for name in run.logged if name not in LOGGED | OF_D]
     return [measure_of(name) for name in sorted(names, key=lambda name: (name not in PRIMARY, names.index(name)))]
 
 

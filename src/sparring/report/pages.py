@@ -20,13 +20,14 @@ from sparring.report import words
 from sparring.report.charts import Chart
 from sparring.report.comparing import Map, differing, success_maps, total
 from sparring.report.curves import charts, few_charts, shared_charts
+from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
 from sparring.report.measures import primary
 from sparring.report.pictures import Film, films
 from sparring.report.reading import Outcome, Run, names_of, read_run
-from sparring.report.tables import Table, final_table, mean_final
+from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 
 COMPACT = 8
-"""With more runs than this on a page, each shows its two most telling charts only."""
+"""With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ class Section:
     key: str
     run: Run
     film: Film
+    exhibits: tuple[Exhibit, ...]
+    endurance: tuple[Endurance, ...]
     charts: tuple[Chart, ...]
     table: Table
+    table_of_d: Table
     seconds: str
     device: str
     environment: tuple[tuple[str, str], ...]
@@ -78,7 +82,7 @@ def report_run(run: RunFolder) -> Path:
         StorageError: the disk refused.
     """
     read = read_run(run)
-    section = _section("run-1", read, films([read])[0], charts(read, "run-1"))
+    section = _section("run-1", read, films([read])[0], charts(read, "run-1"), exhibits(read))
     page = _render("run_page.html", title=read.name, section=section, strips=[section])
     write_whole(run.report, page)
     return run.report
@@ -107,10 +111,11 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
             readable.append(read_run(folder, name))
         except SparringError as error:
             unreadable.append(Unreadable(name, error.cause))
-    select = charts if len(readable) <= COMPACT else few_charts
+    is_whole = len(readable) <= COMPACT
+    select = charts if is_whole else few_charts
     keys = [f"run-{index}" for index in range(1, len(readable) + 1)]
     sections = [
-        _section(key, run, film, select(run, key))
+        _section(key, run, film, select(run, key), exhibits(run) if is_whole else ())
         for key, run, film in zip(keys, readable, films(readable), strict=True)
     ]
     page = _render(
@@ -121,6 +126,7 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         lines=_lines(readable),
         maps=success_maps(readable),
         shared=shared_charts(readable),
+        looks=shared_exhibits(readable) if is_whole else (),
         sections=sections,
         strips=sections,
         unreadable=unreadable,
@@ -130,14 +136,17 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
     return out
 
 
-def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart]) -> Section:
+def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], looks: Sequence[Exhibit]) -> Section:
     flat = words.flatten(run.environment)
     return Section(
         key=key,
         run=run,
         film=film,
+        exhibits=tuple(looks),
+        endurance=endurance(run),
         charts=tuple(drawn),
         table=final_table(run),
+        table_of_d=table_of_d(run),
         seconds=words.duration(run.summary["seconds"]) if "seconds" in run.summary else "",
         device=str(run.environment.get("device", "")),
         environment=tuple((name, words.plain(value)) for name, value in flat.items()),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparring.report.measures import LOGGED, Measure, measure_of, measured
+from sparring.report.measures import OF_D, Measure, measure_of, measured
 from sparring.report.reading import Run
 from sparring.report.words import number, percent
 
@@ -48,9 +48,60 @@ class Table:
     protocols: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Endurance:
+    """How many attacks D stands on the samples of one side.
+
+    Args:
+        what: whom D takes for whom.
+        attacks: their mean number.
+        reached, overshot: shares of the samples.
+        published: the mean number of DAT's figure 1, without and with adversarial training.
+    """
+
+    what: str
+    attacks: str
+    reached: str
+    overshot: str
+    published: tuple[str, str]
+
+
 def final_table(run: Run) -> Table:
-    """The numbers of summary.json, or while there is none the last measured ones."""
-    metrics = run.summary.get("metrics") or _last_measured(run)
+    """The generator's numbers of summary.json, or while there is none the last measured ones."""
+    return _table(run, {name: entry for name, entry in _metrics(run).items() if name not in OF_D})
+
+
+def table_of_d(run: Run) -> Table:
+    """The discriminator's numbers."""
+    return _table(run, {name: entry for name, entry in _metrics(run).items() if name in OF_D})
+
+
+def endurance(run: Run) -> tuple[Endurance, ...]:
+    """The attack study at the end of a run, both ways; nothing where it was not made."""
+    metrics = run.summary.get("metrics", {})
+    if "attacks_fake" not in metrics:
+        return ()
+
+    def mean(name: str) -> float:
+        return float(np.mean(metrics[name]["value"]))
+
+    return tuple(
+        Endurance(
+            what, number(mean(name)), percent(mean(f"{name}_reached")), percent(mean(f"{name}_overshot")), published
+        )
+        for name, what, published in (
+            ("attacks_fake", "generated for real", ("3.2", "37.36")),
+            ("attacks_real", "real for generated", ("3.88", "7.44")),
+        )
+    )
+
+
+def _metrics(run: Run) -> Mapping[str, Any]:
+    metrics: Mapping[str, Any] = run.summary.get("metrics") or _last_measured(run)
+    return metrics
+
+
+def _table(run: Run, metrics: Mapping[str, Any]) -> Table:
     protocols = tuple(dict.fromkeys(str(entry["protocol"]) for entry in metrics.values() if entry["protocol"]))
     rows: list[Row] = []
     for name, entry in metrics.items():
@@ -70,9 +121,10 @@ def mean_final(run: Run, measure: Measure) -> float | None:
 
 def _last_measured(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for measure in measured(run):
+    of_d = (measure_of(name) for name in run.logged if name in OF_D)
+    for measure in (*measured(run), *of_d):
         series = run.series(measure.name)
-        if series is not None and measure.name not in LOGGED:
+        if series is not None:
             found[measure.name] = {"value": series.values[-1].tolist(), "interval": None, "protocol": ""}
     return found
 

@@ -76,8 +76,12 @@ def piece(part: Piece) -> str:
     """A piece with its own settings: `ring (modes 8, radius 2.0, std 0.1)`."""
     settings = {key: value for key, value in part.model_dump(mode="json").items() if key != "name"}
     flat = {key.removesuffix(".name"): value for key, value in flatten(settings).items()}
-    inner = ", ".join(f"{key} {plain(value)}" for key, value in flat.items() if value not in ([], "", None))
+    inner = ", ".join(f"{key} {_short(value)}" for key, value in flat.items() if value not in ([], "", None))
     return f"{part.name} ({inner})" if inner else part.name
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else plain(value)
 
 
 def game(recipe: Recipe) -> str:

@@ -1,0 +1,188 @@
+"""What D looks at, from the files that a run saved in probes/: strips of pictures with numbers below, and a histogram.
+
+Source: Liu et al., Adversarial Symmetric GAN, figures 1, 5a, 9, 14 and 15.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from sparring.attacks import in_scales
+from sparring.engine.probing import ATTACK
+from sparring.report.charts import BLUE, GREY, Chart, Line
+from sparring.report.pictures import data_uri
+from sparring.report.reading import Run
+from sparring.report.words import number
+
+TILE = 64
+"""Pixels of a picture's side, at least."""
+
+GAP = 208
+"""The grey between pictures."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures side by side, with a number below each of them or none."""
+
+    label: str
+    image: str
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Strips that belong together."""
+
+    title: str
+    strips: tuple[Strip, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One file of probes/, of which the first game is shown."""
+
+    path: Path
+
+    @property
+    def step(self) -> int:
+        """The round that it was saved after."""
+        return int(self.path.stem)
+
+    @cached_property
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What `engine.exhibits` says of one game."""
+        with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
+            return {name: found[name][0] for name in found.files}
+
+
+def exhibits(run: Run) -> tuple[Exhibit, ...]:
+    """Gradients, adversarial samples and interpolations of a run's first game; nothing where nothing was saved."""
+    saved = readable(run)
+    if not saved:
+        return ()
+    first, last = saved[0], saved[-1]
+    game = f"Seed {run.seeds[0]}. " if run.recipe.replicas > 1 else ""
+    return (
+        _gradients(tuple(dict.fromkeys((first, last))), game),
+        _adversaries(last, game),
+        _interpolations(last, game),
+    )
+
+
+def shared_exhibits(runs: Sequence[Run]) -> tuple[Exhibit, ...]:
+    """The newest gradients of runs on the same data, one strip a run; nothing for fewer than two."""
+    numbered = [(index, run, readable(run)) for index, run in enumerate(runs, start=1)]
+    found = [(index, run, saved[-1]) for index, run, saved in numbered if saved]
+    alike = [entry for entry in found if entry[1].recipe.data == found[0][1].recipe.data]
+    if len(alike) < 2:
+        return ()
+    real = _strip("real", alike[0][2].arrays["real"])
+    drawn = (_gradient(saved, f"run {index}: {run.name}") for index, run, saved in alike)
+    return (Exhibit("What D's gradient shows, run by run", (real, *drawn), _GRADIENTS),)
+
+
+def histogram(run: Run, key: str) -> list[Chart]:
+    """The histogram of the gradients' entries at the newest saved round, over that of the first (figure 5a)."""
+    saved = readable(run)
+    if not saved:
+        return []
+    drawn = dict(zip((saved[0], saved[-1]), (GREY, BLUE), strict=True))
+    lines = tuple(_counted(each, colour) for each, colour in drawn.items())
+    return [
+        Chart(
+            f"{key}-histogram", "Entries of D's input gradients",
+            "A spike at 0 with thin tails is a sparse gradient, a broad bell is noise (figure 5a of AS-GAN).",
+            "share of entries (%, log scale)", lines, is_log=True, across="d score / d value", whole=False,
+        )
+    ]  # fmt: skip
+
+
+def readable(run: Run) -> list[Saved]:
+    """The first and the newest file of probes/ that can be read; one of them if it is both."""
+    files = sorted(
+        (file for file in run.folder.probes.glob("*.npz") if file.stem.isdecimal()), key=lambda f: int(f.stem)
+    )
+    found = [next((saved for file in each if _opens(saved := Saved(file))), None) for each in (files, files[::-1])]
+    return [saved for saved in dict.fromkeys(found) if saved]
+
+
+def _opens(saved: Saved) -> bool:
+    try:
+        return saved.arrays.keys() >= {"real", "gradient", "perturbation", "counts", "between"}
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        return False
+
+
+_GRADIENTS = (
+    "Below held-out real samples the gradient of D's score at them, clipped to 3 standard deviations around its mean, "
+    "mean size over channels (figure 1 of AS-GAN): black is 0, white the largest of the picture, which is the number "
+    "below it, in score per unit of [−1, 1]. Where the sample's shape shows, D tells G what to draw; noise does not."
+)
+
+
+def _gradients(saved: Sequence[Saved], game: str) -> Exhibit:
+    drawn = (_gradient(each, f"gradient, round {number(each.step)}") for each in saved)
+    return Exhibit("What D's gradient shows", (_strip("real", saved[-1].arrays["real"]), *drawn), game + _GRADIENTS)
+
+
+def _gradient(saved: Saved, label: str) -> Strip:
+    arrays = saved.arrays
+    return _strip(label, arrays["gradient"][:, None], tuple(number(float(top)) for top in arrays["gradient_top"]))
+
+
+def _adversaries(saved: Saved, game: str) -> Exhibit:
+    arrays, epsilon = saved.arrays, ATTACK.epsilon
+    strips = (
+        _strip("real", arrays["real"], _outputs(arrays["d_real"])),
+        _strip("attacked", arrays["adversarial"], _outputs(arrays["d_adversarial"])),
+        _strip("difference", (arrays["perturbation"].astype(np.int16) + 128).astype(np.uint8)),
+    )
+    return Exhibit(
+        f"Adversarial samples of D, round {number(saved.step)}", strips,
+        f"{game}One FGSM step against D's score, epsilon {in_scales(epsilon)}, the same in every run; below a sample "
+        "D(x), the probability of real (figures 14 and 15 of AS-GAN). A robust D hardly changes its mind. Difference, "
+        f"{number(round(0.5 / epsilon))} times as large: grey is 0, white +epsilon, black −epsilon.",
+    )  # fmt: skip
+
+
+def _interpolations(saved: Saved, game: str) -> Exhibit:
+    return Exhibit(
+        f"Between latents, round {number(saved.step)}", tuple(_strip("", path) for path in saved.arrays["between"]),
+        f"{game}Each row walks in equal steps on the straight line between two fixed latents (figure 9 of AS-GAN). "
+        "Smooth changes through plausible images speak against memorised samples.",
+    )  # fmt: skip
+
+
+def _outputs(confidences: npt.NDArray[Any]) -> tuple[str, ...]:
+    return tuple(f"{float(value):.3f}" for value in confidences)
+
+
+def _strip(label: str, images: Bytes, notes: tuple[str, ...] = ()) -> Strip:
+    """Images `(n, channels, height, width)` side by side; other than three channels are averaged to grey."""
+    pixels = images if images.shape[1] == 3 else images.mean(1, keepdims=True).round().astype(np.uint8)
+    scale = max(1, -(-TILE // pixels.shape[2]))
+    pixels = pixels.repeat(scale, axis=2).repeat(scale, axis=3)
+    pixels = np.pad(pixels, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=GAP)
+    row = np.concatenate(list(pixels), axis=2).transpose(1, 2, 0)
+    image = Image.fromarray(row if row.shape[2] == 3 else row[..., 0])
+    return Strip(label, data_uri(image), image.size, notes)
+
+
+def _counted(saved: Saved, colour: str) -> Line:
+    counts, edges = saved.arrays["counts"], saved.arrays["edges"]
+    middles, shares = (edges[1:] + edges[:-1]) / 2, 100 * counts / max(counts.sum(), 1)
+    return Line(f"round {number(saved.step)}", middles, shares[:, None], colour)

@@ -1,0 +1,116 @@
+"""Charts of D over rounds: under attack, its input gradients, its estimate of the distance, and the attacks on it.
+
+Source: Liu et al., Adversarial Symmetric GAN, figures 5b and 6; Direct Adversarial Training for GANs, figures 4, 5, 7.
+"""
+
+from __future__ import annotations
+
+from sparring.attacks import in_scales
+from sparring.balls import Linf, Unbounded
+from sparring.engine.probing import ATTACK
+from sparring.objectives import Wasserstein
+from sparring.regimes import AdversarialRegime
+from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
+from sparring.report.exhibits import histogram
+from sparring.report.reading import Run
+from sparring.report.words import number
+
+_SIDES = (("real", BLUE), ("fake", VERMILLION))
+_NAMES = {"real": "on real", "fake": "on generated"}
+
+
+def discriminator_charts(run: Run, key: str) -> list[Chart]:
+    """What a run has to show of its D; less of points of the plane, where D's whole landscape is drawn.
+
+    Args:
+        run: what to draw.
+        key: a prefix that is unique on the page.
+    """
+    of_points = "wasserstein1" in run.logged
+    probed = [] if of_points else [*_probed(run, key), *histogram(run, key)]
+    return [chart for chart in (*probed, *_critic(run, key), *_attacks(run, key, of_points)) if chart.lines]
+
+
+def _probed(run: Run, key: str) -> list[Chart]:
+    outputs = (
+        lines_of(run, "probe_d_real", BLUE, "real")
+        + lines_of(run, "probe_d_adversarial", PURPLE, "real, attacked")
+        + lines_of(run, "probe_d_fake", VERMILLION, "generated")
+    )
+    return [
+        Chart(
+            f"{key}-probe", "D under one fixed attack",
+            f"Held-out samples, D in eval mode, one FGSM step of {in_scales(ATTACK.epsilon)} in every run: the smaller "
+            "the gap between real and attacked, the more robust D (figure 6 of AS-GAN).",
+            "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
+        ),
+        Chart(
+            f"{key}-l1", "Input gradient of D: L1 norm",
+            "At held-out real samples; adversarial training lowers it (figure 5b of AS-GAN).",
+            "mean L1 norm (score per unit)", lines_of(run, "input_gradient_l1", GREEN, "mean of samples"),
+            limits=(0.0, None),
+        ),
+        Chart(
+            f"{key}-sparsity", "Input gradient of D: sparsity",
+            "Hoyer's measure: 0 where all pixels weigh alike, 1 where one alone does; of noise about 0.2.",
+            "mean sparsity (0 to 1)", lines_of(run, "input_gradient_sparsity", GREEN, "mean of samples"),
+            limits=(0.0, 1.0),
+        ),
+    ]  # fmt: skip
+
+
+def _critic(run: Run, key: str) -> list[Chart]:
+    """The critic's estimate; only of a Wasserstein game is it one."""
+    if not isinstance(run.recipe.objective, Wasserstein):
+        return []
+    exact = lines_of(run, "wasserstein1", INK, "exact Wasserstein-1", dash="--")
+    against = ", and the exact distance of the same points" if exact else ""
+    return [
+        Chart(
+            f"{key}-critic", "The critic's estimate of the Wasserstein distance",
+            f"Mean score of real less generated samples{against} (figures 4, 5 and 7 of DAT). A lower bound where "
+            "D's slope is at most 1, and a multiple of one otherwise.",
+            "distance (units of the data)",
+            _gap(run) + lines_of(run, "critic_distance", GREEN, "held-out") + exact, limits=(None, None),
+        )
+    ]  # fmt: skip
+
+
+def _gap(run: Run) -> tuple[Line, ...]:
+    real, fake = run.series("score_real"), run.series("score_fake")
+    if real is None or fake is None or len(real.steps) != len(fake.steps):
+        return ()
+    return (Line("training batches", real.steps, real.values - fake.values, PURPLE),)
+
+
+def _attacks(run: Run, key: str, of_points: bool) -> list[Chart]:
+    """The regime's own attacks, as D met them in training."""
+    regime = run.recipe.regime
+    if not isinstance(regime, AdversarialRegime):
+        return []
+    ball, epsilon = regime.attack.ball, regime.attack.epsilon
+    bounded = not isinstance(ball, Unbounded)
+    norm = "L-infinity" if isinstance(ball, Linf) else "Euclidean"
+    units = "units of the data" if of_points else "units of [0, 1]"
+    told = f"Epsilon is {number(epsilon) if of_points else in_scales(epsilon)}. " if bounded else ""
+    marks = (Mark(epsilon, "epsilon"),) if bounded else ()
+    sizes = [line for side, colour in _SIDES for line in lines_of(run, f"attack_{side}_size", colour, _NAMES[side])]
+    moods = [
+        line
+        for side, colour in _SIDES
+        for name, label, dash in (("idle", "idle", "-"), ("raises", "raising", ":"))
+        for line in lines_of(run, f"attack_{side}_{name}", colour, f"{_NAMES[side]}: {label}", 100.0, dash)
+        if line.values.any()
+    ]
+    return [
+        Chart(
+            f"{key}-sizes", "Size of the training attacks",
+            f"{told}Mean size of the perturbations that the regime showed D, in {units}.",
+            f"{norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if bounded and epsilon else None),
+        ),
+        Chart(
+            f"{key}-moods", "Training attacks that idle or turn round",
+            "Idle: D's gradient is 0 and nothing moves. Raising: the aim drives D's payoff up, not down.",
+            "share of attacked samples (%)", tuple(moods), limits=(0.0, 100.0),
+        ),
+    ]  # fmt: skip
