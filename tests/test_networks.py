@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.engine.game import frozen
 from sparring.errors import UsageError
+from sparring.modules import frozen
 from sparring.networks import (
     ASGANResNetDiscriminator,
     ASGANResNetGenerator,
