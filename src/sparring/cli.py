@@ -98,14 +98,14 @@ def evaluate(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure the generator of a run's newest checkpoint afresh."""
-    from sparring.evaluation import evaluate_generator
+    """Measure both players of a run's newest checkpoint afresh."""
+    from sparring.evaluation import evaluate as measure
     from sparring.listing import print_metrics
     from sparring.networks import Extractor
     from sparring.recipes import parse_piece
 
     chosen = None if extractor is None else parse_piece(Extractor, extractor)
-    found = evaluate_generator(run, samples=samples, extractor=chosen, device=device)
+    found = measure(run, samples=samples, extractor=chosen, device=device)
     if as_json:
         _print_json(found)
     else:

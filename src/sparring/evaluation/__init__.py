@@ -11,7 +11,7 @@ from sparring.evaluation.theorems import (
     perturbation_table,
     theory_table,
 )
-from sparring.evaluation.trained import evaluate_generator, verify, write_samples
+from sparring.evaluation.trained import evaluate, evaluate_discriminator, evaluate_generator, verify, write_samples
 
 __all__ = [
     "Coverage",
@@ -20,6 +20,8 @@ __all__ = [
     "TheoryRow",
     "attack_study",
     "covered_by",
+    "evaluate",
+    "evaluate_discriminator",
     "evaluate_generator",
     "gradient_norms",
     "lipschitz_bound",

@@ -17,9 +17,13 @@ from sparring.engine.gallery import png_grid, png_points
 from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
+from sparring.evaluation.lipschitz import steepness
 from sparring.files import write_whole
 from sparring.networks import Extractor
+from sparring.randomness import Rng
 
+STEEPNESS_AT = 512
+"""Samples a side at which slopes are measured."""
 EVALUATED = 10_000
 """Samples a game, unless asked for another number."""
 
@@ -57,6 +61,65 @@ def evaluate_generator(
     drawn = loaded.sample(samples, "evaluate", seed)
     row = measures.measure(drawn, packed=bool(loaded.recipe.lead))
     return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": list(loaded.problems)}
+
+
+def evaluate(
+    path: Path,
+    *,
+    samples: int = EVALUATED,
+    extractor: Extractor | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Measure both players of a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`.
+
+    A discriminator whose steepness cannot be bounded is a problem among the others, not an error.
+    """
+    found = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
+    try:
+        found["metrics"] |= evaluate_discriminator(path, seed=seed, device=device)["metrics"]
+    except UsageError as error:
+        found["problems"].append(error.cause)
+    return found
+
+
+def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -> dict[str, Any]:
+    """Measure how steep the discriminator of a run's newest checkpoint is, on held-out and freshly generated samples.
+
+    Args:
+        path: the run folder.
+        seed: number of the latents' stream.
+        device: where to measure.
+
+    Returns:
+        {"step", "metrics", "problems"}, each metric with its value (a list with replicas) and its protocol.
+
+    Raises:
+        UsageError: no run, no checkpoint, or an operation of D whose norm is not known.
+        CorruptInput: no checkpoint is sound.
+    """
+    loaded = load_players(RunFolder.open(path), device)
+    lead, source = loaded.recipe.lead, loaded.recipe.data.open(loaded.streams.device)
+    real = source.held_out(STEEPNESS_AT, rng=Rng.of(0, loaded.streams.device)).samples
+    fake = loaded.sample(len(real), "evaluate", seed)
+    found = steepness(loaded.players.discriminator, real.expand(*lead, *real.shape), fake, lead)
+    columns = {
+        "lipschitz_bound": [each.bound for each in found],
+        "gradient_norm_real": [each.real.mean for each in found],
+        "gradient_norm_real_max": [each.real.max for each in found],
+        "gradient_norm_fake": [each.fake.mean for each in found],
+        "gradient_norm_fake_max": [each.fake.max for each in found],
+        "steepest_pair": [each.steepest_pair for each in found],
+    }
+    protocol = (
+        f"slopes of D's score in L2, eval mode, samples as D sees them: a bound for all inputs by the norms of its "
+        f"layers; gradients at {len(real)} held-out and {len(real)} generated samples; all pairs of these"
+    )
+    metrics = {
+        name: {"value": values if lead else values[0], "interval": None, "protocol": protocol}
+        for name, values in columns.items()
+    }
+    return {"step": loaded.step, "metrics": metrics, "problems": list(loaded.problems)}
 
 
 def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
