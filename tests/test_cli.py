@@ -19,6 +19,7 @@ import pytest
 from sparring.cli import main
 from sparring.data import prepare
 from sparring.engine import RunFolder
+from sparring.networks import Schooling, SmallCNN
 from sparring.recipes import Recipe, to_yaml
 
 
@@ -130,6 +131,23 @@ def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None
     shutil.rmtree(tmp_path / "store")
     assert sparring("sample", tmp_path / "run", "-n", 3, "--out", tmp_path / "digits.png").code == 0
     assert sparring("evaluate", tmp_path / "run").code == 2
+
+
+def test_evaluate_by_another_extractor(sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=1000, rate=1e-3))
+    run, weights = tmp_path / "run", tmp_path / "weights.pth"
+    keys = ["steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
+    assert sparring("train", "dishonest/digits", *keys, "--out", run).code == 0
+    found = json.loads(sparring("evaluate", run, "--samples", 64, "--extractor", "classifier", "--json").out)
+    assert "64 generated" in found["metrics"]["frechet_distance"]["protocol"]
+    extractor = f"{{name: inception, weights: {weights}}}"
+    missing = sparring("evaluate", run, "--extractor", extractor)
+    assert missing.code == 2 and str(weights) in missing.err and "pytorch-fid" in missing.err
+    weights.write_bytes(b"something else")
+    other = sparring("evaluate", run, "--extractor", extractor)
+    assert other.code == 4 and "SHA-256" in other.err
+    unknown = sparring("evaluate", run, "--extractor", "inceptoin")
+    assert unknown.code == 2 and "did you mean inception" in unknown.err
 
 
 @pytest.fixture

@@ -84,9 +84,12 @@ def test_the_image_reaches_the_first_layer_resized_and_in_range(network: Incepti
         network.see(image)
     handle.remove()
     assert reached[0].shape == (1, 3, 299, 299) and reached[0].abs().max() <= 1
-    centre = (149 + 0.5) * 8 / 299 - 0.5  # half-pixel centres: 3.5, between pixels 3 and 4
-    assert centre == pytest.approx(3.5)
-    assert torch.allclose(reached[0][..., 149, 149], image[..., 3:5, 3:5].mean(dim=(2, 3)), atol=1e-5)
+    across = (149 + 0.5) * 8 / 299 - 0.5  # half-pixel centres: midway between columns 3 and 4
+    assert across == pytest.approx(3.5)
+    down = (50 + 0.5) * 8 / 299 - 0.5  # between rows 0 and 1
+    rows = image[..., 3:5].mean(dim=3)
+    expected = (1 - down) * rows[..., 0] + down * rows[..., 1]
+    assert torch.allclose(reached[0][..., 50, 149], expected, atol=1e-5)
 
 
 def test_padding_does_not_count_in_mean_pooling() -> None:
@@ -145,7 +148,7 @@ def test_weights_are_read_from_a_file_and_named_by_its_digest(
     counted = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" not in name}
     torch.save(counted, path)  # the published file has no such counters
     monkeypatch.setattr(extractors, "SHA256", sha256(path))
-    viewer = InceptionFeatures(weights=str(path)).choose(None, CPU)
+    viewer = InceptionFeatures(weights=str(path)).choose(lambda: None, CPU)
     assert viewer is not None and viewer.sha256 == sha256(path) and "Inception-v3" in viewer.name
     image = (Rng.of(0).integers((1, 1, 28, 28), 256) / 127.5) - 1
     with torch.no_grad():
@@ -154,7 +157,7 @@ def test_weights_are_read_from_a_file_and_named_by_its_digest(
 
 def test_a_missing_file_says_where_it_is_to_be_had(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file") as raised:
-        InceptionFeatures(weights=str(tmp_path / "none.pth")).choose(None, CPU)
+        InceptionFeatures(weights=str(tmp_path / "none.pth")).choose(lambda: None, CPU)
     assert "mseitzer/pytorch-fid" in raised.value.remedy and extractors.WEIGHTS in raised.value.remedy
     assert raised.value.exit_code == 2
 
@@ -163,5 +166,5 @@ def test_a_file_of_other_content_is_refused_before_it_is_read(tmp_path: Path) ->
     path = tmp_path / extractors.WEIGHTS
     path.write_bytes(b"not weights")
     with pytest.raises(CorruptInput, match="SHA-256") as raised:
-        InceptionFeatures(weights=str(path)).choose(None, CPU)
+        InceptionFeatures(weights=str(path)).choose(lambda: None, CPU)
     assert raised.value.exit_code == 4

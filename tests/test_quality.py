@@ -34,11 +34,10 @@ def with_moments(mean: Array, covariance: Array, count: int = 64) -> torch.Tenso
     return torch.from_numpy(points @ whiten @ np.linalg.cholesky(covariance).T + mean)
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(-3, 3), st.floats(0.1, 4), st.floats(-3, 3), st.floats(0.1, 4)), min_size=1, max_size=6
-    )
-)
+means, stds = st.floats(-3, 3), st.floats(0.1, 4)
+
+
+@given(st.lists(st.tuples(means, stds, means, stds), min_size=1, max_size=6))
 @settings(deadline=None, max_examples=25)
 def test_frechet_of_axis_aligned_gaussians(axes: list[tuple[float, float, float, float]]) -> None:
     mean_a, std_a, mean_b, std_b = np.array(axes).T

@@ -302,7 +302,7 @@ def _check_classifier(classifier: Classifier) -> None:
 def _check_extractor(extractor: Extractor) -> None:
     space = Space((1, 8, 8), IMAGE_BOUNDS)
     network, cpu = SmallCNN(classes=3, width=2).build(space, (), rng=Rng.of(0)), torch.device("cpu")
-    viewer = extractor.choose(Viewer(network, "toy", "0123", cpu), cpu)
+    viewer = extractor.choose(lambda: Viewer(network, "toy", "0123", cpu), cpu)
     assert viewer is not None, "labelled images have an extractor"
     images = Rng.of(1).uniform((5, *space.shape), -1.0, 1.0)
     seen = viewer.see(images)

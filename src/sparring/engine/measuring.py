@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -34,8 +36,8 @@ class Measures:
 
     def __init__(self, recipe: Recipe, source: Source, device: torch.device, *, samples: int = SAMPLES) -> None:
         facts = source.facts
-        judge = classifier_for(source, device)
-        extractor = recipe.extractor.choose(judge, device) if shows_images(facts) else None
+        classifier = cache(lambda: classifier_for(source, device))
+        extractor = recipe.extractor.choose(classifier, device) if shows_images(facts) else None
         self.samples = samples
         self._generator = f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
         self.reference = Reference(
@@ -43,7 +45,7 @@ class Measures:
             centres=facts.centres,
             std=facts.std,
             classes=facts.classes,
-            judge=judge,
+            judge=classifier(),
             real=None if extractor is None else real_features(source, extractor, samples, device),
         )
         every = [cls() for cls in members(Metric).values()]

@@ -42,11 +42,11 @@ class ClassifierModule(FeatureNetwork):
 
 
 class Schooling(NamedTuple):
-    """What a classifier needs to get good: Adam with linear decay.
+    """What a classifier needs to get good.
 
     Args:
         images_seen: training images, counted as often as they are seen.
-        rate: the first learning rate.
+        rate: the largest learning rate.
         shift: the largest random translation of a batch, in pixels each way.
         mirrored: the share of images mirrored left to right.
     """
@@ -128,7 +128,7 @@ class SmallResNet(Classifier):
     Four convolutions, max pooling after each, the last one over the whole image: 8 `width` features.
     """
 
-    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=2e-3, shift=4, mirrored=0.5)
+    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=5e-3, shift=4, mirrored=0.5)
 
     width: Count = 16
 

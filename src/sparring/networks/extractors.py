@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -64,11 +65,11 @@ class Extractor(Piece, family="extractor"):
     """Chooses the network in whose features generated and real images are compared."""
 
     @abstractmethod
-    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
+    def choose(self, classifier: Callable[[], Viewer | None], device: torch.device) -> Viewer | None:
         """The network that looks at the images, or None where there is none for these data.
 
         Args:
-            classifier: the classifier of the data, trained by the tool; None where they have no labels.
+            classifier: gives the classifier of the data, trained by the tool; None where they have no labels.
             device: where images are looked at.
 
         Raises:
@@ -81,8 +82,8 @@ class Extractor(Piece, family="extractor"):
 class ClassifierFeatures(Extractor):
     """The classifier of the data that also judges classes: trained by the tool, once for each data set, and cached."""
 
-    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
-        return classifier
+    def choose(self, classifier: Callable[[], Viewer | None], device: torch.device) -> Viewer | None:
+        return classifier()
 
 
 @piece("inception")
@@ -95,7 +96,7 @@ class InceptionFeatures(Extractor):
 
     weights: str = WEIGHTS
 
-    def choose(self, classifier: Viewer | None, device: torch.device) -> Viewer | None:
+    def choose(self, classifier: Callable[[], Viewer | None], device: torch.device) -> Viewer | None:
         path = Path(self.weights)
         if not path.is_file():
             raise UsageError(
