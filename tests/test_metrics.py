@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from sparring.data import Ring
 from sparring.intervals import wilson
-from sparring.metrics import Classes, Modes, Reference, total_variation, wasserstein2
+from sparring.metrics import Classes, Modes, Reference, Wasserstein2, total_variation, wasserstein2
 from sparring.randomness import Rng
 from sparring.shapes import Seen
 
@@ -103,6 +103,15 @@ def test_wasserstein_on_the_line_is_the_sorted_distance() -> None:
     a, b = Rng.of(1).normal((2, 200, 1))
     expected = (a.sort(dim=0).values - b.sort(dim=0).values).square().mean().sqrt()
     assert wasserstein2(a, b) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_fewer_samples_than_points_are_all_taken() -> None:
+    samples = Ring().open(torch.device("cpu")).held_out(2048, rng=Rng.of(0)).samples
+    real = Reference(samples, None, 0.1, (), None)
+    found = Wasserstein2().measure(samples[:5] + 3.0, real)
+    assert found["wasserstein2"] == pytest.approx(18.0**0.5, rel=1e-5)
+    assert found["wasserstein2_floor"] == wasserstein2(samples[5:10], samples[:5])
+    assert "5 generated against 5" in Wasserstein2().protocol(real, 5)
 
 
 def test_unlike_clouds_are_refused() -> None:

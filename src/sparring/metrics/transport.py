@@ -68,7 +68,7 @@ class Wasserstein2(Metric):
     """Exact Wasserstein-2 distance between generated and held-out points, beside that of two real halves.
 
     Args:
-        points: the size of each cloud.
+        points: the size of each cloud; with fewer samples, they are all taken.
     """
 
     names: ClassVar[tuple[str, ...]] = ("wasserstein2", "wasserstein2_floor")
@@ -79,11 +79,12 @@ class Wasserstein2(Metric):
         return reference.samples.dim() == 2 and len(reference.samples) >= 2 * self.points
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
-        real = reference.samples[: self.points]
+        points = min(self.points, len(samples))
         return {
-            "wasserstein2": wasserstein2(samples[: self.points], real),
-            "wasserstein2_floor": _floor(reference, self.points),
+            "wasserstein2": wasserstein2(samples[:points], reference.samples[:points]),
+            "wasserstein2_floor": _floor(reference, points),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:
-        return f"{self.points} generated against {self.points} held-out points, exact; the floor is real against real"
+        points = min(self.points, count)
+        return f"{points} generated against {points} held-out points, exact; the floor is real against real"
