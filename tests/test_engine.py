@@ -13,8 +13,10 @@ from sparring.engine import Game, RunFolder, play_round, train
 from sparring.engine.sampling import evaluating
 from sparring.errors import FolderBusy, UsageError
 from sparring.feedback import Flip
-from sparring.lipschitz import GradientPenalty
+from sparring.lipschitz import GradientPenalty, Lipschitz
+from sparring.pieces import members
 from sparring.recipes import Recipe, load
+from sparring.regimes import Regime
 
 CPU = torch.device("cpu")
 
@@ -64,6 +66,14 @@ def test_replicas_equal_single_games(variant: str, short: Callable[..., Recipe])
             assert packed.watch.state()[name][1 + index] / packed.watch.state()[name][0] == pytest.approx(
                 value, abs=1e-3
             )
+
+
+@pytest.mark.parametrize("control", sorted(set(members(Lipschitz)) - {"together"}))
+@pytest.mark.parametrize("regime", sorted(members(Regime)))
+def test_every_regime_plays_with_every_control(regime: str, control: str, short: Callable[..., Recipe]) -> None:
+    for objective in ("nonsaturating", "wasserstein"):
+        game = play(short(f"regime={regime}", f"lipschitz={control}", f"objective={objective}", "replicas=2"), 2)
+        assert all(parameter.isfinite().all() for parameter in game.players.parameters())
 
 
 def test_the_memory_format_does_not_change_a_round() -> None:

@@ -1,0 +1,31 @@
+"""An attack of one's own: a piece that a recipe names as `examples.own_attack:Momentum`, or wherever the module lies.
+
+Only the search is written here. The budget, the range of the data, and that the discriminator is left as it was, are
+the family's business.
+"""
+
+import torch
+
+from sparring.attacks import Attack, Epsilon, LossFunction, width_of
+from sparring.randomness import Rng
+from sparring.records import Count, Probability
+from sparring.shapes import Samples, Space, expand_like
+
+
+class Momentum(Attack):
+    """Signed steps along a decaying sum of normalised gradients (Dong et al. 2018)."""
+
+    epsilon: Epsilon = 8 / 255
+    steps: Count = 5
+    decay: Probability = 0.9
+
+    def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        length = self.epsilon / self.steps * width_of(space)
+        moved, velocity = x, torch.zeros_like(x)
+        for _ in range(self.steps):
+            leaf = moved.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
+            size = gradient.flatten(-len(space.shape)).abs().sum(-1).clamp(min=1e-12)
+            velocity = self.decay * velocity + gradient / expand_like(size, gradient)
+            moved = self.confine(x, moved + length * velocity.sign(), space)
+        return moved
