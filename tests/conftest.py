@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from sparring.engine.measuring import Measures
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
@@ -40,6 +42,28 @@ def short() -> Callable[..., Recipe]:
         return load("dishonest/ring-small", [*small, *overrides])
 
     return build
+
+
+class _NoMetrics(Measures):
+    """Measures of a generator that has none."""
+
+    def __init__(self, *_arguments: Any) -> None:
+        self.metrics = []
+
+    def measure(self, *_arguments: Any, **_options: Any) -> dict[str, float]:
+        return {}
+
+    def names(self) -> set[str]:
+        return set()
+
+    def protocols(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture
+def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs on images that train no classifier, and of which only D is measured."""
+    monkeypatch.setattr("sparring.engine.trainer.Measures", _NoMetrics)
 
 
 @pytest.fixture

@@ -73,6 +73,22 @@ def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> 
     assert "sound" in sparring("verify", run).out
 
 
+def test_attacks_on_two_runs_are_one_table(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "first", tmp_path / "second"]
+    for seed, run in enumerate(runs):
+        assert sparring("train", recipe_file, "steps=2", f"seed={seed}", "--out", run).code == 0
+    options = ("-n", 4, "--cap", 3, "--within", 0.001, "--attack", "{name: fgsm, epsilon: 2/255}")
+    rows = json.loads(sparring("attack", *runs, *options, "--json").out)
+    assert [(row["run"], row["generator"]) for row in rows] == [
+        (str(run), generator) for run in runs for generator in ("initial", "trained")
+    ]
+    told = sparring("attack", *runs, *options)
+    assert told.code == 0 and "at most 3 attacks" in told.out and "2/255 (0.00784 of [0, 1]" in told.out
+    assert "jumped" in told.out
+    refused = sparring("attack", *runs, "--attack", "fgsn")
+    assert refused.code == 2 and "did you mean fgsm" in refused.err
+
+
 def test_json_is_all_of_standard_output(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
     summary = json.loads(sparring("train", recipe_file, "--out", tmp_path / "run", "--json").out)
     assert summary["status"] == "complete"

@@ -101,7 +101,7 @@ def test_every_figure_of_images_is_there(digits_page: Page) -> None:
     for title in ("Classes covered", "Distance of classes from uniform", "Recognisable", "What D thinks", "Payoffs"):
         assert title in page.text
     assert len(page.classed("frame")) == 3
-    assert len(page.named("img")) == 3 * 2
+    assert len(page.named("img")) == 3 * 2 + 3 + 3 + 4
     assert "7 classes" in page.text
     assert "1 of 2 games learned all 10 classes evenly [Wilson 95 % interval 9 %, 91 %] at round 6" in page.text
 

@@ -42,7 +42,8 @@ def fingerprint(run: Path) -> dict[str, str]:
     """The final state, the rows and the pictures of a run, hashed."""
     folder = RunFolder.open(run).saved()[-1]
     parts = {"weights": folder / "tensors.safetensors", "rows": run / "metrics.jsonl"}
-    parts |= {picture.name: picture for picture in (run / "samples").iterdir()}
+    pictures = [*(run / "samples").iterdir(), *(run / "probes").glob("*")]
+    parts |= {f"{picture.parent.name}/{picture.name}": picture for picture in pictures}
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in parts.items()}
 
 
@@ -163,6 +164,17 @@ GAMES = {
 def test_stopped_and_resumed_equals_undisturbed(game: str, short: Callable[..., Recipe], tmp_path: Path) -> None:
     whole, resumed = whole_and_resumed(short(*WHOLE, *GAMES[game]), tmp_path, after=10)
     assert whole == resumed
+
+
+def test_a_resumed_run_of_images_is_probed_as_an_undisturbed_one(
+    short: Callable[..., Recipe], tmp_path: Path, no_metrics: None
+) -> None:
+    whole, resumed = whole_and_resumed(
+        short(*WHOLE, *GAMES["batch norm"], "regime=symmetric", "evaluate_every=8"), tmp_path, after=10
+    )
+    assert whole == resumed
+    assert sum(name.startswith("probes/") for name in whole) == 4
+    assert any("probe_d_adversarial" in row for row in RunFolder.open(tmp_path / "whole").rows())
 
 
 ITEMS = (

@@ -92,10 +92,11 @@ def print_attacks(rows: list[Row]) -> None:
         found = row["numbers"][name]
         return f"{fmean(found if isinstance(found, list) else [found]):.4g}"
 
-    names = {"attacks_fake": "on generated", "attacks_fake_reached": "got there", "attacks_real": "on real"}
-    names["attacks_real_reached"] = "got there"
+    parts = ("", "_reached", "_overshot")
+    names = [f"attacks_{side}{part}" for side in ("fake", "real") for part in parts]
+    columns = ["run", "round", "G", "on generated", "got there", "jumped over", "on real", "got there", "jumped over"]
     table = [[row["run"], f"{row['step']:,}", row["generator"], *(cell(row, name) for name in names)] for row in rows]
-    print_table("Attacks until D takes one side for the other", ["run", "round", "G", *names.values()], table)
+    print_table("Mean attacks until D takes one side for the other, and shares of samples", columns, table)
     for protocol in dict.fromkeys(row["protocol"] for row in rows):
         print(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
 

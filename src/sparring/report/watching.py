@@ -40,8 +40,9 @@ def _probed(run: Run, key: str) -> list[Chart]:
     return [
         Chart(
             f"{key}-probe", "D under one fixed attack",
-            f"Held-out samples, D in eval mode, one FGSM step of {in_scales(ATTACK.epsilon)} in every run: the smaller "
-            "the gap between real and attacked, the more robust D (figure 6 of AS-GAN).",
+            f"Held-out samples; in every run an FGSM step of {in_scales(ATTACK.epsilon)}: the less real and "
+            "attacked differ, the more robust is D (figure 6 of AS-GAN). Eval mode: batch normalisation, where D has "
+            "it, uses running statistics, and D is another than at play.",
             "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
         ),
         Chart(
