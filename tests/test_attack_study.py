@@ -71,10 +71,10 @@ def test_a_step_too_long_jumps_over_the_tolerance() -> None:
 
 
 def test_samples_stop_where_they_got_there_and_start_there_for_nothing() -> None:
-    x = torch.tensor([[0.50], [0.45]], dtype=torch.float64)
+    x = torch.tensor([[0.49], [0.45]], dtype=torch.float64)
     found = until(x, torch.full((2,), 0.5, dtype=torch.float64), lambda s: 4 * (s.squeeze(-1) - 0.5), 0.01)
     assert found.attacks.tolist() == [0, 3]  # D is within 0.02 of 0.5 where |x - 0.5| <= 0.02
-    assert found.moved.flatten().tolist() == pytest.approx([0.50, 0.48])
+    assert found.moved.flatten().tolist() == pytest.approx([0.49, 0.48])
 
 
 @pytest.mark.parametrize("score", [-60.0, -20.0, -1.0, 0.0, 1.0, 20.0, 60.0])

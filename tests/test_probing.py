@@ -15,6 +15,7 @@ from sparring.attacks import in_scales
 from sparring.engine import Game, RunFolder, play_round, train
 from sparring.engine.exhibits import BINS, PATHS, SHOWN, STATIONS, histogram, save_exhibits
 from sparring.engine.probing import ATTACK, Probe
+from sparring.engine.sampling import sample
 from sparring.errors import NonFinite
 from sparring.metrics import wasserstein1
 from sparring.networks import Verdict
@@ -66,8 +67,11 @@ def test_the_critic_is_bounded_by_the_exact_distance_of_the_same_points(short: C
     probe = Probe(game.source, CPU)
     direction = torch.tensor([0.6, 0.8])
     game.players.discriminator = Linear(direction)
+    with torch.no_grad():  # G itself, not its running mean
+        for parameter in game.generator.parameters():
+            parameter.add_(0.1)
     found = probe.measure(game, 5)
-    fake = game.sample(len(probe.real), "probe/latents", 5)
+    fake = sample(game.recipe, game.generator, game.streams, len(probe.real), "probe/latents", 5)
     for index in range(2):
         exact = wasserstein1(probe.real, fake[index])
         assert found["wasserstein1"][index] == pytest.approx(exact)
@@ -92,6 +96,28 @@ def test_a_probe_leaves_no_trace(keys: tuple[str, ...], short: Callable[..., Rec
     assert torch.equal(random, torch.random.get_rng_state())
     assert learns == [parameter.requires_grad for parameter in game.players.parameters()]
     assert all(parameter.grad is None for parameter in game.players.parameters())
+
+
+class _Restless(Linear):
+    """A D that counts its calls and draws from torch's random state, in eval mode too."""
+
+    calls: torch.Tensor
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__(weight)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, samples: torch.Tensor) -> Verdict:
+        self.calls += 1
+        return Verdict(super().forward(samples).score + torch.rand(()))
+
+
+def test_even_a_restless_discriminator_keeps_no_trace(short: Callable[..., Recipe]) -> None:
+    game = game_of(short())
+    game.players.discriminator = network = _Restless(torch.ones(2))
+    state = torch.random.get_rng_state()
+    Probe(game.source, CPU).measure(game, 1)
+    assert network.calls == 0 and torch.equal(state, torch.random.get_rng_state())
 
 
 def test_every_sample_is_seen_alone_in_eval_mode(short: Callable[..., Recipe]) -> None:
