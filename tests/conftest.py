@@ -48,7 +48,7 @@ class _NoMetrics(Measures):
     """Measures of a generator that has none."""
 
     def __init__(self, *_arguments: Any) -> None:
-        self.metrics = []
+        self.metrics, self.samples = [], 1
 
     def measure(self, *_arguments: Any, **_options: Any) -> dict[str, float]:
         return {}

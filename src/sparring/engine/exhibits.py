@@ -21,7 +21,7 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.sampling import rendered
 from sparring.files import storage_errors, write_whole
 from sparring.gradients import picture
-from sparring.shapes import IMAGE_BOUNDS, expand_like
+from sparring.shapes import IMAGE_BOUNDS, as_bytes, expand_like
 
 SHOWN = 8
 """Real samples a game."""
@@ -55,8 +55,8 @@ def save_exhibits(game: Game, probe: Probe, run: RunFolder, step: int) -> None:
     moved = (shown.adversarial - shown.real) / (ATTACK.epsilon * width_of(probe.space))
     counted = [histogram(each) for each in every.gradient.reshape(games, -1)]
     tensors = {
-        "real": _bytes(shown.real),
-        "adversarial": _bytes(shown.adversarial),
+        "real": as_bytes(shown.real),
+        "adversarial": as_bytes(shown.adversarial),
         "perturbation": (127 * moved).round().clamp(-127, 127).to(torch.int8),
         "gradient": (255 * drawn / expand_like(top.clamp(min=_TINY), drawn)).round().to(torch.uint8),
         "gradient_top": top,
@@ -99,9 +99,4 @@ def _between(game: Game) -> Tensor:
     share = torch.linspace(0, 1, STATIONS, device=ends.device)[:, None]
     latents = (1 - share) * first + share * last
     images = rendered(recipe, game.sampler, latents.flatten(-3, -2))
-    return _bytes(images.reshape(*recipe.lead, PATHS, STATIONS, *images.shape[len(recipe.lead) + 1 :]))
-
-
-def _bytes(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as grey levels, rounded half up."""
-    return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().clamp(0, 255).to(torch.uint8)
+    return as_bytes(images.reshape(*recipe.lead, PATHS, STATIONS, *images.shape[len(recipe.lead) + 1 :]))
