@@ -194,6 +194,33 @@ def test_an_attack_that_cannot_reach_its_budget_says_so() -> None:
     assert not FGSM().remarks()
 
 
+def test_a_scaled_attack_takes_shorter_steps_too() -> None:
+    half = BIM(epsilon=0.2, step_size=0.04).scaled(0.5)
+    assert (half.epsilon, half.step_length) == (0.1, 0.02)
+    assert Direct(epsilon=2.0, step_size=1.0).scaled(0.25).step_length == 0.25
+    assert PGD(epsilon=0.2).scaled(0.5).step_length == pytest.approx(PGD(epsilon=0.1).step_length)
+
+
+class _Counter(nn.Module):
+    """A buffer that every forward pass replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls = self.calls + 1
+        return x.sum((1, 2, 3))
+
+
+def test_a_buffer_that_is_replaced_is_put_back() -> None:
+    network = _Counter()
+    before = network.calls
+    FGSM()(images(), network, network=network, space=IMAGES, rng=Rng.of(0))
+    assert network.calls is before
+    assert network.calls == 0
+
+
 def test_aims_are_the_papers_formulas() -> None:
     payoff, mean = torch.tensor([-2.0, 0.5, 1.0, 3.0]), torch.tensor(1.0)
     assert torch.equal(Payoff().loss(payoff, lambda: mean), -payoff)

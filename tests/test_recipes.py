@@ -113,9 +113,10 @@ def test_broken_yaml_is_one_line(text: str, words: str, tmp_path: Path) -> None:
 
 
 def test_a_recipe_may_extend_another(tmp_path: Path) -> None:
-    child, grandchild = tmp_path / "child.yaml", tmp_path / "grandchild.yaml"
+    (tmp_path / "below").mkdir()
+    child, grandchild = tmp_path / "child.yaml", tmp_path / "below" / "grandchild.yaml"
     child.write_text("extends: dishonest/ring\nfeedback.probability: 0.1\nsteps: 7\n")
-    grandchild.write_text(f"extends: {child}\nsteps: 8\nregime: symmetric\nregime.attack.epsilon: 2/255\n")
+    grandchild.write_text("extends: ../child.yaml\nsteps: 8\nregime.attack.epsilon: 2/255\nregime: symmetric\n")
     recipe = load(str(grandchild), ["batch_size=3"])
     expected = ["feedback.probability=0.1", "steps=8", "regime={name: symmetric, attack: {name: fgsm, epsilon: 2/255}}"]
     assert recipe == load("dishonest/ring", [*expected, "batch_size=3"])
@@ -147,6 +148,10 @@ def test_a_name_can_be_given_keys(short: Callable[..., Recipe]) -> None:
 def test_keys_below_what_a_piece_leaves_out_can_be_changed(short: Callable[..., Recipe]) -> None:
     recipe = short("regime=mixed", "regime.attack.epsilon=0.25", "regime.attack.ball.name=l2")
     assert recipe == short("regime={name: mixed, attack: {name: direct, epsilon: 0.25, ball: l2}}")
+
+
+def test_another_piece_takes_its_own_defaults() -> None:
+    assert load("dat/cifar10-dcgan", ["regime.attack.name=fgsm"]) == load("dat/cifar10-dcgan", ["regime.attack=fgsm"])
 
 
 def test_a_path_is_a_store() -> None:

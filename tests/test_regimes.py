@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparring.attacks import BIM, FGSM, Direct, Distance, Payoff
+from sparring.attacks import BIM, FGSM, PGD, Direct, Distance, Payoff
 from sparring.engine import Game
-from sparring.engine.round import Discriminating, play_round
+from sparring.engine.round import Discriminating
+from sparring.networks import Verdict
+from sparring.randomness import Rng
 from sparring.recipes import Recipe, load
 from sparring.regimes import AdversarialRegime, Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
-from sparring.regimes.adversarial import CleanFirst, unseen
+from sparring.regimes.adversarial import CleanFirst
 
 CPU = torch.device("cpu")
 
@@ -60,12 +63,12 @@ def test_the_shortcut_equals_the_long_way(regime: CleanFirst, network: str, obje
     game = game_of(images(network, f"objective={objective}"))
     side, clean = Discriminating(game, 0, 0), View(*batch(game), getattr(regime, "clean_weight", 1.0))
     buffers = [buffer.clone() for buffer in game.discriminator.buffers()]
-    long = regime.craft(side, clean, unseen(side, clean))
-    if regime.reuses(game.discriminator):
+    long = regime.craft(side, clean, None)
+    if regime.reuses(couples_samples=game.couples_samples):
         for buffer, before in zip(game.discriminator.buffers(), buffers, strict=True):
             assert torch.equal(buffer, before)
     responses = regime.show_clean(side, clean)
-    assert (responses.real.gradient is not None) == regime.reuses(game.discriminator)
+    assert (responses.real.gradient is not None) == regime.reuses(couples_samples=game.couples_samples)
     short = regime.craft(side, clean, responses)
     for ours, theirs, at in ((short.real, long.real, clean.real), (short.fake, long.fake, clean.fake)):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
@@ -75,18 +78,18 @@ def test_the_shortcut_equals_the_long_way(regime: CleanFirst, network: str, obje
 def test_where_a_batch_couples_its_samples_the_exact_way_is_taken_and_said() -> None:
     coupled, alone = game_of(images(COUPLED)), game_of(images())
     regime = Mixed()
-    assert not regime.reuses(coupled.discriminator)
-    assert regime.reuses(alone.discriminator)
-    (remark,) = regime.remarks(coupled.discriminator)
-    assert "layers.3" in remark and "passes of its own" in remark
-    assert not regime.remarks(alone.discriminator)
-    assert not Symmetric().remarks(coupled.discriminator)  # one slope for all: the sum over the batch is what is wanted
+    assert not regime.reuses(couples_samples=coupled.couples_samples)
+    assert regime.reuses(couples_samples=alone.couples_samples)
+    (remark,) = regime.remarks(couples_samples=coupled.couples_samples)
+    assert "couples" in remark and "passes of its own" in remark
+    assert not regime.remarks(couples_samples=alone.couples_samples)
+    assert not Symmetric().remarks(couples_samples=True)  # one slope for all: the sum over the batch is what is wanted
     # The shortcut would not be the gradient here: this is why it is not taken.
     side, clean = Discriminating(coupled, 0, 0), View(*batch(coupled))
     torch.nn.init.normal_(coupled.discriminator.layers[-1].weight, std=1.0)  # scores on both sides of the mean
     seen = side.show(clean, gradients=("real", "fake"))
     wrong = regime.craft(side, clean, seen)
-    exact = regime.craft(side, clean, unseen(side, clean))
+    exact = regime.craft(side, clean, None)
     assert not torch.allclose(wrong.real, exact.real, rtol=0, atol=1e-9)
 
 
@@ -173,17 +176,20 @@ COSTS: list[tuple[Regime, int, int]] = [
     (Mixed(), 4, 4),
     (Symmetric(attack=BIM(steps=3)), 7, 7),
     (Replace(attack=BIM(steps=3)), 5, 5),
+    (Replace(attack=BIM(steps=3), aim=Distance()), 6, 5),
 ]
 
 
 @pytest.mark.parametrize(("regime", "forwards", "backwards"), COSTS)
 def test_a_one_step_attack_costs_no_pass(regime: Regime, forwards: int, backwards: int) -> None:
     game = game_of(images())
+    assert not game.couples_samples  # found out once a game
     count = {"forward": 0, "backward": 0}
 
     def passed(_module: object, _inputs: object, verdict: object) -> None:
         count["forward"] += 1
-        verdict.score.register_hook(lambda _: count.__setitem__("backward", count["backward"] + 1))  # type: ignore[attr-defined]
+        if verdict.score.requires_grad:  # type: ignore[attr-defined]
+            verdict.score.register_hook(lambda _: count.__setitem__("backward", count["backward"] + 1))  # type: ignore[attr-defined]
 
     game.discriminator.register_forward_hook(passed)
     regime.update(Discriminating(game, 0, 0), *batch(game))
@@ -193,6 +199,7 @@ def test_a_one_step_attack_costs_no_pass(regime: Regime, forwards: int, backward
 def test_the_budget_warms_up() -> None:
     warmup = Warmup(start=10, end=30)
     assert [warmup.factor(step) for step in (0, 10, 20, 30, 40)] == [0, 0, 0.5, 1, 1]
+    assert [Warmup(start=10, end=10).factor(step) for step in (0, 9, 10)] == [0, 0, 1]
     assert Warmup().factor(0) == 1
     game = game_of(images())
     regime = Symmetric(attack=FGSM(epsilon=0.1), warmup=warmup)
@@ -229,18 +236,75 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
         side.step()
     assert torch.equal(crafted[0].real, crafted[1].real), "the penalty has no part in the samples' gradients"
     control, twin = game.recipe.lipschitz, game_of(images(*keys))
-    rng = twin.streams.rng("lipschitz", 0)
+    rng = twin.streams.rng("lipschitz/0", 0)
     paid = control.penalty(twin.score, clean.real, clean.fake, batch_axes=1, rng=rng).mean().item()
     assert game.watch.means()["penalty"] == pytest.approx(paid, rel=1e-5)
 
 
-def test_what_an_attack_did_is_logged() -> None:
-    recipe = images("regime=mixed")
-    game = Game(recipe, recipe.data.open(CPU), CPU)
-    play_round(game, 0)
+@pytest.mark.parametrize("network", [COUPLED, "discriminator.width=4"], ids=["coupled", "alone"])
+def test_what_an_attack_did_is_logged(network: str) -> None:
+    keys = ["regime={name: mixed, attacked: real, attack: {name: fgsm, epsilon: 0.1}}", network]
+    game = Game(images(*keys), images().data.open(CPU), CPU)
+    side = Discriminating(game, 0, 0)
+    real, fake = (x.float() for x in batch(game_of(images(*keys))))
+    real = 0.5 * real
+    payoffs = [side.payoff("real", x).detach() for x in (real, fake)]
+    game.recipe.regime.update(side, real, fake)
     means = game.watch.means()
-    assert {"d_real_adversarial", "d_fake_adversarial", "attack_real_size", "attack_fake_raises"} <= means.keys()
+    assert means["attack_real_size"] == pytest.approx(0.1, rel=1e-5)
     assert means["attack_real_idle"] == 0
+    below = (payoffs[0] < payoffs[1].mean()).double().mean().item()
+    assert means["attack_real_raises"] == pytest.approx(below)
+    assert 0 < below < 1
+    assert {"d_real_adversarial", "d_fake", "d_real", "payoff_d_adversarial"} <= means.keys()
+    assert "d_fake_adversarial" not in means and "attack_fake_size" not in means
+
+
+def test_every_step_pays_its_own_penalty() -> None:
+    game = game_of(images("objective=wasserstein", "lipschitz=gradient_penalty", "regime=symmetric"))
+    draws, control = [], type(game.recipe.lipschitz)
+    original = control.penalty
+
+    def penalty(*arguments: Any, rng: Rng, **options: Any) -> Tensor:
+        draws.append(rng.uniform((4,)))
+        return original(*arguments, rng=rng, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(control, "penalty", penalty)
+        game.recipe.regime.update(Discriminating(game, 0, 0), *batch(game))
+    assert len(draws) == 2
+    assert not torch.equal(*draws)
+
+
+def test_the_sides_are_attacked_from_streams_of_their_own() -> None:
+    game = game_of(images())
+    names: list[str] = []
+    side = Discriminating(game, 0, 0)
+    original = side.rng
+    side.rng = lambda name: (names.append(name), original(name))[1]  # type: ignore[method-assign]
+    Mixed(attack=PGD()).update(side, *batch(game))
+    assert len(set(names)) == len(names) == 3  # real, fake, and the control's
+
+
+class _Minibatch(nn.Module):
+    """A score that looks at the whole batch, without a layer that anybody knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, images: Tensor) -> Verdict:
+        flat = images.flatten(1)
+        return Verdict(flat @ self.weight.to(flat) + flat.std(0).mean())
+
+
+def test_a_discriminator_that_couples_samples_is_found_out() -> None:
+    assert game_of(images(COUPLED)).couples_samples
+    recipe = images()
+    alone, coupled = (Game(recipe, recipe.data.open(CPU), CPU) for _ in range(2))
+    coupled.discriminator = _Minibatch()
+    assert not alone.couples_samples
+    assert coupled.couples_samples
 
 
 @pytest.mark.parametrize("wrong", ["regime.attack.epsilon=-1", "regime.clean_weight=0", "regime.attacked=neither"])

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import flop_registry
 
 from sparring.engine import Game, play_round
 from sparring.engine.environment import choose_device
-from sparring.errors import UsageError
+from sparring.errors import NonFinite, UsageError
 from sparring.recipes import Recipe, load, parse_yaml
 
 WARM_UP = 3
@@ -65,6 +65,7 @@ def bench(
 
     Raises:
         UsageError: fewer than two variants, or what `load` refuses.
+        NonFinite: a game's numbers turned non-finite.
     """
     key, _, values = vary.partition("=")
     variants = [json.dumps(value) for value in parse_yaml(f"[{values}]", vary)]
@@ -94,9 +95,11 @@ class _Player:
 
     def play(self, rounds: int) -> None:
         for _ in range(rounds):
-            play_round(self.game, self.step)
+            play_round(self.game, self.step % self.game.recipe.steps)
             self.step += 1
-            self.game.watch.first_bad()
+            site = self.game.watch.first_bad()
+            if site:
+                raise NonFinite(f"bench: not finite: {site}", "lower the learning rates")
 
     def timed(self, rounds: int) -> float:
         """Seconds a round."""

@@ -28,15 +28,19 @@ def untraced(module: nn.Module) -> Iterator[None]:
 
     Parameters are frozen, so that nothing is added to their gradients; modes are the block's own affair.
     """
-    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    buffers = [
+        (owner, name, buffer, buffer.clone())
+        for owner in module.modules()
+        for name, buffer in owner.named_buffers(recurse=False)
+    ]
     devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
     with frozen(module), torch.random.fork_rng(devices=list(devices)):
         try:
             yield
         finally:
             with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+                for owner, name, buffer, before in buffers:
+                    setattr(owner, name, buffer.copy_(before))
 
 
 def batch_statistics(module: nn.Module) -> str | None:

@@ -137,6 +137,12 @@ def _check_lipschitz(control: Lipschitz) -> None:
     assert (cost >= 0).all() and cost.isfinite().all(), "a penalty is finite and never pays"
     same = zip(held, network.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in same), "a penalty leaves no trace in the network"
+    assert all(parameter.grad is None for parameter in network.parameters()), "a penalty is the engine's to climb"
+    single = MLPDiscriminatorSpec(hidden=(8,)).build(Space((2,), None), (), rng=Streams(1).rng("init"))
+    control.transform(single)
+    rng = Streams(1).rng("lipschitz")
+    own = control.penalty(lambda x: single(x).score, real[1], fake[1], batch_axes=1, rng=rng).expand(5)
+    assert torch.allclose(cost[1], own, rtol=1e-3, atol=1e-4), "a replica pays what a single game pays"
     control.constrain(network)
     once = [parameter.detach().clone() for parameter in network.parameters()]
     for _ in range(_SETTLED):
@@ -151,7 +157,7 @@ class _Side:
     """D's side of a toy game: a linear score of points in the unit square."""
 
     def __init__(self) -> None:
-        self.round, self.space = 3, Space((2,), Bounds(0.0, 1.0))
+        self.round, self.space, self.couples_samples = 3, Space((2,), Bounds(0.0, 1.0)), False
         self.network = nn.Linear(2, 1)
         with torch.no_grad():
             self.network.weight.copy_(torch.tensor([[1.0, -2.0]]))
@@ -181,7 +187,7 @@ class _Side:
         payoff = self.payoff(side, leaf)
         (gradient,) = torch.autograd.grad(payoff.sum(), leaf)
         mean = self.payoff(side, other).detach().mean()
-        return Response(payoff.detach(), lambda: mean, gradient if side in gradients else None)
+        return Response(payoff.detach(), mean, gradient if side in gradients else None)
 
 
 def _check_regime(regime: Regime) -> None:
@@ -194,6 +200,7 @@ def _check_regime(regime: Regime) -> None:
     for view in (view for step in steps for view in step):
         assert view.real.shape == real.shape and view.fake.shape == fake.shape, "views keep their shape"
         assert torch.equal(view.real, real) or "real" in view.attacked, "what is moved is declared"
+        assert min(view.real.min(), view.fake.min()) >= 0 and max(view.real.max(), view.fake.max()) <= 1, "range"
         assert torch.equal(view.fake, fake) or "fake" in view.attacked, "what is moved is declared"
     assert all(parameter.grad is None for parameter in side.network.parameters()), "gradients are D's side's affair"
 
@@ -219,6 +226,14 @@ def _check_attack(attack: Attack) -> None:
     assert modes == [m.training for m in network.modules()], "no trace on modes"
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
     assert torch.equal(generator, torch.random.get_rng_state()), "no trace on torch's random state"
+    weight = Rng.of(3).normal((3, 4))
+    inside = 0.5 * x
+
+    def linear(samples: Tensor) -> Tensor:
+        return (samples * weight).sum((-2, -1))
+
+    moved = attack(inside, linear, network=nn.Module(), space=space, rng=Rng.of(5))
+    assert (linear(moved) > linear(inside)).all(), "an attack raises its loss"
     still = attack.scaled(0.0)(x, loss, network=network, space=space, rng=Rng.of(5))
     assert torch.equal(still, x), "without a budget nothing moves"
     if attack.can_reuse():

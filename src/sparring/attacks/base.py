@@ -37,7 +37,7 @@ Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0)]
 class Attack(Piece, family="attack"):
     """A search for samples that raise a loss. Members write the search; the family keeps these promises:
 
-    - budget: `ball.size(x_adv - x) <= epsilon`, in units of [0, 1];
+    - budget: `ball.size(x_adv - x) <= epsilon`, in units of [0, 1], but for the ball `none`;
     - range: x_adv leaves the data's range nowhere that x does not;
     - no trace: parameters, their gradients, buffers and torch's random state are as before, bit for bit.
 
@@ -64,6 +64,10 @@ class Attack(Piece, family="attack"):
             found = self.search(x.detach(), loss, space=space, rng=rng)
         return self.confine(x.detach(), found.detach(), space)
 
+    def size_in_words(self) -> str:
+        """How far the attack may go."""
+        return f"epsilon {in_scales(self.epsilon)}"
+
     @abstractmethod
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         """Where the member would move x; the family confines it."""
@@ -72,12 +76,17 @@ class Attack(Piece, family="attack"):
         """Whether all that the attack needs is one gradient of the loss at x, so that a known one will do."""
         return False
 
+    @final
     def from_gradient(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
         """The same samples as the call, from a gradient of the loss at x that is already known.
 
         Raises:
             NotImplementedError: the attack needs more than one gradient; ask `can_reuse` first.
         """
+        return self.confine(x, self.along(x, gradient, space=space, rng=rng), space)
+
+    def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
+        """Where an attack that can reuse a gradient would move x along it; the family confines it."""
         raise NotImplementedError(self.name)
 
     def scaled(self, factor: float) -> Attack:
@@ -90,7 +99,7 @@ class Attack(Piece, family="attack"):
 
     @final
     def confine(self, x: Samples, moved: Samples, space: Space) -> Samples:
-        """The nearest samples within the budget around x, and no farther outside of the range than x is."""
+        """Samples projected on the budget around x, then clipped to the range, or to x where x lies outside of it."""
         delta = self.ball.project(moved - x, self.epsilon * width_of(space), batch_axes_of(x, space))
         if space.bounds is None:
             return x + delta

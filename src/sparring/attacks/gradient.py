@@ -69,12 +69,17 @@ class GradientAttack(Attack):
     def can_reuse(self) -> bool:
         return self.steps == 1 and isinstance(self.start, ZeroStart)
 
-    def from_gradient(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
-        return self.confine(x, x + self._step(gradient, space, rng), space)
+    def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
+        return x + self._step(gradient, space, rng)
 
     def scaled(self, factor: float) -> GradientAttack:
         size = None if self.step_size is None else factor * self.step_size
         return self.model_copy(update={"epsilon": factor * self.epsilon, "step_size": size})
+
+    def size_in_words(self) -> str:
+        if isinstance(self.direction, Raw):
+            return f"steps of {self.step_length:g} times the gradient"
+        return super().size_in_words()
 
     def remarks(self) -> list[str]:
         reach = self.steps * self.step_length

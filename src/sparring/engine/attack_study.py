@@ -13,15 +13,17 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparring.attacks import FGSM, Attack, attack_until, in_scales
+from sparring.attacks import FGSM, Attack, attack_until
 from sparring.engine.game import Players
 from sparring.engine.probing import Playing, score_of, undisturbed
 from sparring.engine.sampling import sample
 from sparring.records import Count, Positive, Record
 from sparring.shapes import Samples, Space, over_samples
 
+_SETTLING = 256
+"""Latents from which a fresh G takes its batch statistics."""
 Opponent = Literal["initial", "trained"]
 """Whose samples x_f are: of G as it was initialised, or as it is now."""
 
@@ -86,7 +88,10 @@ class AttackStudy(Record):
 
     def protocol(self, opponent: Opponent = "initial") -> str:
         """The experiment in words."""
-        state = {"initial": "as it was initialised", "trained": "as it is after training"}[opponent]
+        state = {
+            "initial": "as it was initialised, with the batch statistics of that state",
+            "trained": "as it is after training",
+        }[opponent]
         return (
             f"mean number of attacks ({_described(self.attack)}) until |D(x) - mean D of the other side| <= "
             f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self.samples} samples a side, the generated ones "
@@ -94,14 +99,28 @@ class AttackStudy(Record):
             "the share that jumped over the tolerance and was never within it"
         )
 
-    def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> torch.nn.Module:
+    def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> nn.Module:
         if opponent == "trained":
             return playing.players.generator
-        return Players(playing.recipe, space).generator.to(playing.streams.device)
+        generator = Players(playing.recipe, space).generator.to(playing.streams.device)
+        _settle(generator, playing)
+        return generator
+
+
+@torch.no_grad()
+def _settle(generator: nn.Module, playing: Playing) -> None:
+    """Give batch normalisation the statistics of one large batch; without any, eval mode makes grey of every latent."""
+    for layer in generator.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.momentum = None  # the plain mean over all batches so far
+    latents = playing.recipe.generator.prior.draw(
+        (*playing.recipe.lead, _SETTLING, playing.recipe.generator.latent), rng=playing.streams.rng("study/settle")
+    )
+    generator.train()(latents)
 
 
 def _described(attack: Attack) -> str:
     """An attack with its size on all scales, and the settings that are not its own defaults."""
     plain = type(attack)(epsilon=attack.epsilon).model_dump(mode="json")
     other = {key: value for key, value in attack.model_dump(mode="json").items() if value != plain[key]}
-    return ", ".join([f"{attack.name}, epsilon {in_scales(attack.epsilon)}", *(f"{k} {v}" for k, v in other.items())])
+    return ", ".join([f"{attack.name}, {attack.size_in_words()}", *(f"{k} {v}" for k, v in other.items())])

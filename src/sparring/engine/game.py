@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,9 @@ from sparring.data import Source
 from sparring.engine.sampling import precision, sample
 from sparring.engine.watch import Watch
 from sparring.errors import CorruptInput
-from sparring.randomness import Streams
+from sparring.gradients import input_gradient
+from sparring.modules import batch_statistics, untraced
+from sparring.randomness import Rng, Streams
 from sparring.recipes import Recipe
 from sparring.shapes import Space, at_least_fp32
 
@@ -91,6 +94,18 @@ class Game:
     def sampler(self) -> nn.Module:
         """The generator that samples and measures use."""
         return self.players.sampler
+
+    @cached_property
+    def couples_samples(self) -> bool:
+        """Whether D's score of a sample depends on the others of its batch, as seen by gradients at random samples."""
+        space, axis = self.source.facts.space, len(self.recipe.lead)
+        low, high = space.bounds or (-1.0, 1.0)
+        samples = Rng.of(0, self.device).uniform((*self.recipe.lead, 3, *space.shape), low, high)
+        samples = samples.to(next(self.discriminator.parameters()).dtype)
+        with untraced(self.discriminator):
+            seen = input_gradient(lambda x: self.score(x).select(axis, 0), samples)
+        others = seen.gradient.narrow(axis, 1, 2)
+        return batch_statistics(self.discriminator) is not None or bool((others != 0).any())
 
     def set_rates(self, step: int) -> None:
         """Set the learning rates of round `step`."""

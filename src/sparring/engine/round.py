@@ -5,7 +5,7 @@ Nothing here asks which objective, adversary, regime or Lipschitz control is pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -52,7 +52,12 @@ class Discriminating:
         self.game, self.round, self.number = game, step, number
         self.network, self.space = game.discriminator, game.source.facts.space
         self._parameters = list(game.discriminator.parameters())
-        self._paid = False
+        self._steps, self._paid = 0, False
+
+    @property
+    def couples_samples(self) -> bool:
+        """Whether D's score of a sample depends on the others of its batch."""
+        return self.game.couples_samples
 
     def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
         """Add the gradient of the weighted payoff (equation 3.1), less what the Lipschitz control costs once a step."""
@@ -70,15 +75,15 @@ class Discriminating:
         own = -real.shape[-1] / view.weight  # from the gradient of a weighted mean to that of one sample's payoff
         slopes = {side: own * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
         return Responses(
-            Response(real.detach(), _mean(objective.real, fake_score), slopes.get("real")),
-            Response(fake.detach(), _mean(objective.fake, real_score), slopes.get("fake")),
+            Response(real.detach(), over_samples(objective.real(fake_score.detach())), slopes.get("real")),
+            Response(fake.detach(), over_samples(objective.fake(real_score.detach())), slopes.get("fake")),
         )
 
     def step(self) -> None:
         """One optimizer step, then the Lipschitz constraint."""
         advance(self.game, "discriminator")
         self.game.recipe.lipschitz.constrain(self.network)
-        self._paid = False
+        self._steps, self._paid = self._steps + 1, False
 
     def payoff(self, side: Side, samples: Tensor) -> Tensor:
         """D's payoff on samples of a side."""
@@ -98,7 +103,8 @@ class Discriminating:
             return torch.zeros(batch, device=self.game.device)
         self._paid = True
         control, axes = self.game.recipe.lipschitz, self.game.batch_axes
-        cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=self.rng("lipschitz"))
+        rng = self.rng(f"lipschitz/{self._steps}")
+        cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=rng)
         self.game.watch.finite("Lipschitz penalty", [cost])
         self.note("penalty", cost.expand(batch))
         return cost.expand(batch)
@@ -115,10 +121,6 @@ class Discriminating:
             self.note(f"score_{name}", score)
         self.note("payoff_d_adversarial" if view.attacked else "payoff_d", real + fake)
         self.note("saturated", (torch.cat([real_score, fake_score], dim=-1).abs() > SATURATED).float())
-
-
-def _mean(payoff: Callable[[Tensor], Tensor], score: Tensor) -> Callable[[], Tensor]:
-    return lambda: over_samples(payoff(score.detach()))
 
 
 def update_generator(game: Game, fake: Tensor, step: int) -> None:

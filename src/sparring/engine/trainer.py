@@ -128,7 +128,7 @@ class _Session:
         self.began = time.monotonic() - seconds
 
     def play(self) -> dict[str, Any]:
-        for remark in [*self.recipe.warnings(), *self.recipe.regime.remarks(self.game.discriminator)]:
+        for remark in [*self.recipe.warnings(), *self._remarks()]:
             self.spectator.note(remark)
         try:
             with contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
@@ -138,6 +138,9 @@ class _Session:
                 self._summarise(error.status)
             raise
         return self._summarise("complete")
+
+    def _remarks(self) -> list[str]:
+        return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
 
     def _rounds(self, events: Events) -> None:
         recipe, game = self.recipe, self.game

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sparring.engine.sampling import evaluating
 from sparring.evaluation.bounds import lipschitz_bound
+from sparring.gradients import input_gradient
 from sparring.shapes import sample_norm
 
 _AT_ONCE = 512
@@ -86,11 +87,10 @@ def gradient_norms(discriminator: nn.Module, samples: Tensor, batch_axes: int = 
         batch_axes: how many leading axes are batch.
     """
     found = []
-    with evaluating(discriminator), torch.enable_grad():
+    with evaluating(discriminator):
         for part in torch.split(samples, _AT_ONCE, dim=batch_axes - 1):
-            at = part.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(discriminator(at).score.sum(), at)
-            found.append(sample_norm(gradient, batch_axes))
+            seen = input_gradient(lambda at: discriminator(at).score, part)
+            found.append(sample_norm(seen.gradient, batch_axes))
     return torch.cat(found, dim=-1)
 
 

@@ -15,7 +15,7 @@ from sparring.records import Positive
 
 @piece("clip")
 class Clip(Lipschitz):
-    """Clip D's parameters after each of its steps.
+    """Clip D's parameters after each of its steps; with spectral norm these are what it divides, not the quotient.
 
     Args:
         bound: the largest absolute value of a parameter.

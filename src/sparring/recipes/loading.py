@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import resources
 from pathlib import Path
@@ -127,13 +128,23 @@ def _values(name: str, heirs: tuple[str, ...]) -> dict[str, Any]:
         raise UsageError(f"{name}: a recipe is a mapping of keys, not {type(values).__name__}", "see `sparring show`")
     if "extends" not in values:
         return values
-    parent = str(values.pop("extends"))
+    parent = _beside(name, str(values.pop("extends")))
     if parent in (*heirs, name):
         raise UsageError(f"{name}: extends {parent}, which extends it", "break the circle")
-    whole = _values(parent, (*heirs, name))
-    for key, value in values.items():
-        _change(whole, str(key).split("."), value)
+    try:
+        whole = _values(parent, (*heirs, name))
+    except UsageError as error:
+        raise UsageError(f"{name} extends {error.cause}", error.remedy) from None
+    paths = {str(key): str(key).split(".") for key in values}
+    for key in sorted(paths, key=lambda key: len(paths[key])):  # a piece before the keys below it
+        _change(whole, paths[key], values[key])
     return whole
+
+
+def _beside(heir: str, parent: str) -> str:
+    """The recipe that an heir names: by name, or as a path from the heir's own folder."""
+    path = os.path.normpath(Path(heir).parent / parent)
+    return path if os.path.exists(path) else parent
 
 
 def _text(name: str) -> str:
@@ -150,18 +161,21 @@ def _text(name: str) -> str:
         raise UsageError(f"{name}: {reason}{hint}", "`sparring list recipes` shows the names") from None
 
 
-def _change(values: dict[str, Any], keys: list[str], value: Any, record: type[Record] | None = Recipe) -> None:
+def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
     """Set a nested key; what is left out on the way there is filled in by the defaults of its record."""
-    key, *inner = keys
-    if not inner:
-        values[key] = value
-        return
-    held = values.get(key, _default(record, key))
-    held = {"name": held} if isinstance(held, str) else held
-    if not isinstance(held, dict):
-        raise UsageError(f"{'.'.join(keys)}: {key} holds no keys", "give the whole value of that key")
-    values[key] = held
-    _change(held, inner, value, _record_of(record, key, held))
+    record: type[Record] | None = Recipe
+    for depth, key in enumerate(keys[:-1]):
+        held = values.get(key, _default(record, key))
+        held = {"name": held} if isinstance(held, str) else held
+        if not isinstance(held, dict):
+            path = ".".join(keys[: depth + 1])
+            raise UsageError(f"{'.'.join(keys)}: {path} holds no keys", f"give the whole value of {path}")
+        # Another piece of the family has keys of its own.
+        held = {} if keys[depth + 1 :] == ["name"] else held
+        record = _record_of(record, key, held)
+        values[key] = held
+        values = held
+    values[keys[-1]] = value
 
 
 def _default(record: type[Record] | None, key: str) -> Any:

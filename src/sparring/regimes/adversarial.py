@@ -4,19 +4,21 @@ A one-step attack takes its gradient from the backward pass of the clean view, w
 
     grad_x loss(g(D(x))) = loss'(g) grad_x g(D(x)),
 
-exact if D sees every sample alone, or if the loss has the same slope for all. Elsewhere the attack runs by itself.
+exact if D sees every sample alone, or if the loss has the same slope for all. Elsewhere the attack runs by itself. (A D
+that draws random numbers of its own, as dropout does, is attacked in the pass that it is updated by.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
+import torch
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
-from sparring.modules import batch_statistics
 from sparring.records import Every, Record
 from sparring.regimes.base import DiscriminatorSide, Regime, Response, Responses, Side, View
 from sparring.shapes import Samples, expand_like, over_samples
@@ -42,7 +44,9 @@ class Warmup(Record):
         """The share of the budget in this round."""
         if step >= self.end:
             return 1.0
-        return max(0.0, (step - self.start) / (self.end - self.start))
+        if step <= self.start:
+            return 0.0
+        return (step - self.start) / (self.end - self.start)
 
 
 class AdversarialRegime(Regime):
@@ -65,73 +69,78 @@ class AdversarialRegime(Regime):
         """The sides that are attacked."""
         return ("real", "fake") if self.attacked == "both" else (self.attacked,)
 
-    def reuses(self, discriminator: nn.Module) -> bool:
-        """Whether the clean view's own backward pass gives the attack its gradient, exactly."""
-        exact = self.aim.constant_slope or batch_statistics(discriminator) is None
-        return self.attack.can_reuse() and exact
-
-    def remarks(self, discriminator: nn.Module) -> list[str]:
+    def remarks(self, *, couples_samples: bool) -> list[str]:
         return self.attack.remarks()
 
-    def craft(self, side: DiscriminatorSide, view: View, seen: Responses, weight: float = 1.0) -> View:
+    def craft(self, side: DiscriminatorSide, view: View, seen: Responses | None, weight: float = 1.0) -> View:
         """The view with its attacked sides moved.
 
         Args:
             side: D's side, not updated since it saw the view.
             view: clean samples.
-            seen: how D took them; a side without a gradient is attacked by passes of the attack's own.
+            seen: how D took them, or None if it was not shown them; a side whose gradient is not known is attacked by
+                passes of the attack's own.
             weight: of the new view.
         """
         attack = self.attack.scaled(self.warmup.factor(side.round))
-        real = self._moved(side, attack, "real", view.real, seen.real)
-        fake = self._moved(side, attack, "fake", view.fake, seen.fake)
+        real = self._moved(side, attack, "real", view, seen.real if seen else None)
+        fake = self._moved(side, attack, "fake", view, seen.fake if seen else None)
         return View(real, fake, weight, self.sides)
 
-    def _moved(self, side: DiscriminatorSide, attack: Attack, name: Side, x: Samples, seen: Response) -> Samples:
+    def _moved(self, side: DiscriminatorSide, attack: Attack, name: Side, view: View, seen: Response | None) -> Samples:
+        x, other = (view.real, view.fake) if name == "real" else (view.fake, view.real)
         if name not in self.sides:
             return x
         rng = side.rng(f"attack/{name}")
-        if seen.gradient is None:
+        if seen is not None and seen.gradient is not None:
+            gradient = expand_like(self._slope(seen), x) * seen.gradient
+            moved = attack.from_gradient(x, gradient, space=side.space, rng=rng)
+        else:
+            opposite = (lambda: seen.opposite) if seen else _once(lambda: over_samples(side.payoff(name, other)))
 
             def loss(samples: Samples) -> Tensor:
-                return self.aim.loss(side.payoff(name, samples), seen.opposite)
+                return self.aim.loss(side.payoff(name, samples), opposite)
 
             moved = attack(x, loss, network=side.network, space=side.space, rng=rng)
-        else:
-            slope = self.aim.slope(seen.payoff, seen.opposite)
-            moved = attack.from_gradient(x, expand_like(slope, x) * seen.gradient, space=side.space, rng=rng)
-            side.note(f"attack_{name}_raises", (slope > 0).float())
         size = attack.ball.size(moved - x, batch_axes_of(x, side.space)) / width_of(side.space)
         side.note(f"attack_{name}_size", size)
         side.note(f"attack_{name}_idle", (size == 0).float())
+        if seen is not None:
+            side.note(f"attack_{name}_raises", (self._slope(seen) > 0).float())
         return moved
+
+    def _slope(self, seen: Response) -> Tensor:
+        return self.aim.slope(seen.payoff, lambda: seen.opposite)
 
 
 class CleanFirst(AdversarialRegime):
     """A regime that shows D the clean view before the adversarial one."""
 
-    def remarks(self, discriminator: nn.Module) -> list[str]:
-        remarks = super().remarks(discriminator)
-        layer = batch_statistics(discriminator)
-        if self.attack.can_reuse() and not self.reuses(discriminator):
+    def reuses(self, *, couples_samples: bool) -> bool:
+        """Whether the clean view's own backward pass gives the attack its gradient, exactly (up to rounding)."""
+        return self.attack.can_reuse() and (self.aim.constant_slope or not couples_samples)
+
+    def remarks(self, *, couples_samples: bool) -> list[str]:
+        remarks = super().remarks(couples_samples=couples_samples)
+        if self.attack.can_reuse() and not self.reuses(couples_samples=couples_samples):
             remarks.append(
-                f"regime: layer {layer!r} of D couples the samples of a batch, and the aim {self.aim.name!r} weighs "
-                "them unlike, so the attack takes passes of its own; discriminator.batch_norm=false saves them"
+                f"regime: D couples the samples of a batch (as batch normalisation does), and the aim "
+                f"{self.aim.name!r} weighs them unlike, so the attack takes passes of its own"
             )
         return remarks
 
     def show_clean(self, side: DiscriminatorSide, view: View) -> Responses:
         """Show the clean view, with the gradients that the attack can use."""
-        return side.show(view, gradients=self.sides if self.reuses(side.network) else ())
+        reuses = self.reuses(couples_samples=side.couples_samples)
+        return side.show(view, gradients=self.sides if reuses else ())
 
 
-def unseen(side: DiscriminatorSide, view: View) -> Responses:
-    """Responses of a D that has not been shown the view; what an aim asks for is computed when it asks."""
+def _once(mean: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """A number that is computed when it is first asked for, without a graph."""
 
-    def opposite(own: Side, samples: Samples) -> Callable[[], Tensor]:
-        return lambda: over_samples(side.payoff(own, samples)).detach()
+    @cache
+    def opposite() -> Tensor:
+        with torch.no_grad():
+            return mean()
 
-    nothing = view.real.new_zeros(view.real.shape[: batch_axes_of(view.real, side.space)])
-    return Responses(
-        Response(nothing, opposite("real", view.fake), None), Response(nothing, opposite("fake", view.real), None)
-    )
+    return opposite

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -37,12 +37,12 @@ class Response(NamedTuple):
 
     Args:
         payoff: D's payoff g(D(x)) on every sample, `(*batch)`, detached.
-        opposite: the mean of the same g over the other side, `()` or `(replicas)`, detached.
+        opposite: the mean of the same g over the other side's samples, `()` or `(replicas)`, detached.
         gradient: d payoff / d x of every sample, `(*batch, ...)`; None where it was not asked for.
     """
 
     payoff: Scores
-    opposite: Callable[[], Tensor]
+    opposite: Tensor
     gradient: Samples | None
 
 
@@ -68,6 +68,10 @@ class DiscriminatorSide(Protocol):
     @property
     def space(self) -> Space:
         """The samples' shape and range."""
+
+    @property
+    def couples_samples(self) -> bool:
+        """Whether D's score of a sample depends on the others of its batch."""
 
     def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
         """Add the gradient of D's weighted payoff on a view to its parameters' gradients.
@@ -103,6 +107,10 @@ class Regime(Piece, family="regime"):
             fake: `(*batch, ...)`, detached from G.
         """
 
-    def remarks(self, discriminator: nn.Module) -> list[str]:
-        """What a user should know of this regime with this network; said once, before the first round."""
+    def remarks(self, *, couples_samples: bool) -> list[str]:
+        """What a user should know before the first round.
+
+        Args:
+            couples_samples: whether D's score of a sample depends on the others of its batch.
+        """
         return []

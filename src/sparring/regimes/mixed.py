@@ -2,6 +2,8 @@
 
     lambda_1 V(theta, x_r, x_f) + lambda_2 V(theta, x_r + delta_r, x_f + delta_f)
 
+The aim is that of equations (9) and (10), where g_1 belongs to the real samples; algorithm 1 prints them swapped.
+
 Source: Direct Adversarial Training for GANs, equation (8) and algorithm 1.
 """
 

@@ -1,6 +1,8 @@
 """Adversarial samples in place of clean ones, as in Madry's training and Rob-GAN.
 
-Source: Madry et al. 2018, equation (2.1); Rob-GAN, algorithm 1; DAT's published code.
+DAT's published code is `{name: replace, attack: direct, aim: distance, attacked: both}`, but for its batch mean.
+
+Source: Madry et al. 2018, equation (2.1); Rob-GAN, algorithm 1.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from typing import Literal
 
 from sparring.attacks import PGD, Attack
 from sparring.pieces import piece
-from sparring.regimes.adversarial import AdversarialRegime, unseen
+from sparring.regimes.adversarial import AdversarialRegime
 from sparring.regimes.base import DiscriminatorSide, View
 from sparring.shapes import Samples
 
@@ -23,5 +25,5 @@ class Replace(AdversarialRegime):
 
     def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
         clean = View(real, fake)
-        side.show(self.craft(side, clean, unseen(side, clean)))
+        side.show(self.craft(side, clean, None))
         side.step()
