@@ -67,7 +67,8 @@ def test_a_sample_that_never_gets_there_counts_the_cap() -> None:
 
 def test_a_step_too_long_jumps_over_the_tolerance() -> None:
     found = until(torch.zeros(1, 1), torch.tensor([0.6]), lambda samples: 20 * samples.squeeze(-1), 0.05, cap=9)
-    assert found.attacks.item() == 9 and found.overshot.item() and not found.reached.item()
+    assert found.attacks.item() == 1 and found.overshot.item() and not found.reached.item()
+    assert found.moved.item() == pytest.approx(0.05)
 
 
 def test_samples_stop_where_they_got_there_and_start_there_for_nothing() -> None:

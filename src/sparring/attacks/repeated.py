@@ -4,7 +4,9 @@ An attack on a sample x succeeds when D takes it for the other side's,
 
     |D(x_hat) - D(x_other)| <= tolerance,    D = sigmoid(score);
 
-until then the same small attack is made again, each time from where the last one left the sample.
+until then the same small attack is made again, each time from where the last one left the sample. A step that is long
+against D's slope may jump over the tolerance, to where D takes the sample for the other side's even more; that ends the
+attack as well, and is told apart.
 
 Source: Direct Adversarial Training for GANs, equation (1) and figure 1.
 """
@@ -28,8 +30,8 @@ class Endurance(NamedTuple):
 
     Args:
         attacks: made before D took it for the other side's, `(*batch)`; the cap where D never did.
-        reached: whether D did.
-        overshot: whether D's output jumped over the tolerance instead, from one side of it to the other.
+        reached: whether D's output came within the tolerance.
+        overshot: whether it jumped over the tolerance instead, from one side of it to the other.
         moved: the samples as the attacks left them.
     """
 
@@ -74,16 +76,17 @@ def attack_until(
         reached = before.abs() <= tolerance
         attacks, overshot = torch.zeros_like(reached, dtype=torch.int64), torch.zeros_like(reached)
         for _ in range(cap):
-            if bool(reached.all()):
+            done = reached | overshot
+            if bool(done.all()):
                 break
             attacked = attack(moved, loss, network=network, space=space, rng=rng)
-            moved = torch.where(expand_like(reached, moved), moved, attacked)
-            attacks += ~reached
+            moved = torch.where(expand_like(done, moved), moved, attacked)
+            attacks += ~done
             now = difference(score(moved), target)
-            overshot |= (now * before < 0) & (now.abs() > tolerance)
-            reached |= now.abs() <= tolerance
+            reached |= ~done & (now.abs() <= tolerance)
+            overshot |= ~done & (now * before < 0) & (now.abs() > tolerance)
             before = now
-    return Endurance(attacks, reached, overshot & ~reached, moved)
+    return Endurance(attacks, reached, overshot, moved)
 
 
 def difference(score: Scores, target: Scores) -> Scores:

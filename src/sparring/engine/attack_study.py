@@ -96,7 +96,7 @@ class AttackStudy(Record):
             f"mean number of attacks ({_described(self.attack)}) until |D(x) - mean D of the other side| <= "
             f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self.samples} samples a side, the generated ones "
             f"of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; overshot: "
-            "the share that jumped over the tolerance and was never within it"
+            "the share whose last attack jumped over the tolerance to the far side of the mean"
         )
 
     def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> nn.Module:
