@@ -105,7 +105,13 @@ def _measures(game: Game, spectator: Spectator) -> Measures | None:
     if not game.recipe.evaluate_every:
         return None
     spectator.note("preparing the measures")
-    return Measures(game.recipe, game.source, game.device)
+    measures = Measures(game.recipe, game.source, game.device)
+    if not measures.metrics:
+        spectator.note(
+            "no measure of G applies to these data: images without labels have no classifier of ours, "
+            "so name one, extractor={name: inception, weights: FILE}"
+        )
+    return measures
 
 
 class _Session:
