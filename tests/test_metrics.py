@@ -130,3 +130,10 @@ def test_impossible_counts_are_refused() -> None:
     for successes, trials in ((3, 2), (0, 0), (-1, 5)):
         with pytest.raises(ValueError, match="successes in"):
             wilson(successes, trials)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sure", "applies"), [([0, 1, 2], 0.99, True), ([0, 1, 2], 0.5, False), ([0], 0.99, False)]
+)
+def test_the_classes_are_not_asked_for_where_real_samples_fail(labels: list[int], sure: float, applies: bool) -> None:
+    assert Classes().applies(judge(torch.tensor(labels * 10), sure)) is applies

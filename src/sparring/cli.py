@@ -16,6 +16,7 @@ from sparring.errors import SparringError, StorageError, UsageError
 app = typer.Typer(
     name="sparring",
     help="Train GANs under attack, and measure what that does to both players.",
+    epilog="Behind any verb, --debug prints the traceback of an error.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -96,6 +97,7 @@ def evaluate(
     ] = None,
     samples: Annotated[int, typer.Option(min=2, help="How many samples a game.")] = 10_000,
     device: Device = "auto",
+    threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
     """Measure both players of a run's newest checkpoint afresh."""
@@ -104,6 +106,7 @@ def evaluate(
     from sparring.networks import Extractor
     from sparring.recipes import parse_piece
 
+    _set_threads(threads)
     chosen = None if extractor is None else parse_piece(Extractor, extractor)
     found = measure(run, samples=samples, extractor=chosen, device=device)
     if as_json:
@@ -118,15 +121,17 @@ def attack(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.", show_default=False)],
     attack: Annotated[str, typer.Option(help="One attack, e.g. direct or '{name: fgsm, epsilon: 2/255}'.")] = "fgsm",
     within: Annotated[float, typer.Option(help="How near to the other side's mean D must come.")] = 0.02,
-    cap: Annotated[int, typer.Option(help="Attacks a sample, at most.")] = 100,
-    count: Annotated[int, typer.Option("-n", help="How many samples a side and game.")] = 64,
+    cap: Annotated[int, typer.Option(min=1, help="Attacks a sample, at most.")] = 100,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many samples a side and game.")] = 64,
     device: Device = "auto",
+    threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
     """Count the attacks that it takes until each run's D mistakes one side's samples for the other's."""
     from sparring.evaluation import attack_study, study_attacks
     from sparring.listing import print_attacks
 
+    _set_threads(threads)
     study = attack_study(attack, within=within, cap=cap, samples=count)
     rows = study_attacks(runs, study, device=device)
     if as_json:

@@ -12,6 +12,7 @@ In YAML a piece is `hinge`, or `{name: hinge, margin: 0.5}`, or `{name: my_packa
 from __future__ import annotations
 
 import importlib
+import inspect
 from abc import ABC
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
@@ -181,6 +182,9 @@ def _import(family: type[AnyPiece], reference: str) -> type[AnyPiece]:
     if not (isinstance(found, type) and issubclass(found, family)):
         wanted = f"{family.__module__}.{family.__qualname__}"
         raise UnknownPiece(_mistake(reference, f"is not a subclass of {wanted}"))
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise UnknownPiece(_mistake(reference, f"is abstract: it does not define {missing}"))
     return found
 
 

@@ -23,7 +23,7 @@ class Aim(Piece, family="aim"):
             loss is a multiple of the payoff's even where a batch couples its samples.
     """
 
-    constant_slope: ClassVar[bool]
+    constant_slope: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
@@ -55,8 +55,6 @@ class Payoff(Aim):
 @piece("distance")
 class Distance(Aim):
     """|g(D(x)) - mean of g over the other side|, to be lowered: DAT, equation (9)."""
-
-    constant_slope: ClassVar[bool] = False
 
     def loss(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
         mean = opposite()

@@ -10,7 +10,8 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import nn
 
-from sparring.balls import Ball, Linf
+from sparring.balls import Ball, Linf, Unbounded
+from sparring.errors import UsageError
 from sparring.modules import untraced
 from sparring.pieces import Piece
 from sparring.randomness import Rng
@@ -59,9 +60,17 @@ class Attack(Piece, family="attack"):
             network: what the loss runs; left without a trace, in its own mode.
             space: shape and range of the samples.
             rng: of random starts and directions.
+
+        Raises:
+            UsageError: a member's search changed the shape.
         """
         with untraced(network), torch.enable_grad():
             found = self.search(x.detach(), loss, space=space, rng=rng)
+        if found.shape != x.shape:
+            raise UsageError(
+                f"attack: {self.name} turned samples of shape {tuple(x.shape)} into {tuple(found.shape)}",
+                "its `search` should return samples of the shape that it is given",
+            )
         return self.confine(x.detach(), found.detach(), space)
 
     def size_in_words(self) -> str:
@@ -95,6 +104,8 @@ class Attack(Piece, family="attack"):
 
     def remarks(self) -> list[str]:
         """What a user should know of the settings."""
+        if self.epsilon > 1 and not isinstance(self.ball, Unbounded):
+            return [f"attack: epsilon = {self.epsilon:g} is more than the whole range; 8/255 is written 8/255"]
         return []
 
     @final

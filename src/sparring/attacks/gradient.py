@@ -82,13 +82,13 @@ class GradientAttack(Attack):
         return super().size_in_words()
 
     def remarks(self) -> list[str]:
-        reach = self.steps * self.step_length
+        remarks, reach = super().remarks(), self.steps * self.step_length
         if isinstance(self.start, ZeroStart) and not isinstance(self.ball, Unbounded) and reach < self.epsilon:
-            return [
+            remarks.append(
                 f"attack: {self.steps} steps of {self.step_length:.4g} reach {reach:.4g} and never "
                 f"the edge of the ball, epsilon = {self.epsilon:.4g}"
-            ]
-        return []
+            )
+        return remarks
 
     def _step(self, gradient: Samples, space: Space, rng: Rng) -> Samples:
         axes = batch_axes_of(gradient, space)

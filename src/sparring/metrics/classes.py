@@ -42,7 +42,8 @@ class Classes(Metric):
     total_variation: Positive = 0.25
 
     def applies(self, reference: Reference) -> bool:
-        return reference.judge is not None
+        """Where the real samples are a success themselves: no judge can ask more of generated ones."""
+        return reference.judge is not None and self.measure(reference.samples, reference)["success"] == 1.0
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         assert reference.judge is not None

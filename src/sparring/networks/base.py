@@ -100,10 +100,10 @@ def require_image(network: Network, space: Space, lead: tuple[int, ...], multipl
         )
     square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
     if not square or space.shape[1] % multiple_of:
+        divisible = f" with a side divisible by {multiple_of}" if multiple_of > 1 else ""
         raise UsageError(
-            f"{network.family}: {network.name!r} wants square images with a side divisible by {multiple_of}, "
-            f"the data have shape {space.shape}",
-            "choose another network for these data, for example mlp",
+            f"{network.family}: {network.name!r} wants square images{divisible}, the data have shape {space.shape}",
+            "choose another network for these data, for example mlp, or `sparring data prepare` them with --size",
         )
     if space.bounds != IMAGE_BOUNDS:
         raise UsageError(

@@ -125,9 +125,11 @@ class ResNetGenerator(Generator):
     """WGAN-GP's residual generator.
 
     Args:
+        latent: how many latent coordinates (128 in the published code).
         width: channels everywhere (128 in the published code).
     """
 
+    latent: Count = 128
     width: Count = 128
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:

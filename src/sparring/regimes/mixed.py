@@ -25,14 +25,14 @@ class Mixed(CleanFirst):
 
     Args:
         clean_weight: lambda_1; for none at all there is the regime `replace`.
-        adversarial_weight: lambda_2.
+        adversarial_weight: lambda_2. The paper states neither; halves keep a penalty's share of the loss.
     """
 
     attack: Attack = Direct()
     aim: Aim = Distance()
     attacked: Literal["real", "fake", "both"] = "both"
-    clean_weight: Positive = 1.0
-    adversarial_weight: NonNegative = 1.0
+    clean_weight: Positive = 0.5
+    adversarial_weight: NonNegative = 0.5
 
     def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
         clean = View(real, fake, self.clean_weight)

@@ -176,6 +176,20 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
     return found
 
 
+def verdict(run: Run) -> str:
+    """How the run ended in one sentence: its successes, or its main measure where nothing defines a success."""
+    measure = primary(run)
+    series = run.series(measure.name) if measure else None
+    if run.outcome is not None or measure is None or series is None:
+        return words.verdict(run)
+    means = series.values.mean(axis=1)
+    best = int(means.argmax() if measure.better == "higher" else means.argmin())
+    told = f"{measure.title} {words.number(means[-1])} at round {words.number(series.steps[-1])}"
+    if measure.better:
+        told += f", best {words.number(means[best])} at round {words.number(series.steps[best])}"
+    return f"{told}{' (means over games)' if run.recipe.replicas > 1 else ''}."
+
+
 def _verdict(runs: Sequence[Run]) -> str:
     whole = total(runs)
     if whole is None:
@@ -218,7 +232,7 @@ def _render(template: str, **values: Any) -> bytes:
         "interval": words.interval,
         "span": words.span,
         "game": words.game,
-        "verdict": words.verdict,
+        "verdict": verdict,
         "plain": words.plain,
         "shade": shade,
         "given": _given,
