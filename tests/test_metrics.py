@@ -62,7 +62,7 @@ class Sure:
 def judge(labels: torch.Tensor, sure: float) -> Reference:
     """A judge of three classes that is as sure as it is told to be."""
     logits = math.log(2 * sure / (1 - sure)) * torch.nn.functional.one_hot(labels, 3)
-    return Reference(torch.zeros(1, 1), None, 0.0, ("a", "b", "c"), Sure(logits))
+    return Reference(torch.zeros(len(labels), 1), None, 0.0, ("a", "b", "c"), Sure(logits))
 
 
 @pytest.mark.parametrize(
