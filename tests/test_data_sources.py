@@ -243,3 +243,30 @@ def test_the_extra_is_named_when_it_is_missing(tmp_path: Path, monkeypatch: pyte
         prepare(str(source), tmp_path / "store")
     assert caught.value.exit_code == 2
     assert caught.value.remedy == "pip install 'sparring[data]'"
+
+
+@pytest.mark.parametrize("layout", ["folder", "Parquet", "two splits"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2)])
+def test_with_a_size_grey_among_colour_is_taken_in_any_order(
+    tmp_path: Path, order: tuple[int, ...], layout: str
+) -> None:
+    contents = [(png(GREY[0]), png(COLOUR[0]), png(GREY[1]), png(COLOUR[1]))[index] for index in order]
+    named = {
+        "folder": {f"{index}.png": content for index, content in enumerate(contents)},
+        "Parquet": {},
+        "two splits": {f"{('train', 'test')[index % 2]}/{index}.png": each for index, each in enumerate(contents)},
+    }
+    source = write_folder(tmp_path / "pets", named[layout])
+    if layout == "Parquet":
+        write_parquet(source / "train.parquet", contents, None)
+    manifest = prepare(str(source), tmp_path / "store", size=4)
+    assert manifest.shape == (3, 4, 4)
+    stored = [np.load(tmp_path / "store" / split / "samples.npy") for split in manifest.splits]
+    grey = [bool((image[0] == image[1]).all() and (image[0] == image[2]).all()) for image in np.concatenate(stored)]
+    positions = [0, 2, 1, 3] if layout == "two splits" else [0, 1, 2, 3]
+    assert grey == [order[position] % 2 == 0 for position in positions]
+
+
+def test_with_a_size_grey_images_alone_stay_grey(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "faces", {f"{index}.png": png(each) for index, each in enumerate(GREY)})
+    assert prepare(str(source), tmp_path / "store", size=4).shape == (1, 4, 4)
