@@ -10,6 +10,8 @@ from typing import Any
 import datasets
 import huggingface_hub
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -270,3 +272,12 @@ def test_with_a_size_grey_among_colour_is_taken_in_any_order(
 def test_with_a_size_grey_images_alone_stay_grey(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "faces", {f"{index}.png": png(each) for index, each in enumerate(GREY)})
     assert prepare(str(source), tmp_path / "store", size=4).shape == (1, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["class_id", "label_idx", "category_id", "Class_Index", "fine_label_id"])
+def test_a_number_of_a_class_is_a_label_though_it_is_called_an_id(tmp_path: Path, name: str) -> None:
+    contents = [{"bytes": png(each), "path": None} for each in GREY]
+    table = pa.table({"image": contents, name: LABELS, "image_id": range(6), "class_person_id": range(6)})
+    pq.write_table(table, tmp_path / "train.parquet")
+    manifest = prepare(str(tmp_path / "train.parquet"), tmp_path / "store")
+    check(tmp_path / "store", manifest, "train", GREY[:, None], LABELS)
