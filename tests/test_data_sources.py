@@ -281,3 +281,15 @@ def test_a_number_of_a_class_is_a_label_though_it_is_called_an_id(tmp_path: Path
     pq.write_table(table, tmp_path / "train.parquet")
     manifest = prepare(str(tmp_path / "train.parquet"), tmp_path / "store")
     check(tmp_path / "store", manifest, "train", GREY[:, None], LABELS)
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "val"), ("train",)])
+def test_folders_without_images_beside_the_splits_are_ignored(tmp_path: Path, names: tuple[str, ...]) -> None:
+    files = {
+        f"{name}/{'cd'[label]}/{index}.png": png(GREY[index]) for name in names for index, label in enumerate(LABELS)
+    }
+    files |= {"__MACOSX/train/._0.png": b"x", "docs/readme.txt": b"x"}
+    manifest = prepare(str(write_folder(tmp_path / "pets", files)), tmp_path / "store")
+    assert manifest.classes == ("c", "d")
+    assert len(manifest.splits) == len(names)
+    assert manifest.splits["train"].per_class == (2, 4)
