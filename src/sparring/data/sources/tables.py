@@ -2,7 +2,8 @@
 
 A table has a column of encoded images, `{bytes, path}` or bytes, and at most one of labels; class names stand
 in the schema. Numbers that identify a person or an image are no labels, those that identify a class are. Only bytes in
-the table are decoded: a path in it is never followed. A split in which every label is -1, the hub's sign for labels that are not published, is left out.
+the table are decoded: a path in it is never followed. A split in which every label is -1, the hub's sign for labels
+that are not published, is left out.
 """
 
 from __future__ import annotations
