@@ -162,6 +162,22 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
     )
 
 
+def test_images_beside_the_splits_are_faults_not_classes(tmp_path: Path) -> None:
+    names = ("train/cat", "test/cat", "unlabeled", "__MACOSX/train", "val/cat", "valid/cat")
+    files = {f"{name}/0.png": CONTENTS[0] for name in names}
+    found_all(
+        refused(write_folder(tmp_path / "pets", files), tmp_path),
+        "__MACOSX: holds images, but is no split, unlike test, train, val",
+        "unlabeled: holds images, but is no split, unlike test, train, val",
+        "valid: val is the validation split already",
+    )
+
+
+def test_a_test_folder_alone_is_no_class(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "pets", {"test/cat/0.png": CONTENTS[0]})
+    assert "no train split, only test" in refused(source, tmp_path)
+
+
 def test_npz_with_every_fault(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "pets.npz",

@@ -10,6 +10,8 @@ from typing import Any
 import datasets
 import huggingface_hub
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -243,3 +245,51 @@ def test_the_extra_is_named_when_it_is_missing(tmp_path: Path, monkeypatch: pyte
         prepare(str(source), tmp_path / "store")
     assert caught.value.exit_code == 2
     assert caught.value.remedy == "pip install 'sparring[data]'"
+
+
+@pytest.mark.parametrize("layout", ["folder", "Parquet", "two splits"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2)])
+def test_with_a_size_grey_among_colour_is_taken_in_any_order(
+    tmp_path: Path, order: tuple[int, ...], layout: str
+) -> None:
+    contents = [(png(GREY[0]), png(COLOUR[0]), png(GREY[1]), png(COLOUR[1]))[index] for index in order]
+    named = {
+        "folder": {f"{index}.png": content for index, content in enumerate(contents)},
+        "Parquet": {},
+        "two splits": {f"{('train', 'test')[index % 2]}/{index}.png": each for index, each in enumerate(contents)},
+    }
+    source = write_folder(tmp_path / "pets", named[layout])
+    if layout == "Parquet":
+        write_parquet(source / "train.parquet", contents, None)
+    manifest = prepare(str(source), tmp_path / "store", size=4)
+    assert manifest.shape == (3, 4, 4)
+    stored = [np.load(tmp_path / "store" / split / "samples.npy") for split in manifest.splits]
+    grey = [bool((image[0] == image[1]).all() and (image[0] == image[2]).all()) for image in np.concatenate(stored)]
+    positions = [0, 2, 1, 3] if layout == "two splits" else [0, 1, 2, 3]
+    assert grey == [order[position] % 2 == 0 for position in positions]
+
+
+def test_with_a_size_grey_images_alone_stay_grey(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "faces", {f"{index}.png": png(each) for index, each in enumerate(GREY)})
+    assert prepare(str(source), tmp_path / "store", size=4).shape == (1, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["class_id", "label_idx", "category_id", "Class_Index", "fine_label_id"])
+def test_a_number_of_a_class_is_a_label_though_it_is_called_an_id(tmp_path: Path, name: str) -> None:
+    contents = [{"bytes": png(each), "path": None} for each in GREY]
+    table = pa.table({"image": contents, name: LABELS, "image_id": range(6), "class_person_id": range(6)})
+    pq.write_table(table, tmp_path / "train.parquet")
+    manifest = prepare(str(tmp_path / "train.parquet"), tmp_path / "store")
+    check(tmp_path / "store", manifest, "train", GREY[:, None], LABELS)
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Training", "val"), ("train",)])
+def test_folders_without_images_beside_the_splits_are_ignored(tmp_path: Path, names: tuple[str, ...]) -> None:
+    files = {
+        f"{name}/{'cd'[label]}/{index}.png": png(GREY[index]) for name in names for index, label in enumerate(LABELS)
+    }
+    files |= {"__MACOSX/train/._0.png": b"x", "docs/readme.txt": b"x"}
+    manifest = prepare(str(write_folder(tmp_path / "pets", files)), tmp_path / "store")
+    assert manifest.classes == ("c", "d")
+    assert len(manifest.splits) == len(names)
+    assert manifest.splits["train"].per_class == (2, 4)

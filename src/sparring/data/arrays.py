@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -37,9 +37,9 @@ class ArraySource(Source):
     """Batches of a training split in a random order, and random subsets of a held-out one.
 
     Args:
-        facts: what the data are.
+        facts: what the data are; what they are evaluated on is told by the splits.
         train: sampled by `batch`.
-        test: sampled by `held_out`.
+        test: sampled by `held_out`; where nothing is held out, `train` itself.
         scale: byte k becomes k / scale - 1.
         augment: applied to training batches.
         device: where batches are wanted; the arrays may lie elsewhere.
@@ -55,7 +55,7 @@ class ArraySource(Source):
         augment: tuple[Augmentation, ...] = (),
         device: torch.device,
     ) -> None:
-        self.facts = facts
+        self.facts = replace(facts, evaluated_on="training" if test is train else "held-out")
         self._train = train
         self._test = test
         self._scale = scale

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,6 +43,7 @@ class Facts:
         centres: the modes of a synthetic mixture, `(modes, features)`, or None.
         std: the standard deviation of every mode; 0 without modes.
         fingerprint: a short digest of training and held-out samples, for caches; without one, nothing is cached.
+        evaluated_on: what `Source.held_out` gives: "held-out" samples, which are never trained on, or "training" ones.
     """
 
     shape: tuple[int, ...]
@@ -51,6 +52,7 @@ class Facts:
     centres: Tensor | None = None
     std: float = 0.0
     fingerprint: str = ""
+    evaluated_on: Literal["held-out", "training"] = "training"
 
     @property
     def space(self) -> Space:

@@ -38,7 +38,8 @@ def prepare(source: str, out: Path, *, size: int | None = None, progress: Progre
         source: a path, a hub id, or `digits`.
         out: the store's folder, which must not exist yet.
         size: scale the shorter side to this many pixels and crop to the square in the middle, both in one step of
-            Lanczos resampling (antialiased); None takes images as they are.
+            Lanczos resampling (antialiased); if some are in colour, all get three channels. None takes images as they
+            are.
         progress: told how far it is.
 
     Raises:

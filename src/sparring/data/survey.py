@@ -17,7 +17,7 @@ class Survey:
 
     Args:
         raw: the opened source.
-        size: the edge to resize images to, or None to take them as they are.
+        size: the edge to resize images to, grey ones among colour in three channels; None to take all as they are.
         faults: what is found is added.
     """
 
@@ -25,6 +25,8 @@ class Survey:
         self._raw = raw
         self._size = size
         self._faults = faults
+        # Asked of the source beforehand, which takes a moment where there is colour: what is written has one shape.
+        self._colour = size is not None and _has_colour(raw)
         self._labels: dict[str, Counter[int]] = {split: Counter() for split in raw.splits}
         self._shapes: Counter[tuple[int, ...]] = Counter()
         self._places: dict[tuple[int, ...], list[str]] = {}
@@ -80,8 +82,7 @@ class Survey:
 
     def _fitted(self, pixels: Pixels, size: int) -> Pixels:
         square = resized(pixels, size)
-        colour = any(shape[0] == 3 for shape in self._shapes)
-        return square.repeat(3, axis=0) if colour and len(square) == 1 else square
+        return square.repeat(3, axis=0) if self._colour and len(square) == 1 else square
 
     def _compare_shapes(self) -> None:
         if len(self._shapes) < 2:
@@ -102,6 +103,11 @@ class Survey:
             self._faults.add("labels", f"labels up to {highest}, but only {counts.total():,} samples")
             return ()
         return tuple(map(str, range(highest + 1)))
+
+
+def _has_colour(raw: Raw) -> bool:
+    examples = (example for split in raw.splits.values() for example in split.examples())
+    return any(len(example.pixels) == 3 for example in examples if example.pixels is not None)
 
 
 def _times(shape: tuple[int, ...]) -> str:

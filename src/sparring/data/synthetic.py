@@ -37,7 +37,7 @@ class MixtureSource(Source):
     def __init__(self, centres: Tensor, std: float, spec: str) -> None:
         names = tuple(f"mode {index}" for index in range(len(centres)))
         fingerprint = hashlib.sha256(spec.encode()).hexdigest()[:12]
-        self.facts = Facts((centres.shape[1],), None, names, centres, std, fingerprint)
+        self.facts = Facts((centres.shape[1],), None, names, centres, std, fingerprint, evaluated_on="held-out")
         self._centres = centres
         self._std = std
 

@@ -113,7 +113,8 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
     }
     protocol = (
         f"slopes of D's score in L2, eval mode, samples as D sees them: a bound for all inputs by the norms of its "
-        f"layers; gradients at {len(real)} held-out and {len(real)} generated samples; all pairs of these"
+        f"layers; gradients at {len(real)} {source.facts.evaluated_on} and {len(real)} generated samples; "
+        "all pairs of these"
     )
     metrics = {
         name: {"value": values if lead else values[0], "interval": None, "protocol": protocol}

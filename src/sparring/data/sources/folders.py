@@ -1,4 +1,7 @@
-"""Image folders: SPLIT/CLASS/*.png, CLASS/*.png, or images without classes. Hidden files are ignored."""
+"""Image folders: SPLIT/CLASS/*.png, CLASS/*.png, or images without classes. Hidden files are ignored.
+
+One folder that is called as a split makes all of them splits; others with images beside it are faults.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,28 @@ def has_images(path: Path) -> bool:
 
 def read_folder(path: Path, faults: Faults) -> Raw:
     """Open a folder of images."""
-    roots = _split_folders(path)
+    roots = _split_folders(path, faults)
     classes = tuple(sorted({child.name for root in roots.values() for child in _folders(root)}))
     splits = {name: _split(path, root, classes, faults) for name, root in roots.items()}
     return Raw("image folder", bool(classes), splits, classes)
 
 
-def _split_folders(path: Path) -> dict[str, Path]:
-    folders = _folders(path)
-    named = {SPLITS[child.name.lower()]: child for child in folders if child.name.lower() in SPLITS}
-    return named if "train" in named and len(named) == len(folders) else {"train": path}
+def _split_folders(path: Path, faults: Faults) -> dict[str, Path]:
+    roots: dict[str, Path] = {}
+    others = []
+    for child in _folders(path):
+        split = SPLITS.get(child.name.lower())
+        if split is None:
+            others.append(child)
+        elif roots.setdefault(split, child) != child:
+            faults.add("doubtful folders", f"{child.name}: {roots[split].name} is the {split} split already")
+    if not roots:
+        return {"train": path}
+    splits = ", ".join(root.name for root in roots.values())
+    for child in others:
+        if _images(child):
+            faults.add("folders without a split", f"{child.name}: holds images, but is no split, unlike {splits}")
+    return roots
 
 
 def _split(path: Path, root: Path, classes: tuple[str, ...], faults: Faults) -> Split:

@@ -1,8 +1,9 @@
 """Parquet files in the layout of the Hugging Face hub, and data sets on the hub itself, through `datasets`.
 
 A table has a column of encoded images, `{bytes, path}` or bytes, and at most one of labels; class names stand
-in the schema. Numbers that identify a person or an image are no labels. Only bytes in the table are decoded: a path in
-it is never followed. A split in which every label is -1, the hub's sign for labels that are not published, is left out.
+in the schema. Numbers that identify a person or an image are no labels, those that identify a class are. Only bytes in
+the table are decoded: a path in it is never followed. A split in which every label is -1, the hub's sign for labels
+that are not published, is left out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sparring.errors import UsageError
 
 _IMAGES = ("image", "img", "images", "jpg", "png")
 _LABELS = ("label", "labels", "fine_label", "cls", "class")
-_IDENTIFIER = re.compile(r"(.*_)?(id|idx|index)", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"(.*_)?(?<!class_)(?<!label_)(?<!category_)(id|idx|index)", re.IGNORECASE)
 _UNPUBLISHED = -1
 _ROWS = 256
 _EXTRA = "data"
