@@ -177,7 +177,7 @@ def test_the_measures_of_images_name_their_protocol() -> None:
     source = digits()
     measures = Measures(recipe, source, CPU, samples=100)
     found = measures.measure(source.held_out(100, rng=Rng.of(5)).samples, packed=False)
-    assert {"frechet_distance", "frechet_floor", "kernel_distance", "inception_score", "classes"} <= found.keys()
+    assert {"frechet_distance", "frechet_floor", "kernel_distance", "inception_score"} <= found.keys()
     assert found["frechet_distance"] == pytest.approx(found["frechet_floor"], rel=0.5)
     words = measures.protocols()["frechet"]
     for part in ("100 samples", "eval mode", "EMA 0.5", "uint8 rounded half up", "small_cnn", "SHA-256", "biased"):
