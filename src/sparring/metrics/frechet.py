@@ -35,14 +35,14 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 @lru_cache(maxsize=8)
-def _floor(real: RealFeatures) -> float:
-    """What other real images read; the same at every measurement of a run."""
-    return frechet_distance(real.other.features, real.reference.features)
+def _floor(real: RealFeatures, count: int) -> float:
+    """What as many other real images read; the same at every measurement of a run."""
+    return frechet_distance(real.others(count).features, real.reference.features)
 
 
 @piece("frechet")
 class Frechet(Metric):
-    """Fréchet distance of features from those of real images, beside what other real images read."""
+    """Fréchet distance of features from those of real images, beside what as many other real images read."""
 
     names: ClassVar[tuple[str, ...]] = ("frechet_distance", "frechet_floor")
 
@@ -53,8 +53,8 @@ class Frechet(Metric):
         real = reference.real
         assert real is not None
         return {
-            "frechet_distance": frechet_distance(real.extractor.see(samples).features, real.reference.features),
-            "frechet_floor": _floor(real),
+            "frechet_distance": frechet_distance(real.generated(samples).features, real.reference.features),
+            "frechet_floor": _floor(real, len(samples)),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:

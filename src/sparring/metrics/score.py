@@ -34,14 +34,14 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
 
 
 @lru_cache(maxsize=8)
-def _real(real: RealFeatures, splits: int) -> float:
-    """The score of real images; the same at every measurement of a run."""
-    return inception_score(real.other.logits, splits=splits).mean
+def _real(real: RealFeatures, count: int, splits: int) -> float:
+    """The score of as many real images; the same at every measurement of a run."""
+    return inception_score(real.others(count).logits, splits=splits).mean
 
 
 @piece("inception_score")
 class Score(Metric):
-    """Inception score of generated images under the extractor's logits, its spread, and that of real images.
+    """Inception score of generated images under the extractor's logits, its spread, and that of as many real images.
 
     Args:
         splits: parts that it is averaged over.
@@ -57,19 +57,19 @@ class Score(Metric):
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
         assert real is not None
-        found = inception_score(real.extractor.see(samples).logits, splits=self.splits)
+        found = inception_score(real.generated(samples).logits, splits=self.splits)
         return {
             "inception_score": found.mean,
             "inception_score_std": found.std,
-            "inception_score_real": _real(real, self.splits),
+            "inception_score_real": _real(real, len(samples), self.splits),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:
         real = reference.real
         assert real is not None
-        classes, images = real.other.logits.shape[1], len(real.other.logits)
+        classes, images = real.other.logits.shape[1], real.judged(count)
         return (
             f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {self.splits} splits of "
-            f"{count:,} shuffled images, seed {SEED}; the standard deviation is over splits; real: {images:,} images "
+            f"{images:,} shuffled images, seed {SEED}; the standard deviation is over splits; real: as many images "
             f"({real.origin})"
         )
