@@ -13,6 +13,7 @@ from scipy.linalg import sqrtm
 from sparring.metrics import (
     Frechet,
     Kernel,
+    Metric,
     RealFeatures,
     Reference,
     Score,
@@ -167,6 +168,14 @@ def test_a_generator_of_the_other_images_reads_the_floor_whatever_the_counts(oth
         ):
             found = metric.measure(samples, real)
             assert found[number] == found[floor], metric.name
+
+
+@pytest.mark.parametrize("metric", [Frechet(), Kernel(), Score()])
+def test_a_split_of_one_image_is_not_measured_and_one_of_two_is(metric: Metric) -> None:
+    assert not metric.applies(reference(50, 1))
+    assert metric.applies(reference(50, 2))
+    found = metric.measure(Rng.of(11).normal((20, 1, 2, 2)), reference(50, 2))
+    assert all(np.isfinite(value) for value in found.values())
 
 
 def test_protocols_name_extractor_counts_and_bias() -> None:

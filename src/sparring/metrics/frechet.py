@@ -47,7 +47,7 @@ class Frechet(Metric):
     names: ClassVar[tuple[str, ...]] = ("frechet_distance", "frechet_floor")
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None
+        return reference.real is not None and reference.real.fewest >= 2  # one image has no covariance
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real

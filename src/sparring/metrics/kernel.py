@@ -59,7 +59,7 @@ class Kernel(Metric):
     size: Count = 1000
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None
+        return reference.real is not None and reference.real.fewest >= 2  # one image makes no pair
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real

@@ -52,7 +52,7 @@ class Score(Metric):
     splits: Annotated[int, Field(ge=2)] = 10
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None
+        return reference.real is not None and reference.real.fewest >= 2  # one image makes no two splits
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real

@@ -90,12 +90,12 @@ _KNOWN = (
     ),
     Measure(
         "frechet_distance", "Fréchet distance", "Fréchet distance of features", "lower",
-        "The closer to the floor (as many real images against the same real ones), the better; unlike extractors do not compare.",
+        "The closer to the floor (as many real images against the same), the better; unlike extractors do not compare.",
         floor="frechet_floor",
     ),
     Measure(
         "kernel_distance", "Kernel distance", "kernel distance of features", "lower",
-        "The closer to the floor (as many real images against the same real ones), the better; unlike extractors do not compare.",
+        "The closer to the floor (as many real images against the same), the better; unlike extractors do not compare.",
         floor="kernel_floor", spread="kernel_distance_std",
     ),
     Measure(
