@@ -12,6 +12,7 @@ import torch
 from sparring.data import Arrays, ArraySource, Augmentation, Dequantize, Digits, Facts, Source
 from sparring.engine import judging
 from sparring.engine.caching import cache_folder
+from sparring.engine.checkpoint import Checkpoint, write_checkpoint
 from sparring.engine.judging import classifier_for, real_features
 from sparring.engine.measuring import Measures
 from sparring.networks import Schooling, SmallCNN, SmallResNet
@@ -128,6 +129,17 @@ def test_a_damaged_entry_is_made_again(kind: str, file: str, damage: Callable[[P
     after = measured()
     assert before[0] == after[0] and torch.equal(before[1], after[1]) and before[2] == after[2]
     assert (entry / file).read_bytes() == sound
+
+
+@pytest.mark.parametrize("content", [{"other": torch.zeros(1)}, {}])
+def test_an_entry_of_another_network_is_made_again(content: dict[str, torch.Tensor], trainings: list[str]) -> None:
+    first = classifier_for(colours(), CPU)
+    (entry,) = (cache_folder() / "classifiers").iterdir()
+    shutil.rmtree(entry)
+    write_checkpoint(entry, Checkpoint(content, {"accuracy": 1.0}))
+    again = classifier_for(colours(), CPU)
+    assert first is not None and again is not None and first.sha256 == again.sha256
+    assert trainings == ["trained"] * 2
 
 
 def test_real_features_are_looked_at_once_and_are_those_of_two_splits(monkeypatch: pytest.MonkeyPatch) -> None:
