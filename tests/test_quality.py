@@ -178,6 +178,12 @@ def test_a_split_of_one_image_is_not_measured_and_one_of_two_is(metric: Metric) 
     assert all(np.isfinite(value) for value in found.values())
 
 
+@pytest.mark.parametrize(("images", "splits"), [(2, 2), (9, 9), (10, 10), (11, 6), (360, 10), (2048, 10)])
+def test_a_score_names_the_splits_that_there_are(images: int, splits: int) -> None:
+    assert len(torch.zeros(images).chunk(10)) == splits, "as torchmetrics splits them"
+    assert f"; {splits} splits of {images:,} shuffled" in Score(splits=10).protocol(reference(images), images)
+
+
 def test_protocols_name_extractor_counts_and_bias() -> None:
     for metric in (Frechet(), Kernel(), Score()):
         few, many = metric.protocol(reference(1437, 360), 90), metric.protocol(reference(1437, 360), 2048)

@@ -6,6 +6,7 @@ Inception-v3 it is that classifier's score: at most its number of classes, and c
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -22,7 +23,7 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
 
     Args:
         logits: `(n, classes)`.
-        splits: at least 2; the score rises with the size of a part.
+        splits: at least 2; the score rises with the size of a part, n / splits rounded up.
     """
     from torchmetrics.image.inception import InceptionScore  # a second to import, and most data need it not
 
@@ -44,7 +45,7 @@ class Score(Metric):
     """Inception score of generated images under the extractor's logits, its spread, and that of as many real images.
 
     Args:
-        splits: parts that it is averaged over.
+        splits: parts of equal size, the last may be smaller, that it is averaged over; too few images make fewer.
     """
 
     names: ClassVar[tuple[str, ...]] = ("inception_score", "inception_score_std", "inception_score_real")
@@ -68,8 +69,9 @@ class Score(Metric):
         real = reference.real
         assert real is not None
         classes, images = real.other.logits.shape[1], real.judged(count)
+        parts = math.ceil(images / math.ceil(images / self.splits))
         return (
-            f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {self.splits} splits of "
+            f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {parts} splits of "
             f"{images:,} shuffled images, seed {SEED}; the standard deviation is over splits; real: as many images "
             f"({real.origin})"
         )

@@ -113,7 +113,7 @@ class InceptionFeatures(Extractor):
         with torch.device("meta"):
             network = InceptionV3()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
-        return Viewer(network, "Inception-v3 of 2015-12-05 (images resized bilinearly to 299)", found, device)
+        return Viewer(network, "Inception-v3 of 2015-12-05 as in pytorch-fid (images resized to 299)", found, device)
 
 
 def weights_sha256(network: nn.Module) -> str:
