@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 import pytest
 import torch
@@ -182,6 +183,17 @@ def test_a_viewer_sees_what_a_file_would_hold_and_looks_once(monkeypatch: pytest
     assert viewer.see(images) is seen, "the same samples"
     assert torch.equal(viewer.see(images + 0.4 / 127.5).features, seen.features), "within half a level"
     assert not torch.equal(viewer.see(images * 0.9).features, seen.features)
+
+
+def test_a_viewer_does_not_keep_what_it_has_seen_alive() -> None:
+    viewer = classifier_for(colours(), CPU)
+    assert viewer is not None
+    images = colours().held_out(40, rng=Rng.of(0)).samples
+    kept, first = ref(images), viewer.see(images)
+    del images
+    assert kept() is None
+    others = torch.zeros(40, 3, 8, 8)  # may get the place in memory
+    assert viewer.see(others) is not first
 
 
 def test_the_measures_of_images_name_their_protocol() -> None:

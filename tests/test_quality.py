@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -182,6 +184,16 @@ def test_a_split_of_one_image_is_not_measured_and_one_of_two_is(metric: Metric) 
 def test_a_score_names_the_splits_that_there_are(images: int, splits: int) -> None:
     assert len(torch.zeros(images).chunk(10)) == splits, "as torchmetrics splits them"
     assert f"; {splits} splits of {images:,} shuffled" in Score(splits=10).protocol(reference(images), images)
+
+
+@pytest.mark.parametrize("metric", [Frechet(), Kernel(), Score()])
+def test_what_is_remembered_of_a_floor_keeps_no_earlier_images_alive(metric: Metric) -> None:
+    earlier = reference(50)
+    samples, kept = Rng.of(11).normal((20, 1, 2, 2)), ref(earlier.real)
+    metric.measure(samples, earlier)
+    del earlier
+    metric.measure(samples, reference(50))
+    assert kept() is None
 
 
 def test_protocols_name_extractor_counts_and_bias() -> None:

@@ -34,9 +34,9 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
     return Spread(float(mean), float(std))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)
 def _real(real: RealFeatures, count: int, splits: int) -> float:
-    """The score of as many real images; the same at every measurement of a run."""
+    """The score of as many real images; the same at every measurement of a run, and the only one kept."""
     return inception_score(real.others(count).logits, splits=splits).mean
 
 
