@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from sparring.errors import CorruptInput, UsageError
 from sparring.files import sha256
 from sparring.networks import InceptionFeatures, InceptionV3, extractors
-from sparring.networks.inception import MixedA, MixedE, max_pool, mean_pool
+from sparring.networks.inception import max_pool, mean_pool
 from sparring.randomness import Rng
 
 CPU = torch.device("cpu")
@@ -105,40 +106,73 @@ def test_maximum_pooling_keeps_the_size() -> None:
     assert max_pool(x).shape == x.shape
 
 
-def pooled_branch(block: nn.Module, pool: str, x: torch.Tensor) -> bool:
-    """Whether the last channels of a block are its pooling branch over this kind of pooling."""
-    pools = {
-        "mean": lambda t: F.avg_pool2d(t, 3, 1, 1, count_include_pad=False),
-        "maximum": lambda t: F.max_pool2d(t, 3, 1, 1),
-    }
-    expected = block.branch_pool(pools[pool](x))
-    return bool(torch.allclose(block(x)[:, -expected.shape[1] :], expected, atol=1e-6))
+def mean_of(x: torch.Tensor) -> torch.Tensor:
+    """Means over 3 x 3 from the sums of values and of ones."""
+    return F.avg_pool2d(x, 3, 1, 1) / F.avg_pool2d(torch.ones_like(x), 3, 1, 1)
 
 
-def test_which_block_pools_how(network: InceptionV3) -> None:
+def max_of(x: torch.Tensor) -> torch.Tensor:
+    """Maxima over 3 x 3, the padding being less than everything."""
+    return F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-torch.inf), 3, 1)
+
+
+def halved(x: torch.Tensor) -> torch.Tensor:
+    """Maxima over every other 3 x 3."""
+    return max_of(x)[..., 1:-1:2, 1:-1:2]
+
+
+A = ["branch1x1", "branch5x5_1 branch5x5_2", "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3", "pool branch_pool"]
+B = ["branch3x3", "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3", "pool"]
+C = [
+    "branch1x1",
+    "branch7x7_1 branch7x7_2 branch7x7_3",
+    "branch7x7dbl_1 branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5",
+    "pool branch_pool",
+]
+D = ["branch3x3_1 branch3x3_2", "branch7x7x3_1 branch7x7x3_2 branch7x7x3_3 branch7x7x3_4", "pool"]
+E = [
+    "branch1x1",
+    "branch3x3_1 branch3x3_2a",
+    "branch3x3_1 branch3x3_2b",
+    "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3a",
+    "branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3b",
+    "pool branch_pool",
+]
+BLOCKS = [
+    ("Mixed_5b", A, mean_of),
+    ("Mixed_5c", A, mean_of),
+    ("Mixed_5d", A, mean_of),
+    ("Mixed_6a", B, halved),
+    ("Mixed_6b", C, mean_of),
+    ("Mixed_6c", C, mean_of),
+    ("Mixed_6d", C, mean_of),
+    ("Mixed_6e", C, mean_of),
+    ("Mixed_7a", D, halved),
+    ("Mixed_7b", E, mean_of),
+    ("Mixed_7c", E, max_of),
+]
+"""Every block, its branches in the order of their channels, each the layers that it passes, and how it pools."""
+
+
+@pytest.mark.parametrize(("name", "branches", "pool"), BLOCKS)
+def test_a_block_is_its_branches_in_the_published_order_over_its_pooling(
+    network: InceptionV3, name: str, branches: list[str], pool: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    block = network.get_submodule(name)
+    entrance = block.get_submodule(branches[0].split()[0])
+    x = Rng.of(1).uniform((1, entrance.conv.in_channels, 5, 5))
+    parts = []
     with torch.no_grad():
-        for name, inputs, pool in (
-            ("Mixed_5b", 192, "mean"),
-            ("Mixed_6b", 768, "mean"),
-            ("Mixed_7b", 1280, "mean"),
-            ("Mixed_7c", 2048, "maximum"),
-        ):
-            x = Rng.of(1).uniform((1, inputs, 5, 5))
-            block = network.get_submodule(name)
-            assert pooled_branch(block, pool, x)
-            assert not pooled_branch(block, "mean" if pool == "maximum" else "maximum", x)
+        for branch in branches:
+            y = x
+            for layer in branch.split():
+                y = pool(y) if layer == "pool" else block.get_submodule(layer)(y)
+            parts.append(y)
+        assert torch.allclose(block(x), torch.cat(parts, dim=1), atol=1e-6)
 
 
-def test_branches_stand_in_the_published_order() -> None:
-    x = Rng.of(2).uniform((1, 6, 5, 5))
-    with torch.no_grad():
-        block = MixedA(6, 4).eval()
-        assert torch.allclose(block(x)[:, :64], block.branch1x1(x), atol=1e-6)
-        assert torch.allclose(block(x)[:, 64:128], block.branch5x5_2(block.branch5x5_1(x)), atol=1e-6)
-        last = MixedE(6, mean_pool).eval()
-        single = last.branch3x3_1(x)
-        assert torch.allclose(last(x)[:, 320:704], last.branch3x3_2a(single), atol=1e-6)
-        assert torch.allclose(last(x)[:, 704:1088], last.branch3x3_2b(single), atol=1e-6)
+def test_every_normalisation_has_the_published_epsilon(network: InceptionV3) -> None:
+    assert [layer.eps for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)] == [0.001] * 94
 
 
 def test_weights_are_read_from_a_file_and_named_by_its_digest(
@@ -149,7 +183,12 @@ def test_weights_are_read_from_a_file_and_named_by_its_digest(
     torch.save(counted, path)  # the published file has no such counters
     monkeypatch.setattr(extractors, "SHA256", sha256(path))
     viewer = InceptionFeatures(weights=str(path)).choose(lambda: None, CPU)
-    assert viewer is not None and viewer.sha256 == sha256(path) and "Inception-v3" in viewer.name
+    assert (
+        viewer is not None
+        and viewer.sha256 == sha256(path)
+        and "Inception-v3" in viewer.name
+        and "pytorch-fid" in viewer.name
+    )
     image = (Rng.of(0).integers((1, 1, 28, 28), 256) / 127.5) - 1
     with torch.no_grad():
         assert torch.allclose(viewer.see(image).features, network.see(image).features, atol=1e-5)

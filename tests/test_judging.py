@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import torch
 from sparring.data import Arrays, ArraySource, Augmentation, Dequantize, Digits, Facts, Source
 from sparring.engine import judging
 from sparring.engine.caching import cache_folder
+from sparring.engine.checkpoint import Checkpoint, write_checkpoint
 from sparring.engine.judging import classifier_for, real_features
 from sparring.engine.measuring import Measures
 from sparring.networks import Schooling, SmallCNN, SmallResNet
@@ -130,6 +132,17 @@ def test_a_damaged_entry_is_made_again(kind: str, file: str, damage: Callable[[P
     assert (entry / file).read_bytes() == sound
 
 
+@pytest.mark.parametrize("content", [{"other": torch.zeros(1)}, {}])
+def test_an_entry_of_another_network_is_made_again(content: dict[str, torch.Tensor], trainings: list[str]) -> None:
+    first = classifier_for(colours(), CPU)
+    (entry,) = (cache_folder() / "classifiers").iterdir()
+    shutil.rmtree(entry)
+    write_checkpoint(entry, Checkpoint(content, {"accuracy": 1.0}))
+    again = classifier_for(colours(), CPU)
+    assert first is not None and again is not None and first.sha256 == again.sha256
+    assert trainings == ["trained"] * 2
+
+
 def test_real_features_are_looked_at_once_and_are_those_of_two_splits(monkeypatch: pytest.MonkeyPatch) -> None:
     source, viewer = colours(), classifier_for(colours(), CPU)
     assert viewer is not None
@@ -170,6 +183,17 @@ def test_a_viewer_sees_what_a_file_would_hold_and_looks_once(monkeypatch: pytest
     assert viewer.see(images) is seen, "the same samples"
     assert torch.equal(viewer.see(images + 0.4 / 127.5).features, seen.features), "within half a level"
     assert not torch.equal(viewer.see(images * 0.9).features, seen.features)
+
+
+def test_a_viewer_does_not_keep_what_it_has_seen_alive() -> None:
+    viewer = classifier_for(colours(), CPU)
+    assert viewer is not None
+    images = colours().held_out(40, rng=Rng.of(0)).samples
+    kept, first = ref(images), viewer.see(images)
+    del images
+    assert kept() is None
+    others = torch.zeros(40, 3, 8, 8)  # may get the place in memory
+    assert viewer.see(others) is not first
 
 
 def test_the_measures_of_images_name_their_protocol() -> None:

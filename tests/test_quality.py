@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,6 +15,7 @@ from scipy.linalg import sqrtm
 from sparring.metrics import (
     Frechet,
     Kernel,
+    Metric,
     RealFeatures,
     Reference,
     Score,
@@ -133,11 +136,12 @@ class Flat:
         return Seen(samples.flatten(1), samples.flatten(1)[:, :3])
 
 
-def reference(count: int) -> Reference:
-    """Two sets of normal images of four pixels."""
+def reference(count: int, others: int = 0) -> Reference:
+    """`count` normal images of four pixels, and `others` (or as many) beside them."""
     judge = Flat()
-    halves = [judge.see(half) for half in Rng.of(7).normal((2, count, 1, 2, 2))]
-    return Reference(torch.zeros(1, 1, 2, 2), None, 0.0, (), None, RealFeatures(judge, halves[0], halves[1], "halves"))
+    first, second = Rng.of(7).normal((2, count, 1, 2, 2))
+    real = RealFeatures(judge, judge.see(first), judge.see(second[: others or count]), "halves")
+    return Reference(torch.zeros(1, 1, 2, 2), None, 0.0, (), None, real)
 
 
 def test_a_perfect_generator_reads_the_floor_and_a_poor_one_more() -> None:
@@ -154,10 +158,51 @@ def test_a_perfect_generator_reads_the_floor_and_a_poor_one_more() -> None:
     assert Score().measure(poor, real)["inception_score"] < found["inception_score"] - 0.1
 
 
+@pytest.mark.parametrize("others", [90, 360])
+def test_a_generator_of_the_other_images_reads_the_floor_whatever_the_counts(others: int) -> None:
+    real = reference(1437, others)
+    copies = Rng.of(7).normal((2, 1437, 1, 2, 2))[1, :others]
+    for samples in (copies[: others // 2], torch.cat([copies, Rng.of(11).normal((2048, 1, 2, 2))])):
+        for metric, number, floor in (
+            (Frechet(), "frechet_distance", "frechet_floor"),
+            (Kernel(subsets=3), "kernel_distance", "kernel_floor"),
+            (Score(), "inception_score", "inception_score_real"),
+        ):
+            found = metric.measure(samples, real)
+            assert found[number] == found[floor], metric.name
+
+
+@pytest.mark.parametrize("metric", [Frechet(), Kernel(), Score()])
+def test_a_split_of_one_image_is_not_measured_and_one_of_two_is(metric: Metric) -> None:
+    assert not metric.applies(reference(50, 1))
+    assert metric.applies(reference(50, 2))
+    found = metric.measure(Rng.of(11).normal((20, 1, 2, 2)), reference(50, 2))
+    assert all(np.isfinite(value) for value in found.values())
+
+
+@pytest.mark.parametrize(("images", "splits"), [(2, 2), (9, 9), (10, 10), (11, 6), (360, 10), (2048, 10)])
+def test_a_score_names_the_splits_that_there_are(images: int, splits: int) -> None:
+    assert len(torch.zeros(images).chunk(10)) == splits, "as torchmetrics splits them"
+    assert f"; {splits} splits of {images:,} shuffled" in Score(splits=10).protocol(reference(images), images)
+
+
+@pytest.mark.parametrize("metric", [Frechet(), Kernel(), Score()])
+def test_what_is_remembered_of_a_floor_keeps_no_earlier_images_alive(metric: Metric) -> None:
+    earlier = reference(50)
+    samples, kept = Rng.of(11).normal((20, 1, 2, 2)), ref(earlier.real)
+    metric.measure(samples, earlier)
+    del earlier
+    metric.measure(samples, reference(50))
+    assert kept() is None
+
+
 def test_protocols_name_extractor_counts_and_bias() -> None:
     for metric in (Frechet(), Kernel(), Score()):
-        words = metric.protocol(reference(50), 40)
-        assert "toy" in words and "40" in words and "50" in words and "halves" in words
+        few, many = metric.protocol(reference(1437, 360), 90), metric.protocol(reference(1437, 360), 2048)
+        assert "toy" in few and "90" in few and "halves" in few
+        assert "360" in many and "2,048 generated" not in many and "2,048 shuffled" not in many
+    assert "360 generated against 1,437 real, floor: 360 other" in Frechet().protocol(reference(1437, 360), 2048)
+    assert "subsets of 360," in Kernel().protocol(reference(1437, 360), 2048)
     assert "biased" in Frechet().protocol(reference(2048), 2047)
     assert "biased" in Frechet().protocol(reference(2047), 2048)
     assert "biased" not in Frechet().protocol(reference(2048), 2048)

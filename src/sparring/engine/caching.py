@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,9 @@ from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkp
 from sparring.errors import CorruptInput, StorageError
 
 Used = TypeVar("Used")
+
+_UNUSABLE = (CorruptInput, KeyError, OSError)
+"""What an entry raises that is damaged, of another version, or not to be read."""
 
 
 def cache_folder() -> Path:
@@ -34,19 +38,23 @@ def entry(kind: str, key: str) -> Path:
 def remembered(path: Path | None, make: Callable[[], Checkpoint], use: Callable[[Checkpoint], Used]) -> Used:
     """Use the entry at `path`, or make it now and keep it; a damaged one is removed and made again.
 
+    Of processes that make an entry at the same time all use what the first of them kept.
+
     Args:
         path: of the entry; None keeps nothing.
         make: computes it.
-        use: turns it into what is wanted, the same way whether it was kept or made.
+        use: turns it into what is wanted, the same way whether it was kept or made; it raises CorruptInput or KeyError
+            about an entry that is not what it should be.
     """
-    if path is not None:
-        try:
-            return use(read_checkpoint(path))
-        except (CorruptInput, RuntimeError, KeyError):
-            shutil.rmtree(path, ignore_errors=True)
+    if path is None:
+        return use(make())
+    with suppress(*_UNUSABLE):
+        return use(read_checkpoint(path))
+    shutil.rmtree(path, ignore_errors=True)
     made = make()
-    if path is not None:
-        _keep(path, made)
+    _keep(path, made)
+    with suppress(*_UNUSABLE):
+        return use(read_checkpoint(path))
     return use(made)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sparring.data import Facts, Source
 from sparring.engine.caching import entry, remembered
 from sparring.engine.checkpoint import Checkpoint
+from sparring.errors import CorruptInput
 from sparring.metrics import Judge, RealFeatures
 from sparring.networks import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet, Viewer, weights_sha256
 from sparring.randomness import Rng, Streams
@@ -50,7 +51,10 @@ def classifier_for(source: Source, device: torch.device) -> Viewer | None:
 
     def use(saved: Checkpoint) -> Viewer:
         network = build()
-        network.load_state_dict(saved.tensors)
+        try:
+            network.load_state_dict(saved.tensors)
+        except RuntimeError as error:
+            raise CorruptInput(f"not the weights of {spec.name}: {error}", "train it again") from None
         accuracy = 100 * saved.state["accuracy"]
         name = f"{spec.name} trained here, {accuracy:.1f} % right on {facts.evaluated_on} data"
         return Viewer(network, name, weights_sha256(network), device)

@@ -35,7 +35,7 @@ class RealFeatures:
     Args:
         extractor: what looked.
         reference: in those images that generated ones are compared with.
-        other: in other images; a perfect generator would do as well as they do.
+        other: in other images; a perfect generator would do as well as equally many of them.
         origin: in words, where the two sets come from.
     """
 
@@ -49,13 +49,32 @@ class RealFeatures:
         """Images in the smaller of the two sets."""
         return min(len(self.reference.features), len(self.other.features))
 
+    def judged(self, count: int) -> int:
+        """How many of `count` generated images are judged: no more than there are others to stand beside them.
+
+        Distances and scores depend on the number of images, so that only equal numbers can be told apart by them.
+        """
+        return min(count, len(self.other.features))
+
+    def generated(self, samples: Tensor) -> Seen:
+        """What the extractor sees in the generated images that are judged, of samples `(n, ...)`."""
+        return _first(self.extractor.see(samples), self.judged(len(samples)))
+
+    def others(self, count: int) -> Seen:
+        """What it sees in as many other real images as are judged of `count` generated ones."""
+        return _first(self.other, self.judged(count))
+
     def compared(self, count: int) -> str:
         """In words, for protocols: what `count` generated images are compared with, in whose features."""
-        real, other = len(self.reference.features), len(self.other.features)
+        real, judged = len(self.reference.features), self.judged(count)
         return (
-            f"features: {self.extractor.name}; {count:,} generated against {real:,} real, floor: {other:,} other real "
-            f"against the same {real:,} ({self.origin}); images as uint8 rounded half up"
+            f"features: {self.extractor.name}; {judged:,} generated against {real:,} real, floor: {judged:,} other "
+            f"real against the same {real:,} ({self.origin}); images as uint8 rounded half up"
         )
+
+
+def _first(seen: Seen, count: int) -> Seen:
+    return Seen(seen.features[:count], seen.logits[:count])
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,27 +34,27 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return max(0.0, float(distance.compute()))
 
 
-@lru_cache(maxsize=8)
-def _floor(real: RealFeatures) -> float:
-    """What other real images read; the same at every measurement of a run."""
-    return frechet_distance(real.other.features, real.reference.features)
+@lru_cache(maxsize=1)
+def _floor(real: RealFeatures, count: int) -> float:
+    """What as many other real images read; the same at every measurement of a run, and the only one kept."""
+    return frechet_distance(real.others(count).features, real.reference.features)
 
 
 @piece("frechet")
 class Frechet(Metric):
-    """Fréchet distance of features from those of real images, beside what other real images read."""
+    """Fréchet distance of features from those of real images, beside what as many other real images read."""
 
     names: ClassVar[tuple[str, ...]] = ("frechet_distance", "frechet_floor")
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None
+        return reference.real is not None and reference.real.fewest >= 2  # one image has no covariance
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
         assert real is not None
         return {
-            "frechet_distance": frechet_distance(real.extractor.see(samples).features, real.reference.features),
-            "frechet_floor": _floor(real),
+            "frechet_distance": frechet_distance(real.generated(samples).features, real.reference.features),
+            "frechet_floor": _floor(real, len(samples)),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:

@@ -38,15 +38,15 @@ def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
     return Spread(float(mean), float(std))
 
 
-@lru_cache(maxsize=8)
-def _floor(real: RealFeatures, subsets: int, size: int) -> float:
-    """What other real images read; the same at every measurement of a run."""
-    return kernel_distance(real.other.features, real.reference.features, subsets=subsets, size=size).mean
+@lru_cache(maxsize=1)
+def _floor(real: RealFeatures, count: int, subsets: int, size: int) -> float:
+    """What as many other real images read; the same at every measurement of a run, and the only one kept."""
+    return kernel_distance(real.others(count).features, real.reference.features, subsets=subsets, size=size).mean
 
 
 @piece("kernel")
 class Kernel(Metric):
-    """Kernel distance of features from those of real images, its spread, and what other real images read.
+    """Kernel distance of features from those of real images, its spread, and what as many other real images read.
 
     Args:
         subsets: random pairs of subsets that it is averaged over.
@@ -59,17 +59,17 @@ class Kernel(Metric):
     size: Count = 1000
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None
+        return reference.real is not None and reference.real.fewest >= 2  # one image makes no pair
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
         assert real is not None
-        features = real.extractor.see(samples).features
+        features = real.generated(samples).features
         found = kernel_distance(features, real.reference.features, subsets=self.subsets, size=self.size)
         return {
             "kernel_distance": found.mean,
             "kernel_distance_std": found.std,
-            "kernel_floor": _floor(real, self.subsets, self.size),
+            "kernel_floor": _floor(real, len(samples), self.subsets, self.size),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:

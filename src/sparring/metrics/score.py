@@ -6,6 +6,7 @@ Inception-v3 it is that classifier's score: at most its number of classes, and c
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
@@ -22,7 +23,7 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
 
     Args:
         logits: `(n, classes)`.
-        splits: at least 2; the score rises with the size of a part.
+        splits: at least 2; the score rises with the size of a part, n / splits rounded up.
     """
     from torchmetrics.image.inception import InceptionScore  # a second to import, and most data need it not
 
@@ -33,18 +34,18 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
     return Spread(float(mean), float(std))
 
 
-@lru_cache(maxsize=8)
-def _real(real: RealFeatures, splits: int) -> float:
-    """The score of real images; the same at every measurement of a run."""
-    return inception_score(real.other.logits, splits=splits).mean
+@lru_cache(maxsize=1)
+def _real(real: RealFeatures, count: int, splits: int) -> float:
+    """The score of as many real images; the same at every measurement of a run, and the only one kept."""
+    return inception_score(real.others(count).logits, splits=splits).mean
 
 
 @piece("inception_score")
 class Score(Metric):
-    """Inception score of generated images under the extractor's logits, its spread, and that of real images.
+    """Inception score of generated images under the extractor's logits, its spread, and that of as many real images.
 
     Args:
-        splits: parts that it is averaged over.
+        splits: parts of equal size, the last may be smaller, that it is averaged over; too few images make fewer.
     """
 
     names: ClassVar[tuple[str, ...]] = ("inception_score", "inception_score_std", "inception_score_real")
@@ -52,24 +53,25 @@ class Score(Metric):
     splits: Annotated[int, Field(ge=2)] = 10
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None
+        return reference.real is not None and reference.real.fewest >= 2  # one image makes no two splits
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
         assert real is not None
-        found = inception_score(real.extractor.see(samples).logits, splits=self.splits)
+        found = inception_score(real.generated(samples).logits, splits=self.splits)
         return {
             "inception_score": found.mean,
             "inception_score_std": found.std,
-            "inception_score_real": _real(real, self.splits),
+            "inception_score_real": _real(real, len(samples), self.splits),
         }
 
     def protocol(self, reference: Reference, count: int) -> str:
         real = reference.real
         assert real is not None
-        classes, images = real.other.logits.shape[1], len(real.other.logits)
+        classes, images = real.other.logits.shape[1], real.judged(count)
+        parts = math.ceil(images / math.ceil(images / self.splits))
         return (
-            f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {self.splits} splits of "
-            f"{count:,} shuffled images, seed {SEED}; the standard deviation is over splits; real: {images:,} images "
+            f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {parts} splits of "
+            f"{images:,} shuffled images, seed {SEED}; the standard deviation is over splits; real: as many images "
             f"({real.origin})"
         )

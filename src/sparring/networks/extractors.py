@@ -6,6 +6,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ _AT_ONCE = 128
 class Viewer:
     """A network that looks at images, as the bytes that a file would hold.
 
-    It looks once at samples that several metrics ask about one after the other.
+    It looks once at samples that several metrics ask about one after the other, and does not keep them alive.
 
     Args:
         network: what looks.
@@ -43,12 +44,12 @@ class Viewer:
         self.name = f"{name}, weights SHA-256 {sha256[:12]}"
         self._network = network.to(device).eval().requires_grad_(False)
         self._device = device
-        self._last: tuple[Tensor, Seen] | None = None
+        self._last: tuple[ref[Tensor], Seen] | None = None
 
     def see(self, samples: Tensor) -> Seen:
         """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1]."""
-        if self._last is None or self._last[0] is not samples:
-            self._last = samples, self._look(samples)
+        if self._last is None or self._last[0]() is not samples:
+            self._last = ref(samples), self._look(samples)
         return self._last[1]
 
     @torch.no_grad()
@@ -113,7 +114,7 @@ class InceptionFeatures(Extractor):
         with torch.device("meta"):
             network = InceptionV3()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
-        return Viewer(network, "Inception-v3 of 2015-12-05 (images resized bilinearly to 299)", found, device)
+        return Viewer(network, "Inception-v3 of 2015-12-05 as in pytorch-fid (images resized to 299)", found, device)
 
 
 def weights_sha256(network: nn.Module) -> str:

@@ -1,7 +1,9 @@
 """Inception-v3 as the Fréchet inception distance uses it: the TensorFlow network of 2015-12-05, ported to PyTorch.
 
 It departs from the published architecture where that network does: mean pooling does not count the padding, the last
-block pools by the maximum, and there are 1,008 logits. Names of modules are those of the port's weights.
+block pools by the maximum, and there are 1,008 logits. Names of modules are those of the port's weights. Images are
+prepared as the port does, resized with half-pixel centres and scaled by 2x - 1; the TensorFlow graph does both a little
+differently. A distance is thus that of pytorch-fid.
 
 Source: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2015, section 6; Heusel et al. 2017;
 the port and its weights: https://github.com/mseitzer/pytorch-fid.

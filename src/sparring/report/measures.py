@@ -90,17 +90,17 @@ _KNOWN = (
     ),
     Measure(
         "frechet_distance", "Fréchet distance", "Fréchet distance of features", "lower",
-        "The closer to the floor (real images against real), the better; unlike extractors do not compare.",
+        "The closer to the floor (as many real images against the same), the better; unlike extractors do not compare.",
         floor="frechet_floor",
     ),
     Measure(
         "kernel_distance", "Kernel distance", "kernel distance of features", "lower",
-        "The closer to the floor (real images against real), the better; unlike extractors do not compare.",
+        "The closer to the floor (as many real images against the same), the better; unlike extractors do not compare.",
         floor="kernel_floor", spread="kernel_distance_std",
     ),
     Measure(
         "inception_score", "Inception score", "score", "higher",
-        "High when every image is of one clear class and all classes occur; that of real images is the mark.",
+        "High when every image is of one clear class and all classes occur; that of as many real images is the mark.",
         floor="inception_score_real", level="real images", spread="inception_score_std",
     ),
     Measure("success", "Success", "1 = success", "higher", "Whether the criterion was met at each measurement."),
