@@ -14,6 +14,7 @@ from sparring.engine import judging
 from sparring.engine.caching import cache_folder
 from sparring.engine.judging import classifier_for, real_features
 from sparring.engine.measuring import Measures
+from sparring.engine.probing import Probe
 from sparring.networks import Schooling, SmallCNN, SmallResNet
 from sparring.randomness import Rng
 from sparring.recipes import load
@@ -151,6 +152,14 @@ def test_counts_and_weights_have_entries_of_their_own() -> None:
     first.sha256 = "other"
     real_features(colours(), first, 9, CPU)
     assert len(list((cache_folder() / "features").iterdir())) == 3
+
+
+def test_training_data_are_not_called_held_out() -> None:
+    for source, split in ((colours(), "held-out"), (colours("one split", split=False), "training")):
+        viewer = classifier_for(source, CPU)
+        assert viewer is not None and f"% right on {split} data" in viewer.name
+        told = " ".join(Probe(source, CPU).protocols().values())
+        assert f" {split} real samples" in told and (split == "held-out") == ("held-out" in told)
 
 
 def test_halves_are_disjoint_and_repeatable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -71,6 +72,10 @@ class ArraySource(Source):
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         indices = rng.permutation(len(self._test.samples))[:count]
         return self._picked(self._test, indices.to(self._test.samples.device))
+
+    @property
+    def evaluation_split(self) -> Literal["held-out", "training"]:
+        return "training" if self._test is self._train else "held-out"
 
     def unaugmented(self) -> Source:
         return ArraySource(self.facts, self._train, self._test, scale=self._scale, device=self._device)

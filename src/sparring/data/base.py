@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -70,6 +70,11 @@ class Source(ABC):
     @abstractmethod
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         """At most `count` samples for evaluation, `(n, ...)`: never augmented, held out where the data allow it."""
+
+    @property
+    def evaluation_split(self) -> Literal["held-out", "training"]:
+        """What `held_out` draws from: training samples where the data have no others."""
+        return "held-out"
 
     def unaugmented(self) -> Source:
         """The same data, never augmented."""

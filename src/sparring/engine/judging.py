@@ -52,7 +52,7 @@ def classifier_for(source: Source, device: torch.device) -> Viewer | None:
         network = build()
         network.load_state_dict(saved.tensors)
         accuracy = 100 * saved.state["accuracy"]
-        name = f"{spec.name} trained here, {accuracy:.1f} % right on held-out data"
+        name = f"{spec.name} trained here, {accuracy:.1f} % right on {source.evaluation_split} data"
         return Viewer(network, name, weights_sha256(network), device)
 
     return remembered(entry("classifiers", key) if facts.fingerprint else None, make, use)

@@ -72,6 +72,7 @@ class Probe:
 
     def __init__(self, source: Source, device: torch.device) -> None:
         self.space = source.facts.space
+        self.split = source.evaluation_split
         self.real = source.held_out(PROBED, rng=Rng.of(0, device)).samples
         self._are_points = len(self.space.shape) == 1
 
@@ -126,13 +127,13 @@ class Probe:
 
     def protocols(self) -> dict[str, str]:
         """What every number of `measure` is."""
-        count, epsilon = len(self.real), ATTACK.epsilon
+        samples, count, epsilon = f"{len(self.real)} {self.split} real samples", len(self.real), ATTACK.epsilon
         size = f"{epsilon:.3g} in the data's units" if self.space.bounds is None else in_scales(epsilon)
         outputs = (
-            f"mean sigmoid(score) of D in eval mode on {count} held-out real samples, on the same ones attacked "
+            f"mean sigmoid(score) of D in eval mode on {samples}, on the same ones attacked "
             f"(FGSM against the score, epsilon {size}), and on {count} fresh ones of G itself"
         )
-        gradient = f"gradient of D's score, in eval mode, with respect to each of {count} held-out real samples"
+        gradient = f"gradient of D's score, in eval mode, with respect to each of {samples}"
         norms = f"{gradient}: mean L1 norm, mean and largest Euclidean norm, in score per unit of the data's own range"
         return (
             dict.fromkeys(("probe_d_real", "probe_d_adversarial", "probe_d_fake"), outputs)
@@ -142,7 +143,7 @@ class Probe:
                 "input_gradient_norm": norms,
                 "input_gradient_norm_max": norms,
                 "critic_distance": (
-                    f"mean score of D in eval mode on {count} held-out real samples, less that on {count} of G itself"
+                    f"mean score of D in eval mode on {samples}, less that on {count} of G itself"
                 ),
             }
             | self._exact_protocol()
