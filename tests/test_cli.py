@@ -19,6 +19,7 @@ import pytest
 from sparring.cli import main
 from sparring.data import prepare
 from sparring.engine import RunFolder
+from sparring.evaluation import bounds
 from sparring.networks import Schooling, SmallCNN
 from sparring.recipes import Recipe, to_yaml
 
@@ -164,6 +165,24 @@ def test_evaluate_by_another_extractor(sparring: Command, tmp_path: Path, monkey
     assert other.code == 4 and "SHA-256" in other.err
     unknown = sparring("evaluate", run, "--extractor", "inceptoin")
     assert unknown.code == 2 and "did you mean inception" in unknown.err
+
+
+def test_evaluate_tells_what_it_cannot_measure_and_measures_the_rest(
+    sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    keys = ["steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
+    assert sparring("train", "dishonest/digits", *keys, "--out", run).code == 0
+    monkeypatch.setattr("sparring.engine.measuring.classifier_for", lambda *_: None)  # as of images without labels
+    monkeypatch.setattr(bounds, "_RULES", {})
+    found = json.loads(sparring("evaluate", run, "--json").out)
+    no_metric, no_bound = found["problems"]
+    assert "no measure of G applies" in no_metric and "--extractor '{name: inception, weights: FILE}'" in no_metric
+    assert "no Lipschitz bound" in no_bound
+    slopes = {"gradient_norm_real", "gradient_norm_real_max", "gradient_norm_fake", "gradient_norm_fake_max"}
+    assert found["metrics"].keys() == slopes | {"steepest_pair"}
+    shown = sparring("evaluate", run)
+    assert shown.code == 0 and "steepest_pair" in shown.out and "no Lipschitz bound" in shown.err
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from sparring.engine.caching import cache_folder
 from sparring.engine.checkpoint import Checkpoint, write_checkpoint
 from sparring.engine.judging import classifier_for, real_features
 from sparring.engine.measuring import Measures
+from sparring.engine.probing import Probe
 from sparring.networks import Schooling, SmallCNN, SmallResNet
 from sparring.randomness import Rng
 from sparring.recipes import load
@@ -164,6 +165,24 @@ def test_counts_and_weights_have_entries_of_their_own() -> None:
     first.sha256 = "other"
     real_features(colours(), first, 9, CPU)
     assert len(list((cache_folder() / "features").iterdir())) == 3
+
+
+def test_training_data_are_not_called_held_out() -> None:
+    for source, split in ((colours(), "held-out"), (colours("one split", split=False), "training")):
+        viewer = classifier_for(source, CPU)
+        assert viewer is not None and f"% right on {split} data" in viewer.name
+        told = " ".join(Probe(source, CPU).protocols().values())
+        assert f" {split} real samples" in told and (split == "held-out") == ("held-out" in told)
+
+
+def test_a_small_test_split_makes_way_for_halves_of_the_training_split() -> None:
+    source = digits()  # 1,437 to train on, 360 others
+    for count, sizes, origin in ((200, (200, 200), "held-out"), (2048, (718, 718), "halves of the training split")):
+        reference, other, told = source.halves(count, rng=Rng.of(0))
+        assert (len(reference), len(other)) == sizes
+        assert origin in told
+        both = torch.cat([reference, other]).flatten(1)
+        assert len(both.unique(dim=0)) >= len(both) - 2  # the data hold a few twins
 
 
 def test_halves_are_disjoint_and_repeatable() -> None:

@@ -76,10 +76,13 @@ class ArraySource(Source):
         return ArraySource(self.facts, self._train, self._test, scale=self._scale, device=self._device)
 
     def halves(self, count: int, *, rng: Rng) -> Halves:
-        if self._test is self._train:
-            return super().halves(count, rng=rng)
-        indices = rng.permutation(len(self._train.samples))[:count]
-        reference = self._picked(self._train, indices.to(self._train.samples.device))
+        total, held = len(self._train.samples), len(self._test.samples)
+        indices = rng.permutation(total).to(self._train.samples.device)
+        half = min(count, total // 2)
+        if self._test is self._train or held < half:
+            reference, other = (self._picked(self._train, part) for part in indices[: 2 * half].chunk(2))
+            return Halves(reference.samples, other.samples, "disjoint halves of the training split")
+        reference = self._picked(self._train, indices[:count])
         return Halves(reference.samples, self.held_out(count, rng=rng).samples, "training and held-out split")
 
     def _picked(self, arrays: Arrays, indices: Tensor) -> Batch:

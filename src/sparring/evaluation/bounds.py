@@ -163,14 +163,16 @@ def _affine(call: Call) -> Tensor:
 
 
 def _matrix(position: int) -> Callable[[Call], Tensor]:
-    """A product of samples and a matrix, which comes right behind them."""
+    """A product of samples and a matrix, or of each game's samples and its own, which comes right behind them."""
 
     def rule(call: Call) -> Tensor:
         x, weight = call.args[position : position + 2]
         if len(call.moving) != 1 or not isinstance(x, Bounded) or weight.dim() < 2 or call.kwargs:
             _refuse(call)
         norm = matrix_norm(weight)
-        return x.bound * (norm if norm.shape == x.bound.shape else norm.max())
+        if norm.dim() and not norm.shape == x.bound.shape == x.shape[:-2]:  # one sample may meet several matrices
+            _refuse(call)
+        return x.bound * norm
 
     return rule
 
@@ -178,6 +180,8 @@ def _matrix(position: int) -> Callable[[Call], Tensor]:
 def _diagonal(call: Call) -> Tensor:
     """An affine operation on every number by itself; its gains are read off at two points, and at a third checked."""
     x = _only(call)
+    if call.kwargs.get("rounding_mode"):  # steps, which points may all miss
+        _refuse(call)
     probe = Rng.of(0).uniform(x.shape, 1.0, 2.0).double()
     low, middle, high = (call.at(factor * probe) for factor in (0.0, 1.0, 2.0))
     if low.shape != x.shape or not torch.allclose(high - middle, middle - low):
@@ -191,6 +195,8 @@ def _piecewise(call: Call) -> Tensor:
     x = _only(call)
     ones = torch.ones(x.shape, dtype=torch.float64)
     steepest: Tensor = torch.maximum(call.at(-ones).abs().max(), call.at(ones).abs().max())
+    if steepest > 1 and call.kwargs.get("inplace"):  # other views of x would keep its smaller bound
+        _refuse(call)
     return x.bound * steepest
 
 

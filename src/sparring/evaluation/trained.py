@@ -17,6 +17,7 @@ from sparring.engine.gallery import png_grid, png_points
 from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
+from sparring.evaluation.bounds import lipschitz_bound
 from sparring.evaluation.lipschitz import steepness
 from sparring.files import write_whole
 from sparring.networks import Extractor
@@ -26,6 +27,11 @@ STEEPNESS_AT = 512
 """Samples a side at which slopes are measured."""
 EVALUATED = 10_000
 """Samples a game, unless asked for another number."""
+_SLOPES = "slopes of D's score in L2, eval mode, samples as D sees them"
+_NO_METRIC = (
+    "no measure of G applies to these data; of images without labels, name who looks at them: "
+    "--extractor '{name: inception, weights: FILE}'"
+)
 
 
 def evaluate_generator(
@@ -46,21 +52,21 @@ def evaluate_generator(
         device: where to measure.
 
     Returns:
-        {"step", "metrics", "problems"} with metrics as in summary.json, and what was wrong with newer checkpoints.
+        {"step", "metrics", "problems"} with metrics as in summary.json, none if none applies to the data; what was
+        wrong with newer checkpoints is a problem, and so are data that no metric applies to.
 
     Raises:
-        UsageError: no run, no checkpoint, no weights of the extractor, or data that no metric applies to.
+        UsageError: no run, no checkpoint, or no weights of the extractor.
         CorruptInput: no checkpoint is sound, or the extractor's weights are not what they should be.
     """
     loaded = load_players(RunFolder.open(path), device)
     source = loaded.recipe.data.open(loaded.streams.device)
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     measures = Measures(recipe, source, loaded.streams.device, samples=samples)
-    if not measures.metrics:
-        raise UsageError(f"{path}: no metric applies to these data", "`sparring list metrics` says what each needs")
     drawn = loaded.sample(samples, "evaluate", seed)
     row = measures.measure(drawn, packed=bool(loaded.recipe.lead))
-    return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": list(loaded.problems)}
+    problems = [*loaded.problems, *([] if measures.metrics else [_NO_METRIC])]
+    return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": problems}
 
 
 def evaluate(
@@ -71,20 +77,15 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Measure both players of a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`.
-
-    A discriminator whose steepness cannot be bounded is a problem among the others, not an error.
-    """
-    found = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
-    try:
-        found["metrics"] |= evaluate_discriminator(path, seed=seed, device=device)["metrics"]
-    except UsageError as error:
-        found["problems"].append(error.cause)
-    return found
+    """Measure both players of a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`."""
+    generator = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
+    discriminator = evaluate_discriminator(path, seed=seed, device=device)
+    problems = dict.fromkeys([*generator["problems"], *discriminator["problems"]])
+    return generator | {"metrics": generator["metrics"] | discriminator["metrics"], "problems": list(problems)}
 
 
 def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -> dict[str, Any]:
-    """Measure how steep the discriminator of a run's newest checkpoint is, on held-out and freshly generated samples.
+    """Measure how steep the discriminator of a run's newest checkpoint is, on real and freshly generated samples.
 
     Args:
         path: the run folder.
@@ -92,35 +93,35 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
         device: where to measure.
 
     Returns:
-        {"step", "metrics", "problems"}, each metric with its value (a list with replicas) and its protocol.
+        {"step", "metrics", "problems"}, each metric with its value (a list with replicas) and its protocol; an
+        operation of D whose norm is not known is a problem, and there is no bound then.
 
     Raises:
-        UsageError: no run, no checkpoint, or an operation of D whose norm is not known.
+        UsageError: no run, or no checkpoint.
         CorruptInput: no checkpoint is sound.
     """
     loaded = load_players(RunFolder.open(path), device)
     lead, source = loaded.recipe.lead, loaded.recipe.data.open(loaded.streams.device)
     real = source.held_out(STEEPNESS_AT, rng=Rng.of(0, loaded.streams.device)).samples
     fake = loaded.sample(len(real), "evaluate", seed)
-    found = steepness(loaded.players.discriminator, real.expand(*lead, *real.shape), fake, lead)
+    network, problems, metrics = loaded.players.discriminator, list(loaded.problems), {}
+    try:
+        bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()
+        metrics["lipschitz_bound"] = _entry(bounds, f"{_SLOPES}, for all inputs: by the norms of D's layers", lead)
+    except UsageError as error:
+        problems.append(error.cause)
+    found = steepness(network, real.expand(*lead, *real.shape), fake, lead)
     columns = {
-        "lipschitz_bound": [each.bound for each in found],
         "gradient_norm_real": [each.real.mean for each in found],
         "gradient_norm_real_max": [each.real.max for each in found],
         "gradient_norm_fake": [each.fake.mean for each in found],
         "gradient_norm_fake_max": [each.fake.max for each in found],
         "steepest_pair": [each.steepest_pair for each in found],
     }
-    protocol = (
-        f"slopes of D's score in L2, eval mode, samples as D sees them: a bound for all inputs by the norms of its "
-        f"layers; gradients at {len(real)} {source.facts.evaluated_on} and {len(real)} generated samples; "
-        "all pairs of these"
-    )
-    metrics = {
-        name: {"value": values if lead else values[0], "interval": None, "protocol": protocol}
-        for name, values in columns.items()
-    }
-    return {"step": loaded.step, "metrics": metrics, "problems": list(loaded.problems)}
+    counts = f"{len(real)} {source.facts.evaluated_on} and {len(real)} generated samples"
+    protocol = f"{_SLOPES}: gradients at {counts}; all pairs of these"
+    metrics |= {name: _entry(values, protocol, lead) for name, values in columns.items()}
+    return {"step": loaded.step, "metrics": metrics, "problems": problems}
 
 
 def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
@@ -171,6 +172,10 @@ def verify(path: Path) -> list[str]:
         read_checkpoint(folder)
         checked.append(str(folder))
     return checked
+
+
+def _entry(values: list[float], protocol: str, lead: tuple[int, ...]) -> dict[str, Any]:
+    return {"value": values if lead else values[0], "interval": None, "protocol": protocol}
 
 
 def _picture(samples: Tensor, lead: int) -> bytes:
