@@ -102,8 +102,7 @@ def steepest_pairs(discriminator: nn.Module, real: Tensor, fake: Tensor, batch_a
     """
     network, sides = copy.deepcopy(discriminator).double().eval(), [real.double(), fake.double()]
     scores = [
-        torch.cat([network(part).score for part in torch.split(x, _AT_ONCE, dim=batch_axes - 1)], dim=-1)
-        for x in sides
+        torch.cat([network(part).score for part in torch.split(x, _AT_ONCE, dim=batch_axes - 1)], dim=-1) for x in sides
     ]
     rise = (scores[0].unsqueeze(-1) - scores[1].unsqueeze(-2)).abs()
     ends = [x.flatten(batch_axes) for x in sides]
