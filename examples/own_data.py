@@ -1,6 +1,7 @@
 """Data of one's own: a piece that a recipe names as `examples.own_data:Moons`, or wherever the module lies."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ class MoonsSource(Source):
 
 class Moons(Data):
     """Two interleaved half circles."""
+
+    bounded: ClassVar[bool] = False
 
     noise: Positive = 0.05
 

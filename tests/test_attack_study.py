@@ -146,6 +146,13 @@ def test_points_have_no_share_of_a_range_to_step_by(short: Callable[..., Recipe]
     assert not [name for name in summary["metrics"] if name.startswith("attacks_")]
     rows = study_attacks([run_path, run_path], attack_study("{name: fgsm, epsilon: 0.5}", within=0.1, cap=5, samples=4))
     assert len(rows) == 4
+    assert all("epsilon 0.5 in the data's units" in row["protocol"] for row in rows)
+
+
+def test_the_protocol_counts_the_samples_that_there_are(run: Path) -> None:
+    for wanted, found in ((361, 360), (5, 5)):
+        for row in study_attacks([run], AttackStudy(samples=wanted, cap=1), device="cpu"):
+            assert f"; {found} samples a side" in row["protocol"]
 
 
 def test_settings_are_read_as_in_a_recipe() -> None:

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from sparring.engine import Game, RunFolder, resume, train
+from sparring.engine.game import Players
 from sparring.errors import NonFinite, StorageError
+from sparring.evaluation import evaluate_generator
 from sparring.lipschitz import Clip
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import Linear
@@ -89,6 +92,31 @@ def test_non_finite_numbers_stop_the_round_and_name_the_site(
     run = RunFolder.open(run_path)
     assert [folder.name for folder in run.saved()] == ["000000007"]
     assert run.summary()["status"] == "non-finite"
+
+
+class _Overflowing(nn.Module):
+    """A G whose samples overflow outside of training."""
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return torch.full((*latents.shape[:-1], 2), float("nan"))
+
+
+def test_samples_that_are_not_finite_end_a_run_like_any_other_numbers(
+    short: Callable[..., Recipe], run_path: Path
+) -> None:
+    recipe = short("steps=3", "evaluate_every=1", "checkpoint_every=1", "optimizers.generator.lr=1e14", "ema=0")
+    with pytest.raises(NonFinite, match="not finite: samples of G in eval mode"):
+        train(recipe, run_path, device="cpu")
+    assert RunFolder.open(run_path).summary()["status"] == "non-finite"
+
+
+def test_a_generator_of_samples_that_are_not_finite_is_not_measured(
+    short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(short("steps=1"), run_path, device="cpu")
+    monkeypatch.setattr(Players, "sampler", property(lambda self: _Overflowing()))
+    with pytest.raises(NonFinite, match="samples of G"):
+        evaluate_generator(run_path, samples=64, device="cpu")
 
 
 @pytest.mark.parametrize("moment", ["fsync", "rename", "mkdir"])

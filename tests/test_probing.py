@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +156,20 @@ def test_numbers_that_are_not_finite_stop_the_run_by_name(short: Callable[..., R
     game.players.discriminator = Linear(torch.tensor([3e38, -3e38]))
     with pytest.raises(NonFinite, match="round 4: not finite: probe_d_real in eval mode"):
         Probe(game.source, CPU).measure(game, 4)
+
+
+@pytest.mark.parametrize(("slope", "named"), [(1e38, "input gradient"), (math.inf, "score")])
+def test_gradients_that_are_not_finite_are_not_drawn(
+    slope: float, named: str, short: Callable[..., Recipe], run_path: Path
+) -> None:
+    game = game_of(short(*IMAGES))
+    weight = torch.zeros(1, 8, 8)
+    weight[0, 3, 3] = slope  # the score stays finite, its square does not
+    game.players.discriminator = Linear(weight)
+    run = RunFolder.create(run_path, game.recipe, {})
+    with pytest.raises(NonFinite, match=f"round 4: not finite: {named} of D"):
+        save_exhibits(game, Probe(game.source, CPU), run, 4)
+    assert not run.probes.exists()
 
 
 def test_rows_and_summary_have_the_probe_at_every_evaluation(short: Callable[..., Recipe], run_path: Path) -> None:

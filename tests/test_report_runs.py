@@ -9,9 +9,10 @@ import pytest
 
 from report_pages import Page, copied, played
 from sparring.engine import RunFolder
+from sparring.recipes import load
 from sparring.report import report_run, report_runs
 from sparring.report.comparing import differing, success_maps
-from sparring.report.curves import TOLD_APART, shared_charts
+from sparring.report.curves import TOLD_APART, charts, shared_charts
 from sparring.report.reading import read_run
 
 
@@ -120,3 +121,12 @@ def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:
     run = copied(ring, tmp_path / "run")
     (run.samples / "000000003.npz").write_bytes(b"PK\x03\x04 cut")
     assert [found["data-step"] for found in Page(report_run(run)).classed("frame")] == ["0", "6"]
+
+
+def test_an_unbiased_distance_may_fall_below_zero(tmp_path: Path) -> None:
+    for name, starts in (("kernel_distance", None), ("frechet_distance", 0.0)):
+        run = RunFolder.create(tmp_path / name, load("dishonest/digits", ["replicas=1"]), {})
+        run.append_row({"step": 100, name: -0.002})
+        own, *_ = charts(read_run(run), "run")
+        (shared,) = shared_charts([read_run(run)])
+        assert own.limits == shared.limits == (starts, None)

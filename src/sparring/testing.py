@@ -354,6 +354,7 @@ def _check_data(data: Data) -> None:
     assert batch.samples.dtype == torch.float32
     assert torch.equal(batch.samples, source.batch(7, 6, single).samples), "a batch is a function of (seed, number)"
     assert torch.equal(batch.samples, source.batch(7, 6, packed).samples[1]), "a replica sees what a single game sees"
+    assert data.bounded == (source.facts.bounds is not None), "what is said of the range holds of the opened data"
     if source.facts.bounds is not None:
         low, high = source.facts.bounds
         held_out = source.held_out(32, rng=Rng.of(0)).samples

@@ -73,8 +73,10 @@ class Attack(Piece, family="attack"):
             )
         return self.confine(x.detach(), found.detach(), space)
 
-    def size_in_words(self) -> str:
+    def size_in_words(self, space: Space) -> str:
         """How far the attack may go."""
+        if space.bounds is None:
+            return f"epsilon {self.epsilon:.3g} in the data's units"
         return f"epsilon {in_scales(self.epsilon)}"
 
     @abstractmethod

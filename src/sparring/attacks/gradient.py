@@ -76,10 +76,10 @@ class GradientAttack(Attack):
         size = None if self.step_size is None else factor * self.step_size
         return self.model_copy(update={"epsilon": factor * self.epsilon, "step_size": size})
 
-    def size_in_words(self) -> str:
+    def size_in_words(self, space: Space) -> str:
         if isinstance(self.direction, Raw):
             return f"steps of {self.step_length:g} times the gradient"
-        return super().size_in_words()
+        return super().size_in_words(space)
 
     def remarks(self) -> list[str]:
         remarks, reach = super().remarks(), self.steps * self.step_length

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -89,7 +89,13 @@ class Source(ABC):
 
 
 class Data(Piece, family="data"):
-    """Where real samples come from."""
+    """Where real samples come from.
+
+    Attributes:
+        bounded: whether samples have a range, as `Facts.bounds` says once the data are opened.
+    """
+
+    bounded: ClassVar[bool] = True
 
     @abstractmethod
     def open(self, device: torch.device) -> Source:

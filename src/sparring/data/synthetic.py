@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ from sparring.records import Count, Positive
 
 class Mixture(Data):
     """Equally likely isotropic Gaussians with a common standard deviation."""
+
+    bounded: ClassVar[bool] = False
 
     std: Positive
 

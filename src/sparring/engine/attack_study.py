@@ -35,7 +35,7 @@ class AttackStudy(Record):
         tolerance: of |D - mean|, in probability.
         attack: made once a count; its budget holds for one count.
         cap: counts, at most; a sample that never gets there counts as many.
-        samples: a side and game.
+        samples: a side and game, and no more than there are real ones.
     """
 
     tolerance: Positive = 0.02
@@ -53,8 +53,9 @@ class AttackStudy(Record):
             opponent: whose generated samples are used.
         """
         recipe, lead = playing.recipe, playing.recipe.lead
-        fake = sample(recipe, self._generator(playing, space, opponent), playing.streams, self.samples, "study", 0)
-        real = real[: self.samples].expand(*lead, *real[: self.samples].shape)
+        count = self._count(real)
+        fake = sample(recipe, self._generator(playing, space, opponent), playing.streams, count, "study", 0)
+        real = real[:count].expand(*lead, *real[:count].shape)
         with undisturbed(playing):
             with torch.no_grad():
                 means = [over_samples(torch.sigmoid(score_of(playing, side))) for side in (real, fake)]
@@ -75,29 +76,34 @@ class AttackStudy(Record):
             )
         numbers: dict[str, Tensor] = {}
         for name, values in (("", found.attacks), ("_reached", found.reached), ("_overshot", found.overshot)):
-            on_fake, on_real = torch.tensor_split(values.double(), [self.samples], dim=-1)
+            on_fake, on_real = torch.tensor_split(values.double(), [count], dim=-1)
             numbers |= {f"attacks_fake{name}": over_samples(on_fake), f"attacks_real{name}": over_samples(on_real)}
         return numbers
 
-    def entries(self, numbers: dict[str, Tensor], opponent: Opponent = "initial") -> dict[str, Any]:
-        """The numbers as summary.json has them."""
-        protocol = self.protocol(opponent)
+    def entries(
+        self, playing: Playing, real: Samples, space: Space, opponent: Opponent = "initial"
+    ) -> dict[str, dict[str, Any]]:
+        """The numbers of `run` as summary.json has them."""
+        numbers, protocol = self.run(playing, real, space, opponent), self.protocol(real, space, opponent)
         return {
             name: {"value": values.tolist(), "interval": None, "protocol": protocol} for name, values in numbers.items()
         }
 
-    def protocol(self, opponent: Opponent = "initial") -> str:
-        """The experiment in words."""
+    def protocol(self, real: Samples, space: Space, opponent: Opponent = "initial") -> str:
+        """The experiment in words; the arguments are those of `run`."""
         state = {
             "initial": "as it was initialised, with the batch statistics of that state",
             "trained": "as it is after training",
         }[opponent]
         return (
-            f"mean number of attacks ({_described(self.attack)}) until |D(x) - mean D of the other side| <= "
-            f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self.samples} samples a side, the generated ones "
-            f"of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; overshot: "
-            "the share whose last attack jumped over the tolerance to the far side of the mean"
+            f"mean number of attacks ({_described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
+            f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self._count(real)} samples a side, the generated "
+            f"ones of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; "
+            "overshot: the share whose last attack jumped over the tolerance to the far side of the mean"
         )
+
+    def _count(self, real: Samples) -> int:
+        return min(self.samples, len(real))
 
     def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> nn.Module:
         if opponent == "trained":
@@ -119,8 +125,8 @@ def _settle(generator: nn.Module, playing: Playing) -> None:
     generator.train()(latents)
 
 
-def _described(attack: Attack) -> str:
-    """An attack with its size on all scales, and the settings that are not its own defaults."""
+def _described(attack: Attack, space: Space) -> str:
+    """An attack with its size on all scales that the samples have, and the settings that are not its own defaults."""
     plain = type(attack)(epsilon=attack.epsilon).model_dump(mode="json")
     other = {key: value for key, value in attack.model_dump(mode="json").items() if value != plain[key]}
-    return ", ".join([f"{attack.name}, {attack.size_in_words()}", *(f"{k} {v}" for k, v in other.items())])
+    return ", ".join([f"{attack.name}, {attack.size_in_words(space)}", *(f"{k} {v}" for k, v in other.items())])

@@ -18,10 +18,10 @@ from sparring.attacks import width_of
 from sparring.engine.game import Game
 from sparring.engine.probing import ATTACK, Look, Probe
 from sparring.engine.rundir import RunFolder
-from sparring.engine.sampling import rendered
+from sparring.engine.sampling import rendered, require_finite
 from sparring.files import storage_errors, write_whole
 from sparring.gradients import picture
-from sparring.shapes import IMAGE_BOUNDS, as_bytes, expand_like
+from sparring.shapes import IMAGE_BOUNDS, as_bytes, expand_like, sample_norm
 
 SHOWN = 8
 """Real samples a game."""
@@ -43,12 +43,16 @@ def save_exhibits(game: Game, probe: Probe, run: RunFolder, step: int) -> None:
     - `between` `(PATHS, STATIONS, channels, height, width)`, uint8: images at equal steps between two fixed latents.
 
     Raises:
+        NonFinite: a score or a gradient of D, or an image of G, is not finite.
         StorageError: the disk refused.
     """
     if len(probe.space.shape) != 3 or probe.space.bounds != IMAGE_BOUNDS:
         return
     lead, games = len(game.recipe.lead), math.prod(game.recipe.lead)
     every = probe.look(game, step)
+    require_finite(
+        f"round {step}", {"score of D": every.score, "input gradient of D": sample_norm(every.gradient, lead + 1)}
+    )
     shown = Look(*(part.narrow(lead, 0, min(SHOWN, part.shape[lead])) for part in every))
     drawn = picture(shown.gradient)
     top = drawn.amax((-2, -1))

@@ -29,6 +29,7 @@ def save_samples(game: Game, run: RunFolder, step: int) -> None:
     at [y, x], and `extent`, the half side of the square that it covers.
 
     Raises:
+        NonFinite: a sample is not finite.
         StorageError: the disk refused.
     """
     space = game.source.facts.space

@@ -15,11 +15,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from sparring.attacks import FGSM, in_scales
+from sparring.attacks import FGSM
 from sparring.data import Source
 from sparring.engine.game import Players
-from sparring.engine.sampling import evaluating, precision, sample
-from sparring.errors import NonFinite
+from sparring.engine.sampling import evaluating, precision, require_finite, sample
 from sparring.gradients import absolute_sum, input_gradient, sparsity
 from sparring.metrics import wasserstein1
 from sparring.modules import untraced
@@ -95,7 +94,7 @@ class Probe:
         """The numbers of `protocols`; a list with replicas.
 
         Raises:
-            NonFinite: one of them is not finite.
+            NonFinite: one of them, or a sample of G, is not finite.
         """
         seen, axes = self.look(playing, step), len(playing.recipe.lead) + 1
         fake = sample(
@@ -117,21 +116,15 @@ class Probe:
         }
         if self._are_points:
             found["wasserstein1"] = _exact(seen.real, fake)
-        bad = next((name for name, values in found.items() if not values.isfinite().all()), None)
-        if bad is not None:
-            raise NonFinite(
-                f"round {step}: not finite: {bad} in eval mode",
-                "train again with lower learning rates, or without batch normalisation in D",
-            )
+        require_finite(f"round {step}", found)
         return {name: values.tolist() for name, values in found.items()}
 
     def protocols(self) -> dict[str, str]:
         """What every number of `measure` is."""
-        real, count, epsilon = f"{len(self.real)} {self._evaluated_on} real samples", len(self.real), ATTACK.epsilon
-        size = f"{epsilon:.3g} in the data's units" if self.space.bounds is None else in_scales(epsilon)
+        real, count = f"{len(self.real)} {self._evaluated_on} real samples", len(self.real)
         outputs = (
             f"mean sigmoid(score) of D in eval mode on {real}, on the same ones attacked "
-            f"(FGSM against the score, epsilon {size}), and on {count} fresh ones of G itself"
+            f"(FGSM against the score, {ATTACK.size_in_words(self.space)}), and on {count} fresh ones of G itself"
         )
         gradient = f"gradient of D's score, in eval mode, with respect to each of {real}"
         norms = f"{gradient}: mean L1 norm, mean and largest Euclidean norm, in score per unit of the data's own range"
@@ -142,7 +135,7 @@ class Probe:
                 "input_gradient_sparsity": f"{gradient}: mean of Hoyer's (sqrt n - L1/L2) / (sqrt n - 1), in [0, 1]",
                 "input_gradient_norm": norms,
                 "input_gradient_norm_max": norms,
-                "critic_distance": (f"mean score of D in eval mode on {real}, less that on {count} of G itself"),
+                "critic_distance": f"mean score of D in eval mode on {real}, less that on {count} of G itself",
             }
             | self._exact_protocol()
         )

@@ -1,13 +1,14 @@
-"""A generator at work outside of training: precision, eval mode, and samples from a named stream."""
+"""A generator at work outside of training: precision, eval mode, and finite samples from a named stream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from sparring.errors import NonFinite
 from sparring.randomness import Streams
 from sparring.recipes import Recipe
 
@@ -48,6 +49,9 @@ def sample(recipe: Recipe, generator: nn.Module, streams: Streams, count: int, n
         count: samples a game.
         name: the stream of the latents.
         number: within that stream.
+
+    Raises:
+        NonFinite: a sample is not finite.
     """
     rng = streams.rng(name, number)
     latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
@@ -56,7 +60,27 @@ def sample(recipe: Recipe, generator: nn.Module, streams: Streams, count: int, n
 
 @torch.no_grad()
 def rendered(recipe: Recipe, generator: nn.Module, latents: Tensor) -> Tensor:
-    """What a generator makes of latents `(*lead, count, latent)` in eval mode."""
+    """What a generator makes of latents `(*lead, count, latent)` in eval mode.
+
+    Raises:
+        NonFinite: a sample is not finite.
+    """
     with evaluating(generator), precision(recipe, latents.device):
         parts = [generator(part).float() for part in torch.split(latents, _AT_ONCE, dim=len(recipe.lead))]
-    return torch.cat(parts, dim=len(recipe.lead))
+    samples = torch.cat(parts, dim=len(recipe.lead))
+    require_finite("sampling", {"samples of G": samples})
+    return samples
+
+
+def require_finite(where: str, numbers: Mapping[str, Tensor]) -> None:
+    """Refuse what is not finite outside of training, by name.
+
+    Raises:
+        NonFinite: names the place and the first of the numbers that are not finite.
+    """
+    bad = next((name for name, values in numbers.items() if not values.isfinite().all()), None)
+    if bad is not None:
+        raise NonFinite(
+            f"{where}: not finite: {bad} in eval mode",
+            "train again with lower learning rates, or without batch normalisation",
+        )

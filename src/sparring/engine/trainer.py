@@ -218,7 +218,7 @@ class _Session:
         metrics = summarise(rows, measures) | last_noted(rows, probe.protocols())
         # The study's step is a share of the samples' range: points of the plane have none.
         if status == "complete" and probe.space.bounds is not None:
-            metrics |= study.entries(study.run(self.game, probe.real, probe.space))
+            metrics |= study.entries(self.game, probe.real, probe.space)
         return metrics
 
     def _seconds(self) -> float:

@@ -25,7 +25,7 @@ def attack_study(attack: str, *, within: float, cap: int, samples: int) -> Attac
         attack: a name, or a YAML mapping.
         within: of |D - mean|, in probability.
         cap: attacks, at most.
-        samples: a side and game.
+        samples: a side and game, and no more than there are real ones.
 
     Raises:
         InvalidRecord: there is no such attack, or a setting is out of range.
@@ -70,7 +70,7 @@ def _rows(path: Path, study: AttackStudy, device: str) -> list[dict[str, Any]]:
                 "step": loaded.step,
                 "generator": opponent,
                 "numbers": {name: values.tolist() for name, values in numbers.items()},
-                "protocol": study.protocol(opponent),
+                "protocol": study.protocol(real, source.facts.space, opponent),
                 "problems": list(loaded.problems),
             }
         )

@@ -52,12 +52,13 @@ def evaluate_generator(
         device: where to measure.
 
     Returns:
-        {"step", "metrics", "problems"} with metrics as in summary.json, none if none applies to the data; what was
-        wrong with newer checkpoints is a problem, and so are data that no metric applies to.
+        {"step", "metrics", "problems"} with metrics as in summary.json; problems are what was wrong with newer
+        checkpoints, and that no metric applies to the data.
 
     Raises:
         UsageError: no run, no checkpoint, or no weights of the extractor.
         CorruptInput: no checkpoint is sound, or the extractor's weights are not what they should be.
+        NonFinite: a sample is not finite.
     """
     loaded = load_players(RunFolder.open(path), device)
     source = loaded.recipe.data.open(loaded.streams.device)
@@ -99,6 +100,7 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
     Raises:
         UsageError: no run, or no checkpoint.
         CorruptInput: no checkpoint is sound.
+        NonFinite: a sample is not finite.
     """
     loaded = load_players(RunFolder.open(path), device)
     lead, source = loaded.recipe.lead, loaded.recipe.data.open(loaded.streams.device)
@@ -139,6 +141,7 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
 
     Raises:
         UsageError: another ending, a folder that is not there, no checkpoint, or samples that have no picture.
+        NonFinite: a sample is not finite.
         StorageError: the disk refused.
     """
     write = {".png": _picture, ".npz": _arrays}.get(out.suffix)

@@ -70,7 +70,7 @@ def _together(runs: Sequence[Run], measure: Measure) -> Chart:
     title = f"{measure.title}, mean over the games of each run"
     needs = {threshold(measure, run) for run in runs if primary(run) == measure}
     marks = tuple(Mark(need, "needed for a success") for need in needs if need is not None and len(needs) == 1)
-    return Chart(f"all-{_slug(measure.name)}", title, measure.look, measure.unit, lines, marks, (0.0, None))
+    return Chart(f"all-{_slug(measure.name)}", title, measure.look, measure.unit, lines, marks, (measure.lowest, None))
 
 
 def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
@@ -82,7 +82,7 @@ def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
     )
     needed = threshold(measure, run)
     marks = () if needed is None else (Mark(needed * scale, "needed for a success"),)
-    limits = (0.0, 100.0) if measure.is_share else (0.0 if measure.better else None, None)
+    limits = (measure.lowest, 100.0 if measure.is_share else None)
     return Chart(
         f"{key}-{_slug(measure.name)}", measure.title, measure.look, measure.unit, lines + floor, marks, limits
     )

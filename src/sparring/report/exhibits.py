@@ -105,8 +105,9 @@ def histogram(run: Run, key: str) -> list[Chart]:
     return [
         Chart(
             f"{key}-histogram", "Entries of D's input gradients",
-            "A spike at 0 with thin tails is a sparse gradient, a broad bell is noise (figure 5a of AS-GAN).",
-            "share of entries (%, log scale)", lines, is_log=True, across="d score / d value", whole=False,
+            "A spike at 0 with thin tails is a sparse gradient, a broad bell is noise (figure 5a of AS-GAN). "
+            "Per unit of slope, so that rounds whose slopes reach unlike far compare.",
+            "share of entries (per unit, log scale)", lines, is_log=True, across="d score / d value", whole=False,
         )
     ]  # fmt: skip
 
@@ -120,17 +121,25 @@ def readable(run: Run) -> list[Saved]:
     return [saved for saved in dict.fromkeys(found) if saved]
 
 
+_SHOWN = frozenset(
+    {"real", "gradient", "gradient_top", "adversarial", "perturbation", "d_real", "d_adversarial"}
+    | {"counts", "edges", "between"}
+)
+"""What a file must hold to be shown."""
+
+
 def _opens(saved: Saved) -> bool:
     try:
-        return saved.arrays.keys() >= {"real", "gradient", "perturbation", "counts", "between"}
+        return saved.arrays.keys() >= _SHOWN
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
         return False
 
 
 _GRADIENTS = (
-    "Below held-out real samples the gradient of D's score at them, clipped to 3 standard deviations around its mean, "
-    "mean size over channels (figure 1 of AS-GAN): black is 0, white the largest of the picture, which is the number "
-    "below it, in score per unit of [−1, 1]. Where the sample's shape shows, D tells G what to draw; noise does not."
+    "Below real evaluation samples the gradient of D's score at them, clipped to 3 standard deviations around its "
+    "mean, mean size over channels (figure 1 of AS-GAN): black is 0, white the largest of the picture, which is the "
+    "number below it, in score per unit of [−1, 1]. Where the sample's shape shows, D tells G what to draw; noise does "
+    "not."
 )
 
 
@@ -184,5 +193,5 @@ def _strip(label: str, images: Bytes, notes: tuple[str, ...] = ()) -> Strip:
 
 def _counted(saved: Saved, colour: str) -> Line:
     counts, edges = saved.arrays["counts"], saved.arrays["edges"]
-    middles, shares = (edges[1:] + edges[:-1]) / 2, 100 * counts / max(counts.sum(), 1)
-    return Line(f"round {number(saved.step)}", middles, shares[:, None], colour)
+    middles, density = (edges[1:] + edges[:-1]) / 2, counts / (max(counts.sum(), 1) * np.diff(edges))
+    return Line(f"round {number(saved.step)}", middles, density[:, None], colour)

@@ -35,6 +35,7 @@ class Measure:
         level: the label of that line.
         spread: the name of its standard deviation, which has no chart of its own.
         one: the unit of exactly one.
+        lowest: where its axis starts; None where values may be negative.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Measure:
     level: str = "floor: real against real"
     spread: str = ""
     one: str = ""
+    lowest: float | None = 0.0
 
     @property
     def scale(self) -> float:
@@ -96,7 +98,7 @@ _KNOWN = (
     Measure(
         "kernel_distance", "Kernel distance", "kernel distance of features", "lower",
         "The closer to the floor (as many real images against the same), the better; unlike extractors do not compare.",
-        floor="kernel_floor", spread="kernel_distance_std",
+        floor="kernel_floor", spread="kernel_distance_std", lowest=None,
     ),
     Measure(
         "inception_score", "Inception score", "score", "higher",
@@ -115,7 +117,7 @@ _KNOWN = (
     Measure("inception_score_real", "Inception score of real images", "score", "", ""),
 )  # fmt: skip
 _OF_D = (
-    Measure("probe_d_real", "D on held-out real samples", "D(x)", "", ""),
+    Measure("probe_d_real", "D on real evaluation samples", "D(x)", "", ""),
     Measure("probe_d_adversarial", "D on the same samples, attacked by 1/255", "D(x)", "", ""),
     Measure("probe_d_fake", "D on fresh generated samples", "D(x)", "", ""),
     Measure("input_gradient_l1", "Input gradient of D: L1 norm", "score per unit", "", ""),
@@ -145,7 +147,7 @@ LONGEST = 40
 def measure_of(name: str) -> Measure:
     """How a measure is shown; one that is not known here goes under its own name."""
     unit = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-    return MEASURES.get(name, Measure(name, name, unit, "", "A measure of the generator over rounds."))
+    return MEASURES.get(name, Measure(name, name, unit, "", "A measure of the generator over rounds.", lowest=None))
 
 
 def measured(run: Run) -> list[Measure]:

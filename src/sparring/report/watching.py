@@ -26,9 +26,8 @@ def discriminator_charts(run: Run, key: str) -> list[Chart]:
         run: what to draw.
         key: a prefix that is unique on the page.
     """
-    of_points = "wasserstein1" in run.logged
-    probed = [] if of_points else [*_probed(run, key), *histogram(run, key)]
-    return [chart for chart in (*probed, *_critic(run, key), *_attacks(run, key, of_points)) if chart.lines]
+    probed = [*_probed(run, key), *histogram(run, key)] if run.recipe.data.bounded else []
+    return [chart for chart in (*probed, *_critic(run, key), *_attacks(run, key)) if chart.lines]
 
 
 def _probed(run: Run, key: str) -> list[Chart]:
@@ -40,14 +39,14 @@ def _probed(run: Run, key: str) -> list[Chart]:
     return [
         Chart(
             f"{key}-probe", "D under one fixed attack",
-            f"Held-out samples; in every run an FGSM step of {in_scales(ATTACK.epsilon)}: the less real and "
-            "attacked differ, the more robust is D (figure 6 of AS-GAN). Eval mode: batch normalisation, where D has "
-            "it, uses running statistics, and D is another than at play.",
+            f"Real evaluation samples; in every run an FGSM step of {in_scales(ATTACK.epsilon)}: the less real "
+            "and attacked differ, the more robust is D (figure 6 of AS-GAN). Eval mode: batch normalisation, where D "
+            "has it, uses running statistics, and D is another than at play.",
             "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
         ),
         Chart(
             f"{key}-l1", "Input gradient of D: L1 norm",
-            "At held-out real samples; adversarial training lowers it (figure 5b of AS-GAN).",
+            "At real evaluation samples; adversarial training lowers it (figure 5b of AS-GAN).",
             "mean L1 norm (score per unit)", lines_of(run, "input_gradient_l1", GREEN, "mean of samples"),
             limits=(0.0, None),
         ),
@@ -72,7 +71,7 @@ def _critic(run: Run, key: str) -> list[Chart]:
             f"Mean score of real less generated samples{against} (figures 4, 5 and 7 of DAT). A lower bound where "
             "D's slope is at most 1, and a multiple of one otherwise.",
             "distance (units of the data)",
-            _gap(run) + lines_of(run, "critic_distance", GREEN, "held-out") + exact, limits=(None, None),
+            _gap(run) + lines_of(run, "critic_distance", GREEN, "evaluation") + exact, limits=(None, None),
         )
     ]  # fmt: skip
 
@@ -84,17 +83,17 @@ def _gap(run: Run) -> tuple[Line, ...]:
     return (Line("training batches", real.steps, real.values - fake.values, PURPLE),)
 
 
-def _attacks(run: Run, key: str, of_points: bool) -> list[Chart]:
+def _attacks(run: Run, key: str) -> list[Chart]:
     """The regime's own attacks, as D met them in training."""
     regime = run.recipe.regime
     if not isinstance(regime, AdversarialRegime):
         return []
     ball, epsilon = regime.attack.ball, regime.attack.epsilon
-    bounded = not isinstance(ball, Unbounded)
+    limited, in_range = not isinstance(ball, Unbounded), run.recipe.data.bounded
     norm = "L-infinity" if isinstance(ball, Linf) else "Euclidean"
-    units = "units of the data" if of_points else "units of [0, 1]"
-    told = f"Epsilon is {number(epsilon) if of_points else in_scales(epsilon)}. " if bounded else ""
-    marks = (Mark(epsilon, "epsilon"),) if bounded else ()
+    units = "units of [0, 1]" if in_range else "units of the data"
+    told = f"Epsilon is {in_scales(epsilon) if in_range else number(epsilon)}. " if limited else ""
+    marks = (Mark(epsilon, "epsilon"),) if limited else ()
     sizes = [line for side, colour in _SIDES for line in lines_of(run, f"attack_{side}_size", colour, _NAMES[side])]
     moods = [
         line
@@ -107,7 +106,7 @@ def _attacks(run: Run, key: str, of_points: bool) -> list[Chart]:
         Chart(
             f"{key}-sizes", "Size of the training attacks",
             f"{told}Mean size of the perturbations that the regime showed D, in {units}.",
-            f"{norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if bounded and epsilon else None),
+            f"{norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if limited and epsilon else None),
         ),
         Chart(
             f"{key}-moods", "Training attacks that idle or turn round",
