@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.attacks import FGSM, Attack, Endurance, attack_until
 from sparring.attacks.repeated import difference
 from sparring.engine import Game, train
-from sparring.engine.attack_study import AttackStudy
+from sparring.engine.attack_study import AttackStudy, _described
 from sparring.errors import UsageError
 from sparring.evaluation import attack_study, study_attacks
 from sparring.randomness import Rng
@@ -168,3 +168,12 @@ def test_settings_are_read_as_in_a_recipe() -> None:
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         study_attacks([tmp_path], AttackStudy())
+
+
+def test_an_attack_is_described_by_what_is_not_its_default() -> None:
+    plain, other = (
+        AttackStudy.model_validate({"attack": attack}).attack
+        for attack in ("fgsm", {"name": "gradient", "epsilon": 0.5, "steps": 3, "ball": "l2"})
+    )
+    assert _described(plain, UNIT).startswith("fgsm, epsilon 1/255") and "steps" not in _described(plain, UNIT)
+    assert "steps 3" in _described(other, UNIT) and "l2" in _described(other, UNIT)

@@ -127,6 +127,7 @@ def _settle(generator: nn.Module, playing: Playing) -> None:
 
 def _described(attack: Attack, space: Space) -> str:
     """An attack with its size on all scales that the samples have, and the settings that are not its own defaults."""
-    plain = type(attack)(epsilon=attack.epsilon).model_dump(mode="json")
-    other = {key: value for key, value in attack.model_dump(mode="json").items() if value != plain[key]}
+    fields = type(attack).model_fields
+    own = {key for key, field in fields.items() if field.is_required() or getattr(attack, key) != field.get_default()}
+    other = {key: value for key, value in attack.model_dump(mode="json").items() if key in own - {"epsilon"}}
     return ", ".join([f"{attack.name}, {attack.size_in_words(space)}", *(f"{k} {v}" for k, v in other.items())])
