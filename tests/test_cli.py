@@ -84,7 +84,7 @@ def test_attacks_on_two_runs_are_one_table(sparring: Command, recipe_file: Path,
         (str(run), generator) for run in runs for generator in ("initial", "trained")
     ]
     told = sparring("attack", *runs, *options)
-    assert told.code == 0 and "at most 3 attacks" in told.out and "2/255 (0.00784 of [0, 1]" in told.out
+    assert told.code == 0 and "at most 3 attacks" in told.out and "epsilon 0.00784 in the data's units" in told.out
     assert "jumped" in told.out
     refused = sparring("attack", *runs, "--attack", "fgsn")
     assert refused.code == 2 and "did you mean fgsm" in refused.err
