@@ -76,6 +76,18 @@ def test_every_regime_plays_with_every_control(regime: str, control: str, short:
         assert all(parameter.isfinite().all() for parameter in game.players.parameters())
 
 
+def test_d_sees_everything_through_the_instance_noise(short: Callable[..., Recipe]) -> None:
+    game = game_of(short("lipschitz={name: instance_noise, sigma: 0.5}"))
+    real, fake = game.source.batch(0, 32, game.streams).samples, game.generate("latents", 0).detach()
+    assert not game.couples_samples  # found out once a game, by a pass of its own
+    seen: list[torch.Tensor] = []
+    game.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    play_round(game, 0)
+    noises = [shown - clean for shown, clean in zip(seen, (real, fake, fake), strict=True)]  # the last one tells G
+    assert all(noise.std().item() == pytest.approx(0.5, rel=0.3) for noise in noises)
+    assert not any(torch.equal(noises[a], noises[b]) for a, b in ((0, 1), (1, 2), (0, 2)))
+
+
 def test_the_memory_format_does_not_change_a_round() -> None:
     keys = ["data=digits", "generator.latent=8", "generator.width=4", "discriminator={name: mnist, width: 4}"]
     keys += [f"optimizers.{player}={{name: adam, lr: 0.01}}" for player in ("generator", "discriminator")]
