@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from collections.abc import Callable
@@ -120,6 +121,7 @@ def test_the_critic_stands_beside_the_exact_distance_of_points(short: Callable[.
     assert "The critic's estimate of the Wasserstein distance" in page.text
     assert "exact Wasserstein-1" in page.source and "Euclidean size (units of the data)" in page.source
     assert "How many attacks" not in page.text and "Between latents" not in page.text
+    assert "sigmoid of the critic's score" in html.unescape(page.source) and "probability of real" not in page.source
     train(short("regime=symmetric", "log_every=5"), tmp_path / "unmeasured", device="cpu")
     page = Page(report_run(RunFolder.open(tmp_path / "unmeasured")))
     assert "size (units of the data)" in page.source
@@ -127,5 +129,6 @@ def test_the_critic_stands_beside_the_exact_distance_of_points(short: Callable[.
     train(short(*keys), tmp_path / "plain", device="cpu")
     page = Page(report_run(RunFolder.open(tmp_path / "plain")))
     assert len(page.named("svg")) == 7
+    assert "probability of real" in page.source
     assert not re.search("critic's estimate of|under one fixed attack|training attacks", page.text)
     assert "Exact Wasserstein-1 distance of the same samples" in page.text

@@ -22,7 +22,8 @@ from sparring.report.charts import (
 )
 from sparring.report.measures import MEASURES, Measure, measured, primary, threshold
 from sparring.report.reading import Run
-from sparring.report.watching import discriminator_charts
+from sparring.report.watching import discriminator_charts, undecided
+from sparring.report.words import output
 
 HIDDEN = frozenset({"success"} | {name for measure in MEASURES.values() for name in (measure.floor, measure.spread)})
 """Measures without a chart of their own."""
@@ -106,7 +107,7 @@ def _game_charts(run: Run, key: str) -> list[Chart]:
         Chart(
             f"{key}-outputs", "What D thinks: its mean output",
             "Where the lines meet, at any height, D cannot tell them apart; real at 1, generated at 0 teach G little.",
-            "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
+            output(run.recipe), outputs, undecided(run), (0.0, 1.0),
         ),
         Chart(
             f"{key}-payoffs", "Payoffs",

@@ -8,15 +8,19 @@ from __future__ import annotations
 from sparring.attacks import in_scales
 from sparring.balls import Linf, Unbounded
 from sparring.engine.probing import ATTACK
-from sparring.objectives import Wasserstein
 from sparring.regimes import AdversarialRegime
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.exhibits import histogram
 from sparring.report.reading import Run
-from sparring.report.words import number
+from sparring.report.words import is_critic, number, output
 
 _SIDES = (("real", BLUE), ("fake", VERMILLION))
 _NAMES = {"real": "on real", "fake": "on generated"}
+
+
+def undecided(run: Run) -> tuple[Mark, ...]:
+    """The mark of a D that cannot tell; a critic's score has no such place."""
+    return () if is_critic(run.recipe) else (Mark(0.5, "undecided"),)
 
 
 def discriminator_charts(run: Run, key: str) -> list[Chart]:
@@ -42,7 +46,7 @@ def _probed(run: Run, key: str) -> list[Chart]:
             f"Real evaluation samples; in every run an FGSM step of {in_scales(ATTACK.epsilon)}: the less real "
             "and attacked differ, the more robust is D (figure 6 of AS-GAN). Eval mode: batch normalisation, where D "
             "has it, uses running statistics, and D is another than at play.",
-            "D(x), probability of real", outputs, (Mark(0.5, "undecided"),), (0.0, 1.0),
+            output(run.recipe), outputs, undecided(run), (0.0, 1.0),
         ),
         Chart(
             f"{key}-l1", "Input gradient of D: L1 norm",
@@ -61,7 +65,7 @@ def _probed(run: Run, key: str) -> list[Chart]:
 
 def _critic(run: Run, key: str) -> list[Chart]:
     """The critic's estimate; only of a Wasserstein game is it one."""
-    if not isinstance(run.recipe.objective, Wasserstein):
+    if not is_critic(run.recipe):
         return []
     exact = lines_of(run, "wasserstein1", INK, "exact Wasserstein-1", dash="--")
     against = ", and the exact distance of the same points" if exact else ""

@@ -11,6 +11,7 @@ import torch
 from sparring.data import Mixture
 from sparring.errors import SparringError
 from sparring.feedback import Feedback
+from sparring.objectives import Wasserstein
 from sparring.pieces import Piece
 from sparring.recipes import Recipe
 from sparring.report.reading import Outcome, Run
@@ -102,6 +103,16 @@ def feedback(channel: Feedback) -> str:
     if not lies:
         return "G is told the truth"
     return f"G is told the truth with probability {honest}, and otherwise {', '.join(lies)}"
+
+
+def is_critic(recipe: Recipe) -> bool:
+    """Whether D's score is a distance and no logit: adding a constant to it changes nothing."""
+    return isinstance(recipe.objective, Wasserstein)
+
+
+def output(recipe: Recipe) -> str:
+    """What the sigmoid of D's score is."""
+    return "sigmoid of the critic's score" if is_critic(recipe) else "D(x), probability of real"
 
 
 def goal(run: Run) -> str:
