@@ -192,6 +192,9 @@ def test_an_attack_that_cannot_reach_its_budget_says_so() -> None:
     assert not BIM(epsilon=0.03125, step_size=0.0078, steps=5).remarks()
     assert not BIM().remarks()
     assert not FGSM().remarks()
+    (remark,) = FGSM(epsilon=8).remarks()
+    assert "8/255" in remark
+    assert not Direct(epsilon=8).remarks()
 
 
 def test_a_scaled_attack_takes_shorter_steps_too() -> None:

@@ -6,6 +6,7 @@ Nobody else writes `clamp(-eps, eps)`. Sizes and radii are in the units of the s
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 
@@ -23,7 +24,15 @@ def euclidean(x: Samples, batch_axes: int) -> Scores:
 
 
 class Ball(Piece, family="ball"):
-    """The perturbations of one sample whose norm is at most a radius."""
+    """The perturbations of one sample whose norm is at most a radius.
+
+    Attributes:
+        norm: the name of the norm, for labels.
+        limited: whether there is a radius at all.
+    """
+
+    norm: ClassVar[str]
+    limited: ClassVar[bool] = True
 
     @abstractmethod
     def size(self, delta: Samples, batch_axes: int) -> Scores:
@@ -42,6 +51,8 @@ class Ball(Piece, family="ball"):
 class Linf(Ball):
     """max_i |delta_i| <= radius."""
 
+    norm: ClassVar[str] = "L-infinity"
+
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return delta.flatten(batch_axes).abs().amax(-1)
 
@@ -55,6 +66,8 @@ class Linf(Ball):
 @piece("l2")
 class L2(Ball):
     """sqrt(sum_i delta_i^2) <= radius."""
+
+    norm: ClassVar[str] = "Euclidean"
 
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return euclidean(delta, batch_axes)
@@ -74,6 +87,9 @@ class L2(Ball):
 @piece("none")
 class Unbounded(Ball):
     """No limit; sizes are Euclidean."""
+
+    norm: ClassVar[str] = "Euclidean"
+    limited: ClassVar[bool] = False
 
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return euclidean(delta, batch_axes)

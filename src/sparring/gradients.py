@@ -1,6 +1,6 @@
 """The gradient of a score with respect to the samples: what it is, how large, how sparse, and as a picture.
 
-Source: Liu et al., Adversarial Symmetric GAN, section 5.3, figures 1 and 5.
+Source: AS-GAN, section 4.4, figures 1 and 5.
 """
 
 from __future__ import annotations

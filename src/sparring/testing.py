@@ -220,7 +220,7 @@ def _check_attack(attack: Attack) -> None:
     found, again = (attack(x, loss, network=network, space=space, rng=Rng.of(5)) for _ in range(2))
     assert found.shape == x.shape and not found.requires_grad, "samples keep their shape and carry no graph"
     assert torch.equal(found, again), "an attack is a function of its stream"
-    assert (attack.ball.size(found - x, 1) <= attack.epsilon * 2 + 1e-6).all() or attack.ball.name == "none", "budget"
+    assert (attack.ball.size(found - x, 1) <= attack.epsilon * 2 + 1e-6).all() or not attack.ball.limited, "budget"
     assert (found >= x.clamp(max=-1)).all() and (found <= x.clamp(min=1)).all(), "range"
     assert all(map(torch.equal, state, network.state_dict().values())), "no trace on parameters and buffers"
     assert modes == [m.training for m in network.modules()], "no trace on modes"
@@ -249,7 +249,7 @@ def _check_ball(ball: Ball) -> None:
     assert ball.size(delta, 2).shape == (2, 5), "a size per sample"
     inside = ball.project(delta, 0.5, 2)
     assert torch.allclose(ball.project(inside, 0.5, 2), inside, atol=1e-7), "projecting is idempotent"
-    if ball.name == "none":
+    if not ball.limited:
         return
     assert (ball.size(inside, 2) <= 0.5 + 1e-6).all(), "a projection lies in the ball"
     assert torch.equal(ball.project(0.01 * delta, 0.5, 2), 0.01 * delta), "what lies inside stays"

@@ -10,7 +10,7 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import nn
 
-from sparring.balls import Ball, Linf, Unbounded
+from sparring.balls import Ball, Linf
 from sparring.errors import UsageError
 from sparring.modules import untraced
 from sparring.pieces import Piece
@@ -106,8 +106,9 @@ class Attack(Piece, family="attack"):
 
     def remarks(self) -> list[str]:
         """What a user should know of the settings."""
-        if self.epsilon > 1 and not isinstance(self.ball, Unbounded):
-            return [f"attack: epsilon = {self.epsilon:g} is more than the whole range; 8/255 is written 8/255"]
+        if self.epsilon > 1 and self.ball.limited:
+            whole = f"attack: epsilon = {self.epsilon:g} is more than the whole range of an image"
+            return [f"{whole}; if 255ths are meant, write {self.epsilon:g}/255"]
         return []
 
     @final

@@ -47,8 +47,8 @@ class GradientAttack(Attack):
 
     @model_validator(mode="after")
     def _has_a_start(self) -> GradientAttack:
-        if isinstance(self.start, RandomStart) and isinstance(self.ball, Unbounded):
-            raise ValueError("start: random needs a ball to draw from, and ball is none")
+        if not self.start.still and not self.ball.limited:
+            raise ValueError(f"start: {self.start.name} needs a ball to draw from, and ball is {self.ball.name}")
         return self
 
     @property
@@ -67,7 +67,7 @@ class GradientAttack(Attack):
         return moved
 
     def can_reuse(self) -> bool:
-        return self.steps == 1 and isinstance(self.start, ZeroStart)
+        return self.steps == 1 and self.start.still
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
         return x + self._step(gradient, space, rng)
@@ -77,13 +77,13 @@ class GradientAttack(Attack):
         return self.model_copy(update={"epsilon": factor * self.epsilon, "step_size": size})
 
     def size_in_words(self, space: Space) -> str:
-        if isinstance(self.direction, Raw):
+        if not self.direction.is_length:
             return f"steps of {self.step_length:g} times the gradient"
         return super().size_in_words(space)
 
     def remarks(self) -> list[str]:
         remarks, reach = super().remarks(), self.steps * self.step_length
-        if isinstance(self.start, ZeroStart) and not isinstance(self.ball, Unbounded) and reach < self.epsilon:
+        if self.start.still and self.ball.limited and reach < self.epsilon:
             remarks.append(
                 f"attack: {self.steps} steps of {self.step_length:.4g} reach {reach:.4g} and never "
                 f"the edge of the ball, epsilon = {self.epsilon:.4g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 
@@ -15,7 +16,13 @@ _TINY = 1e-12
 
 
 class Start(Piece, family="start"):
-    """The first perturbation."""
+    """The first perturbation.
+
+    Attributes:
+        still: whether it is none at all.
+    """
+
+    still: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
@@ -25,6 +32,8 @@ class Start(Piece, family="start"):
 @piece("zero")
 class ZeroStart(Start):
     """The sample itself."""
+
+    still: ClassVar[bool] = True
 
     def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         return torch.zeros_like(x)
@@ -65,7 +74,13 @@ class RandomDirection(Source):
 
 
 class Direction(Piece, family="direction"):
-    """How a gradient becomes a step."""
+    """How a gradient becomes a step.
+
+    Attributes:
+        is_length: whether the step size is a length, and not a coefficient of the gradient.
+    """
+
+    is_length: ClassVar[bool] = True
 
     @abstractmethod
     def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
@@ -99,6 +114,8 @@ class Normalised(Direction):
 @piece("raw")
 class Raw(Direction):
     """size gradient: `size` is a coefficient and no length, so that the data's range does not scale it."""
+
+    is_length: ClassVar[bool] = False
 
     def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
         return size * gradient

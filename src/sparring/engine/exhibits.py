@@ -1,6 +1,6 @@
 """What D looks at, saved as pictures: its gradients, their histogram, attacked samples; and what lies between latents.
 
-Source: Liu et al., Adversarial Symmetric GAN, figures 1, 5a, 9, 14 and 15.
+Source: AS-GAN, figures 1, 5a, 9, 14 and 15.
 """
 
 from __future__ import annotations

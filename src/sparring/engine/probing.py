@@ -3,7 +3,7 @@
 D is in eval mode, left without a trace, and faces G itself, not G's running mean. The gradient is that of the score,
 so that it does not vanish where D is sure; the attack lowers the score by one step of FGSM along it.
 
-Source: Liu et al., Adversarial Symmetric GAN, figures 1, 5 and 6, at its default epsilon.
+Source: AS-GAN, figures 1, 5 and 6, at its default epsilon.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What D looks at, from the files that a run saved in probes/: strips of pictures with numbers below, and a histogram.
 
-Source: Liu et al., Adversarial Symmetric GAN, figures 1, 5a, 9, 14 and 15.
+Source: AS-GAN, figures 1, 5a, 9, 14 and 15.
 """
 
 from __future__ import annotations

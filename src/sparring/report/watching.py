@@ -1,12 +1,11 @@
 """Charts of D over rounds: under attack, its input gradients, its estimate of the distance, and the attacks on it.
 
-Source: Liu et al., Adversarial Symmetric GAN, figures 5b and 6; Direct Adversarial Training for GANs, figures 4, 5, 7.
+Source: AS-GAN, figures 5b and 6; Direct Adversarial Training for GANs, figures 4, 5, 7.
 """
 
 from __future__ import annotations
 
 from sparring.attacks import in_scales
-from sparring.balls import Linf, Unbounded
 from sparring.engine.probing import ATTACK
 from sparring.regimes import AdversarialRegime
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
@@ -93,8 +92,7 @@ def _attacks(run: Run, key: str) -> list[Chart]:
     if not isinstance(regime, AdversarialRegime):
         return []
     ball, epsilon = regime.attack.ball, regime.attack.epsilon
-    limited, in_range = not isinstance(ball, Unbounded), run.recipe.data.bounded
-    norm = "L-infinity" if isinstance(ball, Linf) else "Euclidean"
+    limited, in_range = ball.limited, run.recipe.data.bounded
     units = "units of [0, 1]" if in_range else "units of the data"
     told = f"Epsilon is {in_scales(epsilon) if in_range else number(epsilon)}. " if limited else ""
     marks = (Mark(epsilon, "epsilon"),) if limited else ()
@@ -110,7 +108,7 @@ def _attacks(run: Run, key: str) -> list[Chart]:
         Chart(
             f"{key}-sizes", "Size of the training attacks",
             f"{told}Mean size of the perturbations that the regime showed D, in {units}.",
-            f"{norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if limited and epsilon else None),
+            f"{ball.norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if limited and epsilon else None),
         ),
         Chart(
             f"{key}-moods", "Training attacks that idle or turn round",
