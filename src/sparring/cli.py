@@ -198,10 +198,10 @@ def show(
 ) -> None:
     """Print a recipe with every key resolved, or the JSON schema of all recipes."""
     from sparring.pieces import json_schema
-    from sparring.recipes import Recipe, load, to_yaml
+    from sparring.recipes import ClassifierRecipe, Recipe, load, to_yaml
 
     if schema:
-        _print_json(json_schema(Recipe))
+        _print_json(json_schema(Recipe, ClassifierRecipe))
     elif recipe is None:
         raise UsageError("show: no RECIPE given", "name one of `sparring list recipes`, or ask for --schema")
     elif as_json:

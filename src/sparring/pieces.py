@@ -15,10 +15,11 @@ import importlib
 import inspect
 from abc import ABC
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, Union
 
 from pydantic import (
     GetJsonSchemaHandler,
+    TypeAdapter,
     ValidationError,
     model_serializer,
     model_validator,
@@ -132,8 +133,8 @@ def find(family: type[AnyPiece], name: object) -> type[AnyPiece]:
     raise UnknownPiece(_mistake(name, f"no such {family.family}", known=tuple(table)))
 
 
-def json_schema(record: type[Record]) -> dict[str, Any]:
-    """A JSON schema for editors: a record, with every family that it can hold under `$defs`."""
+def json_schema(*records: type[Record]) -> dict[str, Any]:
+    """A JSON schema for editors: one of these records, with every family that it can hold under `$defs`."""
     definitions: dict[str, Any] = {}
     for name, family in FAMILIES.items():
         short = {"enum": list(members(family)), "description": f"a {name} with its defaults"}
@@ -143,7 +144,8 @@ def json_schema(record: type[Record]) -> dict[str, Any]:
             schema = member.model_json_schema()
             definitions |= schema.pop("$defs", {})
             definitions[name]["anyOf"].append(schema)
-    schema = record.model_json_schema()
+    any_of_them: Any = Union[records]
+    schema = TypeAdapter(any_of_them).json_schema()
     definitions |= schema.pop("$defs", {})
     whole: dict[str, Any] = _refer(schema | {"$defs": definitions})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole

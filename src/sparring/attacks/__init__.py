@@ -16,6 +16,7 @@ from sparring.attacks.steps import (
     Start,
     ZeroStart,
 )
+from sparring.attacks.still import NoAttack
 
 __all__ = [
     "BIM",
@@ -32,6 +33,7 @@ __all__ = [
     "Epsilon",
     "GradientAttack",
     "LossFunction",
+    "NoAttack",
     "Normalised",
     "Payoff",
     "RandomDirection",

@@ -59,7 +59,7 @@ def load_game(run: RunFolder, device: str) -> Loaded:
         CorruptInput: there are checkpoints, and none is sound.
     """
     checkpoint, problems = run.latest()
-    recipe, place = run.recipe(), choose_device(device)
+    recipe, place = run.game_recipe(), choose_device(device)
     game = Game(recipe, recipe.data.open(place), place)
     if checkpoint is None:
         return Loaded(game, 0, 0.0, 0, None, ())
@@ -78,7 +78,7 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
     checkpoint, problems = run.latest()
     if checkpoint is None:
         raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
-    recipe, place = run.recipe(), choose_device(device)
+    recipe, place = run.game_recipe(), choose_device(device)
     shape, bounds = checkpoint.state["space"]
     players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds)))
     players.load_state(checkpoint.tensors)

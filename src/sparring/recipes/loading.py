@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from sparring.errors import UsageError
 from sparring.pieces import AnyPiece, Piece, UnknownPiece, find
-from sparring.recipes.recipe import Recipe, validated
+from sparring.recipes.common import TrainingRecipe
+from sparring.recipes.kinds import AnyRecipe, kind_of, validated
 from sparring.records import InvalidRecord, Record, nearest, problems_in
 
 
@@ -83,7 +84,7 @@ def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
         raise InvalidRecord(text, problems_in(error), remedy) from None
 
 
-def to_yaml(recipe: Recipe) -> str:
+def to_yaml(recipe: TrainingRecipe) -> str:
     """The recipe with every key written out; `load` reads it back to an equal record."""
     text: str = yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
@@ -100,7 +101,7 @@ def recipe_names() -> list[str]:
     )
 
 
-def load(name: str, overrides: list[str] | None = None) -> Recipe:
+def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
     """A recipe by name or path, with dotted keys changed.
 
     Args:
@@ -163,7 +164,7 @@ def _text(name: str) -> str:
 
 def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
     """Set a nested key; what is left out on the way there is filled in by the defaults of its record."""
-    record: type[Record] | None = Recipe
+    record: type[Record] | None = kind_of(values)
     for depth, key in enumerate(keys[:-1]):
         held = values.get(key, _default(record, key))
         held = {"name": held} if isinstance(held, str) else held
