@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import operator
 from abc import ABC
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, Union
+from functools import reduce
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import (
     GetJsonSchemaHandler,
@@ -144,8 +146,7 @@ def json_schema(*records: type[Record]) -> dict[str, Any]:
             schema = member.model_json_schema()
             definitions |= schema.pop("$defs", {})
             definitions[name]["anyOf"].append(schema)
-    any_of_them: Any = Union[records]
-    schema = TypeAdapter(any_of_them).json_schema()
+    schema = TypeAdapter(reduce(operator.or_, records)).json_schema()
     definitions |= schema.pop("$defs", {})
     whole: dict[str, Any] = _refer(schema | {"$defs": definitions})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole

@@ -3,7 +3,7 @@
 from sparring.recipes.classifier import ClassifierRecipe, Fakes, Start
 from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
-from sparring.recipes.loading import load, parse_piece, parse_yaml, recipe_names, to_yaml
+from sparring.recipes.loading import changed, load, parse_piece, parse_yaml, recipe_names, to_yaml
 from sparring.recipes.recipe import Optimizers, Recipe
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Recipe",
     "Start",
     "TrainingRecipe",
+    "changed",
     "load",
     "parse_piece",
     "parse_yaml",

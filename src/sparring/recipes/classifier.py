@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sparring.attacks import PGD, Attack
+from sparring.attacks import PGD, Attack, Criterion, CrossEntropy
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
 from sparring.recipes.common import TrainingRecipe
@@ -47,6 +47,7 @@ class ClassifierRecipe(TrainingRecipe):
 
     Args:
         attack: moves samples; `none` is plain training.
+        criterion: what the attack ascends.
         warmup: when the attack's budget grows.
         fakes: generated samples, as many a batch as real ones; None trains on real ones alone (Madry et al. 2018).
         start: weights to start from; None draws them.
@@ -60,6 +61,7 @@ class ClassifierRecipe(TrainingRecipe):
 
     classifier: Classifier
     attack: Attack = PGD()
+    criterion: Criterion = CrossEntropy()
     warmup: Warmup = Warmup()
     fakes: Fakes | None = None
     start: Start | None = None

@@ -113,13 +113,21 @@ def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; every mistake is named.
     """
-    values = _values(name, ())
-    for override in overrides or []:
+    return validated(changed(_values(name, ()), overrides or []), name)
+
+
+def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """The plain values of a recipe with dotted keys changed, in place.
+
+    Raises:
+        UsageError: an override has no `=`, or a key lies below something that holds none.
+    """
+    for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
         _change(values, key.split("."), parse_yaml(value, override))
-    return validated(values, name)
+    return values
 
 
 def _values(name: str, heirs: tuple[str, ...]) -> dict[str, Any]:
