@@ -17,11 +17,13 @@ from sparring.engine.gallery import png_grid, png_points
 from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
+from sparring.evaluation.classifiers import evaluate_classifier
 from sparring.evaluation.bounds import lipschitz_bound
 from sparring.evaluation.lipschitz import steepness
 from sparring.files import write_whole
 from sparring.networks import Extractor
 from sparring.randomness import Rng
+from sparring.recipes import ClassifierRecipe
 
 STEEPNESS_AT = 512
 """Samples a side at which slopes are measured."""
@@ -78,7 +80,9 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Measure both players of a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`."""
+    """Measure a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`; or `evaluate_classifier`."""
+    if isinstance(RunFolder.open(path).recipe(), ClassifierRecipe):
+        return evaluate_classifier(path, samples=samples, seed=seed, device=device)
     generator = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
     discriminator = evaluate_discriminator(path, seed=seed, device=device)
     problems = dict.fromkeys([*generator["problems"], *discriminator["problems"]])
