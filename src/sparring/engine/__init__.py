@@ -8,7 +8,8 @@ from sparring.engine.opening import Loaded, load_game
 from sparring.engine.pupil import Pupil
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
-from sparring.engine.trainer import Nobody, Spectator, resume, train
+from sparring.engine.spectator import Nobody, Spectator
+from sparring.engine.trainer import resume, train
 from sparring.engine.workers import play_side_by_side
 
 __all__ = [

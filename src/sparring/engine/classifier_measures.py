@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sparring.attacks import PGD, Attack, Normalised, Sign, Threat, fool
 from sparring.balls import L2
-from sparring.data import Batch, Source
+from sparring.data import Source
 from sparring.engine.sampling import evaluating, precision, require_finite
 from sparring.gradients import input_gradient
 from sparring.intervals import wilson
@@ -26,7 +26,7 @@ from sparring.modules import untraced
 from sparring.networks import ClassifierModule
 from sparring.randomness import Rng, Streams
 from sparring.recipes import ClassifierRecipe
-from sparring.shapes import at_least_fp32, sample_norm
+from sparring.shapes import Samples, at_least_fp32, sample_norm
 
 MEASURED = 1000
 """Held-out samples of a measurement, at most, and as many training ones."""
@@ -70,10 +70,12 @@ class ClassifierMeasures:
             NonFinite: a logit or a gradient is not finite.
         """
         numbers: dict[str, float] = {}
-        for kind, batch in self._batches.items():
-            rng = Streams(self.recipe.seed, None, batch.samples.device).rng(f"measure/{kind}", number)
+        for kind, (samples, labels) in self._batches.items():
+            assert labels is not None
+            parts = zip(*(torch.split(each, _AT_ONCE) for each in (samples, labels)), strict=True)
+            rng = Streams(self.recipe.seed, None, samples.device).rng(f"measure/{kind}", number)
             with evaluating(network), untraced(network):
-                found = [self._look(network, part, rng) for part in _parts(batch)]
+                found = [self._look(network, x, y, rng) for x, y in parts]
             shares = {name: torch.cat([each[name] for each in found]) for name in found[0]}
             require_finite(f"round {number}", shares)
             numbers |= {f"{name}_{kind}": float(values.double().mean()) for name, values in shares.items()}
@@ -111,9 +113,7 @@ class ClassifierMeasures:
             }
         return found
 
-    def _look(self, network: ClassifierModule, batch: Batch, rng: Rng) -> dict[str, Tensor]:
-        x, y = batch
-
+    def _look(self, network: ClassifierModule, x: Samples, y: Tensor, rng: Rng) -> dict[str, Tensor]:
         def logits(samples: Tensor) -> Tensor:
             with precision(self.recipe, samples.device):
                 found: Tensor = network(samples)
@@ -125,9 +125,9 @@ class ClassifierMeasures:
         slope = input_gradient(loss, x)
         fooled = fool(self.threat, logits, x, y, network=network, space=self.space, rng=rng).fooled
         with torch.no_grad():
-            right = logits(x).argmax(-1) == y
+            right = (logits(x).argmax(-1) == y).float()
         slopes = sample_norm(slope.gradient, 1)
-        return {"accuracy": right.float(), "robust_accuracy": (~fooled).float(), "llv": slopes}
+        return {"accuracy": right, "robust_accuracy": (~fooled).float(), "llv": slopes}
 
 
 def main_attack(trained: Attack) -> PGD:
@@ -136,8 +136,3 @@ def main_attack(trained: Attack) -> PGD:
         return PGD(epsilon=EPSILON, steps=STEPS)
     direction = Normalised() if isinstance(trained.ball, L2) else Sign()
     return PGD(epsilon=trained.epsilon, ball=trained.ball, direction=direction, steps=STEPS)
-
-
-def _parts(batch: Batch) -> list[Batch]:
-    assert batch.labels is not None
-    return [Batch(*part) for part in zip(*(each.split(_AT_ONCE) for each in batch), strict=True)]  # type: ignore[union-attr]

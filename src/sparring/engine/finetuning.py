@@ -66,7 +66,7 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
 
 def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> ClassifierRecipe:
     path, epochs = str(run.path.resolve()), sum(STAGES)
-    steps = max(1, epochs * facts.samples // BATCH_SIZE) if facts.samples else _ENDLESS
+    steps = max(1, epochs * facts.count // BATCH_SIZE) if facts.count else _ENDLESS
     ends = [sum(STAGES[: index + 1]) / epochs for index in range(len(STAGES) - 1)]
     return ClassifierRecipe(
         description=f"The class branch of the discriminator of {run.path.resolve().name}, fine-tuned",

@@ -30,9 +30,7 @@ class GameTraining(Training):
         spectator: told what takes time or does not apply.
     """
 
-    remedy: ClassVar[str] = (
-        "train again with lower learning rates, or with another control of D's Lipschitz constant"
-    )
+    remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
 
     def __init__(self, game: Game, spectator: Spectator) -> None:
         self.game = game
@@ -63,7 +61,7 @@ class GameTraining(Training):
     def measure(self, done: int) -> dict[str, Any]:
         if self.measures is None:
             return {}
-        samples = self.game.sample(self.measures.samples, "measure", done)
+        samples = self.game.draw(self.measures.samples, "measure", done).samples
         numbers = self.measures.measure(samples, packed=bool(self.recipe.lead))
         return numbers | self.probe.measure(self.game, done)
 

@@ -1,9 +1,9 @@
-"""A classifier in training: network, optimizer, data, frozen generator and random streams; all of its state as a value."""
+"""A classifier in training: network, optimizer, data, frozen generator, random streams; all of its state as a value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,11 +21,19 @@ from sparring.shapes import Samples, at_least_fp32
 
 
 class Share(NamedTuple):
-    """A part of the loss: its name, its weight, and the labelled samples that it is over."""
+    """A part of the loss.
 
-    side: str
+    Args:
+        side: whose samples it is over.
+        weight: in the loss.
+        samples: `(n, ...)`.
+        labels: their classes, `(n)`.
+    """
+
+    side: Literal["real", "fake"]
     weight: float
-    batch: Batch
+    samples: Samples
+    labels: Tensor
 
 
 class Pupil:
@@ -76,11 +84,12 @@ class Pupil:
         """Set the learning rate of round `step`."""
         self.recipe.optimizer.set_rate(self.optimizer, step / self.recipe.steps)
 
-    def batches(self, step: int) -> Iterator[Share]:
+    def shares(self, step: int) -> Iterator[Share]:
         """What the loss of round `step` is over: real samples, and as many generated ones where they weigh anything."""
-        yield Share("real", 1.0, self.source.batch(step, self.recipe.batch_size, self.streams))
+        count = self.recipe.batch_size
+        yield _share("real", 1.0, self.source.batch(step, count, self.streams))
         for generator in self.fakes:
-            yield Share("fake", generator.weight, generator.draw(self.recipe.batch_size, self.streams, step))
+            yield _share("fake", generator.weight, generator.draw(count, self.streams, step))
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
@@ -108,3 +117,8 @@ class Pupil:
                 generator.network.load_state_dict(below("fakes/", state))
             load_optimizer_state(self.optimizer, below("optimizer/", state))
             self.watch.load_state(below("watch/", state))
+
+
+def _share(side: Literal["real", "fake"], weight: float, batch: Batch) -> Share:
+    assert batch.labels is not None
+    return Share(side, weight, batch.samples, batch.labels)

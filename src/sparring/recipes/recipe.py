@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import model_validator
+
 from sparring.feedback import Feedback, HonestFeedback
 from sparring.lipschitz import Lipschitz, Unconstrained
 from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Generator
-from sparring.objectives import Objective
+from sparring.objectives import ClassLoss, NoClasses, Objective
 from sparring.optimizers import Momentum, Optimizer
 from sparring.recipes.common import TrainingRecipe
 from sparring.records import Count, Every, Record
@@ -24,6 +26,7 @@ class Recipe(TrainingRecipe):
 
     Args:
         steps: rounds; each is `critic_steps` updates of D and one of G.
+        class_loss: what both players are paid for classes, beside what the objective pays for D's score.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
         extractor: the network in whose features generated and real images are compared.
@@ -33,6 +36,7 @@ class Recipe(TrainingRecipe):
     generator: Generator
     discriminator: Discriminator
     objective: Objective
+    class_loss: ClassLoss = NoClasses()
     feedback: Feedback = HonestFeedback()
     regime: Regime = Plain()
     lipschitz: Lipschitz = Unconstrained()
@@ -42,6 +46,19 @@ class Recipe(TrainingRecipe):
     ema: Momentum = 0.0
     extractor: Extractor = ClassifierFeatures()
     sample_every: Every = 1000
+
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Recipe:
+        head, loss = self.discriminator.head, self.class_loss
+        if loss.needs_logits and not head.classifies:
+            raise ValueError(
+                f"class_loss = {loss.name} pays for classes, and discriminator.head = {head.name} does not tell any; "
+                "auxiliary does"
+            )
+        if (loss.needs_logits or head.needs_labels) and not self.generator.conditional:
+            wanting = f"class_loss = {loss.name}" if loss.needs_logits else f"discriminator.head = {head.name}"
+            raise ValueError(f"{wanting} needs the classes of generated samples; set generator.conditional=true")
+        return self
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -57,4 +74,6 @@ class Recipe(TrainingRecipe):
                 f"feedback: honest with probability {honest:g}, not more than 1/2, "
                 "so no theorem covers this game (definition 3)"
             )
+        if self.discriminator.head.classifies and not self.class_loss.real.classes:
+            notes.append("class_loss: D's class head is never paid for the class of a real sample, so it learns little")
         return notes
