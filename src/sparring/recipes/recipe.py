@@ -10,7 +10,7 @@ from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Gene
 from sparring.objectives import ClassLoss, NoClasses, Objective
 from sparring.optimizers import Momentum, Optimizer
 from sparring.recipes.common import TrainingRecipe
-from sparring.records import Count, Every, Record
+from sparring.records import Count, Every, Problem, Record, as_one
 from sparring.regimes import Plain, Regime
 
 
@@ -51,13 +51,12 @@ class Recipe(TrainingRecipe):
     def _classes_fit(self) -> Recipe:
         head, loss = self.discriminator.head, self.class_loss
         if loss.needs_logits and not head.classifies:
-            raise ValueError(
-                f"class_loss = {loss.name} pays for classes, and discriminator.head = {head.name} does not tell any; "
-                "auxiliary does"
-            )
+            message = f"class_loss = {loss.name} pays for classes, which this head does not tell; auxiliary does"
+            raise as_one([Problem(path=("discriminator", "head"), value=repr(head.name), message=message)])
         if (loss.needs_logits or head.needs_labels) and not self.generator.conditional:
             wanting = f"class_loss = {loss.name}" if loss.needs_logits else f"discriminator.head = {head.name}"
-            raise ValueError(f"{wanting} needs the classes of generated samples; set generator.conditional=true")
+            message = f"{wanting} needs the classes of generated samples; set it to true"
+            raise as_one([Problem(path=("generator", "conditional"), value="False", message=message)])
         return self
 
     @property
