@@ -12,7 +12,6 @@ from sparring.networks.base import (
     spread,
 )
 from sparring.networks.branch import Branch, Trunk
-from sparring.networks.branch import Branch, Trunk
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from sparring.networks.discriminators import (
@@ -39,7 +38,6 @@ __all__ = [
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
     "AuxiliaryHead",
-    "Branch",
     "Branch",
     "Classifier",
     "ClassifierFeatures",
@@ -74,7 +72,6 @@ __all__ = [
     "SmallCNN",
     "SmallResNet",
     "SourceHead",
-    "Trunk",
     "Trunk",
     "UniformPrior",
     "Verdict",
