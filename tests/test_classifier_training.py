@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.data import Source
-from sparring.engine import Pupil, RunFolder, give_lesson, load_classifier, load_players, resume, train
+from sparring.data import Source, prepare
+from sparring.engine import (
+    Pupil,
+    RunFolder,
+    classifier_measures,
+    give_lesson,
+    load_classifier,
+    load_players,
+    resume,
+    train,
+)
 from sparring.engine.classifier_measures import ClassifierMeasures, main_attack
 from sparring.engine.lesson import attacked
 from sparring.engine.spectator import Nobody
@@ -157,7 +167,10 @@ class _Crash(Nobody):
         ("precision=bf16", "criterion=margin", "data.augment=[{name: flip}]"),
     ],
 )
-def test_stopped_and_resumed_equals_undisturbed(overrides: tuple[str, ...], game: Path, tmp_path: Path) -> None:
+def test_stopped_and_resumed_equals_undisturbed(
+    overrides: tuple[str, ...], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier_measures, "STEPS", 1)
     own = tmp_path / "game"
     shutil.copytree(game, own)
     recipe = classifier_recipe(fakes(own, 0.5), "evaluate_every=6", *overrides)
@@ -190,7 +203,7 @@ def test_the_generator_is_frozen_and_draws_afresh(game: Path) -> None:
         give_lesson(pupil, step)
     assert_same(copy_of(generator.network), before)
     assert all(parameter.grad is None for parameter in generator.network.parameters())
-    drawn = [[share for share in pupil.shares(step) if share.side == "fake"][0] for step in (0, 1)]
+    drawn = [next(share for share in pupil.shares(step) if share.side == "fake") for step in (0, 1)]
     assert not torch.equal(drawn[0].samples, drawn[1].samples)
     labels = torch.cat([generator.draw(100, pupil.streams, number).labels for number in range(20)])  # type: ignore[misc]
     assert labels.bincount(minlength=10).sub(200).abs().max() < 60  # uniform: a standard deviation is 13
@@ -323,19 +336,36 @@ def test_a_classifier_goes_on_from_another(tmp_path: Path) -> None:
         pupil_of(classifier_recipe("classifier.width=3", f"start.run={tmp_path / 'first'}"))
 
 
-def test_what_cannot_be_trained_is_refused_before_the_folder_is_made(game: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
+    np.savez(tmp_path / "grey.npz", x=np.zeros((20, 8, 8), np.uint8))
+    prepare(str(tmp_path / "grey.npz"), tmp_path / "unlabelled")
+    train(load("dishonest/ring-small", ["steps=1", "replicas=1", "evaluate_every=0"]), tmp_path / "plain", device="cpu")
+    train(classifier_recipe("steps=1"), tmp_path / "classifier", device="cpu")
     refused = {
-        "have no labels": ["data=ring", "classifier={name: branch, discriminator: mlp}"],
-        "not a run folder": ["fakes={run: nowhere, weight: 1}"],
-        "its generator is unconditional": [fakes(tmp_path / "unconditional", 1.0)],
-        "trains a classifier, so there is no generator": [fakes(tmp_path / "classifier", 1.0)],
+        "have no labels": f"data={tmp_path / 'unlabelled'}",
+        "not a run folder": "fakes={run: nowhere, weight: 1}",
+        "its generator is unconditional": fakes(tmp_path / "plain", 1.0),
+        "trains a classifier, so there is no generator": fakes(tmp_path / "classifier", 1.0),
     }
-    train(load("dishonest/ring-small", ["steps=1", "replicas=1", "evaluate_every=0"]), tmp_path / "unconditional")
-    train(classifier_recipe("steps=1"), tmp_path / "classifier")
-    for words, overrides in refused.items():
+    for words, override in refused.items():
         with pytest.raises(UsageError, match=words):
-            train(classifier_recipe(*overrides), tmp_path / "run", device="cpu")
+            train(classifier_recipe(override), tmp_path / "run", device="cpu")
         assert not (tmp_path / "run").exists()
+
+
+def test_generated_samples_must_be_of_the_kind_that_is_trained_on(game: Path, tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "larger", size=16)
+    with pytest.raises(UsageError, match=r"fakes\.run .* shape \(1, 8, 8\) .* the data have shape \(1, 16, 16\)"):
+        pupil_of(classifier_recipe(f"data={tmp_path / 'larger'}", fakes(game, 1.0)))
+
+
+def test_points_of_the_plane_have_classes_too() -> None:
+    recipe = classifier_recipe("data=ring", "classifier={name: branch, discriminator: {name: mlp, hidden: [8]}}")
+    pupil = pupil_of(recipe)
+    for step in range(3):
+        give_lesson(pupil, step)
+    assert pupil.watch.first_bad() is None
+    assert pupil.watch.means()["attack_real_size"] == pytest.approx(0.1)
 
 
 def test_a_recipe_of_a_classifier_is_one_like_any_other(tmp_path: Path) -> None:
