@@ -230,6 +230,16 @@ def test_the_budget_warms_up() -> None:
     assert sizes == pytest.approx([0.0, 0.0, 0.05, 0.1], abs=1e-6)
 
 
+def test_the_rate_follows_its_schedule() -> None:
+    pupil = pupil_of(classifier_recipe("optimizer.schedule={name: steps, after: [0.25], drop: 0}"))  # of 12 rounds
+    moved = []
+    for step in range(5):
+        before = pupil.network.output.weight.detach().clone()  # type: ignore[operator, union-attr]
+        give_lesson(pupil, step)
+        moved.append(not torch.equal(before, pupil.network.output.weight))  # type: ignore[arg-type]
+    assert moved == [True, True, True, False, False]
+
+
 def test_the_criterion_is_what_the_attack_ascends() -> None:
     shares = list(pupil_of(classifier_recipe()).shares(0))
     found = [attacked(pupil_of(classifier_recipe(f"criterion={name}")), *shares, 0) for name in ("margin", "dlr")]
