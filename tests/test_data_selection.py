@@ -205,7 +205,7 @@ def test_images_smaller_than_the_crop_are_faults_unless_they_are_dropped(tmp_pat
 
 def test_colour_that_is_dropped_does_not_colour_the_rest(tmp_path: Path) -> None:
     grey, small = png(images(1, 8, 8)[0]), png(images(1, 5, 5, 3)[0])
-    source = write_folder(tmp_path / "pets", {"a/0.png": small, "a/1.png": grey, "b/2.png": png(COLOUR[0])})
+    source = write_folder(tmp_path / "pets", {"a/0.png": small, "a/1.png": grey, "b/2.png": png(images(1, 8, 8, 3)[0])})
     only_grey = Selection(labels=(0, 0), min_side=6)
     assert prepare(str(source), tmp_path / "store", size=4, selection=only_grey).shape == (1, 4, 4)
 
