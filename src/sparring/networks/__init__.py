@@ -11,6 +11,7 @@ from sparring.networks.base import (
     Verdict,
     spread,
 )
+from sparring.networks.branch import Branch, Trunk
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from sparring.networks.discriminators import (
@@ -25,13 +26,19 @@ from sparring.networks.extractors import ClassifierFeatures, Extractor, Inceptio
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
+from sparring.networks.preact import PreActResNet18
 from sparring.networks.residual import ASGANResNetDiscriminator, ASGANResNetGenerator
 from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from sparring.networks.robgan import RobGANDiscriminator, RobGANGenerator
+from sparring.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from sparring.networks.vgg import VGG16
 
 __all__ = [
+    "VGG16",
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
     "AuxiliaryHead",
+    "Branch",
     "Classifier",
     "ClassifierFeatures",
     "ClassifierModule",
@@ -52,14 +59,20 @@ __all__ = [
     "MNISTGenerator",
     "Network",
     "NormalPrior",
+    "PreActResNet18",
     "Prior",
     "ProjectionHead",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "RobGANDiscriminator",
+    "RobGANGenerator",
+    "SNGANDiscriminator",
+    "SNGANGenerator",
     "Schooling",
     "SmallCNN",
     "SmallResNet",
     "SourceHead",
+    "Trunk",
     "UniformPrior",
     "Verdict",
     "Viewer",
