@@ -17,6 +17,7 @@ from sparring.engine import RunFolder
 from sparring.errors import SparringError
 from sparring.files import write_whole
 from sparring.report import words
+from sparring.report.cards import Card, read_card
 from sparring.report.charts import Chart
 from sparring.report.comparing import Map, differing, success_maps, total
 from sparring.report.curves import charts, few_charts, shared_charts
@@ -24,10 +25,20 @@ from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
 from sparring.report.measures import primary
 from sparring.report.pictures import Film, films
 from sparring.report.reading import Outcome, Run, names_of, read_run
+from sparring.report.robust_runs import sides
+from sparring.report.robustness import Part, parts_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 
 COMPACT = 8
 """With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What robustness.json says of a run, and its subjects as they stand on a page."""
+
+    card: Card
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class Section:
     run: Run
     film: Film
     exhibits: tuple[Exhibit, ...]
+    robustness: Robustness | None
     endurance: tuple[Endurance, ...]
     charts: tuple[Chart, ...]
     table: Table
@@ -126,6 +138,7 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         lines=_lines(readable),
         maps=success_maps(readable),
         shared=shared_charts(readable),
+        sides=sides([section.robustness.card if section.robustness else None for section in sections]),
         looks=shared_exhibits(readable) if is_whole else (),
         sections=sections,
         strips=sections,
@@ -138,11 +151,13 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
 
 def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], looks: Sequence[Exhibit]) -> Section:
     flat = words.flatten(run.environment)
+    card = read_card(run.folder.path)
     return Section(
         key=key,
         run=run,
         film=film,
         exhibits=tuple(looks),
+        robustness=Robustness(card, parts_of(card, f"{key}-robust")) if card else None,
         endurance=endurance(run),
         charts=tuple(drawn),
         table=final_table(run),
@@ -204,9 +219,8 @@ def _verdict(runs: Sequence[Run]) -> str:
     )
 
 
-def shade(outcome: Outcome) -> str:
+def shade(share: float) -> str:
     """The CSS of a map's cell: from white over pale to full blue, with an ink that stays readable."""
-    share = outcome.wins / outcome.games
     colour = [round(low + (high - low) * share) for low, high in zip((247, 247, 242), (0, 90, 150), strict=True)]
     return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
 

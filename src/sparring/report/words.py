@@ -35,6 +35,19 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def share(value: float) -> str:
+    """A share in percent, to a tenth."""
+    return f"{100 * value:.1f} %"
+
+
+def short(text: str, letters: int) -> str:
+    """The text, or as much of both ends of it as there is room for."""
+    if len(text) <= letters:
+        return text
+    tail = (letters - 1) // 2
+    return f"{text[: letters - 1 - tail]}…{text[-tail:]}"
+
+
 def interval(bounds: tuple[float, float]) -> str:
     """An interval of shares in percent."""
     return f"[{percent(bounds[0])}, {percent(bounds[1])}]"
