@@ -2,6 +2,7 @@
 
 from sparring.evaluation.attack_study import attack_study, study_attacks
 from sparring.evaluation.bounds import lipschitz_bound
+from sparring.evaluation.classifiers import evaluate_classifier
 from sparring.evaluation.lipschitz import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
 from sparring.evaluation.theorems import (
     Coverage,
@@ -21,6 +22,7 @@ __all__ = [
     "attack_study",
     "covered_by",
     "evaluate",
+    "evaluate_classifier",
     "evaluate_discriminator",
     "evaluate_generator",
     "gradient_norms",
