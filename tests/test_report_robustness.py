@@ -153,7 +153,7 @@ def test_every_number_of_the_file_is_on_the_page(run: RunFolder) -> None:
     assert told["headline"]["text"] in page.text
     assert "500 held-out samples, 10 classes, clean accuracy 96.8 % [94.9, 98.0]" in page.text
     assert f"trained against {told['trained_against']}" in page.text
-    assert "Evaluated after step 200, attacks of seed 3" in page.text
+    assert "Evaluated after round 200. Seed 3 of samples and attacks." in page.text
     table = page.text.split("Every attack")[1]
     for entry in told["attacks"]:
         assert f"{entry['name']}{entry['kind']}{''.join(percents(entry['accuracy']))}" in table
@@ -173,8 +173,8 @@ def test_every_number_of_the_file_is_on_the_page(run: RunFolder) -> None:
 
 def test_charts_draw_the_file_clean_at_zero_and_the_worst_case_bold(run: RunFolder) -> None:
     told = subject()
-    linf, l2, dimming = part_of(evaluated(run, told)).charts
-    assert [chart.title.split(", ")[1] for chart in (linf, l2, dimming)] == ["L-infinity", "L2", "dimming"]
+    linf, l2 = part_of(evaluated(run, told)).charts
+    assert [chart.title.split(", ")[1] for chart in (linf, l2)] == ["L-infinity", "L2"]  # one size makes no curve
     worst, first, *others, training = linf.lines
     assert [line.label for line in (worst, first, training)] == ["worst case", "PGD-20 x 2", "training samples"]
     assert worst.width > max(line.width for line in (first, *others, training))
@@ -282,7 +282,7 @@ def test_a_subject_without_a_part_is_shown_without_it(run: RunFolder, missing: s
 def test_a_subject_with_nothing_but_its_name_has_a_page(run: RunFolder) -> None:
     (run.path / "robustness.json").write_text('{"subjects": [{"subject": "classifier"}]}')
     assert "No headline." in Page(report_run(run)).text
-    assert "Evaluated after a step that is not said" in Page(report_runs([run], run.path / "all.html", title="t")).text
+    assert "No headline." in Page(report_runs([run], run.path / "all.html", title="t")).text
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def groups(subject: Subject) -> tuple[Group, ...]:
         return subject.norms.index(each.norm), each.epsilon, each.scales or number(each.epsilon)
 
     lines = [(place(each), _entry(each)) for each in subject.attacks]
-    lines += [(place(each), _worst(each)) for each in subject.worst]
+    lines += [(place(each), _worst(each)) for each in subject.worst if len(each.attacks) != 1]
     grouped = groupby(sorted(lines, key=lambda line: line[0]), key=lambda line: line[0])
     return tuple(
         Group(subject.norms[norm], scales, tuple(entry for _, entry in found)) for (norm, _, scales), found in grouped
@@ -106,5 +106,5 @@ def _both(first: float | None, sign: str, second: float | None) -> str:
 
 
 def _worst(each: Worst) -> Entry:
-    name = f"worst case of {len(each.attacks)} attacks" if len(each.attacks) > 1 else "worst case"
+    name = f"worst case of {len(each.attacks)} attacks" if each.attacks else "worst case"
     return Entry(name, share(each.accuracy.value), bounds(each.accuracy.interval), is_worst=True)

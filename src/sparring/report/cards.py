@@ -111,6 +111,7 @@ class Subject(Told):
     evaluated_on: str = ""
     classes: tuple[str, ...] = ()
     trained_against: str | None = None
+    remarks: tuple[str, ...] = ()
     clean: Rate | None = None
     train_clean: Rate | None = None
     train_attacked: tuple[At, ...] = ()
@@ -137,6 +138,16 @@ class Subject(Told):
     def norms(self) -> tuple[str, ...]:
         """The norms of its perturbations, in the order of the file."""
         return tuple(dict.fromkeys(each.norm for each in (*self.worst, *self.attacks)))
+
+    def sizes(self, norm: str) -> frozenset[float]:
+        """The sizes at which it was attacked in a norm."""
+        return frozenset(each.epsilon for each in (*self.worst, *self.attacks) if each.norm == norm)
+
+    @property
+    def main_norm(self) -> str:
+        """The norm of the main attack, which is tried at every size that training samples were attacked at."""
+        sizes = {each.epsilon for each in self.train_attacked}
+        return next((norm for norm in self.norms if sizes <= self.sizes(norm)), "")
 
 
 @dataclass(frozen=True)
@@ -175,14 +186,14 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Card:
-    """The robustness of a run: its subjects with their place in the file, and what could not be read of it.
+    """The robustness of a run: its subjects with their place in the file, and what a reader should know of it.
 
     Args:
         path: the folder that it is in.
         step: the round of the checkpoint.
         seed: of the attacks.
         subjects: by their index in the file.
-        notes: one line for each part that is damaged.
+        notes: one line for each problem of the evaluation, and each part that is damaged.
     """
 
     path: Path
@@ -207,9 +218,10 @@ def read_card(folder: Path) -> Card | None:
         listed = content["subjects"]
         step, seed = (_whole(content.get(name)) for name in ("step", "seed"))
         subjects, notes = _subjects(listed)
+        problems = tuple(map(str, content.get("problems") or ()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Card(folder, None, None, {}, (f"{FILE} is damaged; `sparring evaluate --robust` writes it again.",))
-    return Card(folder, step, seed, subjects, notes)
+    return Card(folder, step, seed, subjects, (*problems, *notes))
 
 
 def _subjects(listed: list[Any]) -> tuple[dict[int, Subject], tuple[str, ...]]:

@@ -92,12 +92,17 @@ def _part(card: Card, index: int, subject: Subject, key: str) -> Part:
     return Part(
         subject=subject,
         facts=_facts(subject),
-        charts=tuple(_chart(subject, norm, f"{key}-{place}") for place, norm in enumerate(subject.norms)),
+        charts=tuple(_chart(subject, norm, f"{key}-{place}") for place, norm in enumerate(_swept(subject))),
         groups=groups(subject),
         exhibits=adversaries(subject, arrays) if arrays else (),
         transfer=transfer_rows(subject.transfer) if subject.transfer else (),
         lacks_examples=bool(subject.examples) and arrays is None,
     )
+
+
+def _swept(subject: Subject) -> list[str]:
+    """The norms in which there is a curve to draw: two sizes or more, or the only norm."""
+    return [norm for norm in subject.norms if len(subject.sizes(norm)) > 1 or len(subject.norms) == 1]
 
 
 def _facts(subject: Subject) -> str:
@@ -111,10 +116,10 @@ def _facts(subject: Subject) -> str:
 
 
 def _chart(subject: Subject, norm: str, key: str) -> Chart:
-    """Accuracy over the sizes of one norm; that of training samples stands with the first norm, the one trained for."""
+    """Accuracy over the sizes of one norm; that of training samples under the main attack stands with its norm."""
     worst = [each for each in subject.worst if each.norm == norm]
     tried = [each for each in subject.attacks if each.norm == norm]
-    trained = subject.train_attacked if norm == subject.norms[0] else ()
+    trained = subject.train_attacked if norm == subject.main_norm else ()
     names = _main(tried)
     lines = [
         accuracy_line(short(name, LETTERS), subject.clean, [each for each in tried if each.name == name], colour)
@@ -122,7 +127,9 @@ def _chart(subject: Subject, norm: str, key: str) -> Chart:
     ]
     bold = [replace(accuracy_line("worst case", subject.clean, worst, INK), width=BOLD)] if worst else []
     dashed = [accuracy_line("training samples", subject.train_clean, trained, GREY, "--")] if trained else []
-    caption = "Bold: the worst case for each sample over all attacks. Bands: 95 % intervals; epsilon 0 is clean."
+    caption = "Bands: 95 % intervals; epsilon 0 is clean."
+    if worst:
+        caption += " Bold: the worst case for each sample over all attacks."
     if trained:
         caption += " Dashed: the main attack on training samples; what lies between is the gap."
     if len({each.name for each in tried}) > len(names):
