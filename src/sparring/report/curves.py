@@ -54,14 +54,12 @@ def _together(runs: Sequence[Run], measure: Measure, key: str) -> Chart:
         if not measure.is_attacked or measure in telling(run)
         for line in lines_of(run, measure.name, CYCLE[index % len(CYCLE)], f"run {index + 1}", measure.scale)
     )
-    packed = any(run.recipe.replicas > 1 for run in runs)
+    packed = any(run.recipe.replicas > 1 for run in runs if measure in telling(run))
     title = f"{measure.title}, {'mean over the games of each run' if packed else 'run by run'}"
     needs = {threshold(measure, run) for run in runs if measure in telling(run)}
     limits = (measure.lowest, 100.0 if measure.is_share else None)
     marks = tuple(Mark(need, "needed for a success") for need in needs if need is not None and len(needs) == 1)
-    return Chart(
-        f"{key}-{_slug(measure.name)}", title, measure.look, measure.unit, lines, marks, limits
-    )
+    return Chart(f"{key}-{_slug(measure.name)}", title, measure.look, measure.unit, lines, marks, limits)
 
 
 def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:

@@ -118,7 +118,8 @@ _KNOWN = (
     ),
     Measure(
         "robust_accuracy_test", "Accuracy under attack", "share of samples (%)", "higher",
-        "Of held-out samples; the gap to training samples is larger than without an attack (figure 2, left, of Rob-GAN).", is_share=True,
+        "Of held-out samples; the gap to training samples is larger than without an attack (figure 2, left, of "
+        "Rob-GAN).", is_share=True,
         floor="robust_accuracy_train", level="training samples", is_attacked=True,
     ),
     Measure(

@@ -228,7 +228,7 @@ def verdict(run: Run) -> str:
     if run.outcome is not None or not told:
         return words.verdict(run)
     first, *others = [_ending(measure, series) for measure, series in told]
-    ends = "; ".join([first, *(f"{other[0].lower()}{other[1:]}" for other in others)])
+    ends = "; ".join([first, *map(words.inside, others)])
     return f"{ends}{' (means over games)' if run.recipe.replicas > 1 else ''}."
 
 
@@ -266,8 +266,8 @@ def _range(runs: Sequence[Run]) -> str:
     if not ends or len({measure for measure, _ in ends}) > 1:
         return f"{count}; no measure that they share."
     measure, means = ends[0][0], [mean for _, mean in ends]
-    shown = words.share if measure.is_share else words.number
-    return f"{count}: {measure.title[0].lower()}{measure.title[1:]} from {shown(min(means))} to {shown(max(means))} at the end."
+    low, high = map(words.share if measure.is_share else words.number, (min(means), max(means)))
+    return f"{count}: {words.inside(measure.title)} from {low} to {high} at the end."
 
 
 def shade(share: float) -> str:

@@ -40,6 +40,11 @@ def share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
+def inside(title: str) -> str:
+    """A title as it stands inside a sentence."""
+    return f"{title[:1].lower()}{title[1:]}"
+
+
 def short(text: str, letters: int) -> str:
     """The text, or as much of both ends of it as there is room for."""
     if len(text) <= letters:
