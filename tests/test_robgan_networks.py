@@ -352,7 +352,7 @@ def test_spectral_norm_memory_format_and_autocast_serve_every_discriminator(spec
         SpectralNorm().constrain(network)
     kernels = [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     norms = torch.stack([torch.linalg.matrix_norm(weight.detach().flatten(1), 2) for weight in kernels])
-    assert len(kernels) > 5 and ((norms - 1).abs() < 0.02).all()
+    assert len(kernels) > 5 and ((norms - 1).abs() < 0.05).all()
     score = network(x).score
     torch.testing.assert_close(network.to(memory_format=torch.channels_last)(x).score, score, atol=1e-5, rtol=1e-4)
     with torch.autocast("cpu", torch.bfloat16):

@@ -360,7 +360,7 @@ def _check_generator(generator: Generator) -> None:
 def _unsettled(network: nn.Module) -> nn.Module:
     """The network in eval mode, its weights a little off their start, where all classes may be alike."""
     for index, parameter in enumerate(network.parameters()):
-        parameter += 0.1 * Rng.of(index).normal(parameter.shape)
+        parameter.add_(0.1 * Rng.of(index).normal(parameter.shape))
     return network.eval()
 
 

@@ -210,7 +210,7 @@ def _sum(call: Call) -> Tensor:
         return _diagonal(call)
     if call.kwargs:
         _refuse(call)
-    shape = torch.broadcast_shapes(*(each.shape for each in call.moving))
+    shape = torch.broadcast_shapes(*(each.shape for each in call.moving))  # type: ignore[no-untyped-call]
     return sum((_repeated(call, other, shape) for other in rest), _repeated(call, first, shape))
 
 
