@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import Aim, Attack, Direction, Source, Start
+from sparring.attacks import Aim, Attack, Criterion, Direction, Source, Start
 from sparring.balls import Ball, Linf
 from sparring.data import Data
 from sparring.feedback import Delivery, Feedback, Flip, Honest, Perturbation
@@ -284,6 +284,24 @@ def _check_aim(aim: Aim) -> None:
     assert not aim.constant_slope or (slope == slope[0, 0]).all(), "a slope declared constant is constant"
 
 
+def _check_criterion(criterion: Criterion) -> None:
+    for classes in (2, 3, 10):
+        logits = (20 * Rng.of(classes).normal((16, classes))).requires_grad_()
+        labels = logits.argmax(-1)
+        loss = criterion.loss(logits, labels)
+        (slope,) = torch.autograd.grad(loss.sum(), logits)
+        assert loss.shape == labels.shape, "one loss a sample"
+        assert slope.isfinite().all() and (slope != 0).any(-1).all(), "sound logits have a slope"
+        assert (slope.gather(1, labels[:, None]) <= 1e-6).all(), "a sample's own class does not pay"
+        for hard in (300 * logits.detach(), 0 * logits.detach(), logits.detach().half()):
+            value = criterion.loss(hard, labels)
+            assert value.isfinite().all() and value.dtype == torch.float32, "finite and fp32 for every logits"
+        if criterion.targeted:
+            targets = (labels + 1) % classes
+            (slope,) = torch.autograd.grad(criterion.toward(logits, labels, targets).sum(), logits)
+            assert (slope.gather(1, targets[:, None]) >= 0).all(), "the target pays"
+
+
 def _check_network(network: Network) -> None:
     space = Space((1, 32, 32), IMAGE_BOUNDS)
     state = torch.random.get_rng_state()
@@ -405,6 +423,7 @@ _CONTRACTS: dict[type[Piece], Callable[[Any], None]] = {
     Source: _check_source,
     Direction: _check_direction,
     Aim: _check_aim,
+    Criterion: _check_criterion,
     Regime: _check_regime,
     Network: _check_network,
     Generator: _check_generator,

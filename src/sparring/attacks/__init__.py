@@ -2,6 +2,15 @@
 
 from sparring.attacks.aims import Aim, Distance, Payoff
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, width_of
+from sparring.attacks.criteria import (
+    DLR,
+    Criterion,
+    CrossEntropy,
+    Margin,
+    TargetedCriterion,
+    TargetedCrossEntropy,
+    TargetedDLR,
+)
 from sparring.attacks.gradient import BIM, FGSM, PGD, AnyGradientAttack, Direct, GradientAttack
 from sparring.attacks.repeated import Endurance, attack_until
 from sparring.attacks.steps import (
@@ -16,22 +25,29 @@ from sparring.attacks.steps import (
     Start,
     ZeroStart,
 )
+from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
 
 __all__ = [
     "BIM",
+    "DLR",
     "FGSM",
     "PGD",
     "Aim",
     "AnyGradientAttack",
     "Attack",
     "Autograd",
+    "Classify",
+    "Criterion",
+    "CrossEntropy",
     "Direct",
     "Direction",
     "Distance",
     "Endurance",
     "Epsilon",
+    "Fooled",
     "GradientAttack",
     "LossFunction",
+    "Margin",
     "Normalised",
     "Payoff",
     "RandomDirection",
@@ -40,9 +56,15 @@ __all__ = [
     "Sign",
     "Source",
     "Start",
+    "TargetedCriterion",
+    "TargetedCrossEntropy",
+    "TargetedDLR",
+    "Threat",
     "ZeroStart",
     "attack_until",
+    "attempt",
     "batch_axes_of",
+    "fool",
     "in_scales",
     "width_of",
 ]
