@@ -1,0 +1,152 @@
+"""Trial: one threat tried on a subject, and what it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from sparring.attacks import Fooled, Threat, fool
+from sparring.evaluation.budgets import scales
+from sparring.evaluation.checks import rate
+from sparring.evaluation.subjects import Subject
+from sparring.evaluation.transfer import made_of, require_alike
+from sparring.randomness import Rng
+from sparring.shapes import Samples, Space
+
+SHOWN = 8
+"""Samples that stay for pictures."""
+_AT_ONCE = 250
+"""Samples of a batch."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of a subject's samples under one threat.
+
+    Args:
+        name, kind: of the threat.
+        threat: with its settings.
+        stands: which samples are classified right, clean and attacked.
+        loss_start, loss_end: mean of what was ascended, on clean samples and on those returned.
+        seconds: for all samples.
+        forwards, backwards: model calls a sample.
+        shown: the first samples as they were returned.
+        predicted: their classes.
+    """
+
+    name: str
+    kind: str
+    threat: Threat
+    stands: Bool[Tensor, "n"]
+    loss_start: float
+    loss_end: float
+    seconds: float
+    forwards: float
+    backwards: float
+    shown: Samples
+    predicted: Int[Tensor, "k"]
+
+    @property
+    def epsilon(self) -> float:
+        """The budget."""
+        return self.threat.attack.epsilon
+
+    @property
+    def norm(self) -> str:
+        """What the budget is measured in; the attack itself where that is no norm."""
+        attack = self.threat.attack
+        return attack.ball.norm if attack.ball.limited else attack.name
+
+    def row(self, space: Space) -> dict[str, Any]:
+        """As robustness.json has it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "norm": self.norm,
+            "epsilon": self.epsilon,
+            "scales": scales(self.epsilon, space),
+            "accuracy": rate(self.stands),
+            "loss_start": self.loss_start,
+            "loss_end": self.loss_end,
+            "seconds": self.seconds,
+            "forwards": self.forwards,
+            "backwards": self.backwards,
+            "settings": self.threat.model_dump(mode="json"),
+        }
+
+
+def try_threat(subject: Subject, threat: Threat, *, rng: Rng) -> Trial:
+    """Try a threat with all of its restarts and targets."""
+    began = time.perf_counter()
+    parts = [
+        fool(threat, subject.logits, x, labels, network=subject.network, space=subject.space, rng=rng)
+        for x, labels in _batches(subject)
+    ]
+    found = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
+    return Trial(
+        name=threat.name,
+        kind=threat.kind,
+        threat=threat,
+        stands=~found.fooled,
+        loss_start=_mean(found.loss_start),
+        loss_end=_mean(found.loss_end),
+        seconds=time.perf_counter() - began,
+        forwards=_mean(found.forwards),
+        backwards=_mean(found.backwards),
+        shown=found.samples[:SHOWN],
+        predicted=_classes(subject, found.samples[:SHOWN]),
+    )
+
+
+def try_transfer(subject: Subject, source: Subject, threat: Threat, *, rng: Rng) -> Trial:
+    """Show a subject the adversarial samples of another one; the calls counted are of the subject itself.
+
+    Raises:
+        UsageError: the source does not answer the same question.
+    """
+    require_alike(subject, source)
+    began = time.perf_counter()
+    moved = torch.cat([made_of(source, threat, x, labels, rng=rng) for x, labels in _batches(subject)])
+    before, after = (_logits(subject, x) for x in (subject.samples, moved))
+    labels, criterion = subject.labels, threat.criterion
+    return Trial(
+        name=f"{threat.name} on {source.name}",
+        kind="transfer",
+        threat=threat,
+        stands=(before.argmax(1) == labels) & (after.argmax(1) == labels),
+        loss_start=_mean(criterion.loss(before, labels)),
+        loss_end=_mean(criterion.loss(after, labels)),
+        seconds=time.perf_counter() - began,
+        forwards=2.0,
+        backwards=0.0,
+        shown=moved[:SHOWN],
+        predicted=after[:SHOWN].argmax(1),
+    )
+
+
+def right(subject: Subject) -> Bool[Tensor, "n"]:
+    """Which samples are classified right as they are."""
+    return _classes(subject, subject.samples) == subject.labels
+
+
+def _classes(subject: Subject, samples: Samples) -> Int[Tensor, "n"]:
+    return _logits(subject, samples).argmax(1)
+
+
+@torch.no_grad()
+def _logits(subject: Subject, samples: Samples) -> Tensor:
+    return torch.cat([subject.logits(part) for part in samples.split(_AT_ONCE)])
+
+
+def _batches(subject: Subject) -> Iterator[tuple[Samples, Tensor]]:
+    return zip(subject.samples.split(_AT_ONCE), subject.labels.split(_AT_ONCE), strict=True)
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean())
