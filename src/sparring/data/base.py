@@ -57,7 +57,7 @@ class Facts:
     @property
     def space(self) -> Space:
         """What a network must know of the samples."""
-        return Space(self.shape, self.bounds)
+        return Space(self.shape, self.bounds, len(self.classes))
 
 
 class Source(ABC):

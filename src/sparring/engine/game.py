@@ -10,12 +10,13 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from sparring.data import Source
-from sparring.engine.sampling import precision, sample
+from sparring.data import Batch, Source
+from sparring.engine.sampling import draw, precision
 from sparring.engine.watch import Watch
-from sparring.errors import CorruptInput
+from sparring.errors import CorruptInput, UsageError
 from sparring.gradients import input_gradient
 from sparring.modules import batch_statistics, untraced
+from sparring.networks import Verdict
 from sparring.randomness import Rng, Streams
 from sparring.recipes import Recipe
 from sparring.shapes import Space, at_least_fp32
@@ -31,6 +32,8 @@ class Players(nn.Module):
 
     def __init__(self, recipe: Recipe, space: Space) -> None:
         super().__init__()
+        _require_classes(recipe, space)
+        self.space = space
         streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None)
         self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
         self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
@@ -113,29 +116,42 @@ class Game:
         self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
         self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
 
-    def generate(self, stream: str, number: int) -> Tensor:
-        """Generated samples `(*batch, ...)` from the latents of this stream and number, with G's graph."""
+    def generate(self, stream: str, number: int) -> Batch:
+        """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
         recipe = self.recipe
-        shape = (*recipe.lead, recipe.batch_size, recipe.generator.latent)
-        latents = recipe.generator.prior.draw(shape, rng=self.streams.rng(stream, number))
+        shape, rng = (*recipe.lead, recipe.batch_size), self.streams.rng(stream, number)
+        codes = recipe.generator.draw(shape, self.players.space, rng=rng)
         with precision(self.recipe, self.device):
-            fake: Tensor = self.generator(latents)
-        return at_least_fp32(fake)
+            fake: Tensor = self.generator(codes.values)
+        return Batch(at_least_fp32(fake), codes.labels)
+
+    def judge(self, samples: Tensor) -> Verdict:
+        """D's verdict on samples `(*batch, ...)` in fp32."""
+        with precision(self.recipe, self.device):
+            verdict: Verdict = self.discriminator(samples)
+        classes = None if verdict.classes is None else at_least_fp32(verdict.classes)
+        return Verdict(at_least_fp32(verdict.score), classes)
 
     def score(self, samples: Tensor) -> Tensor:
-        """D's scores `(*batch)` in fp32."""
-        with precision(self.recipe, self.device):
-            score: Tensor = self.discriminator(samples).score
-        return at_least_fp32(score)
+        """D's scores `(*batch)` of samples whose classes it is not told, in fp32."""
+        return self.judge(samples).score
 
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
         progress, rng = step / self.recipe.steps, self.streams.rng(f"disturb/{stream}", number)
         return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
-    def sample(self, count: int, stream: str, number: int) -> Tensor:
-        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph."""
-        return sample(self.recipe, self.sampler, self.streams, count, stream, number)
+    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
+        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph, and their classes.
+
+        Args:
+            count: samples a game.
+            stream: of the codes.
+            number: within that stream.
+            labels: the classes wanted of a conditional G, `(count)`; uniform without.
+        """
+        space = self.players.space
+        return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -172,6 +188,14 @@ class Game:
                 optimizer.load_state_dict({"state": entries, "param_groups": groups})
                 _lay_out(optimizer)
             self.watch.load_state(_below(state, "watch/"))
+
+
+def _require_classes(recipe: Recipe, space: Space) -> None:
+    if space.classes:
+        return
+    if recipe.generator.conditional or recipe.discriminator.head.needs_classes:
+        key = "generator.conditional" if recipe.generator.conditional else "discriminator.head"
+        raise UsageError(f"{key} needs classes, and the data have no labels", "use labelled data, or a game without")
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sparring.data import Batch
 from sparring.engine.environment import choose_device
 from sparring.engine.game import Game, Players
 from sparring.engine.rundir import RunFolder
-from sparring.engine.sampling import sample
+from sparring.engine.sampling import draw
 from sparring.errors import UsageError
 from sparring.randomness import Streams
 from sparring.recipes import Recipe
@@ -46,9 +47,10 @@ class LoadedPlayers:
     step: int
     problems: tuple[str, ...]
 
-    def sample(self, count: int, stream: str, number: int) -> Tensor:
-        """Samples `(*lead, count, ...)` of every game."""
-        return sample(self.recipe, self.players.sampler, self.streams, count, stream, number)
+    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
+        """Samples `(*lead, count, ...)` of every game, and their classes; as in `Game.draw`."""
+        players = self.players
+        return draw(self.recipe, players.sampler, players.space, self.streams, count, stream, number, labels)
 
 
 def load_game(run: RunFolder, device: str) -> Loaded:
@@ -79,8 +81,8 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
     if checkpoint is None:
         raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
     recipe, place = run.recipe(), choose_device(device)
-    shape, bounds = checkpoint.state["space"]
-    players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds)))
+    shape, bounds, *classes = checkpoint.state["space"]
+    players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds), *classes))
     players.load_state(checkpoint.tensors)
     streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
     return LoadedPlayers(recipe, players.to(place), streams, checkpoint.state["step"], tuple(problems))

@@ -184,7 +184,7 @@ class _Session:
     def _log(self, done: int, last: bool, events: Events) -> None:
         row: dict[str, Any] = {"step": done} | self.game.watch.means()
         if self.measures and (last or _due(done, self.recipe.evaluate_every)):
-            samples = self.game.sample(self.measures.samples, "measure", done)
+            samples = self.game.draw(self.measures.samples, "measure", done).samples
             row |= self.measures.measure(samples, packed=bool(self.recipe.lead))
             row |= self.probe.measure(self.game, done)
         self.run.append_row(row)

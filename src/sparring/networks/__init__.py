@@ -1,7 +1,7 @@
 """Generators, discriminators and classifiers."""
 
 from sparring.networks.base import (
-    Discriminator,
+    Codes,
     FeatureNetwork,
     Generator,
     Network,
@@ -9,9 +9,18 @@ from sparring.networks.base import (
     Prior,
     UniformPrior,
     Verdict,
+    spread,
 )
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from sparring.networks.discriminators import (
+    AuxiliaryHead,
+    Discriminator,
+    DiscriminatorModule,
+    Head,
+    ProjectionHead,
+    SourceHead,
+)
 from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
@@ -22,15 +31,19 @@ from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
 __all__ = [
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
+    "AuxiliaryHead",
     "Classifier",
     "ClassifierFeatures",
     "ClassifierModule",
+    "Codes",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "Discriminator",
+    "DiscriminatorModule",
     "Extractor",
     "FeatureNetwork",
     "Generator",
+    "Head",
     "InceptionFeatures",
     "InceptionV3",
     "MLPDiscriminatorSpec",
@@ -40,13 +53,16 @@ __all__ = [
     "Network",
     "NormalPrior",
     "Prior",
+    "ProjectionHead",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "Schooling",
     "SmallCNN",
     "SmallResNet",
+    "SourceHead",
     "UniformPrior",
     "Verdict",
     "Viewer",
+    "spread",
     "weights_sha256",
 ]

@@ -60,16 +60,13 @@ class Schooling(NamedTuple):
 class Classifier(Network, family="classifier"):
     """Maps samples `(n, *space.shape)` to class logits `(n, classes)`; its module is a `ClassifierModule`.
 
+    There are `space.classes` of them.
+
     Attributes:
         schooling: how it is trained.
-
-    Args:
-        classes: how many.
     """
 
     schooling: ClassVar[Schooling]
-
-    classes: Count
 
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule: ...
@@ -116,7 +113,7 @@ class SmallCNN(Classifier):
                 nn.Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
                 nn.ReLU(),
             )
-            network = ClassifierModule(features, 4 * width, self.classes)
+            network = ClassifierModule(features, 4 * width, space.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network
 
@@ -147,6 +144,6 @@ class SmallResNet(Classifier):
                 nn.AdaptiveMaxPool2d(1),
                 nn.Flatten(),
             )
-            network = ClassifierModule(features, 8 * width, self.classes)
+            network = ClassifierModule(features, 8 * width, space.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network

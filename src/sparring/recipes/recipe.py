@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sparring.data import Data
 from sparring.feedback import Feedback, HonestFeedback
 from sparring.lipschitz import Lipschitz, Unconstrained
 from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Generator
-from sparring.objectives import Objective
+from sparring.objectives import ClassLoss, NoClasses, Objective
 from sparring.optimizers import Momentum, Optimizer
 from sparring.pieces import members
-from sparring.records import Count, Every, InvalidRecord, Record, problems_in
+from sparring.records import Count, Every, InvalidRecord, Problem, Record, as_one, problems_in
 from sparring.regimes import Plain, Regime
 
 
@@ -31,6 +31,7 @@ class Recipe(Record):
     Args:
         description: one line for `sparring list recipes`.
         steps: rounds; each is `critic_steps` updates of D and one of G.
+        class_loss: what both players are paid for classes, beside what the objective pays for D's score.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
         extractor: the network in whose features generated and real images are compared.
@@ -43,6 +44,7 @@ class Recipe(Record):
     generator: Generator
     discriminator: Discriminator
     objective: Objective
+    class_loss: ClassLoss = NoClasses()
     feedback: Feedback = HonestFeedback()
     regime: Regime = Plain()
     lipschitz: Lipschitz = Unconstrained()
@@ -68,6 +70,18 @@ class Recipe(Record):
             return {"name": "store", "path": value}
         return value
 
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Recipe:
+        head, loss = self.discriminator.head, self.class_loss
+        if loss.needs_logits and not head.classifies:
+            message = f"class_loss = {loss.name} pays for classes, which this head does not tell; auxiliary does"
+            raise as_one([Problem(path=("discriminator", "head"), value=repr(head.name), message=message)])
+        if (loss.needs_logits or head.needs_labels) and not self.generator.conditional:
+            wanting = f"class_loss = {loss.name}" if loss.needs_logits else f"discriminator.head = {head.name}"
+            message = f"{wanting} needs the classes of generated samples; set it to true"
+            raise as_one([Problem(path=("generator", "conditional"), value="False", message=message)])
+        return self
+
     @property
     def lead(self) -> tuple[int, ...]:
         """The leading shape of every tensor of the game: `()`, or `(replicas,)` when games are packed."""
@@ -82,6 +96,8 @@ class Recipe(Record):
                 f"feedback: honest with probability {honest:g}, not more than 1/2, "
                 "so no theorem covers this game (definition 3)"
             )
+        if self.discriminator.head.classifies and not self.class_loss.real.classes:
+            notes.append("class_loss: D's class head is never paid for the class of a real sample, so it learns little")
         return notes
 
 
