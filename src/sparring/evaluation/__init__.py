@@ -1,8 +1,12 @@
 """A trained run, or a theorem, in numbers."""
 
 from sparring.evaluation.attack_study import attack_study, study_attacks
+from sparring.evaluation.battery import battery
 from sparring.evaluation.bounds import lipschitz_bound
+from sparring.evaluation.checks import Check
 from sparring.evaluation.lipschitz import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
+from sparring.evaluation.robustness import Examined, examine, robustness
+from sparring.evaluation.subjects import Subject, subject_of
 from sparring.evaluation.theorems import (
     Coverage,
     TheoryRow,
@@ -14,22 +18,29 @@ from sparring.evaluation.theorems import (
 from sparring.evaluation.trained import evaluate, evaluate_discriminator, evaluate_generator, verify, write_samples
 
 __all__ = [
+    "Check",
     "Coverage",
+    "Examined",
     "GradientNorms",
     "Steepness",
+    "Subject",
     "TheoryRow",
     "attack_study",
+    "battery",
     "covered_by",
     "evaluate",
     "evaluate_discriminator",
     "evaluate_generator",
+    "examine",
     "gradient_norms",
     "lipschitz_bound",
     "perturbation_row",
     "perturbation_table",
+    "robustness",
     "steepest_pairs",
     "steepness",
     "study_attacks",
+    "subject_of",
     "theory_table",
     "verify",
     "write_samples",

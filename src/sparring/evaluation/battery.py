@@ -8,11 +8,12 @@ Source: Carlini et al. 2019, On evaluating adversarial robustness; Croce and Hei
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from sparring.attacks import PGD, Criterion, CrossEntropy, GradientAttack, RandomNoise, RandomSearch, attempt, width_of
+from sparring.attacks import PGD, Criterion, CrossEntropy, GradientAttack, RandomSearch, attempt, width_of
 from sparring.evaluation.checks import Check, percent, share
 from sparring.evaluation.contest import Attempt, Contest, Tried
 from sparring.evaluation.soundness import soundness
@@ -55,9 +56,7 @@ def battery(
     """
     before = state_of(subject.network)
     with exactly():
-        contest = Contest(
-            subject.first(samples), attack, criterion or CrossEntropy(), attempt=attempt, seed=seed
-        )
+        contest = Contest(subject.first(samples), attack, criterion or CrossEntropy(), attempt=attempt, seed=seed)
         budgets = sorted({*epsilons, attack.epsilon})
         rows = [row(contest, budgets) for row in _OF_THE_ATTACK]
         rows += soundness(contest.subject, contest.criterion, rng=contest.rng("directions"))
@@ -88,7 +87,7 @@ def _more_budget_helps(contest: Contest, budgets: Sequence[float]) -> Check:
     if whole is not None:
         found[whole] = share(contest.under(contest.at(whole)).stands)
     ordered = [found[size] for size in sorted(found)]
-    falls = all(later <= earlier + _HALF_A_POINT for earlier, later in zip(ordered, ordered[1:], strict=False))
+    falls = all(later <= earlier + _HALF_A_POINT for earlier, later in pairwise(ordered))
     ends = whole is None or found[whole] <= _NOTHING_LEFT
     detail = ", ".join(f"{percent(found[size])} at {size:.3g}" for size in sorted(found))
     reach = "; samples without a range have no largest epsilon" if whole is None else ", the whole range"
@@ -98,7 +97,7 @@ def _more_budget_helps(contest: Contest, budgets: Sequence[float]) -> Check:
 def _noise_is_weaker(contest: Contest, budgets: Sequence[float]) -> Check:
     pairs = {}
     for size in budgets:
-        noise = contest.under_other(RandomNoise(epsilon=size, ball=contest.attack.ball))
+        noise = contest.under_other(RandomSearch(epsilon=size, ball=contest.attack.ball, queries=1))
         pairs[size] = share(noise.stands), share(contest.under(contest.at(size)).stands)
     holds = all(attacked <= noisy + _HALF_A_POINT for noisy, attacked in pairs.values())
     detail = ", ".join(f"{percent(noisy)} to {percent(hit)} at {size:.3g}" for size, (noisy, hit) in pairs.items())

@@ -1,4 +1,4 @@
-"""Contest: a subject before an attack that is itself under test; what the attack returns is judged here, by the model."""
+"""Contest: a subject before an attack that is itself under test; what comes back is judged here, by the model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tried(NamedTuple):
     """What an attack made of the samples, and which of them are still classified right, clean and attacked."""
 
     samples: Samples
-    stands: Bool[Tensor, "n"]
+    stands: Bool[Tensor, n]
 
 
 class Contest:
@@ -78,7 +78,7 @@ class Contest:
         return float(losses.double().mean())
 
     @torch.no_grad()
-    def classified_right(self, samples: Samples) -> Bool[Tensor, "n"]:
+    def classified_right(self, samples: Samples) -> Bool[Tensor, n]:
         """Of which samples the model says their own class."""
         right: Tensor = self.subject.logits(samples).argmax(1) == self.subject.labels
         return right

@@ -1,4 +1,4 @@
-"""A classifier of the user's own: made by a function, filled with weights from a file, wanting inputs of its own scale."""
+"""A classifier of the user's own: made by a function, with weights from a file and inputs of its own scale."""
 
 from __future__ import annotations
 

@@ -24,9 +24,11 @@ from sparring.attacks import (
     Dimming,
     FiniteDifferences,
     GradientAttack,
-    RandomNoise,
+    Margin,
+    RandomSearch,
     Source,
-    Square,
+    SquareL2,
+    SquareLinf,
     TargetedCrossEntropy,
     TargetedDLR,
     Threat,
@@ -172,7 +174,8 @@ def _other_norm(place: Place) -> list[Threat]:
 def _square(place: Place) -> list[Threat]:
     if len(place.space.shape) != 3:
         return []
-    attack = Square(epsilon=place.main, ball=place.ball, queries=500)
+    square = SquareL2 if place.ball.norm == L2.norm else SquareLinf
+    attack = square(epsilon=place.main, queries=500)
     return [Threat(name="Square, 500 queries", kind="black-box", attack=attack, criterion=Margin())]
 
 
@@ -195,7 +198,7 @@ def _dimming(place: Place) -> list[Threat]:
 
 
 def _noise(place: Place) -> list[Threat]:
-    return [Threat(name="noise", kind="noise", attack=RandomNoise(epsilon=place.main, ball=place.ball))]
+    return [Threat(name="noise", kind="noise", attack=RandomSearch(epsilon=place.main, ball=place.ball, queries=1))]
 
 
 THREATS: Mapping[str, Build] = {

@@ -49,7 +49,7 @@ def robustness(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
-    played: Played = lambda done, total: None,
+    played: Played | None = None,
 ) -> dict[str, Any]:
     """How robust a subject is, as its part of robustness.json; arguments are those of `examine`."""
     return examine(
@@ -64,7 +64,7 @@ def examine(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
-    played: Played = lambda done, total: None,
+    played: Played | None = None,
 ) -> Examined:
     """Try every threat on a subject, doubt what was found, and say both.
 
@@ -84,21 +84,21 @@ def examine(
     budgets = budgets_of(subject, epsilons)
     main = main_threat(budgets, budgets.main)
     plan = planned(threats, subject, budgets)
-    total = len(plan) + len(transfer_from) + 1
+    told, total = played or _quiet, len(plan) + len(transfer_from) + 1
     with exactly():
         trials: list[Trial] = []
         for threat in plan:
             trials.append(try_threat(subject, threat, rng=_rng(seed, threat, subject)))
-            played(len(trials), total)
+            told(len(trials), total)
         for source in transfer_from:
             trials.append(try_transfer(subject, source, main, rng=_rng(seed, main, subject)))
-            played(len(trials), total)
+            told(len(trials), total)
         clean, gap = rate(right(subject)), _gap(subject, budgets, seed)
         matrix = _transfer(subject, transfer_from, main, seed)
         shown = [trial for trial in trials if trial.name == main.name]
         pictures = examples_of(subject, shown)
     checks = battery(subject, main_attack(budgets), epsilons=budgets.grid, seed=seed)
-    played(total, total)
+    told(total, total)
     worst = list(_worst(trials, subject))
     flags = [f"{check.name}: {check.detail}" for check in checks if check.holds is False]
     trained = subject.trained_against
@@ -122,6 +122,10 @@ def examine(
         "transfer": matrix,
     }
     return Examined(entry, pictures)
+
+
+def _quiet(done: int, total: int) -> None:
+    pass
 
 
 def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,7 @@ _GRADIENT_ERROR = 0.05
 _NO_GRADIENT = 0.01
 _SHIFT = 0.05
 """The share of its loss by which a finite difference moves a sample's."""
+_TINY = 1e-300
 _STEPS = (1e-4, 1e-2)
 """The shortest and the longest step of a finite difference, in Euclidean length and units of [0, 1]."""
 
@@ -49,33 +50,47 @@ def soundness(subject: Subject, criterion: Criterion, *, rng: Rng) -> Iterator[C
 
 
 class _Slopes(NamedTuple):
-    """The slope of the loss of every sample along its gradient, `(n)`: by autograd and by a finite difference."""
+    """The slope of every sample's loss along two directions, by autograd and by a finite difference; `(n)` each.
 
-    autograd: Tensor
-    difference: Tensor
+    Args:
+        vanishes: whether the gradient is zero in every coordinate.
+        along: the relative error along the gradient, or along noise where it vanishes.
+        across: the relative error along noise, which sees what the gradient leaves out.
+    """
+
     vanishes: Tensor
+    along: Tensor
+    across: Tensor
 
 
 def _slopes(subject: Subject, criterion: Criterion, *, rng: Rng) -> _Slopes:
     def loss(x: Samples) -> Tensor:
         return criterion.loss(subject.logits(x), subject.labels)
 
-    def fine(x: Samples) -> Tensor:
-        with torch.no_grad():
-            return criterion.loss(subject.logits(x).double(), subject.labels)
+    x = _inside(subject)
+    gradient = input_gradient(loss, x).gradient.double()
+    noise = rng.normal(x.shape).to(gradient)
+    vanishes = ~gradient.flatten(1).any(1)
+    along = torch.where(expand_like(vanishes, x), noise, gradient)
+    return _Slopes(vanishes, *(_error(subject, criterion, x, gradient, way) for way in (along, noise)))
 
-    x, width = _inside(subject), width_of(subject.space)
-    gradient = input_gradient(loss, x).gradient
-    norm = torch.linalg.vector_norm(gradient.flatten(1).double(), dim=1)
-    vanishes = norm == 0
-    direction = torch.where(expand_like(vanishes, x), rng.normal(x.shape).to(x), gradient).double()
-    direction = direction / expand_like(torch.linalg.vector_norm(direction.flatten(1), dim=1), x)
-    step = (_SHIFT * fine(x).abs() / norm.clamp(min=1e-300)).clamp(*(width * step for step in _STEPS))
-    move = expand_like(step, x) * direction
-    up, down = ((x + way * move).to(x) for way in (1, -1))
-    # The step that was made, not the one that was meant: fp32 rounds it.
-    made = ((up.double() - down.double()) * direction).flatten(1).sum(1)
-    return _Slopes((gradient * direction).flatten(1).sum(1), (fine(up) - fine(down)) / made, vanishes)
+
+def _error(subject: Subject, criterion: Criterion, x: Samples, gradient: Samples, direction: Samples) -> Tensor:
+    """|g.u - (loss(x + h u) - loss(x - h u)) / 2h|, relative to the larger of the two, for unit vectors u."""
+
+    def loss(samples: Samples) -> Tensor:
+        with torch.no_grad():
+            return criterion.loss(subject.logits(samples.to(x)).double(), subject.labels)
+
+    width = width_of(subject.space)
+    unit = direction / expand_like(torch.linalg.vector_norm(direction.flatten(1), dim=1), direction)
+    slope = (gradient * unit).flatten(1).sum(1)
+    step = (_SHIFT * loss(x).abs() / slope.abs().clamp(min=_TINY)).clamp(*(width * size for size in _STEPS))
+    up, down = (x + way * expand_like(step, x) * unit for way in (1, -1))
+    # The step that fp32 made, not the one that was meant.
+    made = ((up.to(x).double() - down.to(x).double()) * unit).flatten(1).sum(1)
+    difference = (loss(up) - loss(down)) / made
+    return (slope - difference).abs() / torch.maximum(slope.abs(), difference.abs()).clamp(min=_TINY)
 
 
 def _inside(subject: Subject) -> Samples:
@@ -87,17 +102,15 @@ def _inside(subject: Subject) -> Samples:
     return middle + (subject.samples - middle) * (1 - 2 * max(_STEPS))
 
 
-def _gradient_is_the_gradient(slopes: _Slopes) -> Check:
-    largest = torch.maximum(slopes.autograd.abs(), slopes.difference.abs())
-    error = (slopes.autograd - slopes.difference).abs() / largest.clamp(min=1e-300)
-    median = float(error.median())
-    detail = f"median relative error of a finite difference along it {percent(median)}"
-    return Check("the gradient is the gradient", median <= _GRADIENT_ERROR, detail)
-
-
 def _gradients_exist(slopes: _Slopes) -> Check:
     none = float(slopes.vanishes.double().mean())
     return Check("gradients exist", none <= _NO_GRADIENT, f"{percent(none)} of the samples have a gradient of zero")
+
+
+def _gradient_is_the_gradient(slopes: _Slopes) -> Check:
+    along, across = float(slopes.along.median()), float(slopes.across.median())
+    detail = f"median relative error of finite differences {percent(along)} along it, {percent(across)} along noise"
+    return Check("the gradient is the gradient", max(along, across) <= _GRADIENT_ERROR, detail)
 
 
 def _is_a_function(subject: Subject, logits: Float[Tensor, "n classes"]) -> Check:

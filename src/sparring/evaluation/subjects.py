@@ -42,7 +42,7 @@ class Subject:
     classify: Callable[[Samples], Float[Tensor, "n classes"]]
     space: Space
     samples: Samples
-    labels: Int[Tensor, "n"]
+    labels: Int[Tensor, n]
     classes: tuple[str, ...]
     evaluated_on: Split = "held-out"
     training: Batch | None = None
@@ -60,14 +60,14 @@ class Subject:
         """The same on the training samples, or None where there are none."""
         if self.training is None or self.training.labels is None:
             return None
-        samples, labels = self.training
+        samples, labels = self.training.samples, self.training.labels
         return replace(self, samples=samples, labels=labels, evaluated_on="training", training=None)
 
 
 def subject_of(
     network: nn.Module,
     samples: Samples,
-    labels: Int[Tensor, "n"],
+    labels: Int[Tensor, n],
     *,
     low: float | None = 0.0,
     high: float | None = 1.0,

@@ -55,7 +55,9 @@ def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 
     rows = []
     for source in subjects:
         moved = made_of(source, threat, x, labels, rng=Rng.of(seed, x.device))
-        rows.append([rate(right & _right(target, moved, labels)) for right, target in zip(clean, subjects, strict=True)])
+        rows.append(
+            [rate(right & _right(target, moved, labels)) for right, target in zip(clean, subjects, strict=True)]
+        )
     names = [subject.name for subject in subjects]
     return {
         "sources": names,

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from sparring.attacks import Fooled, Threat, fool
+from sparring.attacks import Dimming, Fooled, Threat, fool
 from sparring.evaluation.budgets import scales
 from sparring.evaluation.checks import rate
 from sparring.evaluation.subjects import Subject
@@ -43,14 +43,14 @@ class Trial:
     name: str
     kind: str
     threat: Threat
-    stands: Bool[Tensor, "n"]
+    stands: Bool[Tensor, n]
     loss_start: float
     loss_end: float
     seconds: float
     forwards: float
     backwards: float
     shown: Samples
-    predicted: Int[Tensor, "k"]
+    predicted: Int[Tensor, k]
 
     @property
     def epsilon(self) -> float:
@@ -59,9 +59,9 @@ class Trial:
 
     @property
     def norm(self) -> str:
-        """What the budget is measured in; the attack itself where that is no norm."""
+        """What the budget is measured in; the attack's own name where it tries no more than a line of the ball."""
         attack = self.threat.attack
-        return attack.ball.norm if attack.ball.limited else attack.name
+        return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
 
     def row(self, space: Space) -> dict[str, Any]:
         """As robustness.json has it."""
@@ -130,22 +130,22 @@ def try_transfer(subject: Subject, source: Subject, threat: Threat, *, rng: Rng)
     )
 
 
-def right(subject: Subject) -> Bool[Tensor, "n"]:
+def right(subject: Subject) -> Bool[Tensor, n]:
     """Which samples are classified right as they are."""
     return _classes(subject, subject.samples) == subject.labels
 
 
-def _classes(subject: Subject, samples: Samples) -> Int[Tensor, "n"]:
+def _classes(subject: Subject, samples: Samples) -> Int[Tensor, n]:
     return _logits(subject, samples).argmax(1)
 
 
 @torch.no_grad()
 def _logits(subject: Subject, samples: Samples) -> Tensor:
-    return torch.cat([subject.logits(part) for part in samples.split(_AT_ONCE)])
+    return torch.cat([subject.logits(part) for part in torch.split(samples, _AT_ONCE)])
 
 
 def _batches(subject: Subject) -> Iterator[tuple[Samples, Tensor]]:
-    return zip(subject.samples.split(_AT_ONCE), subject.labels.split(_AT_ONCE), strict=True)
+    return zip(torch.split(subject.samples, _AT_ONCE), torch.split(subject.labels, _AT_ONCE), strict=True)
 
 
 def _mean(values: Tensor) -> float:
