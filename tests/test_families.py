@@ -28,6 +28,8 @@ ARGUMENTS = {
     ("discriminator", "mnist"): {"width": 4},
     ("discriminator", "resnet"): {"width": 4},
     ("attack", "gradient"): {"epsilon": 0.1, "ball": "l2", "direction": "normalised", "steps": 3},
+    ("attack", "square"): {"queries": 60},
+    ("attack", "square_l2"): {"queries": 60},
     ("lipschitz", "together"): {"controls": ["spectral_norm", {"name": "zero_centred", "at": "both"}]},
     ("classifier", "small_resnet"): {"width": 4},
     ("optimizer", "adam"): {"lr": 0.1},

@@ -43,6 +43,13 @@ class Ball(Piece, family="ball"):
         """The nearest perturbation within the radius, in the Euclidean sense."""
 
     @abstractmethod
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
+        """The perturbation on the ball's edge that a linear function of this gradient rises most along.
+
+        None where the gradient is zero; without a limit, the edge is the Euclidean ball's.
+        """
+
+    @abstractmethod
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         """Perturbations uniform in the ball, of the shape and type of `like`."""
 
@@ -58,6 +65,9 @@ class Linf(Ball):
 
     def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         return delta.clamp(-radius, radius)
+
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
+        return radius * gradient.sign()
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         return rng.uniform(like.shape, -radius, radius).to(like)
@@ -75,6 +85,9 @@ class L2(Ball):
     def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         shrink = (radius / self.size(delta, batch_axes).clamp(min=_TINY)).clamp(max=1.0)
         return delta * expand_like(shrink, delta)
+
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
+        return gradient * expand_like(radius / euclidean(gradient, batch_axes).clamp(min=_TINY), gradient)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         direction = rng.normal(like.shape).to(like)
@@ -96,6 +109,9 @@ class Unbounded(Ball):
 
     def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         return delta
+
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
+        return L2().steepest(gradient, radius, batch_axes)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         raise ValueError("there is no uniform draw without a bound")

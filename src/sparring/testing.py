@@ -233,8 +233,13 @@ def _check_attack(attack: Attack) -> None:
     def linear(samples: Tensor) -> Tensor:
         return (samples * weight).sum((-2, -1))
 
+    def darker(samples: Tensor) -> Tensor:
+        return -(samples * weight.abs()).sum((-2, -1))
+
     moved = attack(inside, linear, network=nn.Module(), space=space, rng=Rng.of(5))
-    assert (linear(moved) > linear(inside)).all(), "an attack raises its loss"
+    assert (linear(moved) >= linear(inside)).all() and (linear(moved) > linear(inside)).any(), "no loss falls"
+    moved = attack(inside, darker, network=nn.Module(), space=space, rng=Rng.of(5))
+    assert (darker(moved) > darker(inside)).all(), "an attack raises its loss, where darker is worse for one"
     still = attack.scaled(0.0)(x, loss, network=network, space=space, rng=Rng.of(5))
     assert torch.equal(still, x), "without a budget nothing moves"
     if attack.can_reuse():
@@ -264,9 +269,33 @@ def _check_start(start: Start) -> None:
 
 
 def _check_source(source: Source) -> None:
-    gradient = torch.cat([Rng.of(0).normal((4, 3)), torch.zeros(1, 3)])
-    followed = source.follow(gradient, 1, rng=Rng.of(1))
-    assert torch.allclose(followed.norm(dim=1), gradient.norm(dim=1), rtol=1e-4), "a gradient's size is kept"
+    space, weight = Space((2, 3), Bounds(-1.0, 1.0)), torch.linspace(-1, 2, 6).reshape(2, 3)
+    x = Rng.of(0).normal((3, 64, 2, 3))
+    rise = 1.0 + torch.arange(64)
+
+    def loss(samples: Tensor) -> Tensor:
+        return rise * (weight * samples).sum((-2, -1))
+
+    def constant(samples: Tensor) -> Tensor:
+        return 0 * loss(samples) + 1
+
+    found = source.estimate(x, loss, space=space, rng=Streams(7, 3).rng("source"))
+    assert found.shape == x.shape and not found.requires_grad, "a direction per sample, without a graph"
+    again = source.estimate(x[1], loss, space=space, rng=Streams(8).rng("source"))
+    assert torch.allclose(found[1], again, atol=1e-4), "a replica is followed as a single game"
+    still = source.estimate(x, constant, space=space, rng=Streams(7, 3).rng("source"))
+    assert (still.abs() < 1e-4).all(), "no gradient, no direction"
+    if source.white_box:
+        gradient = rise[:, None, None] * weight
+        followed = source.follow(gradient.expand(3, 64, 2, 3), 2, rng=Streams(7, 3).rng("source"))
+        assert torch.allclose(followed, found, rtol=1e-4), "a known gradient gives the same direction"
+        sizes = followed.flatten(2).norm(dim=2), gradient.flatten(1).norm(dim=1).expand(3, 64)
+        assert torch.allclose(*sizes, rtol=1e-4), "a gradient's size is kept"
+    else:
+        blind = source.estimate(x, lambda s: loss(s).detach(), space=space, rng=Streams(7, 3).rng("source"))
+        assert torch.equal(blind, found), "values are all that it sees"
+        mean = (found / rise[:, None, None]).mean((0, 1))
+        assert (mean * weight).sum() > 0.5 * (weight * weight).sum(), "an estimate goes up"
 
 
 def _check_direction(direction: Direction) -> None:

@@ -1,6 +1,7 @@
 """Attacks on a network's inputs, and what they aim at."""
 
 from sparring.attacks.aims import Aim, Distance, Payoff
+from sparring.attacks.auto_pgd import APGD
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, width_of
 from sparring.attacks.criteria import (
     DLR,
@@ -11,27 +12,23 @@ from sparring.attacks.criteria import (
     TargetedCrossEntropy,
     TargetedDLR,
 )
-from sparring.attacks.gradient import BIM, FGSM, PGD, AnyGradientAttack, Direct, GradientAttack
+from sparring.attacks.gradient import BIM, FGSM, PGD, PGDL2, AnyGradientAttack, Direct, GradientAttack
 from sparring.attacks.repeated import Endurance, attack_until
-from sparring.attacks.steps import (
-    Autograd,
-    Direction,
-    Normalised,
-    RandomDirection,
-    RandomStart,
-    Raw,
-    Sign,
-    Source,
-    Start,
-    ZeroStart,
-)
+from sparring.attacks.sources import NES, SPSA, Autograd, FiniteDifferences, RandomDirection, Source
+from sparring.attacks.square import SquareAttack, SquareL2, SquareLinf
+from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
 from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
+from sparring.attacks.trials import Dimming, RandomSearch
 
 __all__ = [
+    "APGD",
     "BIM",
     "DLR",
     "FGSM",
+    "NES",
     "PGD",
+    "PGDL2",
+    "SPSA",
     "Aim",
     "AnyGradientAttack",
     "Attack",
@@ -39,11 +36,13 @@ __all__ = [
     "Classify",
     "Criterion",
     "CrossEntropy",
+    "Dimming",
     "Direct",
     "Direction",
     "Distance",
     "Endurance",
     "Epsilon",
+    "FiniteDifferences",
     "Fooled",
     "GradientAttack",
     "LossFunction",
@@ -51,10 +50,14 @@ __all__ = [
     "Normalised",
     "Payoff",
     "RandomDirection",
+    "RandomSearch",
     "RandomStart",
     "Raw",
     "Sign",
     "Source",
+    "SquareAttack",
+    "SquareL2",
+    "SquareLinf",
     "Start",
     "TargetedCriterion",
     "TargetedCrossEntropy",

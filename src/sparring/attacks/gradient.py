@@ -1,27 +1,18 @@
 """The gradient attack, written once with named holes; the famous ones are its settings.
 
-    x_0 = x + start,    x_{k+1} = confine(x_k + step(source(grad loss(x_k))))
+    x_0 = confine(x + start),    x_{k+1} = confine(x_k + step(source(loss, x_k)))
 
 Source: Goodfellow et al. 2015 (FGSM), Kurakin et al. 2017 (BIM), Madry et al. 2018 (PGD); Li, Xia, Li, equation (10).
 """
 
 from __future__ import annotations
 
-import torch
 from pydantic import model_validator
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
-from sparring.attacks.steps import (
-    Autograd,
-    Direction,
-    RandomStart,
-    Raw,
-    Sign,
-    Source,
-    Start,
-    ZeroStart,
-)
-from sparring.balls import Ball, Unbounded
+from sparring.attacks.sources import Autograd, Source
+from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
+from sparring.balls import L2, Ball, Unbounded
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -36,7 +27,7 @@ class GradientAttack(Attack):
         step_size: in units of [0, 1]; None is `min(1, 2.5 / steps) epsilon`.
         start: the first perturbation.
         direction: how a gradient becomes a step.
-        source: what stands for the gradient.
+        source: what stands for the gradient; one that sees values alone makes the attack a black-box one.
     """
 
     steps: Count = 1
@@ -60,17 +51,16 @@ class GradientAttack(Attack):
         radius, axes = self.epsilon * width_of(space), batch_axes_of(x, space)
         moved = self.confine(x, x + self.start.draw(x, self.ball, radius, axes, rng=rng), space)
         for _ in range(self.steps):
-            leaf = moved.detach().requires_grad_()
-            # Summed: every sample gets its own gradient, whatever the size of the batch.
-            (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
-            moved = self.confine(x, moved + self._step(gradient, space, rng), space)
+            gradient = self.source.estimate(moved, loss, space=space, rng=rng)
+            moved = self.confine(x, moved + self._step(gradient, space), space)
         return moved
 
     def can_reuse(self) -> bool:
-        return self.steps == 1 and self.start.still
+        return self.steps == 1 and self.start.still and self.source.white_box
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
-        return x + self._step(gradient, space, rng)
+        followed = self.source.follow(gradient, batch_axes_of(x, space), rng=rng)
+        return x + self._step(followed, space)
 
     def scaled(self, factor: float) -> GradientAttack:
         size = None if self.step_size is None else factor * self.step_size
@@ -90,10 +80,8 @@ class GradientAttack(Attack):
             )
         return remarks
 
-    def _step(self, gradient: Samples, space: Space, rng: Rng) -> Samples:
-        axes = batch_axes_of(gradient, space)
-        followed = self.source.follow(gradient, axes, rng=rng)
-        return self.direction.step(followed, self.step_length, width_of(space), axes)
+    def _step(self, gradient: Samples, space: Space) -> Samples:
+        return self.direction.step(gradient, self.step_length, width_of(space), batch_axes_of(gradient, space))
 
 
 @piece("gradient")
@@ -123,6 +111,17 @@ class PGD(GradientAttack):
     epsilon: Epsilon = 8 / 255
     steps: Count = 10
     start: Start = RandomStart()
+
+
+@piece("pgd_l2")
+class PGDL2(GradientAttack):
+    """Steps along the normalised gradient from a random point of the Euclidean ball (Madry et al. 2018)."""
+
+    epsilon: Epsilon = 0.5
+    ball: Ball = L2()
+    steps: Count = 10
+    start: Start = RandomStart()
+    direction: Direction = Normalised()
 
 
 @piece("direct")

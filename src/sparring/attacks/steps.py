@@ -1,4 +1,4 @@
-"""The holes of the gradient attack: where it starts, whose gradient it follows, and how far a step goes along it."""
+"""Where a gradient attack starts, and how far a step goes along a gradient; `sources.py` says along which."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import ClassVar
 
 import torch
 
-from sparring.balls import Ball, euclidean
+from sparring.balls import L2, Ball, Linf
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
-from sparring.shapes import Samples, expand_like
-
-_TINY = 1e-12
+from sparring.shapes import Samples
 
 
 class Start(Piece, family="start"):
@@ -47,32 +45,6 @@ class RandomStart(Start):
         return ball.draw(x, radius, batch_axes, rng=rng)
 
 
-class Source(Piece, family="source"):
-    """What stands for the gradient of the loss."""
-
-    @abstractmethod
-    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
-        """The direction to follow where the true gradient is this one."""
-
-
-@piece("autograd")
-class Autograd(Source):
-    """The gradient itself."""
-
-    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
-        return gradient
-
-
-@piece("random_direction")
-class RandomDirection(Source):
-    """A Gaussian direction of the gradient's Euclidean size: the ablation "Gaussian" of AS-GAN, figure 3."""
-
-    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
-        noise = rng.normal(gradient.shape).to(gradient)
-        ratio = euclidean(gradient, batch_axes) / euclidean(noise, batch_axes).clamp(min=_TINY)
-        return noise * expand_like(ratio, noise)
-
-
 class Direction(Piece, family="direction"):
     """How a gradient becomes a step.
 
@@ -99,7 +71,7 @@ class Sign(Direction):
     """size sign(gradient): the steepest ascent in L-infinity."""
 
     def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
-        return size * width * gradient.sign()
+        return Linf().steepest(gradient, size * width, batch_axes)
 
 
 @piece("normalised")
@@ -107,8 +79,7 @@ class Normalised(Direction):
     """size gradient / ||gradient||_2: the steepest ascent in L2; no step where the gradient is zero."""
 
     def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
-        norm = euclidean(gradient, batch_axes).clamp(min=_TINY)
-        return gradient * expand_like(size * width / norm, gradient)
+        return L2().steepest(gradient, size * width, batch_axes)
 
 
 @piece("raw")

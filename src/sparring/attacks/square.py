@@ -1,0 +1,179 @@
+"""Square attack: a random search that changes one window of an image at a time, and sees values of the loss alone.
+
+Every perturbation tried lies on the edge of the ball. The window's share of the image shrinks with the queries spent:
+p halves at 10, 50, 200, 1000, 2000, 4000, 6000 and 8000 of 10000 queries, and as soon for other numbers of them.
+
+A sample that is no image `(channels, height, width)` is one row, and its windows are runs of neighbours. A window that
+is higher or wider than the image is cut to it.
+
+Source: Andriushchenko et al. 2020, algorithms 1 to 3.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Annotated, NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.balls import L2, Linf
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.records import Count
+from sparring.shapes import Samples, Space, expand_like
+
+_HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
+_TINY = 1e-12
+
+Images = Float[Tensor, "*batch channels height width"]
+
+
+class SquareAttack(Attack):
+    """Windows of the image, each kept where it raises the loss.
+
+    Args:
+        queries: values of the loss asked for.
+        share: p, of the image, that the first windows cover.
+    """
+
+    queries: Count = 1000
+    share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+    @final
+    @torch.no_grad()
+    def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        shape = space.shape if len(space.shape) == 3 else (1, 1, math.prod(space.shape))
+        radius, lead = self.epsilon * width_of(space), x.shape[: batch_axes_of(x, space)]
+        first = self.first(x.reshape(*lead, *shape), radius, rng=rng)
+        best = self.confine(x, x + first.reshape(x.shape), space)
+        highest = loss(best)
+        for query in range(1, self.queries):
+            side = max(1, round(math.sqrt(self.share_at(query) * shape[1] * shape[2])))
+            window = (min(side, shape[1]), min(side, shape[2]))
+            changed = self.change((best - x).reshape(*lead, *shape), window, radius, rng=rng)
+            moved = self.confine(x, x + changed.reshape(x.shape), space)
+            value = loss(moved)
+            better = value > highest
+            best, highest = torch.where(expand_like(better, x), moved, best), torch.where(better, value, highest)
+        return best
+
+    def share_at(self, query: int) -> float:
+        """p at this query."""
+        return self.share / 2.0 ** sum(query * 10_000 >= halving * self.queries for halving in _HALVINGS)
+
+    @abstractmethod
+    def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
+        """The perturbation to begin with."""
+
+    @abstractmethod
+    def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
+        """The perturbation with one window, of this height and width, changed."""
+
+
+@piece("square")
+class SquareLinf(SquareAttack):
+    """Windows of +-epsilon, one sign a channel, on stripes of +-epsilon (Andriushchenko et al. 2020, algorithm 2)."""
+
+    epsilon: Epsilon = 8 / 255
+    ball: Linf = Linf()
+
+    def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
+        return radius * _signs((*like.shape[:-2], 1, like.shape[-1]), like, rng).expand_as(like)
+
+    def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
+        colour = radius * _signs((*delta.shape[:-2], 1, 1), delta, rng)
+        return torch.where(_Place.draw(delta, window, rng).inside, colour, delta)
+
+
+@piece("square_l2")
+class SquareL2(SquareAttack):
+    """Windows that take over the L2 mass of others, as two bumps of unlike sign (algorithm 3)."""
+
+    epsilon: Epsilon = 0.5
+    ball: L2 = L2()
+
+    def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
+        height, width = (max(extent // 5, 1) for extent in like.shape[-2:])
+        rows, columns = (torch.arange(extent, device=like.device) for extent in like.shape[-2:])
+        tile = _bumps(height, width).to(like)[rows[:, None] % height, columns % width]
+        tiles = (*like.shape[:-2], int(rows[-1]) // height + 1, int(columns[-1]) // width + 1)
+        delta = tile * _signs(tiles, like, rng)[..., rows[:, None] // height, columns // width]
+        return self.ball.steepest(delta, radius, like.dim() - 3)
+
+    def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
+        new, old = (_Place.draw(delta, window, rng) for _ in range(2))
+        upright = rng.integers((*delta.shape[:-3], 1, 1, 1), 2).to(delta.device) > 0
+        height, width = window
+        bumps = torch.where(upright, new.paste(_bumps(width, height).T), new.paste(_bumps(height, width)))
+        unused = (radius**2 - delta.square().sum((-3, -2, -1), keepdim=True)).clamp(min=0) / delta.shape[-3]
+        taken = torch.where(new.inside | old.inside, delta, 0.0).square().sum((-2, -1), keepdim=True)
+        shape = _unit(
+            _signs((*delta.shape[:-2], 1, 1), delta, rng) * bumps + _unit(torch.where(new.inside, delta, 0.0))
+        )
+        emptied = torch.where(old.inside, 0.0, delta)
+        return torch.where(new.inside, shape * (taken + unused).sqrt(), emptied)
+
+
+class _Place(NamedTuple):
+    """A window's place in every image.
+
+    Args:
+        rows: every row's number within the window, `(*batch, height)`; outside of it where that is not one of its.
+        columns: the same, `(*batch, width)`.
+        window: the window's height and width.
+        like: images, for their type.
+    """
+
+    rows: Int[Tensor, "*batch height"]
+    columns: Int[Tensor, "*batch width"]
+    window: tuple[int, int]
+    like: Images
+
+    @classmethod
+    def draw(cls, like: Images, window: tuple[int, int], rng: Rng) -> _Place:
+        """Uniform among the places where the window fits."""
+        numbers = []
+        for extent, size in zip(like.shape[-2:], window, strict=True):
+            corner = rng.integers((*like.shape[:-3], 1), extent - size + 1).to(like.device)
+            numbers.append(torch.arange(extent, device=like.device) - corner)
+        return cls(numbers[0], numbers[1], window, like)
+
+    @property
+    def inside(self) -> Bool[Tensor, "*batch 1 height width"]:
+        """Which pixels are the window's."""
+        rows, columns = ((n >= 0) & (n < size) for n, size in zip(self[:2], self.window, strict=True))
+        return (rows[..., :, None] & columns[..., None, :]).unsqueeze(-3)
+
+    def paste(self, pattern: Float[Tensor, "rows columns"]) -> Float[Tensor, "*batch 1 height width"]:
+        """The pattern in the window, zero around it."""
+        rows, columns = (n.clamp(0, size - 1) for n, size in zip(self[:2], self.window, strict=True))
+        pasted = pattern.to(self.like)[rows[..., :, None], columns[..., None, :]].unsqueeze(-3)
+        return torch.where(self.inside, pasted, 0.0)
+
+
+def _bumps(height: int, width: int) -> Float[Tensor, "height width"]:
+    """A bump on the left and its negative on the right, of Euclidean size 1."""
+    left = width // 2
+    return _unit(torch.cat([_bump(height, left), -_bump(height, width - left)], dim=1))
+
+
+def _bump(height: int, width: int) -> Float[Tensor, "height width"]:
+    """sum_{k = d}^n 1 / (k + 1)^2, d = the distance from the middle, n = the longer side's half: equation (2)."""
+    half = max(height, width) // 2
+    tail = (1.0 / torch.arange(1, half + 2).square()).flip(0).cumsum(0).flip(0)
+    rows, columns = ((torch.arange(extent) - extent // 2).abs() for extent in (height, width))
+    return tail[torch.maximum(rows[:, None], columns)]
+
+
+def _unit(images: Samples) -> Samples:
+    return images / torch.linalg.vector_norm(images, dim=(-2, -1), keepdim=True).clamp(min=_TINY)
+
+
+def _signs(shape: tuple[int, ...], like: Images, rng: Rng) -> Samples:
+    signs: Samples = 2 * rng.integers(shape, 2).to(like) - 1
+    return signs
