@@ -78,6 +78,33 @@ def train(
 
 
 @app.command()
+def finetune(
+    run: RunPath,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="The run folder to make.")] = ...,  # type: ignore[assignment]
+    game: Annotated[int, typer.Option(min=0, help="Which game, where the run packs several.")] = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Make a classifier of a run's D, on real samples and on those of its G, all under attack."""
+    from sparring.console import following
+    from sparring.engine import RunFolder, finetuning
+    from sparring.engine import train as play
+    from sparring.recipes import to_yaml
+
+    made = finetuning(RunFolder.open(run), game=game, overrides=overrides)
+    _set_threads(threads)
+    if not as_json:
+        print(to_yaml(made.recipe), end="")
+    with following("rounds") as follower:
+        for note in made.notes:
+            follower.note(note)
+        summary = play(made.recipe, out, device=device, spectator=follower)
+    _finish(out, summary, as_json)
+
+
+@app.command()
 def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json: AsJson = False) -> None:
     """Continue a run from its newest sound checkpoint."""
     from sparring.console import following
@@ -100,7 +127,7 @@ def evaluate(
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Measure both players of a run's newest checkpoint afresh."""
+    """Measure both players of a run's newest checkpoint afresh, or its classifier."""
     from sparring.evaluation import evaluate as measure
     from sparring.listing import print_metrics
     from sparring.networks import Extractor
@@ -198,10 +225,10 @@ def show(
 ) -> None:
     """Print a recipe with every key resolved, or the JSON schema of all recipes."""
     from sparring.pieces import json_schema
-    from sparring.recipes import Recipe, load, to_yaml
+    from sparring.recipes import ClassifierRecipe, Recipe, load, to_yaml
 
     if schema:
-        _print_json(json_schema(Recipe))
+        _print_json(json_schema(Recipe, ClassifierRecipe))
     elif recipe is None:
         raise UsageError("show: no RECIPE given", "name one of `sparring list recipes`, or ask for --schema")
     elif as_json:
@@ -361,14 +388,16 @@ def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     from sparring.engine import RunFolder
     from sparring.evaluation import covered_by
     from sparring.listing import print_metrics
+    from sparring.recipes import Recipe
     from sparring.report import report_run
 
-    page = report_run(RunFolder.open(out))
+    recipe = RunFolder.open(out).recipe()
+    page = report_run(RunFolder.open(out)) if isinstance(recipe, Recipe) else None
     if as_json:
-        _print_json(summary | {"report": str(page)})
+        _print_json(summary | ({"report": str(page)} if page else {}))
         return
     if summary["metrics"]:
         print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
-    recipe = RunFolder.open(out).recipe()
-    print(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
-    print(f"report: {page}")
+    if isinstance(recipe, Recipe):
+        print(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
+        print(f"report: {page}")

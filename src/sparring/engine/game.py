@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 
 import torch
@@ -12,8 +10,9 @@ from torch import Tensor, nn
 
 from sparring.data import Batch, Source
 from sparring.engine.sampling import draw, precision
+from sparring.engine.state import below, fitting, load_optimizer_state, optimizer_state, saved, within
 from sparring.engine.watch import Watch
-from sparring.errors import CorruptInput, UsageError
+from sparring.errors import UsageError
 from sparring.gradients import input_gradient
 from sparring.modules import batch_statistics, untraced
 from sparring.networks import Verdict
@@ -49,7 +48,7 @@ class Players(nn.Module):
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name."""
-        return {f"players/{name}": tensor for name, tensor in self.state_dict().items()}
+        return within("players/", self.state_dict())
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take weights and buffers out of a checkpoint's tensors.
@@ -57,8 +56,8 @@ class Players(nn.Module):
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        with _fitting():
-            self.load_state_dict(_below(state, "players/"))
+        with fitting():
+            self.load_state_dict(below("players/", state))
 
 
 class Game:
@@ -166,10 +165,8 @@ class Game:
         """All state of the game, flat: networks, optimizers, running sums of the log."""
         state = self.players.state()
         for player, optimizer in self.optimizers.items():
-            for index, entries in optimizer.state_dict()["state"].items():
-                state |= {f"optimizer.{player}/{index}/{key}": value for key, value in entries.items()}
-        state |= {f"watch/{name}": tensor for name, tensor in self.watch.state().items()}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+            state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
+        return saved(state | within("watch/", self.watch.state()))
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.
@@ -178,16 +175,10 @@ class Game:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
         self.players.load_state(state)
-        with _fitting():
+        with fitting():
             for player, optimizer in self.optimizers.items():
-                entries: dict[int, dict[str, Tensor]] = {}
-                for name, tensor in _below(state, f"optimizer.{player}/").items():
-                    index, _, key = name.partition("/")
-                    entries.setdefault(int(index), {})[key] = tensor
-                groups = optimizer.state_dict()["param_groups"]
-                optimizer.load_state_dict({"state": entries, "param_groups": groups})
-                _lay_out(optimizer)
-            self.watch.load_state(_below(state, "watch/"))
+                load_optimizer_state(optimizer, below(f"optimizer.{player}/", state))
+            self.watch.load_state(below("watch/", state))
 
 
 def _require_classes(recipe: Recipe, space: Space) -> None:
@@ -196,24 +187,3 @@ def _require_classes(recipe: Recipe, space: Space) -> None:
     if recipe.generator.conditional or recipe.discriminator.head.needs_classes:
         key = "generator.conditional" if recipe.generator.conditional else "discriminator.head"
         raise UsageError(f"{key} needs classes, and the data have no labels", "use labelled data, or a game without")
-
-
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Give every moment the memory layout of its parameter, which fused optimizers take for granted."""
-    for parameter, entries in optimizer.state.items():
-        for key, value in entries.items():
-            if value.shape == parameter.shape and value.stride() != parameter.stride():
-                entries[key] = torch.empty_like(parameter).copy_(value)
-
-
-@contextmanager
-def _fitting() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0]
-        raise CorruptInput(f"the checkpoint does not fit the recipe: {first}", "use the run's own recipe") from None
-
-
-def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

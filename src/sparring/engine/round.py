@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparring.data import Batch
 from sparring.engine.game import Game
+from sparring.engine.stepping import descend
 from sparring.modules import frozen
 from sparring.networks import Verdict
 from sparring.randomness import Rng
@@ -174,18 +175,4 @@ def update_generator(game: Game, fake: Batch, step: int) -> None:
 def advance(game: Game, player: str) -> None:
     """One optimizer step of a player along the gradients that it has gathered, which are forgotten."""
     parameters = list(getattr(game.players, player).parameters())
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = _norm(gradients, len(game.recipe.lead))
-    game.watch.finite(f"gradient of the {player}", [norm])
-    game.watch.mean(f"gradient_{player}", norm)
-    game.optimizers[player].step()
-    game.watch.finite(f"weights of the {player}", parameters)
-    for parameter in parameters:
-        parameter.grad = None
-
-
-def _norm(gradients: Sequence[Tensor], lead_axes: int) -> Tensor:
-    """The Euclidean norm over all parameters of each game; not finite exactly if a gradient is not."""
-    norms = [torch.linalg.vector_norm(gradient.flatten(lead_axes), dim=-1) for gradient in gradients]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-    return norm
+    descend(player, parameters, game.optimizers[player], game.watch, len(game.recipe.lead))

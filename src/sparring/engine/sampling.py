@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparring.data import Batch
 from sparring.errors import NonFinite
 from sparring.randomness import Streams
-from sparring.recipes import Recipe
+from sparring.recipes import Recipe, TrainingRecipe
 from sparring.shapes import Space
 
 _AT_ONCE = 512
@@ -19,7 +19,7 @@ _AT_ONCE = 512
 
 
 @contextmanager
-def precision(recipe: Recipe, device: torch.device) -> Iterator[None]:
+def precision(recipe: TrainingRecipe, device: torch.device) -> Iterator[None]:
     """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"

@@ -4,6 +4,7 @@ from sparring.evaluation.attack_study import attack_study, study_attacks
 from sparring.evaluation.battery import battery
 from sparring.evaluation.bounds import lipschitz_bound
 from sparring.evaluation.checks import Check
+from sparring.evaluation.classifiers import evaluate_classifier
 from sparring.evaluation.lipschitz import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
 from sparring.evaluation.robustness import Examined, examine, robustness
 from sparring.evaluation.subjects import Subject, subject_of
@@ -29,6 +30,7 @@ __all__ = [
     "battery",
     "covered_by",
     "evaluate",
+    "evaluate_classifier",
     "evaluate_discriminator",
     "evaluate_generator",
     "examine",

@@ -17,10 +17,12 @@ from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
 from sparring.evaluation.bounds import lipschitz_bound
+from sparring.evaluation.classifiers import evaluate_classifier
 from sparring.evaluation.lipschitz import steepness
 from sparring.files import write_whole
 from sparring.networks import Extractor, spread
 from sparring.randomness import Rng
+from sparring.recipes import ClassifierRecipe
 
 STEEPNESS_AT = 512
 """Samples a side at which slopes are measured."""
@@ -77,7 +79,9 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Measure both players of a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`."""
+    """Measure the newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`; or `evaluate_classifier`."""
+    if isinstance(RunFolder.open(path).recipe(), ClassifierRecipe):
+        return evaluate_classifier(path, samples=samples, seed=seed, device=device)
     generator = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
     discriminator = evaluate_discriminator(path, seed=seed, device=device)
     problems = dict.fromkeys([*generator["problems"], *discriminator["problems"]])

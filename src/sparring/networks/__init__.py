@@ -11,6 +11,7 @@ from sparring.networks.base import (
     Verdict,
     spread,
 )
+from sparring.networks.branch import Branch, Trunk
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from sparring.networks.discriminators import (
@@ -32,6 +33,7 @@ __all__ = [
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
     "AuxiliaryHead",
+    "Branch",
     "Classifier",
     "ClassifierFeatures",
     "ClassifierModule",
@@ -60,6 +62,7 @@ __all__ = [
     "SmallCNN",
     "SmallResNet",
     "SourceHead",
+    "Trunk",
     "UniformPrior",
     "Verdict",
     "Viewer",

@@ -31,7 +31,8 @@ class ClassifierModule(FeatureNetwork):
     def __init__(self, features: nn.Module, width: int, classes: int) -> None:
         super().__init__()
         self.features = features
-        self.output = nn.Linear(width, classes)
+        self.width = width
+        self.output: nn.Module = nn.Linear(width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.see(images).logits

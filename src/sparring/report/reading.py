@@ -140,7 +140,7 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     Raises:
         UsageError, CorruptInput: the recipe, the log or the summary cannot be read.
     """
-    recipe, rows, summary = folder.recipe(), tuple(folder.rows()), folder.summary()
+    recipe, rows, summary = folder.game_recipe(), tuple(folder.rows()), folder.summary()
     rounds = int(rows[-1]["step"]) if rows else 0
     status = _status(recipe, rounds, summary, owned=folder.is_owned())
     current = {} if status.kind == "running" else summary
