@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 
 import torch
@@ -20,7 +20,7 @@ TRAINED_AGAINST = PGD(epsilon=0.1, steps=5)
 
 
 def dense(*widths: int) -> nn.Sequential:
-    """Dense layers with ReLU between them, and BN and dropout that only training should feel."""
+    """Dense layers with ReLU between them."""
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -50,12 +50,16 @@ def trained(network: nn.Module, attack: Attack | None, updates: int) -> nn.Modul
         assert y is not None
         labels: Tensor = y
         if attack is not None:
-            loss = lambda z: F.cross_entropy(network(z), labels, reduction="none")  # noqa: E731
+            loss = partial(_losses, network, labels)
             x = attack(x, loss, network=network, space=space, rng=streams.rng("attack", number))
         optimizer.zero_grad()
         F.cross_entropy(network(x), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return network
+
+
+def _losses(network: nn.Module, labels: Tensor, x: Tensor) -> Tensor:
+    return F.cross_entropy(network(x), labels, reduction="none")
 
 
 def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150) -> Subject:
@@ -79,7 +83,7 @@ SOUND = tuple(_MODELS)
 
 @cache
 def sound(name: str) -> Subject:
-    """One of the three: linear, plain, or convolutional and adversarially trained. Left in train mode, as training does."""
+    """One of the three: linear, plain, or convolutional and trained under attack; in train mode, as training left it."""
     make, attack, updates = _MODELS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -1,25 +1,22 @@
-"""The battery: every planted fault is caught by the rows that should, no row is idle, and sound models raise nothing."""
+"""The battery: every planted fault is caught by the rows that should, no row is idle, sound models raise nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
 
 import pytest
 import torch
 import torch.nn.functional as F
-from robust_models import SOUND, on_digits, sound
 from torch import Tensor, nn
 
+from robust_models import SOUND, on_digits, sound
 from sparring.attacks import PGD, GradientAttack, LossFunction, Threat, attempt, width_of
-from sparring.evaluation import Subject, subject_of
+from sparring.evaluation import Subject
 from sparring.evaluation.battery import battery
 from sparring.evaluation.budgets import budgets_of
 from sparring.evaluation.checks import Check
 from sparring.evaluation.contest import Attempt
 from sparring.evaluation.plans import main_attack
-from sparring.evaluation.trace import changed, state_of
 from sparring.randomness import Rng
 from sparring.shapes import Samples, Space
 

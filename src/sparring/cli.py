@@ -117,23 +117,105 @@ def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json:
 
 @app.command()
 def evaluate(
-    run: RunPath,
+    context: typer.Context,
+    run: Annotated[
+        str, typer.Argument(help="A run folder; with --robust also a model, module:factory.", show_default=False)
+    ],
     extractor: Annotated[
         str | None,
         typer.Option(help="Of features, e.g. '{name: inception, weights: FILE}'; the recipe's by default."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=2, help="How many samples a game.")] = 10_000,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="How many samples a game; 10,000, or 500 with --robust.")
+    ] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Attack what the run learned, and doubt the result.")
+    ] = False,
+    on: Annotated[
+        str, typer.Option(help="Heads of D: class, source, both, with commas between.", show_default="class")
+    ] = "",
+    epsilons: Annotated[
+        str, typer.Option(help="Sizes, e.g. 2/255,8/255.", show_default="around what was trained against")
+    ] = "",
+    threats: Annotated[
+        str, typer.Option(help="standard, quick, names with commas between, or a YAML file.")
+    ] = "standard",
+    transfer_from: Annotated[
+        list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are shown to this one.")
+    ] = None,
+    game: Annotated[int, typer.Option(min=0, help="Which game, where the run packs several.")] = 0,
+    data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
+    weights: Annotated[str, typer.Option(help="For a model: safetensors, or a state dict of torch.save.")] = "",
+    input_range: Annotated[
+        str, typer.Option(help="For a model: what it wants pixels to be in.", show_default="0,1")
+    ] = "",
+    mean: Annotated[str, typer.Option(help="For a model: taken off every channel after that.")] = "",
+    std: Annotated[str, typer.Option(help="For a model: what every channel is divided by, last.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where robustness.json goes.", show_default="the run folder")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of samples and attacks, with --robust.")] = 0,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Measure both players of a run's newest checkpoint afresh, or its classifier."""
+    """Measure both players of a run's newest checkpoint afresh, or its classifier; with --robust, under attack."""
+    _refuse_strangers(context, ("extractor",) if robust else _ROBUST_ALONE, robust)
+    _set_threads(threads)
+    if not robust:
+        _evaluate(Path(run), extractor, samples or 10_000, device, as_json)
+        return
+    from sparring.console import following
+    from sparring.evaluation import evaluate_robustness, require_unflagged, robust_options, target_of
+    from sparring.listing import print_robustness
+
+    options = robust_options(
+        {
+            "on": _words(on),
+            "epsilons": _words(epsilons) or None,
+            "threats": threats,
+            "samples": samples or 500,
+            "transfer_from": transfer_from or [],
+            "game": game,
+            "data": data or None,
+            "seed": seed,
+        }
+    )
+    target = target_of(run, weights=weights, input_range=input_range, mean=mean, std=std)
+    with following("threats") as follower:
+        found = evaluate_robustness(target, options, out=out, device=device, played=follower.played)
+    if as_json:
+        _print_json(found)
+    else:
+        _tell_problems(found["problems"])
+        print_robustness(run, found)
+    require_unflagged(found)
+
+
+_ROBUST_ALONE = (
+    "on", "epsilons", "threats", "transfer_from", "game", "data", "weights", "input_range", "mean", "std", "out", "seed"
+)  # fmt: skip
+
+
+def _refuse_strangers(context: typer.Context, strangers: tuple[str, ...], robust: bool) -> None:
+    """Refuse options that mean nothing here."""
+    given = [name for name in strangers if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise UsageError(
+            f"evaluate: {option} means nothing {'with' if robust else 'without'} --robust",
+            f"{'leave out' if robust else 'add'} --robust",
+        )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _evaluate(run: Path, extractor: str | None, samples: int, device: str, as_json: bool) -> None:
     from sparring.evaluation import evaluate as measure
     from sparring.listing import print_metrics
     from sparring.networks import Extractor
     from sparring.recipes import parse_piece
 
-    _set_threads(threads)
     chosen = None if extractor is None else parse_piece(Extractor, extractor)
     found = measure(run, samples=samples, extractor=chosen, device=device)
     if as_json:

@@ -71,17 +71,14 @@ class Contest:
         scaled = self.attack.scaled(epsilon / self.attack.epsilon)
         return scaled.model_copy(update={"epsilon": epsilon})
 
-    @torch.no_grad()
     def loss(self, samples: Samples) -> float:
         """The mean of what the attack ascends."""
-        losses = self.criterion.loss(self.subject.logits(samples), self.subject.labels)
+        losses = self.criterion.loss(self.subject.answers(samples), self.subject.labels)
         return float(losses.double().mean())
 
-    @torch.no_grad()
     def classified_right(self, samples: Samples) -> Bool[Tensor, n]:
         """Of which samples the model says their own class."""
-        right: Tensor = self.subject.logits(samples).argmax(1) == self.subject.labels
-        return right
+        return self.subject.answers(samples).argmax(1) == self.subject.labels
 
     def under(self, attack: GradientAttack) -> Tried:
         """What a form of the attack under test does; all forms start from the same draws."""
@@ -94,14 +91,10 @@ class Contest:
         return self._tried(attempt, attack, attack.name)
 
     def _tried(self, trial: Attempt, attack: Attack, stream: str) -> Tried:
-        subject = self.subject
-        moved = trial(
-            self.threat(attack),
-            subject.logits,
-            subject.samples,
-            subject.labels,
-            network=subject.network,
-            space=subject.space,
-            rng=self.rng(stream),
-        )
+        subject, threat, rng = self.subject, self.threat(attack), self.rng(stream)
+        network, space = subject.network, subject.space
+        parts = [
+            trial(threat, subject.logits, *part, network=network, space=space, rng=rng) for part in subject.parts()
+        ]
+        moved = torch.cat(parts)
         return Tried(moved, self.right & self.classified_right(moved))

@@ -27,30 +27,22 @@ class InputScale(Record):
     """What a network wants of an image whose pixels are p in [0, 1]: (low + p (high - low) - mean) / std.
 
     Args:
-        low, high: the range that pixels are stretched to first.
-        mean, std: of every channel, or one for all, taken off after that.
+        range: low and high.
+        mean, std: of every channel, or one for all.
     """
 
-    low: float = 0.0
-    high: float = 1.0
+    range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
     mean: Channels = (0.0,)
     std: Channels = (1.0,)
 
     @model_validator(mode="after")
     def _is_a_scale(self) -> InputScale:
-        if self.low >= self.high:
-            raise ValueError(f"low = {self.low:g} is not below high = {self.high:g}")
+        low, high = self.range
+        if low >= high:
+            raise ValueError(f"range: {low:g} is not below {high:g}")
         if min(self.std) <= 0:
-            raise ValueError("std must be positive")
+            raise ValueError("std: should be above 0")
         return self
-
-    def in_words(self) -> str:
-        """The scale for people."""
-        stretched = f"pixels in [{self.low:g}, {self.high:g}]"
-        if self.mean == (0.0,) and self.std == (1.0,):
-            return stretched
-        mean, std = (", ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
-        return f"{stretched}, less {mean}, over {std}"
 
 
 class Rescaled(nn.Module):
@@ -70,7 +62,8 @@ class Rescaled(nn.Module):
 
     def forward(self, samples: Samples) -> Tensor:
         mean, std = (expand_like(each, samples[0]) for each in (self.get_buffer("mean"), self.get_buffer("std")))
-        pixels = self.scale.low + (samples + 1) / 2 * (self.scale.high - self.scale.low)
+        low, high = self.scale.range
+        pixels = low + (samples + 1) / 2 * (high - low)
         logits: Tensor = self.network((pixels - mean) / std)
         return logits
 
@@ -109,18 +102,23 @@ class Foreign(Record):
         return Rescaled(network, self.inputs).to(device).eval()
 
 
-def parse_foreign(text: str) -> Foreign:
-    """A model given on the command line: `module:factory`, or a YAML mapping with the keys of `Foreign`.
+def parse_foreign(text: str, weights: str | None = None, inputs: dict[str, Any] | None = None) -> Foreign:
+    """A model given on the command line.
+
+    Args:
+        text: `module:factory`, or a YAML mapping with the keys of `Foreign`.
+        weights, inputs: these keys, where the text does not hold them.
 
     Raises:
         InvalidRecord: it does not validate.
     """
-    values = parse_yaml(text, text)
+    values = parse_yaml(text, text) if text.startswith("{") else {"model": text}
+    given = {"weights": weights, "inputs": inputs}
     try:
-        return Foreign.model_validate(values if isinstance(values, dict) else {"model": text})
+        return Foreign.model_validate({key: value for key, value in given.items() if value} | values)
     except ValidationError as error:
-        remedy = "write module:factory, or {model: module:factory, weights: FILE, inputs: {low: 0, high: 1}}"
-        raise InvalidRecord("model", problems_in(error, Foreign.model_fields), remedy) from None
+        remedy = "write module:factory, or {model: module:factory, weights: FILE, inputs: {range: [0, 1]}}"
+        raise InvalidRecord(text, problems_in(error, Foreign.model_fields), remedy) from None
 
 
 def _fill(network: nn.Module, path: Path, model: str) -> None:

@@ -36,12 +36,12 @@ class Opened(NamedTuple):
 
     Args:
         subjects: one for each head that was asked for.
-        step: rounds played.
+        step: rounds played; None of a model that is no run.
         problems: what was wrong with newer checkpoints.
     """
 
     subjects: tuple[Subject, ...]
-    step: int
+    step: int | None
     problems: tuple[str, ...]
 
 

@@ -168,7 +168,7 @@ def _targeted(place: Place) -> list[Threat]:
 
 def _other_norm(place: Place) -> list[Threat]:
     ball, size = place.other
-    return [Threat(name=f"PGD-20, {ball.norm}", kind="other", attack=_pgd(ball, size))]
+    return [Threat(name=f"PGD-20 ({ball.norm})", kind="other", attack=_pgd(ball, size))]
 
 
 def _square(place: Place) -> list[Threat]:
@@ -176,7 +176,7 @@ def _square(place: Place) -> list[Threat]:
         return []
     square = SquareL2 if place.ball.norm == L2.norm else SquareLinf
     attack = square(epsilon=place.main, queries=500)
-    return [Threat(name="Square, 500 queries", kind="black-box", attack=attack, criterion=Margin())]
+    return [Threat(name="Square-500", kind="black-box", attack=attack, criterion=Margin())]
 
 
 def _estimated(name: str, source: Source, place: Place) -> list[Threat]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sparring.attacks import Threat
 from sparring.engine.attack_study import described
+from sparring.engine.sampling import require_finite
 from sparring.evaluation.battery import battery
 from sparring.evaluation.budgets import Budgets, budgets_of, scales
 from sparring.evaluation.checks import percent, rate
@@ -86,6 +87,7 @@ def examine(
     plan = planned(threats, subject, budgets)
     told, total = played or _quiet, len(plan) + len(transfer_from) + 1
     with exactly():
+        require_finite("robustness", {"logits of clean samples": subject.answers(subject.samples)})
         trials: list[Trial] = []
         for threat in plan:
             trials.append(try_threat(subject, threat, rng=_rng(seed, threat, subject)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,10 @@ from sparring.engine.sampling import evaluating
 from sparring.errors import UsageError
 from sparring.shapes import Bounds, Samples, Space
 
+_FEWEST, _MOST = 16, 250
+"""Samples of a batch."""
+_VALUES = 1 << 21
+"""Numbers of a batch of large samples."""
 Split = Literal["held-out", "training"]
 
 
@@ -51,6 +56,21 @@ class Subject:
     def logits(self, samples: Samples) -> Float[Tensor, "n classes"]:
         """What `classify` says, with a graph to the samples even where the network cuts it: a gradient of zero then."""
         return self.classify(samples) + 0 * samples.flatten(1).sum(1, keepdim=True)
+
+    @torch.no_grad()
+    def answers(self, samples: Samples) -> Float[Tensor, "n classes"]:
+        """The logits of any number of samples, without a graph."""
+        return torch.cat([self.logits(part) for part in torch.split(samples, self.at_once)])
+
+    def parts(self, samples: Samples | None = None) -> Iterator[tuple[Samples, Int[Tensor, n]]]:
+        """The samples, or others of the same classes, with their labels in batches."""
+        chosen = self.samples if samples is None else samples
+        return zip(torch.split(chosen, self.at_once), torch.split(self.labels, self.at_once), strict=True)
+
+    @property
+    def at_once(self) -> int:
+        """How many samples a backward pass holds."""
+        return max(_FEWEST, min(_MOST, _VALUES // math.prod(self.space.shape)))
 
     def first(self, count: int) -> Subject:
         """The same on at most `count` of the samples."""

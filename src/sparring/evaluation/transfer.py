@@ -29,7 +29,9 @@ _RATE = 1e-3
 
 def made_of(source: Subject, threat: Threat, x: Samples, labels: Tensor, *, rng: Rng) -> Samples:
     """Adversarial samples of one network, of every sample whether it is misclassified or not."""
-    return attempt(threat, source.logits, x, labels, network=source.network, space=source.space, rng=rng)
+    network, space, size = source.network, source.space, source.at_once
+    parts = zip(torch.split(x, size), torch.split(labels, size), strict=True)
+    return torch.cat([attempt(threat, source.logits, *part, network=network, space=space, rng=rng) for part in parts])
 
 
 def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 0) -> dict[str, Any]:
@@ -90,8 +92,7 @@ def substitute(subject: Subject, *, seed: int = 0) -> Subject:
     """
     samples = subject.samples if subject.training is None else subject.training.samples
     rng, device = Rng.of(seed, samples.device), samples.device
-    with torch.no_grad():
-        answers = subject.logits(samples).argmax(1)
+    answers = subject.answers(samples).argmax(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(subject.classes)))
@@ -106,9 +107,8 @@ def substitute(subject: Subject, *, seed: int = 0) -> Subject:
     return replace(made, name=f"a substitute of {subject.name}", space=subject.space)
 
 
-@torch.no_grad()
 def _right(subject: Subject, x: Samples, labels: Tensor) -> Tensor:
-    return subject.logits(x).argmax(1) == labels
+    return subject.answers(x).argmax(1) == labels
 
 
 def _told(shape: tuple[int, ...], bounds: tuple[float, float] | None, classes: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,6 @@ from sparring.shapes import Samples, Space
 
 SHOWN = 8
 """Samples that stay for pictures."""
-_AT_ONCE = 250
-"""Samples of a batch."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def try_threat(subject: Subject, threat: Threat, *, rng: Rng) -> Trial:
     began = time.perf_counter()
     parts = [
         fool(threat, subject.logits, x, labels, network=subject.network, space=subject.space, rng=rng)
-        for x, labels in _batches(subject)
+        for x, labels in subject.parts()
     ]
     found = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
     return Trial(
@@ -112,8 +109,8 @@ def try_transfer(subject: Subject, source: Subject, threat: Threat, *, rng: Rng)
     """
     require_alike(subject, source)
     began = time.perf_counter()
-    moved = torch.cat([made_of(source, threat, x, labels, rng=rng) for x, labels in _batches(subject)])
-    before, after = (_logits(subject, x) for x in (subject.samples, moved))
+    moved = torch.cat([made_of(source, threat, x, labels, rng=rng) for x, labels in subject.parts()])
+    before, after = (subject.answers(x) for x in (subject.samples, moved))
     labels, criterion = subject.labels, threat.criterion
     return Trial(
         name=f"{threat.name} on {source.name}",
@@ -136,16 +133,7 @@ def right(subject: Subject) -> Bool[Tensor, n]:
 
 
 def _classes(subject: Subject, samples: Samples) -> Int[Tensor, n]:
-    return _logits(subject, samples).argmax(1)
-
-
-@torch.no_grad()
-def _logits(subject: Subject, samples: Samples) -> Tensor:
-    return torch.cat([subject.logits(part) for part in torch.split(samples, _AT_ONCE)])
-
-
-def _batches(subject: Subject) -> Iterator[tuple[Samples, Tensor]]:
-    return zip(torch.split(subject.samples, _AT_ONCE), torch.split(subject.labels, _AT_ONCE), strict=True)
+    return subject.answers(samples).argmax(1)
 
 
 def _mean(values: Tensor) -> float:
