@@ -117,7 +117,6 @@ def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json:
 
 @app.command()
 def evaluate(
-    context: typer.Context,
     run: Annotated[
         str, typer.Argument(help="A run folder; with --robust also a model, module:factory.", show_default=False)
     ],
@@ -138,8 +137,8 @@ def evaluate(
         str, typer.Option(help="Sizes, e.g. 2/255,8/255.", show_default="around what was trained against")
     ] = "",
     threats: Annotated[
-        str, typer.Option(help="standard, quick, names with commas between, or a YAML file.")
-    ] = "standard",
+        str, typer.Option(help="standard, quick, names with commas between, or a YAML file.", show_default="standard")
+    ] = "",
     transfer_from: Annotated[
         list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are shown to this one.")
     ] = None,
@@ -158,28 +157,28 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure both players of a run's newest checkpoint afresh, or its classifier; with --robust, under attack."""
-    _refuse_strangers(context, ("extractor",) if robust else _ROBUST_ALONE, robust)
+    chosen = {
+        "on": _words(on),
+        "epsilons": _words(epsilons),
+        "threats": threats,
+        "transfer_from": transfer_from,
+        "game": game,
+        "data": data,
+        "seed": seed,
+    }
+    own = {"weights": weights, "input_range": input_range, "mean": mean, "std": std}
     _set_threads(threads)
     if not robust:
+        _refuse({**chosen, **own, "out": out}, "means nothing without --robust", "add --robust")
         _evaluate(Path(run), extractor, samples or 10_000, device, as_json)
         return
+    _refuse({"extractor": extractor}, "means nothing with --robust", "evaluate without --robust for the generator")
     from sparring.console import following
     from sparring.evaluation import evaluate_robustness, require_unflagged, robust_options, target_of
     from sparring.listing import print_robustness
 
-    options = robust_options(
-        {
-            "on": _words(on),
-            "epsilons": _words(epsilons) or None,
-            "threats": threats,
-            "samples": samples or 500,
-            "transfer_from": transfer_from or [],
-            "game": game,
-            "data": data or None,
-            "seed": seed,
-        }
-    )
-    target = target_of(run, weights=weights, input_range=input_range, mean=mean, std=std)
+    given = {key: value for key, value in (chosen | {"samples": samples}).items() if value}
+    options, target = robust_options(given), target_of(run, **own)
     with following("threats") as follower:
         found = evaluate_robustness(target, options, out=out, device=device, played=follower.played)
     if as_json:
@@ -190,20 +189,11 @@ def evaluate(
     require_unflagged(found)
 
 
-_ROBUST_ALONE = (
-    "on", "epsilons", "threats", "transfer_from", "game", "data", "weights", "input_range", "mean", "std", "out", "seed"
-)  # fmt: skip
-
-
-def _refuse_strangers(context: typer.Context, strangers: tuple[str, ...], robust: bool) -> None:
-    """Refuse options that mean nothing here."""
-    given = [name for name in strangers if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
-    if given:
-        option = f"--{given[0].replace('_', '-')}"
-        raise UsageError(
-            f"evaluate: {option} means nothing {'with' if robust else 'without'} --robust",
-            f"{'leave out' if robust else 'add'} --robust",
-        )
+def _refuse(options: dict[str, Any], why: str, remedy: str) -> None:
+    """Refuse options that are given where they mean nothing."""
+    name = next((name for name, value in options.items() if value), None)
+    if name is not None:
+        raise UsageError(f"evaluate: --{name.replace('_', '-')} {why}", remedy)
 
 
 def _words(text: str) -> list[str]:
