@@ -40,6 +40,7 @@ def battery(
     epsilons: Sequence[float] = (),
     criterion: Criterion | None = None,
     samples: int = SAMPLES,
+    tries: int = 1,
     seed: int = 0,
     attempt: Attempt = attempt,
 ) -> list[Check]:
@@ -51,12 +52,14 @@ def battery(
         epsilons: more budgets, at which accuracy must not rise.
         criterion: what the attack ascends; cross-entropy by default.
         samples: how many, at most.
+        tries: of the attack on every sample.
         seed: of everything drawn.
         attempt: how the attack is tried.
     """
     before = state_of(subject.network)
     with exactly():
-        contest = Contest(subject.first(samples), attack, criterion or CrossEntropy(), attempt=attempt, seed=seed)
+        part, ascended = subject.first(samples), criterion or CrossEntropy()
+        contest = Contest(part, attack, ascended, attempt=attempt, tries=tries, seed=seed)
         budgets = sorted({*epsilons, attack.epsilon})
         rows = [row(contest, budgets) for row in _OF_THE_ATTACK]
         rows += soundness(contest.subject, contest.criterion, rng=contest.rng("directions"))

@@ -28,12 +28,12 @@ class Check(NamedTuple):
         return {"check": self.name, "holds": self.holds, "detail": self.detail}
 
 
-def share(held: Bool[Tensor, n]) -> float:
+def share(held: Bool[Tensor, " n"]) -> float:
     """The share of samples of which it is true."""
     return float(held.double().mean())
 
 
-def rate(held: Bool[Tensor, n]) -> dict[str, Any]:
+def rate(held: Bool[Tensor, " n"]) -> dict[str, Any]:
     """The share of samples of which it is true, with its 95 % interval."""
     return {"value": share(held), "interval": list(wilson(int(held.sum()), len(held)))}
 

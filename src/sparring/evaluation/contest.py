@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparring.attacks import Attack, Classify, Criterion, GradientAttack, Threat, attempt
 from sparring.evaluation.subjects import Subject
 from sparring.randomness import Rng, derive
-from sparring.shapes import Samples, Space
+from sparring.shapes import Samples, Space, expand_like
 
 
 @runtime_checkable
@@ -36,7 +36,7 @@ class Tried(NamedTuple):
     """What an attack made of the samples, and which of them are still classified right, clean and attacked."""
 
     samples: Samples
-    stands: Bool[Tensor, n]
+    stands: Bool[Tensor, " n"]
 
 
 class Contest:
@@ -47,15 +47,23 @@ class Contest:
         attack: the attack under test, at the main epsilon.
         criterion: what it ascends.
         attempt: how it is tried.
+        tries: how often, of which every sample takes the one that fools, or else that of the highest loss.
         seed: of everything drawn.
     """
 
     def __init__(
-        self, subject: Subject, attack: GradientAttack, criterion: Criterion, *, attempt: Attempt, seed: int
+        self,
+        subject: Subject,
+        attack: GradientAttack,
+        criterion: Criterion,
+        *,
+        attempt: Attempt,
+        tries: int,
+        seed: int,
     ) -> None:
         self.subject, self.attack, self.criterion = subject, attack, criterion
         self.tried: dict[GradientAttack, Tried] = {}
-        self._attempt, self._seed = attempt, seed
+        self._attempt, self._tries, self._seed = attempt, tries, seed
         self.right = self.classified_right(subject.samples)
 
     def rng(self, name: str) -> Rng:
@@ -76,25 +84,34 @@ class Contest:
         losses = self.criterion.loss(self.subject.answers(samples), self.subject.labels)
         return float(losses.double().mean())
 
-    def classified_right(self, samples: Samples) -> Bool[Tensor, n]:
+    def classified_right(self, samples: Samples) -> Bool[Tensor, " n"]:
         """Of which samples the model says their own class."""
         return self.subject.answers(samples).argmax(1) == self.subject.labels
 
     def under(self, attack: GradientAttack) -> Tried:
         """What a form of the attack under test does; all forms start from the same draws."""
         if attack not in self.tried:
-            self.tried[attack] = self._tried(self._attempt, attack, "attack")
+            self.tried[attack] = self._tried(self._attempt, attack, "attack", self._tries)
         return self.tried[attack]
 
     def under_other(self, attack: Attack) -> Tried:
         """What an attack that is not under test does."""
-        return self._tried(attempt, attack, attack.name)
+        return self._tried(attempt, attack, attack.name, 1)
 
-    def _tried(self, trial: Attempt, attack: Attack, stream: str) -> Tried:
-        subject, threat, rng = self.subject, self.threat(attack), self.rng(stream)
-        network, space = subject.network, subject.space
-        parts = [
-            trial(threat, subject.logits, *part, network=network, space=space, rng=rng) for part in subject.parts()
-        ]
-        moved = torch.cat(parts)
-        return Tried(moved, self.right & self.classified_right(moved))
+    def _tried(self, attempt: Attempt, attack: Attack, stream: str, tries: int) -> Tried:
+        """What the tries of an attack come to; a perturbation that only lowers the loss is not taken back."""
+        rng, threat, best = self.rng(stream), self.threat(attack), self.subject.samples
+        highest = torch.full_like(self.right, -torch.inf, dtype=torch.float64)
+        for _ in range(tries):
+            moved = torch.cat([self._moved(attempt, threat, *part, rng=rng) for part in self.subject.parts()])
+            logits = self.subject.answers(moved)
+            fools = logits.argmax(1) != self.subject.labels
+            loss = self.criterion.loss(logits, self.subject.labels).double().nan_to_num(-torch.inf)
+            rank = torch.where(fools, torch.inf, loss)
+            better = (rank > highest) | (highest == -torch.inf)
+            best, highest = torch.where(expand_like(better, best), moved, best), torch.where(better, rank, highest)
+        return Tried(best, self.right & self.classified_right(best))
+
+    def _moved(self, attempt: Attempt, threat: Threat, x: Samples, labels: Tensor, *, rng: Rng) -> Samples:
+        subject = self.subject
+        return attempt(threat, subject.logits, x, labels, network=subject.network, space=subject.space, rng=rng)

@@ -41,6 +41,8 @@ from sparring.recipes import parse_yaml
 from sparring.records import InvalidRecord, nearest, problems_in
 from sparring.shapes import Space
 
+_RESTARTS = 2
+_PLANE, _RESTARTS_IN_THE_PLANE = 8, 20
 _FEW = 256
 """Features, at most, of samples whose slopes are taken one by one."""
 
@@ -71,9 +73,16 @@ def main_attack(budgets: Budgets) -> GradientAttack:
     return _pgd(budgets.ball, budgets.main)
 
 
-def main_threat(budgets: Budgets, epsilon: float) -> Threat:
-    """PGD-20, twice: what is tried at every size, on training samples and between networks."""
-    return Threat(name="PGD-20 x 2", kind="white-box", attack=_pgd(budgets.ball, epsilon), restarts=2)
+def restarts_of(space: Space) -> int:
+    """How often the main attack is tried: in few dimensions a loss has peaks of its own to be caught on."""
+    return _RESTARTS if math.prod(space.shape) > _PLANE else _RESTARTS_IN_THE_PLANE
+
+
+def main_threat(budgets: Budgets, epsilon: float, space: Space) -> Threat:
+    """PGD-20 with restarts: what is tried at every size, on training samples and between networks."""
+    restarts = restarts_of(space)
+    attack = _pgd(budgets.ball, epsilon)
+    return Threat(name=f"PGD-20 x {restarts}", kind="white-box", attack=attack, restarts=restarts)
 
 
 def planned(choice: str | Sequence[Threat], subject: Subject, budgets: Budgets) -> list[Threat]:
@@ -89,7 +98,7 @@ def planned(choice: str | Sequence[Threat], subject: Subject, budgets: Budgets) 
         UsageError: there is no such file, or no threat of such a name.
         InvalidRecord: a threat of the file does not validate.
     """
-    main = [main_threat(budgets, epsilon) for epsilon in budgets.grid]
+    main = [main_threat(budgets, epsilon, subject.space) for epsilon in budgets.grid]
     if not isinstance(choice, str):
         return [*main, *choice]
     if Path(choice).suffix in (".yaml", ".yml"):

@@ -21,7 +21,7 @@ from sparring.evaluation.battery import battery
 from sparring.evaluation.budgets import Budgets, budgets_of, scales
 from sparring.evaluation.checks import percent, rate
 from sparring.evaluation.examples import examples_of
-from sparring.evaluation.plans import main_attack, main_threat, planned
+from sparring.evaluation.plans import main_attack, main_threat, planned, restarts_of
 from sparring.evaluation.subjects import Subject, exactly
 from sparring.evaluation.transfer import transfer_matrix
 from sparring.evaluation.trials import Trial, right, try_threat, try_transfer
@@ -83,7 +83,7 @@ def examine(
         UsageError: threats, sizes or other subjects do not fit the subject.
     """
     budgets = budgets_of(subject, epsilons)
-    main = main_threat(budgets, budgets.main)
+    main = main_threat(budgets, budgets.main, subject.space)
     plan = planned(threats, subject, budgets)
     told, total = played or _quiet, len(plan) + len(transfer_from) + 1
     with exactly():
@@ -99,7 +99,8 @@ def examine(
         matrix = _transfer(subject, transfer_from, main, seed)
         shown = [trial for trial in trials if trial.name == main.name]
         pictures = examples_of(subject, shown)
-    checks = battery(subject, main_attack(budgets), epsilons=budgets.grid, seed=seed)
+    attack, tries = main_attack(budgets), restarts_of(subject.space)
+    checks = battery(subject, attack, epsilons=budgets.grid, tries=tries, seed=seed)
     told(total, total)
     worst = list(_worst(trials, subject))
     flags = [f"{check.name}: {check.detail}" for check in checks if check.holds is False]
@@ -152,7 +153,7 @@ def _gap(subject: Subject, budgets: Budgets, seed: int) -> dict[str, Any]:
         return {"train_clean": None, "train_attacked": []}
     attacked = []
     for epsilon in budgets.grid:
-        threat = main_threat(budgets, epsilon)
+        threat = main_threat(budgets, epsilon, subject.space)
         trial = try_threat(training, threat, rng=_rng(seed, threat, subject))
         attacked.append({"epsilon": epsilon, "accuracy": rate(trial.stands)})
     return {"train_clean": rate(right(training)), "train_attacked": attacked}

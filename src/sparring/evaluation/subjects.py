@@ -47,7 +47,7 @@ class Subject:
     classify: Callable[[Samples], Float[Tensor, "n classes"]]
     space: Space
     samples: Samples
-    labels: Int[Tensor, n]
+    labels: Int[Tensor, " n"]
     classes: tuple[str, ...]
     evaluated_on: Split = "held-out"
     training: Batch | None = None
@@ -62,7 +62,7 @@ class Subject:
         """The logits of any number of samples, without a graph."""
         return torch.cat([self.logits(part) for part in torch.split(samples, self.at_once)])
 
-    def parts(self, samples: Samples | None = None) -> Iterator[tuple[Samples, Int[Tensor, n]]]:
+    def parts(self, samples: Samples | None = None) -> Iterator[tuple[Samples, Int[Tensor, " n"]]]:
         """The samples, or others of the same classes, with their labels in batches."""
         chosen = self.samples if samples is None else samples
         return zip(torch.split(chosen, self.at_once), torch.split(self.labels, self.at_once), strict=True)
@@ -87,7 +87,7 @@ class Subject:
 def subject_of(
     network: nn.Module,
     samples: Samples,
-    labels: Int[Tensor, n],
+    labels: Int[Tensor, " n"],
     *,
     low: float | None = 0.0,
     high: float | None = 1.0,

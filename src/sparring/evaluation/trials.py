@@ -40,14 +40,14 @@ class Trial:
     name: str
     kind: str
     threat: Threat
-    stands: Bool[Tensor, n]
+    stands: Bool[Tensor, " n"]
     loss_start: float
     loss_end: float
     seconds: float
     forwards: float
     backwards: float
     shown: Samples
-    predicted: Int[Tensor, k]
+    predicted: Int[Tensor, " k"]
 
     @property
     def epsilon(self) -> float:
@@ -127,12 +127,12 @@ def try_transfer(subject: Subject, source: Subject, threat: Threat, *, rng: Rng)
     )
 
 
-def right(subject: Subject) -> Bool[Tensor, n]:
+def right(subject: Subject) -> Bool[Tensor, " n"]:
     """Which samples are classified right as they are."""
     return _classes(subject, subject.samples) == subject.labels
 
 
-def _classes(subject: Subject, samples: Samples) -> Int[Tensor, n]:
+def _classes(subject: Subject, samples: Samples) -> Int[Tensor, " n"]:
     return subject.answers(samples).argmax(1)
 
 
