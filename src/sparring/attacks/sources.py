@@ -91,7 +91,7 @@ class FiniteDifferences(Source):
         h, flat = self.h * width_of(space), x.flatten(batch_axes_of(x, space))
         count = min(self.coordinates or flat.shape[-1], flat.shape[-1])
         # The order of uniform draws is a uniform order of the coordinates.
-        chosen = rng.uniform(flat.shape).argsort(-1)[..., :count]
+        chosen = rng.uniform(flat.shape).to(x.device).argsort(-1)[..., :count]
         gradient = torch.zeros_like(flat)
         for index in chosen.unbind(-1):
             unit = torch.zeros_like(flat).scatter_(-1, index[..., None], 1.0).reshape(x.shape)

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Annotated, NamedTuple, final
+from typing import Annotated, ClassVar, NamedTuple, final
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
-from sparring.balls import L2, Linf
+from sparring.balls import L2, Ball, Linf
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -39,10 +39,22 @@ class SquareAttack(Attack):
     Args:
         queries: values of the loss asked for.
         share: p, of the image, that the first windows cover.
+
+    Attributes:
+        edge: the ball whose edge is searched, the only one that `ball` may be.
+        smallest: pixels on a side of the last windows.
     """
 
+    edge: ClassVar[Ball]
+    smallest: ClassVar[int] = 1
     queries: Count = 1000
     share: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+    @model_validator(mode="after")
+    def _searches_its_own_edge(self) -> SquareAttack:
+        if self.ball != self.edge:
+            raise ValueError(f"ball: {self.name} searches {self.edge.name} alone; there is square, and square_l2")
+        return self
 
     @final
     @torch.no_grad()
@@ -53,7 +65,7 @@ class SquareAttack(Attack):
         best = self.confine(x, x + first.reshape(x.shape), space)
         highest = loss(best)
         for query in range(1, self.queries):
-            side = max(1, round(math.sqrt(self.share_at(query) * shape[1] * shape[2])))
+            side = max(self.smallest, round(math.sqrt(self.share_at(query) * shape[1] * shape[2])))
             window = (min(side, shape[1]), min(side, shape[2]))
             changed = self.change((best - x).reshape(*lead, *shape), window, radius, rng=rng)
             moved = self.confine(x, x + changed.reshape(x.shape), space)
@@ -79,8 +91,8 @@ class SquareAttack(Attack):
 class SquareLinf(SquareAttack):
     """Windows of +-epsilon, one sign a channel, on stripes of +-epsilon (Andriushchenko et al. 2020, algorithm 2)."""
 
+    edge: ClassVar[Ball] = Linf()
     epsilon: Epsilon = 8 / 255
-    ball: Linf = Linf()
 
     def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
         return radius * _signs((*like.shape[:-2], 1, like.shape[-1]), like, rng).expand_as(like)
@@ -94,8 +106,10 @@ class SquareLinf(SquareAttack):
 class SquareL2(SquareAttack):
     """Windows that take over the L2 mass of others, as two bumps of unlike sign (algorithm 3)."""
 
+    edge: ClassVar[Ball] = L2()
+    smallest: ClassVar[int] = 2  # one pixel has no room for two bumps
     epsilon: Epsilon = 0.5
-    ball: L2 = L2()
+    ball: Ball = L2()
 
     def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
         height, width = (max(extent // 5, 1) for extent in like.shape[-2:])
@@ -171,7 +185,8 @@ def _bump(height: int, width: int) -> Float[Tensor, "height width"]:
 
 
 def _unit(images: Samples) -> Samples:
-    return images / torch.linalg.vector_norm(images, dim=(-2, -1), keepdim=True).clamp(min=_TINY)
+    size: Samples = torch.linalg.vector_norm(images, dim=(-2, -1), keepdim=True)
+    return images / size.clamp(min=_TINY)
 
 
 def _signs(shape: tuple[int, ...], like: Images, rng: Rng) -> Samples:
