@@ -282,10 +282,18 @@ _COLUMNS: dict[str, Callable[[type[Any]], Row]] = {
 }
 
 
+_PLURALS = {
+    "class_loss": "class_losses",
+    "criterion": "criteria",
+    "data": "data",
+    "delivery": "deliveries",
+    "feedback": "feedback",
+    "lipschitz": "lipschitz",
+}
+
+
 def _plural(family: str) -> str:
-    return {"delivery": "deliveries", "feedback": "feedback", "lipschitz": "lipschitz", "data": "data"}.get(
-        family, family if family.endswith("s") else f"{family}s"
-    )
+    return _PLURALS.get(family, f"{family}s")
 
 
 def _cell(value: Any) -> str:

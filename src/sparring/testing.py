@@ -347,12 +347,21 @@ def _check_generator(generator: Generator) -> None:
     for spec in (generator, generator.model_copy(update={"conditional": True})):
         codes = spec.draw((4,), space, rng=Rng.of(0))
         assert codes.values.shape == (4, spec.inputs(space)), "a code for every sample"
-        images = spec.build(space, (), rng=Rng.of(3)).eval()(codes.values)
+        network = _unsettled(spec.build(space, (), rng=Rng.of(3)))
+        images = network(codes.values)
         assert images.shape == (4, *space.shape), "samples have the shape of the data"
         assert images.abs().max() <= 1, "samples lie in the range of the data"
     other = torch.zeros(4, dtype=torch.int64) if codes.labels is None else (codes.labels + 1) % space.classes
-    told = spec.build(space, (), rng=Rng.of(3)).eval()(spec.encode(codes.values[:, : spec.latent], other, space))
+    told = network(spec.encode(codes.values[:, : spec.latent], other, space))
     assert not torch.equal(told, images), "a generator that is told a class draws by it"
+
+
+@torch.no_grad()
+def _unsettled(network: nn.Module) -> nn.Module:
+    """The network in eval mode, its weights a little off their start, where all classes may be alike."""
+    for index, parameter in enumerate(network.parameters()):
+        parameter.add_(0.1 * Rng.of(index).normal(parameter.shape))
+    return network.eval()
 
 
 def _check_discriminator(discriminator: Discriminator) -> None:

@@ -81,7 +81,7 @@ class ClassifierMeasures:
             numbers |= {f"{name}_{kind}": float(values.double().mean()) for name, values in shares.items()}
         return numbers
 
-    def entries(self, numbers: Mapping[str, float], note: str = "") -> dict[str, Any]:
+    def entries(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, Any]:
         """Numbers of `measure` as summary.json has them."""
         protocols, count = self.protocols(), len(self._batches["test"].samples)
         return {

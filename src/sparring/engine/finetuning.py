@@ -20,7 +20,7 @@ from sparring.engine.rundir import RunFolder
 from sparring.errors import UsageError
 from sparring.networks import Branch
 from sparring.optimizers import Adam, StepDecay
-from sparring.recipes import ClassifierRecipe, Fakes, Recipe, Start, changed, require_classifier, validated
+from sparring.recipes import ClassifierRecipe, Fakes, Recipe, StartingPoint, changed, require_classifier, validated
 from sparring.regimes import AdversarialRegime
 
 STAGES = (20, 20, 10, 10)
@@ -74,7 +74,7 @@ def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> Classifi
         classifier=Branch(discriminator=played.discriminator),
         attack=played.regime.attack if isinstance(played.regime, AdversarialRegime) else PGD(steps=5),
         fakes=Fakes(run=path, weight=LAMBDA, game=game) if played.generator.conditional else None,
-        start=Start(run=path, game=game),
+        start=StartingPoint(run=path, game=game),
         optimizer=Adam(lr=RATE, beta1=0.9, schedule=StepDecay(after=tuple(ends))),
         batch_size=BATCH_SIZE,
         steps=steps,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,12 +9,13 @@ from torch.nn.utils import parametrize
 
 from sparring.engine.loading import load_classifier, load_players
 from sparring.engine.rundir import RunFolder
+from sparring.engine.state import below, within
 from sparring.errors import UsageError
 from sparring.networks import ClassifierModule
-from sparring.recipes import ClassifierRecipe, Start
+from sparring.recipes import ClassifierRecipe, StartingPoint
 
 
-def inherit(network: ClassifierModule, start: Start) -> None:
+def inherit(network: ClassifierModule, start: StartingPoint) -> None:
     """Give a classifier the weights of a run's newest checkpoint.
 
     A discriminator whose head does not classify gives its trunk; the class layer stays as it was drawn.
@@ -42,21 +42,25 @@ def _of_classifier(run: RunFolder) -> dict[str, Tensor]:
 
 def _of_discriminator(run: RunFolder, game: int) -> dict[str, Tensor]:
     loaded = load_players(run, "cpu").game(game)
-    given = _renamed(plain(loaded.players.discriminator).state_dict(), "trunk.", "features.")
-    if loaded.recipe.discriminator.head.classifies:
-        given |= _renamed(plain(loaded.players.discriminator).state_dict(), "head.classes.", "output.")
-    return given
+    return branch_state(loaded.players.discriminator, classifies=loaded.recipe.discriminator.head.classifies)
 
 
-def plain(network: nn.Module) -> nn.Module:
-    """A copy whose weights are what the network computes with, with no parametrization (spectral norm, say) left."""
-    network = copy.deepcopy(network)
-    for module in network.modules():
+def branch_state(discriminator: nn.Module, *, classifies: bool) -> dict[str, Tensor]:
+    """The weights that a discriminator gives to its branch.
+
+    Args:
+        discriminator: a trunk and a head.
+        classifies: whether the head has a layer of class logits.
+    """
+    state = effective_state(discriminator)
+    trunk, classes = within("features.", below("trunk.", state)), within("output.", below("head.classes.", state))
+    return trunk | (classes if classifies else {})
+
+
+def effective_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network whose own weights are what it computes with, where spectral norm, say, lies over them."""
+    state = {name: tensor for name, tensor in network.state_dict().items() if "parametrizations." not in name}
+    for path, module in network.named_modules():
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(module, name, leave_parametrized=True)
-    return network
-
-
-def _renamed(state: dict[str, Tensor], prefix: str, other: str) -> dict[str, Tensor]:
-    return {other + name.removeprefix(prefix): each for name, each in state.items() if name.startswith(prefix)}
+            state |= {f"{path}.{name}": getattr(module, name).detach() for name in module.parametrizations}
+    return state

@@ -39,7 +39,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """Start a run folder.
+        """StartingPoint a run folder.
 
         Raises:
             UsageError: the path exists and is not an empty folder.

@@ -26,10 +26,15 @@ from sparring.networks.extractors import ClassifierFeatures, Extractor, Inceptio
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
+from sparring.networks.preact import PreActResNet18
 from sparring.networks.residual import ASGANResNetDiscriminator, ASGANResNetGenerator
 from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from sparring.networks.robgan import RobGANDiscriminator, RobGANGenerator
+from sparring.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from sparring.networks.vgg import VGG16
 
 __all__ = [
+    "VGG16",
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
     "AuxiliaryHead",
@@ -54,10 +59,15 @@ __all__ = [
     "MNISTGenerator",
     "Network",
     "NormalPrior",
+    "PreActResNet18",
     "Prior",
     "ProjectionHead",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "RobGANDiscriminator",
+    "RobGANGenerator",
+    "SNGANDiscriminator",
+    "SNGANGenerator",
     "Schooling",
     "SmallCNN",
     "SmallResNet",

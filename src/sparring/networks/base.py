@@ -168,3 +168,23 @@ def require_doublings(network: Network, space: Space, lead: tuple[int, ...]) -> 
             "prepare the data with --size, or choose another network, for example mlp",
         )
     return channels, side.bit_length() - 3
+
+
+def require_bottom(network: Network, space: Space, lead: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels of the images, the side that theirs is halved to while it is even and above 4, and how often it is.
+
+    Raises:
+        UsageError: the samples are not square images, or of a side that halves to none of at most 7, or games are to
+            be packed.
+    """
+    channels, side = require_image(network, space, lead, 1)
+    bottom = side
+    while bottom % 2 == 0 and bottom > 4:
+        bottom //= 2
+    if bottom == side or bottom > 7:
+        raise UsageError(
+            f"{network.family}: {network.name!r} wants images with a side of 8, 16, 28, 32, 64, ..., that halves to "
+            f"at most 7, the data have {side}",
+            "prepare the data with --size, or choose another network, for example mlp",
+        )
+    return channels, bottom, (side // bottom).bit_length() - 1

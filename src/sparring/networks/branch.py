@@ -5,11 +5,13 @@ Source: Rob-GAN, section 3.3 and figure 5: f(x; w) of the fine-tuning is the cla
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
 from sparring.networks.base import require_image
-from sparring.networks.classifiers import Classifier, ClassifierModule
+from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
 from sparring.networks.discriminators import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.pieces import piece
@@ -24,6 +26,8 @@ class Branch(Classifier):
     Args:
         discriminator: whose; which head it names does not count.
     """
+
+    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=1e-3)
 
     discriminator: Discriminator
 
@@ -49,7 +53,7 @@ class Trunk(Discriminator):
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         require_image(self, space, lead, 1)
-        seen = self.classifier.build(space, (), rng=rng)
+        seen = self.classifier.build(space._replace(classes=1), (), rng=rng)  # its own layer of logits is not used
         with torch.random.fork_rng(devices=[]):
             head = self.head.build(seen.width, space.classes, nn.Linear)
         initialise(head, lambda _name: xavier_uniform(1.0), rng=rng)

@@ -1,4 +1,4 @@
-"""Convolutional classifiers of labelled images: they judge generated ones, and their features compare them with real.
+"""Classifiers of labelled samples, and two small ones that judge generated images and compare them with real ones.
 
 Every one is features, pooled to a vector, and one dense layer of logits.
 """
@@ -20,10 +20,10 @@ from sparring.shapes import Seen, Space
 
 
 class ClassifierModule(FeatureNetwork):
-    """Images to logits, by way of features.
+    """Samples `(*batch, *shape)` to logits `(*batch, classes)`, by way of features.
 
     Args:
-        features: images `(n, channels, height, width)` to `(n, width)`.
+        features: samples to `(*batch, width)`; convolutional ones serve images `(n, channels, height, width)`.
         width: how many features.
         classes: how many logits.
     """
@@ -34,8 +34,8 @@ class ClassifierModule(FeatureNetwork):
         self.width = width
         self.output: nn.Module = nn.Linear(width, classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.see(images).logits
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.see(samples).logits
 
     def see(self, images: Tensor) -> Seen:
         features = self.features(images)
@@ -59,7 +59,7 @@ class Schooling(NamedTuple):
 
 
 class Classifier(Network, family="classifier"):
-    """Maps samples `(n, *space.shape)` to class logits `(n, classes)`; its module is a `ClassifierModule`.
+    """Maps samples `(*batch, *space.shape)` to class logits `(*batch, classes)`; its module is a `ClassifierModule`.
 
     There are `space.classes` of them.
 

@@ -9,15 +9,13 @@ Source: Gulrajani et al. 2017, appendix C; Xu, Li, Jegelka, appendix C.2 (which 
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.networks.base import Generator, require_doublings, require_image
 from sparring.networks.discriminators import Discriminator, DiscriminatorModule
-from sparring.networks.initial import Initialiser, initialise, xavier_uniform
+from sparring.networks.initial import initialise, xavier_residual
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -114,11 +112,6 @@ class ResNetTrunk(nn.Module):
         return torch.relu(self.blocks(images)).mean(dim=(2, 3))
 
 
-def _initialiser(name: str) -> Initialiser:
-    inside_block = name.endswith(("conv1", "conv2"))
-    return xavier_uniform(math.sqrt(2.0) if inside_block else 1.0)
-
-
 @piece("resnet")
 class ResNetGenerator(Generator):
     """WGAN-GP's residual generator.
@@ -135,7 +128,7 @@ class ResNetGenerator(Generator):
         channels, doublings = require_doublings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             network = ResNetGeneratorModule(self.inputs(space), channels, doublings, self.width)
-        initialise(network, _initialiser, rng=rng)
+        initialise(network, xavier_residual, rng=rng)
         return network
 
 
@@ -154,5 +147,5 @@ class ResNetDiscriminator(Discriminator):
         with torch.random.fork_rng(devices=[]):
             head = self.head.build(self.width, space.classes, nn.Linear)
             network = DiscriminatorModule(ResNetTrunk(channels, self.width), self.width, head)
-        initialise(network, _initialiser, rng=rng)
+        initialise(network, xavier_residual, rng=rng)
         return network

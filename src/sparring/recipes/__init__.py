@@ -1,6 +1,6 @@
 """Recipes: the frozen record of a game or of a classifier's training, and the YAML files that it comes from."""
 
-from sparring.recipes.classifier import ClassifierRecipe, Fakes, Start
+from sparring.recipes.classifier import ClassifierRecipe, Fakes, StartingPoint
 from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
 from sparring.recipes.loading import changed, load, parse_piece, parse_yaml, recipe_names, to_yaml
@@ -12,7 +12,7 @@ __all__ = [
     "Fakes",
     "Optimizers",
     "Recipe",
-    "Start",
+    "StartingPoint",
     "TrainingRecipe",
     "changed",
     "load",

@@ -12,7 +12,7 @@ from sparring.records import Every, NonNegative, Record
 from sparring.regimes import Warmup
 
 
-class Start(Record):
+class StartingPoint(Record):
     """The weights that a classifier starts from.
 
     Args:
@@ -64,5 +64,5 @@ class ClassifierRecipe(TrainingRecipe):
     criterion: Criterion = CrossEntropy()
     warmup: Warmup = Warmup()
     fakes: Fakes | None = None
-    start: Start | None = None
+    start: StartingPoint | None = None
     optimizer: Optimizer

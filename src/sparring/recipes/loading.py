@@ -175,7 +175,7 @@ def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
     record: type[Record] | None = kind_of(values)
     for depth, key in enumerate(keys[:-1]):
         held = values.get(key, _default(record, key))
-        held = {"name": held} if isinstance(held, str) else held
+        held = {"name": held} if isinstance(held, str) else {} if held is None else held
         if not isinstance(held, dict):
             path = ".".join(keys[: depth + 1])
             raise UsageError(f"{'.'.join(keys)}: {path} holds no keys", f"give the whole value of {path}")
