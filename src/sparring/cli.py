@@ -381,17 +381,31 @@ def data_prepare(
     ],
     out: Annotated[Path, typer.Option(help="The store to make.")] = ...,  # type: ignore[assignment]
     size: Annotated[int | None, typer.Option(min=4, help="Centre-crop and resize to this side.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="FIRST..LAST", help="Keep these classes only, counted from 0.")
+    ] = None,
+    min_side: Annotated[int | None, typer.Option(min=1, help="Drop images with a side of fewer pixels.")] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=4, help="Keep the middle square of this many pixels, then resize.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a data set into one store of uint8 arrays with checksums."""
+    """Turn a data set, or a part of it, into one store of uint8 arrays with checksums."""
     from sparring.console import following
-    from sparring.data import prepare
+    from sparring.data import Selection, label_range, prepare
 
+    selection = Selection(labels=None if labels is None else label_range(labels), min_side=min_side, crop=crop)
     with following("images") as follower:
-        manifest = prepare(source, out, size=size, progress=follower.played)
+        manifest = prepare(source, out, size=size, selection=selection, progress=follower.played)
+    if as_json:
+        _print_json(manifest.model_dump(mode="json"))
+        return
     splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
-    told = f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}"
-    _print_json(manifest.model_dump(mode="json")) if as_json else print(told)
+    print(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
+    for name, split in manifest.splits.items():
+        left_out = selection.left_out(split.dropped)
+        if left_out:
+            print(f"dropped of {name}: {left_out}")
 
 
 @data_app.command("inspect")
