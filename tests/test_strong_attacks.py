@@ -158,6 +158,18 @@ def test_apgd_is_the_papers_algorithm(ball: Linf | L2, norm: float) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
 
 
+def test_apgd_halves_no_step_twice_in_a_row_for_a_best_that_stands() -> None:
+    """The few of a thousand samples on a rough loss whose outcome hangs on the second condition's first half."""
+
+    def rough(samples: Tensor) -> Tensor:
+        return (torch.sin(6 * samples * WEIGHT + 1) + 1.8 * samples.roll(1, -1) * samples).sum((-3, -2, -1))
+
+    x = images(1000, 5)[[355, 573, 860]]
+    ours = moved(APGD(epsilon=0.4, steps=20, start=ZeroStart()), x, rough)
+    theirs = torch.stack([_apgd_of_one(each, rough, 20, 0.8, math.inf) for each in x])
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
+
+
 def test_apgd_needs_a_radius() -> None:
     with pytest.raises(ValidationError, match="radius"):
         APGD.model_validate({"ball": "none"})
