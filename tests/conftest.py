@@ -63,7 +63,7 @@ class _NoMetrics(Measures):
 @pytest.fixture
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs on images that train no classifier, and of which only D is measured."""
-    monkeypatch.setattr("sparring.engine.trainer.Measures", _NoMetrics)
+    monkeypatch.setattr("sparring.engine.game_training.Measures", _NoMetrics)
 
 
 @pytest.fixture

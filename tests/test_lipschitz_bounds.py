@@ -14,7 +14,17 @@ from torch import Tensor, nn
 
 from sparring.errors import UsageError
 from sparring.evaluation import bounds, gradient_norms, lipschitz_bound, steepest_pairs, steepness
-from sparring.networks import MLPDiscriminatorSpec, MNISTDiscriminator, ResNetDiscriminator, Verdict
+from sparring.networks import (
+    VGG16,
+    MLPDiscriminatorSpec,
+    MNISTDiscriminator,
+    ProjectionHead,
+    ResNetDiscriminator,
+    RobGANDiscriminator,
+    SNGANDiscriminator,
+    Trunk,
+    Verdict,
+)
 from sparring.randomness import Rng, Streams
 from sparring.shapes import IMAGE_BOUNDS, Space
 
@@ -139,13 +149,14 @@ def small(kind: int) -> Scored:
         [nn.Conv2d(2, 3, 4, 2, 1), norm, nn.LeakyReLU(0.2), nn.Conv2d(3, 1, 3)],
         [first, block, pool, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1)],
         [nn.Flatten(), nn.Linear(72, 9), nn.PReLU(9), nn.Linear(9, 9), nn.Softplus(), nn.Linear(9, 1)],
+        [first, nn.MaxPool2d(4, ceil_mode=True), nn.Conv2d(3, 1, 1), nn.AdaptiveMaxPool2d(1), nn.Flatten()],
         [nn.ConvTranspose2d(2, 3, 2, 2), norm, nn.Upsample(scale_factor=0.5), pool, nn.Flatten(), nn.Linear(27, 1)],
     ]
     return Scored(*bodies[kind])
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(kind=st.integers(0, 3), seed=st.integers(0, 999), spread=st.sampled_from([0.1, 1.0, 10.0]))
+@given(kind=st.integers(0, 4), seed=st.integers(0, 999), spread=st.sampled_from([0.1, 1.0, 10.0]))
 def test_the_bound_dominates_every_slope(kind: int, seed: int, spread: float) -> None:
     network = drawn(small(kind), seed)
     real, fake = (spread * Rng.of(seed + k).normal((32, 2, 6, 6)).double() for k in (1, 2))
@@ -160,8 +171,13 @@ def test_the_bound_dominates_every_slope(kind: int, seed: int, spread: float) ->
         MNISTDiscriminator(width=4).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
         ResNetDiscriminator(width=4).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
         MLPDiscriminatorSpec(hidden=(8, 8)).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
+        RobGANDiscriminator(width=2).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
+        SNGANDiscriminator(width=2, head=ProjectionHead()).build(
+            Space((1, 16, 16), IMAGE_BOUNDS, 3), (), rng=Rng.of(0)
+        ),
+        Trunk(classifier=VGG16(width=2)).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
     ],
-    ids=["mnist", "resnet", "mlp"],
+    ids=["mnist", "resnet", "mlp", "robgan", "sngan, projection", "trunk of vgg"],
 )
 def test_our_discriminators_have_bounds_and_keep_their_mode(network: nn.Module) -> None:
     network.train()
@@ -173,6 +189,11 @@ def test_our_discriminators_have_bounds_and_keep_their_mode(network: nn.Module) 
     assert all(module.training for module in network.modules())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_branch_repeated_along_the_last_axis_counts_as_often() -> None:
+    assert float(lipschitz_bound(Odd(lambda x: x - x.mean(-1, keepdim=True)), (4,))) == pytest.approx(2 * math.sqrt(4))
+    assert float(lipschitz_bound(Odd(lambda x: x[:, :1] + x), (4,))) == pytest.approx((2 + 1) * math.sqrt(4))
 
 
 def test_packed_games_are_measured_one_by_one() -> None:
@@ -263,6 +284,10 @@ class Odd(nn.Module):
         (lambda x: x.detach(), "detach"),
         (lambda x: torch.tensor(x.tolist()), "tolist"),
         (lambda x: x + x.mean(2, keepdim=True), "add"),
+        (lambda x: x + x.mean((2, 3), keepdim=True), "add"),
+        (nn.MaxPool2d(3, 1, 1), "max_pool2d"),
+        (nn.MaxPool2d(2, dilation=2), "max_pool2d"),
+        (nn.AdaptiveMaxPool2d(3), "adaptive_max_pool2d"),
         (nn.InstanceNorm2d(4), "instance_norm"),
         (nn.BatchNorm2d(4, track_running_stats=False), "batch_norm"),
         (lambda x: torch.zeros(1, 3), "detached"),

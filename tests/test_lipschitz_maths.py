@@ -172,7 +172,7 @@ def test_a_range_of_lengths_is_a_range() -> None:
 @pytest.mark.parametrize("control", [*PENALTIES, Together(controls=(Clip(), GradientPenalty()))], ids=repr)
 def test_penalties_per_sample_refuse_batch_statistics(control: Lipschitz) -> None:
     space = Space((1, 8, 8), IMAGE_BOUNDS)
-    with pytest.raises(UsageError, match=r"layers\.3.*BatchNorm2d"):
+    with pytest.raises(UsageError, match=r"trunk\.3.*BatchNorm2d"):
         control.check(MNISTDiscriminator(width=2).build(space, (), rng=Rng.of(0)))
     control.check(MNISTDiscriminator(width=2, batch_norm=False).build(space, (), rng=Rng.of(0)))
 
@@ -201,9 +201,9 @@ def test_a_normalised_matrix_is_divided_by_its_largest_singular_value() -> None:
 
 def test_every_replica_has_its_own_norm() -> None:
     network = MLPDiscriminatorSpec(hidden=(6, 6)).build(PLANE, (3,), rng=Streams(0, 3).rng("init"))
-    weights = [layer.weight.detach().double().clone() for layer in network.layers.layers]
+    weights = [layer.weight.detach().double().clone() for layer in (*network.trunk.layers, network.head.source)]
     settled(network, 2000)
-    for layer, weight in zip(network.layers.layers, weights, strict=True):
+    for layer, weight in zip((*network.trunk.layers, network.head.source), weights, strict=True):
         largest = torch.linalg.svdvals(weight)[:, 0]
         torch.testing.assert_close(layer.weight.double(), weight / largest[:, None, None], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(lipschitz_bound(network, (2,), (3,)), torch.ones(3).double(), rtol=1e-4, atol=0)
@@ -240,7 +240,7 @@ def test_only_constraining_iterates_and_only_once() -> None:
         network.eval()(images)
         network.train()
     assert all(map(torch.equal, before, state()))
-    held = network.layers[0].parametrizations.weight
+    held = network.trunk[0].parametrizations.weight
     v = torch.nn.functional.normalize(held.original.flatten(1).T @ held[0].u, dim=0)
     u = torch.nn.functional.normalize(held.original.flatten(1) @ v, dim=0)
     control.constrain(network)
@@ -271,7 +271,7 @@ def test_a_normalised_network_survives_copies_and_checkpoints_bit_for_bit() -> N
 def test_a_norm_is_full_precision_under_autocast_and_in_any_layout() -> None:
     network, images = conv(), Rng.of(1).normal((4, 1, 8, 8))
     SpectralNorm().transform(network)
-    layer, score = network.layers[2], network(images).score
+    layer, score = network.trunk[2], network(images).score
     exact = layer.weight.clone()
     with torch.autocast("cpu", torch.bfloat16):
         assert layer.weight.dtype == torch.float32 and torch.equal(layer.weight, exact)
@@ -286,7 +286,7 @@ def test_a_norm_is_full_precision_under_autocast_and_in_any_layout() -> None:
 
 
 def test_a_network_is_normalised_once() -> None:
-    with pytest.raises(UsageError, match=r"layers\.0.*already"):
+    with pytest.raises(UsageError, match=r"trunk\.0.*already"):
         Together(controls=(SpectralNorm(), SpectralNorm())).transform(conv())
 
 

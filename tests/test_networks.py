@@ -102,8 +102,10 @@ def test_dcgan_is_that_of_the_papers_tables(side: int) -> None:
     assert size(generator) == 16 * 100 * table[0][0] + between + 2 * hidden
     assert size(discriminator) == between + 16 * table[0][0] + 2 * (hidden - 128)
     assert outputs(generator, latents, nn.ConvTranspose2d) == [(c, s, s) for c, s in table]
-    assert outputs(discriminator, real, nn.Conv2d) == [*((c, s, s) for c, s in table[-2::-1]), (1, 1, 1)]
+    assert outputs(discriminator, real, nn.Conv2d) == [(c, s, s) for c, s in table[-2::-1]]
+    assert outputs(discriminator, real, nn.Linear) == [(1,)]
     assert not any(name.endswith("bias") for name, _ in kernels(generator) + kernels(discriminator))
+    assert discriminator.head.source.bias is None
 
 
 def outputs(network: nn.Module, x: Tensor, kind: type[nn.Module]) -> list[tuple[int, ...]]:
@@ -148,7 +150,7 @@ def test_the_forward_passes_are_those_of_the_papers_written_out() -> None:
     down = [weight for _, weight in kernels(judge)]
     h = F.leaky_relu(F.conv2d(x, down[0], stride=2, padding=1), 0.2)
     h = F.leaky_relu(normalised(F.conv2d(h, down[1], stride=2, padding=1)), 0.2)
-    torch.testing.assert_close(judge(x).score, F.conv2d(h, down[2]).sum((1, 2, 3)))
+    torch.testing.assert_close(judge(x).score, h.flatten(1) @ judge.head.source.weight[0])
 
     make, judge = (network.build(images(8), (), rng=Rng.of(0)) for network in PAIRS["asgan_resnet"])
     dense, block, output = make.layers[0], make.layers[2], make.layers[3]
@@ -156,8 +158,8 @@ def test_the_forward_passes_are_those_of_the_papers_written_out() -> None:
     wide = F.interpolate(torch.relu(normalised(h)), scale_factor=2.0, mode="bilinear")
     h = F.interpolate(h, scale_factor=2.0, mode="bilinear") + block.main[6](torch.relu(normalised(block.main[3](wide))))
     torch.testing.assert_close(make(z), torch.tanh(output(h)))
-    h = judge.layers[1](judge.layers[0](x[:, :, :8, :8]))
-    torch.testing.assert_close(judge(x[:, :, :8, :8]).score, judge.layers[5](torch.relu(h).mean((2, 3))).squeeze(1))
+    h = judge.trunk[1](judge.trunk[0](x[:, :, :8, :8]))
+    torch.testing.assert_close(judge(x[:, :, :8, :8]).score, judge.head.source(torch.relu(h).mean((2, 3))).squeeze(1))
 
 
 def normalised(x: Tensor) -> Tensor:
@@ -260,7 +262,9 @@ def test_initial_weights_follow_their_distribution() -> None:
         assert float(asgan.get_parameter(f"layers.{name}.bias").detach().abs().max()) == 0
     resnet = ResNetDiscriminator().build(CIFAR, (), rng=Rng.of(0))
     bound = math.sqrt(2) * math.sqrt(6 / (9 * 256))
-    assert float(resnet.get_parameter("blocks.1.conv1.weight").detach().abs().max()) == pytest.approx(bound, rel=1e-3)
+    assert float(resnet.get_parameter("trunk.blocks.1.conv1.weight").detach().abs().max()) == pytest.approx(
+        bound, rel=1e-3
+    )
 
 
 def test_a_packed_network_is_its_games_side_by_side() -> None:

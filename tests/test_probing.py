@@ -16,7 +16,7 @@ from sparring.attacks import in_scales
 from sparring.engine import Game, RunFolder, play_round, train
 from sparring.engine.exhibits import BINS, PATHS, SHOWN, STATIONS, histogram, save_exhibits
 from sparring.engine.probing import ATTACK, Probe
-from sparring.engine.sampling import sample
+from sparring.engine.sampling import draw
 from sparring.errors import NonFinite
 from sparring.metrics import wasserstein1
 from sparring.networks import Verdict
@@ -72,7 +72,9 @@ def test_the_critic_is_bounded_by_the_exact_distance_of_the_same_points(short: C
         for parameter in game.generator.parameters():
             parameter.add_(0.1)
     found = probe.measure(game, 5)
-    fake = sample(game.recipe, game.generator, game.streams, len(probe.real), "probe/latents", 5)
+    fake = draw(
+        game.recipe, game.generator, game.players.space, game.streams, len(probe.real), "probe/latents", 5
+    ).samples
     for index in range(2):
         exact = wasserstein1(probe.real, fake[index])
         assert found["wasserstein1"][index] == pytest.approx(exact)

@@ -19,9 +19,12 @@ from sparring.randomness import Rng
 from sparring.recipes import Recipe, load
 from sparring.regimes import AdversarialRegime, Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
 from sparring.regimes.adversarial import CleanFirst
+from sparring.regimes.base import Side
 
 CPU = torch.device("cpu")
 
+
+UNLABELLED: dict[Side, Tensor | None] = {"real": None, "fake": None}
 
 COUPLED = "discriminator={name: mnist, width: 4}"
 """A discriminator with batch normalisation."""
@@ -61,7 +64,7 @@ def batch(game: Game, number: int = 0) -> tuple[Tensor, Tensor]:
 )
 def test_the_shortcut_equals_the_long_way(regime: CleanFirst, network: str, objective: str) -> None:
     game = game_of(images(network, f"objective={objective}"))
-    side, clean = Discriminating(game, 0, 0), View(*batch(game), getattr(regime, "clean_weight", 1.0))
+    side, clean = Discriminating(game, 0, 0, UNLABELLED), View(*batch(game), getattr(regime, "clean_weight", 1.0))
     buffers = [buffer.clone() for buffer in game.discriminator.buffers()]
     long = regime.craft(side, clean, None)
     if regime.reuses(couples_samples=game.couples_samples):
@@ -85,8 +88,8 @@ def test_where_a_batch_couples_its_samples_the_exact_way_is_taken_and_said() -> 
     assert not regime.remarks(couples_samples=alone.couples_samples)
     assert not Symmetric().remarks(couples_samples=True)  # one slope for all: the sum over the batch is what is wanted
     # The shortcut would not be the gradient here: this is why it is not taken.
-    side, clean = Discriminating(coupled, 0, 0), View(*batch(coupled))
-    torch.nn.init.normal_(coupled.discriminator.layers[-1].weight, std=1.0)  # scores on both sides of the mean
+    side, clean = Discriminating(coupled, 0, 0, UNLABELLED), View(*batch(coupled))
+    torch.nn.init.normal_(coupled.discriminator.head.source.weight, std=1.0)  # scores on both sides of the mean
     seen = side.show(clean, gradients=("real", "fake"))
     wrong = regime.craft(side, clean, seen)
     exact = regime.craft(side, clean, None)
@@ -98,7 +101,7 @@ def test_the_symmetric_update_is_algorithm_1() -> None:
     recipe = images(*overrides, "optimizers.discriminator={name: sgd, lr: 0.1}")
     game, twin = game_of(recipe), game_of(recipe)
     real, fake = batch(game)
-    recipe.regime.update(Discriminating(game, 0, 0), real, fake)
+    recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), real, fake)
 
     def ascend(samples: Tensor) -> Tensor:
         x = samples.clone().requires_grad_()
@@ -124,7 +127,7 @@ def test_the_mixed_update_is_equation_8() -> None:
     )
     game, twin = game_of(recipe), game_of(recipe)
     real, fake = batch(game)
-    recipe.regime.update(Discriminating(game, 0, 0), real, fake)
+    recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), real, fake)
     score = lambda x: twin.discriminator(x).score  # noqa: E731
 
     def attacked(x: Tensor, payoff: Callable[[Tensor], Tensor], other: Tensor) -> Tensor:
@@ -149,7 +152,7 @@ def test_a_perturbation_does_not_depend_on_the_batch_size(regime: CleanFirst) ->
     large = View(small.real.repeat(4, 1, 1, 1), small.fake.repeat(4, 1, 1, 1))  # the same means, N = 64
     moved = []
     for view in (small, large):
-        side = Discriminating(game, 0, 0)
+        side = Discriminating(game, 0, 0, UNLABELLED)
         crafted = regime.craft(side, view, regime.show_clean(side, view))
         moved.append((crafted.real - view.real)[:16])
     torch.testing.assert_close(*moved, rtol=0, atol=1e-12)
@@ -159,7 +162,7 @@ def test_a_perturbation_does_not_depend_on_the_batch_size(regime: CleanFirst) ->
 def test_replacing_shows_nothing_clean() -> None:
     game = game_of(images())
     shown: list[View] = []
-    side = Discriminating(game, 0, 0)
+    side = Discriminating(game, 0, 0, UNLABELLED)
     original = side.show
     side.show = lambda view, gradients=(): (shown.append(view), original(view, gradients))[1]  # type: ignore[method-assign]
     real, fake = batch(game)
@@ -192,7 +195,7 @@ def test_a_one_step_attack_costs_no_pass(regime: Regime, forwards: int, backward
             verdict.score.register_hook(lambda _: count.__setitem__("backward", count["backward"] + 1))  # type: ignore[attr-defined]
 
     game.discriminator.register_forward_hook(passed)
-    regime.update(Discriminating(game, 0, 0), *batch(game))
+    regime.update(Discriminating(game, 0, 0, UNLABELLED), *batch(game))
     assert count == {"forward": forwards, "backward": backwards}
 
 
@@ -206,7 +209,7 @@ def test_the_budget_warms_up() -> None:
     clean = View(*(0.5 * x for x in batch(game)))
     sizes = []
     for step in (0, 20, 30):
-        side = Discriminating(game, step, 0)
+        side = Discriminating(game, step, 0, UNLABELLED)
         sizes.append(float((regime.craft(side, clean, regime.show_clean(side, clean)).real - clean.real).abs().max()))
     assert sizes == pytest.approx([0.0, 0.1, 0.2])
     with pytest.raises(ValidationError):
@@ -217,9 +220,9 @@ def test_without_a_budget_symmetric_is_two_plain_updates() -> None:
     recipe = images("optimizers.discriminator={name: adam, lr: 0.01}")
     symmetric, twice = game_of(recipe), game_of(recipe)
     real, fake = batch(symmetric)
-    Symmetric(attack=FGSM(epsilon=0)).update(Discriminating(symmetric, 0, 0), real, fake)
+    Symmetric(attack=FGSM(epsilon=0)).update(Discriminating(symmetric, 0, 0, UNLABELLED), real, fake)
     for _ in range(2):
-        Plain().update(Discriminating(twice, 0, 0), real, fake)
+        Plain().update(Discriminating(twice, 0, 0, UNLABELLED), real, fake)
     for ours, theirs in zip(symmetric.discriminator.parameters(), twice.discriminator.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
@@ -230,7 +233,7 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
     clean, regime = View(*batch(game)), Mixed()
     crafted = []
     for each in (game, free):
-        side = Discriminating(each, 0, 0)
+        side = Discriminating(each, 0, 0, UNLABELLED)
         crafted.append(regime.craft(side, clean, regime.show_clean(side, clean)))
         side.show(crafted[-1])
         side.step()
@@ -245,7 +248,7 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
 def test_what_an_attack_did_is_logged(network: str) -> None:
     keys = ["regime={name: mixed, attacked: real, attack: {name: fgsm, epsilon: 0.1}}", network]
     game = Game(images(*keys), images().data.open(CPU), CPU)
-    side = Discriminating(game, 0, 0)
+    side = Discriminating(game, 0, 0, UNLABELLED)
     real, fake = (x.float() for x in batch(game_of(images(*keys))))
     real = 0.5 * real
     payoffs = [side.payoff("real", x).detach() for x in (real, fake)]
@@ -271,7 +274,7 @@ def test_every_step_pays_its_own_penalty() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(control, "penalty", penalty)
-        game.recipe.regime.update(Discriminating(game, 0, 0), *batch(game))
+        game.recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), *batch(game))
     assert len(draws) == 2
     assert not torch.equal(*draws)
 
@@ -279,7 +282,7 @@ def test_every_step_pays_its_own_penalty() -> None:
 def test_the_sides_are_attacked_from_streams_of_their_own() -> None:
     game = game_of(images())
     names: list[str] = []
-    side = Discriminating(game, 0, 0)
+    side = Discriminating(game, 0, 0, UNLABELLED)
     original = side.rng
     side.rng = lambda name: (names.append(name), original(name))[1]  # type: ignore[method-assign]
     Mixed(attack=PGD()).update(side, *batch(game))

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from sparring.engine import Game, play_round
 from sparring.engine.environment import choose_device
 from sparring.errors import NonFinite, UsageError
-from sparring.recipes import Recipe, load, parse_yaml
+from sparring.recipes import Recipe, load, parse_yaml, require_game
 
 WARM_UP = 3
 """Rounds of every variant that are not timed."""
@@ -72,7 +72,8 @@ def bench(
     if len(variants) < 2:
         raise UsageError(f"bench: {vary} leaves nothing to compare", "give at least two values: regime=plain,mixed")
     place = choose_device(device)
-    games = [_Player(load(recipe, [*overrides, f"{key}={value}"]), place) for value in variants]
+    require_game(load(recipe, [*overrides]), recipe)
+    games = [_Player(require_game(load(recipe, [*overrides, f"{key}={value}"]), recipe), place) for value in variants]
     arithmetic = [game.multiply_adds() for game in games]
     seconds: list[list[float]] = [[] for _ in games]
     for turn in range(turns):

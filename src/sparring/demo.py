@@ -13,7 +13,7 @@ from typing import Any
 
 from sparring.engine import RunFolder, play_side_by_side
 from sparring.errors import UsageError
-from sparring.recipes import Recipe, load
+from sparring.recipes import Recipe, load, require_game
 from sparring.report import report_runs
 
 RECIPE = "dishonest/ring-small"
@@ -56,7 +56,7 @@ def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, played: Callable[[in
         UsageError: a cell's folder holds a run of another recipe.
     """
     overrides = (f"steps={steps}", f"replicas={seeds}")
-    recipes = {name: load(RECIPE, [*changes, *overrides]) for name, changes in CELLS.items()}
+    recipes = {name: require_game(load(RECIPE, [*changes, *overrides]), RECIPE) for name, changes in CELLS.items()}
     for name, recipe in recipes.items():
         _require_same(out / name, recipe)
     play_side_by_side({out / name: recipe for name, recipe in recipes.items()}, played or (lambda _done, _total: None))

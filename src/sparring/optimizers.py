@@ -53,6 +53,22 @@ class LinearDecay(Schedule):
         return 1.0 + (self.end - 1.0) * (progress - self.start) / (1.0 - self.start)
 
 
+@piece("steps")
+class StepDecay(Schedule):
+    """The base rate, times `drop` from every one of these shares of the rounds on.
+
+    Args:
+        after: shares of the rounds.
+        drop: what the rate is multiplied with.
+    """
+
+    after: Annotated[tuple[Probability, ...], Field(strict=False)] = (1 / 3, 2 / 3)
+    drop: Probability = 0.1
+
+    def factor(self, progress: float) -> float:
+        return self.drop ** sum(progress >= share for share in self.after)
+
+
 class Optimizer(Piece, family="optimizer"):
     """How a player turns gradients into steps."""
 

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import operator
 from abc import ABC
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import (
     GetJsonSchemaHandler,
+    TypeAdapter,
     ValidationError,
     model_serializer,
     model_validator,
@@ -132,8 +135,8 @@ def find(family: type[AnyPiece], name: object) -> type[AnyPiece]:
     raise UnknownPiece(_mistake(name, f"no such {family.family}", known=tuple(table)))
 
 
-def json_schema(record: type[Record]) -> dict[str, Any]:
-    """A JSON schema for editors: a record, with every family that it can hold under `$defs`."""
+def json_schema(*records: type[Record]) -> dict[str, Any]:
+    """A JSON schema for editors: one of these records, with every family that it can hold under `$defs`."""
     definitions: dict[str, Any] = {}
     for name, family in FAMILIES.items():
         short = {"enum": list(members(family)), "description": f"a {name} with its defaults"}
@@ -143,7 +146,7 @@ def json_schema(record: type[Record]) -> dict[str, Any]:
             schema = member.model_json_schema()
             definitions |= schema.pop("$defs", {})
             definitions[name]["anyOf"].append(schema)
-    schema = record.model_json_schema()
+    schema = TypeAdapter(reduce(operator.or_, records)).json_schema()
     definitions |= schema.pop("$defs", {})
     whole: dict[str, Any] = _refer(schema | {"$defs": definitions})
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole

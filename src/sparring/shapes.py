@@ -76,7 +76,9 @@ class Space(NamedTuple):
     Args:
         shape: `(channels, height, width)` or `(features,)`.
         bounds: the inclusive range, or None where values are unbounded.
+        classes: how many there are; 0 without labels.
     """
 
     shape: tuple[int, ...]
     bounds: Bounds | None
+    classes: int = 0

@@ -17,6 +17,7 @@ from sparring.attacks.repeated import Endurance, attack_until
 from sparring.attacks.sources import NES, SPSA, Autograd, FiniteDifferences, RandomDirection, Source
 from sparring.attacks.square import SquareAttack, SquareL2, SquareLinf
 from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
+from sparring.attacks.still import NoAttack
 from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
 from sparring.attacks.trials import Dimming, RandomSearch
 
@@ -47,6 +48,7 @@ __all__ = [
     "GradientAttack",
     "LossFunction",
     "Margin",
+    "NoAttack",
     "Normalised",
     "Payoff",
     "RandomDirection",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -55,7 +56,8 @@ class ArraySource(Source):
         augment: tuple[Augmentation, ...] = (),
         device: torch.device,
     ) -> None:
-        self.facts = replace(facts, evaluated_on="training" if test is train else "held-out")
+        evaluated_on: Literal["training", "held-out"] = "training" if test is train else "held-out"
+        self.facts = replace(facts, count=len(train.samples), evaluated_on=evaluated_on)
         self._train = train
         self._test = test
         self._scale = scale

@@ -43,6 +43,7 @@ class Facts:
         centres: the modes of a synthetic mixture, `(modes, features)`, or None.
         std: the standard deviation of every mode; 0 without modes.
         fingerprint: a short digest of training and held-out samples, for caches; without one, nothing is cached.
+        count: training samples; 0 where they are drawn without end.
         evaluated_on: what `Source.held_out` gives: "held-out" samples, which are never trained on, or "training" ones.
     """
 
@@ -52,12 +53,13 @@ class Facts:
     centres: Tensor | None = None
     std: float = 0.0
     fingerprint: str = ""
+    count: int = 0
     evaluated_on: Literal["held-out", "training"] = "training"
 
     @property
     def space(self) -> Space:
         """What a network must know of the samples."""
-        return Space(self.shape, self.bounds)
+        return Space(self.shape, self.bounds, len(self.classes))
 
 
 class Source(ABC):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sparring.attacks import FGSM, Attack, attack_until
 from sparring.engine.game import Players
 from sparring.engine.probing import Playing, score_of, undisturbed
-from sparring.engine.sampling import sample
+from sparring.engine.sampling import draw
 from sparring.records import Count, Positive, Record
 from sparring.shapes import Samples, Space, over_samples
 
@@ -54,7 +54,8 @@ class AttackStudy(Record):
         """
         recipe, lead = playing.recipe, playing.recipe.lead
         count = self._count(real)
-        fake = sample(recipe, self._generator(playing, space, opponent), playing.streams, count, "study", 0)
+        generator = self._generator(playing, space, opponent)
+        fake = draw(recipe, generator, space, playing.streams, count, "study", 0).samples
         real = real[:count].expand(*lead, *real[:count].shape)
         with undisturbed(playing):
             with torch.no_grad():
@@ -96,7 +97,7 @@ class AttackStudy(Record):
             "trained": "as it is after training",
         }[opponent]
         return (
-            f"mean number of attacks ({_described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
+            f"mean number of attacks ({described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
             f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self._count(real)} samples a side, the generated "
             f"ones of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; "
             "overshot: the share whose last attack jumped over the tolerance to the far side of the mean"
@@ -119,13 +120,11 @@ def _settle(generator: nn.Module, playing: Playing) -> None:
     for layer in generator.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None  # the plain mean over all batches so far
-    latents = playing.recipe.generator.prior.draw(
-        (*playing.recipe.lead, _SETTLING, playing.recipe.generator.latent), rng=playing.streams.rng("study/settle")
-    )
-    generator.train()(latents)
+    shape, rng = (*playing.recipe.lead, _SETTLING), playing.streams.rng("study/settle")
+    generator.train()(playing.recipe.generator.draw(shape, playing.players.space, rng=rng).values)
 
 
-def _described(attack: Attack, space: Space) -> str:
+def described(attack: Attack, space: Space) -> str:
     """An attack with its size on all scales that the samples have, and the settings that are not its own defaults."""
     fields = type(attack).model_fields
     own = {key for key, field in fields.items() if field.is_required() or getattr(attack, key) != field.get_default()}

@@ -21,6 +21,7 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.sampling import rendered, require_finite
 from sparring.files import storage_errors, write_whole
 from sparring.gradients import picture
+from sparring.networks import spread
 from sparring.shapes import IMAGE_BOUNDS, as_bytes, expand_like, sample_norm
 
 SHOWN = 8
@@ -94,13 +95,16 @@ def histogram(values: Tensor) -> Histogram:
 
 
 def _between(game: Game) -> Tensor:
-    """Images at equal steps on the straight lines between pairs of fixed latents, `(*lead, PATHS, STATIONS, ...)`."""
-    recipe = game.recipe
-    ends = recipe.generator.prior.draw(
-        (*recipe.lead, 2 * PATHS, 1, recipe.generator.latent), rng=game.streams.rng("between")
-    )
-    first, last = ends.chunk(2, dim=-3)
-    share = torch.linspace(0, 1, STATIONS, device=ends.device)[:, None]
-    latents = (1 - share) * first + share * last
-    images = rendered(recipe, game.sampler, latents.flatten(-3, -2))
+    """Images at equal steps on the straight lines between pairs of fixed latents, `(*lead, PATHS, STATIONS, ...)`.
+
+    Both ends of a path are of one class, where G is told any.
+    """
+    recipe, space = game.recipe, game.players.space
+    labels = spread(PATHS, space.classes)
+    both = None if labels is None else labels.repeat(2)[:, None]
+    ends = recipe.generator.draw((*recipe.lead, 2 * PATHS, 1), space, rng=game.streams.rng("between"), labels=both)
+    first, last = ends.values.chunk(2, dim=-3)
+    share = torch.linspace(0, 1, STATIONS, device=first.device)[:, None]
+    codes = (1 - share) * first + share * last
+    images = rendered(recipe, game.sampler, codes.flatten(-3, -2))
     return as_bytes(images.reshape(*recipe.lead, PATHS, STATIONS, *images.shape[len(recipe.lead) + 1 :]))

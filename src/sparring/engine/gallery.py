@@ -14,6 +14,7 @@ from sparring.engine.game import Game
 from sparring.engine.rundir import RunFolder
 from sparring.engine.sampling import evaluating
 from sparring.files import write_whole
+from sparring.networks import spread
 from sparring.shapes import IMAGE_BOUNDS, as_bytes
 
 IMAGES = 64
@@ -23,7 +24,7 @@ LANDSCAPE = 64
 
 
 def save_samples(game: Game, run: RunFolder, step: int) -> None:
-    """Write samples/STEP.png for images, samples/STEP.npz for points of the plane.
+    """Write samples/STEP.png for images, in order of their classes, samples/STEP.npz for points of the plane.
 
     The npz holds `points (games, POINTS, 2)`, `landscape (games, LANDSCAPE, LANDSCAPE)` with D's probability of "real"
     at [y, x], and `extent`, the half side of the square that it covers.
@@ -34,7 +35,8 @@ def save_samples(game: Game, run: RunFolder, step: int) -> None:
     """
     space = game.source.facts.space
     if len(space.shape) == 3 and space.bounds == IMAGE_BOUNDS:
-        images = game.sample(max(1, IMAGES // _games(game)), "gallery", 0)
+        count = max(1, IMAGES // _games(game))
+        images = game.draw(count, "gallery", 0, spread(count, space.classes)).samples
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
     elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", _points(game))
@@ -78,7 +80,7 @@ def _games(game: Game) -> int:
 def _points(game: Game) -> bytes:
     facts = game.source.facts
     extent = 3.0 if facts.centres is None else float(facts.centres.abs().max()) + max(6 * facts.std, 0.5)
-    points = game.sample(POINTS, "gallery", 0).reshape(_games(game), POINTS, 2)
+    points = game.draw(POINTS, "gallery", 0).samples.reshape(_games(game), POINTS, 2)
     axis = torch.linspace(-extent, extent, LANDSCAPE, device=game.device)
     grid = torch.cartesian_prod(axis, axis).flip(1)
     with evaluating(game.discriminator):

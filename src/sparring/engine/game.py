@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from sparring.data import Source
-from sparring.engine.sampling import precision, sample
+from sparring.data import Batch, Source
+from sparring.engine.sampling import draw, precision
+from sparring.engine.state import below, fitting, load_optimizer_state, optimizer_state, saved, within
 from sparring.engine.watch import Watch
-from sparring.errors import CorruptInput
+from sparring.errors import UsageError
 from sparring.gradients import input_gradient
 from sparring.modules import batch_statistics, untraced
+from sparring.networks import Verdict
 from sparring.randomness import Rng, Streams
 from sparring.recipes import Recipe
 from sparring.shapes import Space, at_least_fp32
@@ -31,6 +31,8 @@ class Players(nn.Module):
 
     def __init__(self, recipe: Recipe, space: Space) -> None:
         super().__init__()
+        _require_classes(recipe, space)
+        self.space = space
         streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None)
         self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
         self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
@@ -46,7 +48,7 @@ class Players(nn.Module):
 
     def state(self) -> dict[str, Tensor]:
         """Weights and buffers by name."""
-        return {f"players/{name}": tensor for name, tensor in self.state_dict().items()}
+        return within("players/", self.state_dict())
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take weights and buffers out of a checkpoint's tensors.
@@ -54,8 +56,8 @@ class Players(nn.Module):
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        with _fitting():
-            self.load_state_dict(_below(state, "players/"))
+        with fitting():
+            self.load_state_dict(below("players/", state))
 
 
 class Game:
@@ -113,29 +115,42 @@ class Game:
         self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
         self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
 
-    def generate(self, stream: str, number: int) -> Tensor:
-        """Generated samples `(*batch, ...)` from the latents of this stream and number, with G's graph."""
+    def generate(self, stream: str, number: int) -> Batch:
+        """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
         recipe = self.recipe
-        shape = (*recipe.lead, recipe.batch_size, recipe.generator.latent)
-        latents = recipe.generator.prior.draw(shape, rng=self.streams.rng(stream, number))
+        shape, rng = (*recipe.lead, recipe.batch_size), self.streams.rng(stream, number)
+        codes = recipe.generator.draw(shape, self.players.space, rng=rng)
         with precision(self.recipe, self.device):
-            fake: Tensor = self.generator(latents)
-        return at_least_fp32(fake)
+            fake: Tensor = self.generator(codes.values)
+        return Batch(at_least_fp32(fake), codes.labels)
+
+    def judge(self, samples: Tensor) -> Verdict:
+        """D's verdict on samples `(*batch, ...)` in fp32."""
+        with precision(self.recipe, self.device):
+            verdict: Verdict = self.discriminator(samples)
+        classes = None if verdict.classes is None else at_least_fp32(verdict.classes)
+        return Verdict(at_least_fp32(verdict.score), classes)
 
     def score(self, samples: Tensor) -> Tensor:
-        """D's scores `(*batch)` in fp32."""
-        with precision(self.recipe, self.device):
-            score: Tensor = self.discriminator(samples).score
-        return at_least_fp32(score)
+        """D's scores `(*batch)` of samples whose classes it is not told, in fp32."""
+        return self.judge(samples).score
 
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
         progress, rng = step / self.recipe.steps, self.streams.rng(f"disturb/{stream}", number)
         return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
-    def sample(self, count: int, stream: str, number: int) -> Tensor:
-        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph."""
-        return sample(self.recipe, self.sampler, self.streams, count, stream, number)
+    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
+        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph, and their classes.
+
+        Args:
+            count: samples a game.
+            stream: of the codes.
+            number: within that stream.
+            labels: the classes wanted of a conditional G, `(count)`; uniform without.
+        """
+        space = self.players.space
+        return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
 
     @torch.no_grad()
     def update_average(self) -> None:
@@ -150,10 +165,8 @@ class Game:
         """All state of the game, flat: networks, optimizers, running sums of the log."""
         state = self.players.state()
         for player, optimizer in self.optimizers.items():
-            for index, entries in optimizer.state_dict()["state"].items():
-                state |= {f"optimizer.{player}/{index}/{key}": value for key, value in entries.items()}
-        state |= {f"watch/{name}": tensor for name, tensor in self.watch.state().items()}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+            state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
+        return saved(state | within("watch/", self.watch.state()))
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.
@@ -162,34 +175,15 @@ class Game:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
         self.players.load_state(state)
-        with _fitting():
+        with fitting():
             for player, optimizer in self.optimizers.items():
-                entries: dict[int, dict[str, Tensor]] = {}
-                for name, tensor in _below(state, f"optimizer.{player}/").items():
-                    index, _, key = name.partition("/")
-                    entries.setdefault(int(index), {})[key] = tensor
-                groups = optimizer.state_dict()["param_groups"]
-                optimizer.load_state_dict({"state": entries, "param_groups": groups})
-                _lay_out(optimizer)
-            self.watch.load_state(_below(state, "watch/"))
+                load_optimizer_state(optimizer, below(f"optimizer.{player}/", state))
+            self.watch.load_state(below("watch/", state))
 
 
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Give every moment the memory layout of its parameter, which fused optimizers take for granted."""
-    for parameter, entries in optimizer.state.items():
-        for key, value in entries.items():
-            if value.shape == parameter.shape and value.stride() != parameter.stride():
-                entries[key] = torch.empty_like(parameter).copy_(value)
-
-
-@contextmanager
-def _fitting() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0]
-        raise CorruptInput(f"the checkpoint does not fit the recipe: {first}", "use the run's own recipe") from None
-
-
-def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+def _require_classes(recipe: Recipe, space: Space) -> None:
+    if space.classes:
+        return
+    if recipe.generator.conditional or recipe.discriminator.head.needs_classes:
+        key = "generator.conditional" if recipe.generator.conditional else "discriminator.head"
+        raise UsageError(f"{key} needs classes, and the data have no labels", "use labelled data, or a game without")

@@ -23,7 +23,7 @@ HELD_OUT = 10_000
 """Samples, at most, that the classifier's accuracy is measured on."""
 SEED = 0
 """Of everything that is drawn here."""
-_VERSION = 3
+_VERSION = 4
 
 
 def shows_images(facts: Facts) -> bool:
@@ -87,7 +87,7 @@ def real_features(source: Source, extractor: Judge, count: int, device: torch.de
 def _classifier(facts: Facts) -> Classifier:
     """The classifier that is good enough on these images: grey ones are easier than colour."""
     fits_resnet = facts.shape[0] > 1 and min(facts.shape[1:]) >= 8
-    return (SmallResNet if fits_resnet else SmallCNN)(classes=len(facts.classes))
+    return SmallResNet() if fits_resnet else SmallCNN()
 
 
 def _train(network: nn.Module, schooling: Schooling, source: Source, device: torch.device) -> None:

@@ -6,34 +6,18 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sparring.data import Batch
+from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.environment import choose_device
-from sparring.engine.game import Game, Players
+from sparring.engine.game import Players
 from sparring.engine.rundir import RunFolder
-from sparring.engine.sampling import sample
+from sparring.engine.sampling import draw, precision
+from sparring.engine.state import below, fitting
 from sparring.errors import UsageError
-from sparring.randomness import Streams
-from sparring.recipes import Recipe
-from sparring.shapes import Bounds, Space
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A game as it was after `step` rounds.
-
-    Args:
-        step: rounds played.
-        seconds: time spent on them.
-        log_bytes: the length of the log then.
-        threads: CPU threads that played them, or None before the first checkpoint.
-        problems: what was wrong with newer checkpoints.
-    """
-
-    game: Game
-    step: int
-    seconds: float
-    log_bytes: int
-    threads: int | None
-    problems: tuple[str, ...]
+from sparring.networks import ClassifierModule
+from sparring.randomness import Rng, Streams
+from sparring.recipes import ClassifierRecipe, Recipe, require_classifier
+from sparring.shapes import Bounds, Space, at_least_fp32
 
 
 @dataclass(frozen=True)
@@ -46,26 +30,44 @@ class LoadedPlayers:
     step: int
     problems: tuple[str, ...]
 
-    def sample(self, count: int, stream: str, number: int) -> Tensor:
-        """Samples `(*lead, count, ...)` of every game."""
-        return sample(self.recipe, self.players.sampler, self.streams, count, stream, number)
+    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
+        """Samples `(*lead, count, ...)` of every game, and their classes; as in `Game.draw`."""
+        players = self.players
+        return draw(self.recipe, players.sampler, players.space, self.streams, count, stream, number, labels)
+
+    def game(self, index: int) -> LoadedPlayers:
+        """One of the games by itself.
+
+        Raises:
+            UsageError: there is no such game.
+        """
+        replicas = self.recipe.replicas
+        if index >= replicas:
+            raise UsageError(f"game {index}: the run has {replicas}, counted from 0", f"at most --game {replicas - 1}")
+        if not self.recipe.lead:
+            return self
+        recipe = self.recipe.model_copy(update={"replicas": 1, "seed": self.recipe.seed + index})
+        players = Players(recipe, self.players.space)
+        players.load_state_dict({name: tensor[index] for name, tensor in self.players.state_dict().items()})
+        streams = Streams(recipe.seed, None, self.streams.device)
+        return LoadedPlayers(recipe, players.to(streams.device), streams, self.step, self.problems)
 
 
-def load_game(run: RunFolder, device: str) -> Loaded:
-    """The whole game of a run at its newest sound checkpoint, or fresh before the first, to play on.
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """The classifier of a run as it was after `step` rounds, in eval mode; its data are not needed."""
 
-    Raises:
-        UsageError: its data are not where the recipe says.
-        CorruptInput: there are checkpoints, and none is sound.
-    """
-    checkpoint, problems = run.latest()
-    recipe, place = run.recipe(), choose_device(device)
-    game = Game(recipe, recipe.data.open(place), place)
-    if checkpoint is None:
-        return Loaded(game, 0, 0.0, 0, None, ())
-    game.load_state(checkpoint.tensors)
-    state = checkpoint.state
-    return Loaded(game, state["step"], state["seconds"], state["log_bytes"], state["threads"], tuple(problems))
+    recipe: ClassifierRecipe
+    network: ClassifierModule
+    space: Space
+    step: int
+    problems: tuple[str, ...]
+
+    def classify(self, samples: Tensor) -> Tensor:
+        """Logits `(n, classes)` in fp32, under the recipe's precision."""
+        with precision(self.recipe, samples.device):
+            logits: Tensor = self.network(samples)
+        return at_least_fp32(logits)
 
 
 def load_players(run: RunFolder, device: str) -> LoadedPlayers:
@@ -75,12 +77,37 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
         UsageError: the run has no checkpoint yet.
         CorruptInput: there are checkpoints, and none is sound.
     """
-    checkpoint, problems = run.latest()
-    if checkpoint is None:
-        raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
-    recipe, place = run.recipe(), choose_device(device)
-    shape, bounds = checkpoint.state["space"]
-    players = Players(recipe, Space(tuple(shape), bounds and Bounds(*bounds)))
+    recipe, place = run.game_recipe(), choose_device(device)
+    checkpoint, problems = _newest(run)
+    players = Players(recipe, _space(checkpoint))
     players.load_state(checkpoint.tensors)
     streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
     return LoadedPlayers(recipe, players.to(place), streams, checkpoint.state["step"], tuple(problems))
+
+
+def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
+    """The classifier of a run at its newest sound checkpoint, in eval mode.
+
+    Raises:
+        UsageError: the run is a game, or has no checkpoint yet.
+        CorruptInput: there are checkpoints, and none is sound.
+    """
+    recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
+    checkpoint, problems = _newest(run)
+    space = _space(checkpoint)
+    network = recipe.classifier.build(space, (), rng=Rng.of(0))
+    with fitting():
+        network.load_state_dict(below("classifier/", checkpoint.tensors))
+    return LoadedClassifier(recipe, network.to(place).eval(), space, checkpoint.state["step"], tuple(problems))
+
+
+def _newest(run: RunFolder) -> tuple[Checkpoint, list[str]]:
+    checkpoint, problems = run.latest()
+    if checkpoint is None:
+        raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
+    return checkpoint, problems
+
+
+def _space(checkpoint: Checkpoint) -> Space:
+    shape, bounds, *classes = checkpoint.state["space"]
+    return Space(tuple(shape), bounds and Bounds(*bounds), *classes)

@@ -18,7 +18,7 @@ from torch import Tensor
 from sparring.attacks import FGSM
 from sparring.data import Source
 from sparring.engine.game import Players
-from sparring.engine.sampling import evaluating, precision, require_finite, sample
+from sparring.engine.sampling import draw, evaluating, precision, require_finite
 from sparring.gradients import absolute_sum, input_gradient, sparsity
 from sparring.metrics import wasserstein1
 from sparring.modules import untraced
@@ -97,9 +97,8 @@ class Probe:
             NonFinite: one of them, or a sample of G, is not finite.
         """
         seen, axes = self.look(playing, step), len(playing.recipe.lead) + 1
-        fake = sample(
-            playing.recipe, playing.players.generator, playing.streams, seen.score.shape[-1], "probe/latents", step
-        )
+        generator, space, count = playing.players.generator, playing.players.space, seen.score.shape[-1]
+        fake = draw(playing.recipe, generator, space, playing.streams, count, "probe/latents", step).samples
         with undisturbed(playing), torch.no_grad():
             parts = torch.split(fake, _AT_ONCE, dim=axes - 1)
             score_fake = torch.cat([score_of(playing, part) for part in parts], dim=axes - 1)

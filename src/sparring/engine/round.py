@@ -5,13 +5,16 @@ Nothing here asks which objective, adversary, regime or Lipschitz control is pla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from sparring.data import Batch
 from sparring.engine.game import Game
+from sparring.engine.stepping import descend
 from sparring.modules import frozen
+from sparring.networks import Verdict
 from sparring.randomness import Rng
 from sparring.regimes import Response, Responses, Side, View
 from sparring.shapes import over_samples
@@ -28,13 +31,14 @@ def play_round(game: Game, step: int) -> None:
     game.set_rates(step)
     for turn in range(game.recipe.critic_steps):
         number = step * game.recipe.critic_steps + turn
-        real = game.source.batch(number, game.recipe.batch_size, game.streams).samples
+        real = game.source.batch(number, game.recipe.batch_size, game.streams)
         fake = game.generate("latents", number)
-        game.watch.finite("real samples", [real])
-        game.watch.finite("generated samples", [fake])
-        seen_real = game.disturb(real, step, "real", number)
-        seen_fake = game.disturb(fake.detach(), step, "fake", number)
-        game.recipe.regime.update(Discriminating(game, step, number), seen_real, seen_fake)
+        game.watch.finite("real samples", [real.samples])
+        game.watch.finite("generated samples", [fake.samples])
+        seen_real = game.disturb(real.samples, step, "real", number)
+        seen_fake = game.disturb(fake.samples.detach(), step, "fake", number)
+        side = Discriminating(game, step, number, {"real": real.labels, "fake": fake.labels})
+        game.recipe.regime.update(side, seen_real, seen_fake)
     update_generator(game, fake, step)
     game.update_average()
 
@@ -46,13 +50,14 @@ class Discriminating:
         game: whose D it is.
         step: the round.
         number: the turn, counted over the whole game.
+        labels: the classes of the batch's real and generated samples, `(*batch)`, where there are any.
     """
 
-    def __init__(self, game: Game, step: int, number: int) -> None:
-        self.game, self.round, self.number = game, step, number
+    def __init__(self, game: Game, step: int, number: int, labels: Mapping[Side, Tensor | None]) -> None:
+        self.game, self.round, self.number, self.labels = game, step, number, labels
         self.network, self.space = game.discriminator, game.source.facts.space
         self._parameters = list(game.discriminator.parameters())
-        self._steps, self._paid = 0, False
+        self._steps, self._has_paid = 0, False
 
     @property
     def couples_samples(self) -> bool:
@@ -61,12 +66,14 @@ class Discriminating:
 
     def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
         """Add the gradient of the weighted payoff (equation 3.1), less what the Lipschitz control costs once a step."""
-        objective = self.game.recipe.objective
-        leaves = {side: getattr(view, side).detach().requires_grad_() for side in gradients}
-        real_score = self.game.score(leaves.get("real", view.real))
-        fake_score = self.game.score(leaves.get("fake", view.fake))
-        real, fake = objective.real(real_score), objective.fake(fake_score)
-        self._note(view, real_score, fake_score, real, fake)
+        leaves = {side: view.of(side).detach().requires_grad_() for side in gradients}
+        verdicts: dict[Side, Verdict] = {
+            "real": self.game.judge(leaves.get("real", view.real)),
+            "fake": self.game.judge(leaves.get("fake", view.fake)),
+        }
+        real = self._paid("real", verdicts["real"], of="real")
+        fake = self._paid("fake", verdicts["fake"], of="fake")
+        self._note(view, verdicts, real, fake)
         cost = self._cost(view, real.shape)
         loss = over_samples(cost) - view.weight * over_samples(real + fake)
         # Replicas share no parameter: the gradient of the sum of their losses is every replica's own gradient.
@@ -75,20 +82,19 @@ class Discriminating:
         own = -real.shape[-1] / view.weight  # from the gradient of a weighted mean to that of one sample's payoff
         slopes = {side: own * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
         return Responses(
-            Response(real.detach(), over_samples(objective.real(fake_score.detach())), slopes.get("real")),
-            Response(fake.detach(), over_samples(objective.fake(real_score.detach())), slopes.get("fake")),
+            Response(real.detach(), self._mean("real", verdicts["fake"], of="fake"), slopes.get("real")),
+            Response(fake.detach(), self._mean("fake", verdicts["real"], of="real"), slopes.get("fake")),
         )
 
     def step(self) -> None:
         """One optimizer step, then the Lipschitz constraint."""
         advance(self.game, "discriminator")
         self.game.recipe.lipschitz.constrain(self.network)
-        self._steps, self._paid = self._steps + 1, False
+        self._steps, self._has_paid = self._steps + 1, False
 
-    def payoff(self, side: Side, samples: Tensor) -> Tensor:
-        """D's payoff on samples of a side."""
-        payoff: Tensor = getattr(self.game.recipe.objective, side)(self.game.score(samples))
-        return payoff
+    def payoff(self, side: Side, samples: Tensor, *, of: Side | None = None) -> Tensor:
+        """D's payoff for taking samples for a side's."""
+        return self._paid(side, self.game.judge(samples), of=of or side)
 
     def rng(self, name: str) -> Rng:
         """A random stream of this turn."""
@@ -98,10 +104,23 @@ class Discriminating:
         """Add to the log's running means."""
         self.game.watch.mean(name, over_samples(values))
 
+    def _paid(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
+        """What D is paid for its verdict on samples that came with a side's classes, as if they were the first's."""
+        recipe, labels = self.game.recipe, self.labels[of]
+        source: Tensor = getattr(recipe.objective, side)(self._score(verdict, of))
+        return recipe.class_loss.payoff(side, source, verdict.classes, labels)
+
+    @torch.no_grad()
+    def _mean(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
+        return over_samples(self._paid(side, verdict, of=of))
+
+    def _score(self, verdict: Verdict, of: Side) -> Tensor:
+        return self.game.recipe.discriminator.head.score(verdict, self.labels[of])
+
     def _cost(self, view: View, batch: torch.Size) -> Tensor:
-        if self._paid:
+        if self._has_paid:
             return torch.zeros(batch, device=self.game.device)
-        self._paid = True
+        self._has_paid = True
         control, axes = self.game.recipe.lipschitz, self.game.batch_axes
         rng = self.rng(f"lipschitz/{self._steps}")
         cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=rng)
@@ -109,27 +128,42 @@ class Discriminating:
         self.note("penalty", cost.expand(batch))
         return cost.expand(batch)
 
-    def _note(self, view: View, real_score: Tensor, fake_score: Tensor, real: Tensor, fake: Tensor) -> None:
+    def _note(self, view: View, verdicts: Mapping[Side, Verdict], real: Tensor, fake: Tensor) -> None:
         watch = self.game.watch
-        watch.finite("score of real samples", [real_score])
-        watch.finite("score of generated samples", [fake_score])
+        scores = {side: self._score(verdict, side) for side, verdict in verdicts.items()}
+        watch.finite("score of real samples", [scores["real"]])
+        watch.finite("score of generated samples", [scores["fake"]])
         watch.finite("payoff of D on real samples", [real])
         watch.finite("payoff of D on generated samples", [fake])
-        for side, score in (("real", real_score), ("fake", fake_score)):
+        for side, score in scores.items():
             name = f"{side}_adversarial" if side in view.attacked else side
             self.note(f"d_{name}", torch.sigmoid(score))
             self.note(f"score_{name}", score)
+            if self.game.recipe.class_loss.needs_logits:
+                self.note(f"class_accuracy_{name}", _right(verdicts[side], self.labels[side]))
         self.note("payoff_d_adversarial" if view.attacked else "payoff_d", real + fake)
-        self.note("saturated", (torch.cat([real_score, fake_score], dim=-1).abs() > SATURATED).float())
+        self.note("saturated", (torch.cat([scores["real"], scores["fake"]], dim=-1).abs() > SATURATED).float())
 
 
-def update_generator(game: Game, fake: Tensor, step: int) -> None:
-    """One step of G up its payoff for what the adversary lets through of D's score (equation 3.4)."""
+def _right(verdict: Verdict, labels: Tensor | None) -> Tensor:
+    """1 where the class that D finds likeliest is the label, else 0."""
+    assert verdict.classes is not None
+    assert labels is not None
+    return (verdict.classes.detach().argmax(-1) == labels).float()
+
+
+def update_generator(game: Game, fake: Batch, step: int) -> None:
+    """One step of G up its payoff for what the adversary lets through of D's score (equation 3.4), and for classes.
+
+    The adversary sits on the channel of the score; what D says of the class is told as it is.
+    """
     recipe = game.recipe
     with frozen(game.discriminator):
-        score = game.score(game.disturb(fake, step, "told", step))
+        verdict = game.judge(game.disturb(fake.samples, step, "told", step))
+        score = recipe.discriminator.head.score(verdict, fake.labels)
         rng = game.streams.rng("feedback", step)
-        payoff = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
+        source = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
+        payoff = recipe.class_loss.payoff("generator", source, verdict.classes, fake.labels)
         game.watch.finite("score told to G", [score])
         game.watch.finite("payoff of G", [payoff])
         game.watch.mean("payoff_g", over_samples(payoff))
@@ -141,18 +175,4 @@ def update_generator(game: Game, fake: Tensor, step: int) -> None:
 def advance(game: Game, player: str) -> None:
     """One optimizer step of a player along the gradients that it has gathered, which are forgotten."""
     parameters = list(getattr(game.players, player).parameters())
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = _norm(gradients, len(game.recipe.lead))
-    game.watch.finite(f"gradient of the {player}", [norm])
-    game.watch.mean(f"gradient_{player}", norm)
-    game.optimizers[player].step()
-    game.watch.finite(f"weights of the {player}", parameters)
-    for parameter in parameters:
-        parameter.grad = None
-
-
-def _norm(gradients: Sequence[Tensor], lead_axes: int) -> Tensor:
-    """The Euclidean norm over all parameters of each game; not finite exactly if a gradient is not."""
-    norms = [torch.linalg.vector_norm(gradient.flatten(lead_axes), dim=-1) for gradient in gradients]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-    return norm
+    descend(player, parameters, game.optimizers[player], game.watch, len(game.recipe.lead))

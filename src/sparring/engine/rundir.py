@@ -16,7 +16,7 @@ from typing import Any
 from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
 from sparring.files import storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
-from sparring.recipes import Recipe, parse_yaml, to_yaml, validated
+from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 
 KEEP = 2
 """How many checkpoints stay: the newest, and one to fall back to."""
@@ -38,8 +38,8 @@ class RunFolder:
         self.report = path / "report.html"
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe, environment: dict[str, Any]) -> RunFolder:
-        """Start a run folder.
+    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
+        """StartingPoint a run folder.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -131,10 +131,18 @@ class RunFolder:
         """environment.json, or an empty mapping without one."""
         return self._json("environment.json")
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> AnyRecipe:
         """The resolved recipe of the run."""
         text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
         return validated(parse_yaml(text, str(self.path / "recipe.yaml")), str(self.path / "recipe.yaml"))
+
+    def game_recipe(self) -> Recipe:
+        """The resolved recipe of a run that is a game.
+
+        Raises:
+            UsageError: the run trains a classifier.
+        """
+        return require_game(self.recipe(), str(self.path))
 
     def append_row(self, row: dict[str, Any]) -> None:
         """Add one row to the log.

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from sparring.data import Batch
 from sparring.errors import NonFinite
 from sparring.randomness import Streams
-from sparring.recipes import Recipe
+from sparring.recipes import Recipe, TrainingRecipe
+from sparring.shapes import Space
 
 _AT_ONCE = 512
 """Samples a forward pass."""
 
 
 @contextmanager
-def precision(recipe: Recipe, device: torch.device) -> Iterator[None]:
+def precision(recipe: TrainingRecipe, device: torch.device) -> Iterator[None]:
     """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
@@ -39,34 +41,45 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def sample(recipe: Recipe, generator: nn.Module, streams: Streams, count: int, name: str, number: int) -> Tensor:
-    """Samples `(*lead, count, ...)` of a generator in eval mode.
+def draw(
+    recipe: Recipe,
+    generator: nn.Module,
+    space: Space,
+    streams: Streams,
+    count: int,
+    name: str,
+    number: int,
+    labels: Tensor | None = None,
+) -> Batch:
+    """Samples `(*lead, count, ...)` of a generator in eval mode, and the classes that it was told.
 
     Args:
         recipe: whose prior and precision are used.
         generator: of one game, or of packed ones.
+        space: of the samples.
         streams: of the game.
         count: samples a game.
-        name: the stream of the latents.
+        name: the stream of the codes.
         number: within that stream.
+        labels: the classes wanted of a conditional generator, `(count)`; uniform without.
 
     Raises:
         NonFinite: a sample is not finite.
     """
     rng = streams.rng(name, number)
-    latents = recipe.generator.prior.draw((*recipe.lead, count, recipe.generator.latent), rng=rng)
-    return rendered(recipe, generator, latents)
+    codes = recipe.generator.draw((*recipe.lead, count), space, rng=rng, labels=labels)
+    return Batch(rendered(recipe, generator, codes.values), codes.labels)
 
 
 @torch.no_grad()
-def rendered(recipe: Recipe, generator: nn.Module, latents: Tensor) -> Tensor:
-    """What a generator makes of latents `(*lead, count, latent)` in eval mode.
+def rendered(recipe: Recipe, generator: nn.Module, codes: Tensor) -> Tensor:
+    """What a generator makes of codes `(*lead, count, inputs)` in eval mode.
 
     Raises:
         NonFinite: a sample is not finite.
     """
-    with evaluating(generator), precision(recipe, latents.device):
-        parts = [generator(part).float() for part in torch.split(latents, _AT_ONCE, dim=len(recipe.lead))]
+    with evaluating(generator), precision(recipe, codes.device):
+        parts = [generator(part).float() for part in torch.split(codes, _AT_ONCE, dim=len(recipe.lead))]
     samples = torch.cat(parts, dim=len(recipe.lead))
     require_finite("sampling", {"samples of G": samples})
     return samples

@@ -25,13 +25,13 @@ import torch
 from sparring.engine.rundir import RunFolder
 from sparring.engine.trainer import resume, train
 from sparring.errors import SparringError
-from sparring.recipes import Recipe
+from sparring.recipes import AnyRecipe, validated
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK = 0.5  # seconds between two looks at the progress
 
 
-def play_side_by_side(runs: Mapping[Path, Recipe], played: Callable[[int, int], None]) -> None:
+def play_side_by_side(runs: Mapping[Path, AnyRecipe], played: Callable[[int, int], None]) -> None:
     """Play every recipe in its folder, as many at a time as there are cores; complete runs stay, stopped ones go on.
 
     An exception here (a signal's, say) stops every run, saved; a second one while they save kills what is left.
@@ -119,14 +119,14 @@ def _work(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     torch.set_num_threads(1)
     try:
-        _play(path, Recipe.model_validate(values), _Worker(index, progress, lifeline))
+        _play(path, validated(values, str(path)), _Worker(index, progress, lifeline))
     except Exception as error:
         error.add_note(traceback.format_exc())
         failures.put(error)
         sys.exit(1)
 
 
-def _play(path: Path, recipe: Recipe, spectator: _Worker) -> None:
+def _play(path: Path, recipe: AnyRecipe, spectator: _Worker) -> None:
     if not (path / "recipe.yaml").is_file():
         train(recipe, path, device="cpu", spectator=spectator)
     elif RunFolder.open(path).summary().get("status") != "complete":

@@ -208,9 +208,36 @@ def _sum(call: Call) -> Tensor:
     first, *rest = call.moving
     if not rest:
         return _diagonal(call)
-    if call.kwargs or any(other.shape != first.shape for other in rest):
+    if call.kwargs:
         _refuse(call)
-    return sum((other.bound for other in rest), first.bound)
+    shape = torch.broadcast_shapes(*(each.shape for each in call.moving))  # type: ignore[no-untyped-call]
+    return sum((_repeated(call, other, shape) for other in rest), _repeated(call, first, shape))
+
+
+def _repeated(call: Call, x: Bounded, shape: torch.Size) -> Tensor:
+    """The bound of x repeated along the last axis to this shape."""
+    if x.shape == shape:
+        return x.bound
+    if x.shape != (*shape[:-1], 1):
+        _refuse(call)
+    return x.bound * math.sqrt(shape[-1])
+
+
+def _max_pool(call: Call) -> Tensor:
+    """Maxima over windows; where none overlap, they move by no more than the numbers in them."""
+    x, (_, kernel, *more), given = _only(call), call.args, call.kwargs
+    apart = given.get("dilation", 1) == 1 and given.get("stride") in (None, kernel)
+    if more or not apart or given.get("return_indices"):
+        _refuse(call)
+    return x.bound
+
+
+def _whole_max_pool(call: Call) -> Tensor:
+    """The maximum over the whole image."""
+    x = _only(call)
+    if call.args[1:] not in ((1,), ((1, 1),)) or call.kwargs.get("return_indices"):
+        _refuse(call)
+    return x.bound
 
 
 _QUESTIONS = frozenset({"get", "dim", "size", "numel", "len", "stride", "is_contiguous", "is_floating_point"})
@@ -230,6 +257,7 @@ _RULES: dict[str, Callable[[Call], Tensor]] = (
     | dict.fromkeys(("addmm", "baddbmm"), _matrix(1))
     | dict.fromkeys(("mul", "div", "neg", "rsub", "batch_norm"), _diagonal)
     | dict.fromkeys(("add", "sub"), _sum)
+    | {"max_pool2d": _max_pool, "adaptive_max_pool2d": _whole_max_pool}
     | dict.fromkeys(("relu", "relu_", "leaky_relu", "prelu", "abs"), _piecewise)
     | {"tanh": _at_most(1.0), "sigmoid": _at_most(0.25), "softplus": _at_most(1.0)}
 )

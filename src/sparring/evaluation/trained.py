@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from sparring.data import is_store
+from sparring.data import Batch, is_store
 from sparring.data import verify as verify_store
 from sparring.engine import RunFolder, load_players
 from sparring.engine.checkpoint import read_checkpoint
@@ -18,10 +17,12 @@ from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
 from sparring.errors import UsageError
 from sparring.evaluation.bounds import lipschitz_bound
+from sparring.evaluation.classifiers import evaluate_classifier
 from sparring.evaluation.lipschitz import steepness
 from sparring.files import write_whole
-from sparring.networks import Extractor
+from sparring.networks import Extractor, spread
 from sparring.randomness import Rng
+from sparring.recipes import ClassifierRecipe
 
 STEEPNESS_AT = 512
 """Samples a side at which slopes are measured."""
@@ -64,7 +65,7 @@ def evaluate_generator(
     source = loaded.recipe.data.open(loaded.streams.device)
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     measures = Measures(recipe, source, loaded.streams.device, samples=samples)
-    drawn = loaded.sample(samples, "evaluate", seed)
+    drawn = loaded.draw(samples, "evaluate", seed).samples
     row = measures.measure(drawn, packed=bool(loaded.recipe.lead))
     problems = [*loaded.problems, *([] if measures.metrics else [_NO_METRIC])]
     return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": problems}
@@ -78,7 +79,9 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Measure both players of a run's newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`."""
+    """Measure the newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`; or `evaluate_classifier`."""
+    if isinstance(RunFolder.open(path).recipe(), ClassifierRecipe):
+        return evaluate_classifier(path, samples=samples, seed=seed, device=device)
     generator = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
     discriminator = evaluate_discriminator(path, seed=seed, device=device)
     problems = dict.fromkeys([*generator["problems"], *discriminator["problems"]])
@@ -105,7 +108,7 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
     loaded = load_players(RunFolder.open(path), device)
     lead, source = loaded.recipe.lead, loaded.recipe.data.open(loaded.streams.device)
     real = source.held_out(STEEPNESS_AT, rng=Rng.of(0, loaded.streams.device)).samples
-    fake = loaded.sample(len(real), "evaluate", seed)
+    fake = loaded.draw(len(real), "evaluate", seed).samples
     network, problems, metrics = loaded.players.discriminator, list(loaded.problems), {}
     try:
         bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()
@@ -131,7 +134,8 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
 
     Args:
         path: the run folder.
-        out: a .png (a grid of images, or a scatter of points), or an .npz with `samples (*games, count, ...)`.
+        out: a .png (a grid of images, or a scatter of points), or an .npz with `samples (*games, count, ...)`, and
+            `labels` where G is told classes. Every class comes equally often, in order.
         count: samples a game.
         seed: number of the latents' stream.
         device: where to sample.
@@ -150,9 +154,10 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}", "make it, or choose another --out")
     loaded = load_players(RunFolder.open(path), device)
-    samples, lead = loaded.sample(count, "sample", seed), len(loaded.recipe.lead)
-    write_whole(out, write(samples, lead))
-    drawn = samples.shape[: lead + 1].numel()
+    lead = len(loaded.recipe.lead)
+    batch = loaded.draw(count, "sample", seed, spread(count, loaded.players.space.classes))
+    write_whole(out, write(batch, lead))
+    drawn = batch.samples.shape[: lead + 1].numel()
     return {"out": str(out), "samples": drawn, "step": loaded.step, "problems": list(loaded.problems)}
 
 
@@ -181,7 +186,8 @@ def _entry(values: list[float], protocol: str, lead: tuple[int, ...]) -> dict[st
     return {"value": values if lead else values[0], "interval": None, "protocol": protocol}
 
 
-def _picture(samples: Tensor, lead: int) -> bytes:
+def _picture(batch: Batch, lead: int) -> bytes:
+    samples = batch.samples
     if samples.dim() - lead - 1 == 3:
         return png_grid(samples.flatten(0, lead))
     if samples.shape[-1] == 2:
@@ -189,7 +195,7 @@ def _picture(samples: Tensor, lead: int) -> bytes:
     raise UsageError(f"samples of shape {tuple(samples.shape[lead + 1 :])} have no picture", "write an .npz instead")
 
 
-def _arrays(samples: Tensor, _lead: int) -> bytes:
+def _arrays(batch: Batch, _lead: int) -> bytes:
     out = io.BytesIO()
-    np.savez_compressed(out, samples=samples.cpu().numpy())
+    np.savez_compressed(out, **{name: each.cpu().numpy() for name, each in batch._asdict().items() if each is not None})
     return out.getvalue()

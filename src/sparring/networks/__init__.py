@@ -1,7 +1,7 @@
 """Generators, discriminators and classifiers."""
 
 from sparring.networks.base import (
-    Discriminator,
+    Codes,
     FeatureNetwork,
     Generator,
     Network,
@@ -9,28 +9,48 @@ from sparring.networks.base import (
     Prior,
     UniformPrior,
     Verdict,
+    spread,
 )
+from sparring.networks.branch import Branch, Trunk
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from sparring.networks.discriminators import (
+    AuxiliaryHead,
+    Discriminator,
+    DiscriminatorModule,
+    Head,
+    ProjectionHead,
+    SourceHead,
+)
 from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
+from sparring.networks.preact import PreActResNet18
 from sparring.networks.residual import ASGANResNetDiscriminator, ASGANResNetGenerator
 from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from sparring.networks.robgan import RobGANDiscriminator, RobGANGenerator
+from sparring.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from sparring.networks.vgg import VGG16
 
 __all__ = [
+    "VGG16",
     "ASGANResNetDiscriminator",
     "ASGANResNetGenerator",
+    "AuxiliaryHead",
+    "Branch",
     "Classifier",
     "ClassifierFeatures",
     "ClassifierModule",
+    "Codes",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "Discriminator",
+    "DiscriminatorModule",
     "Extractor",
     "FeatureNetwork",
     "Generator",
+    "Head",
     "InceptionFeatures",
     "InceptionV3",
     "MLPDiscriminatorSpec",
@@ -39,14 +59,23 @@ __all__ = [
     "MNISTGenerator",
     "Network",
     "NormalPrior",
+    "PreActResNet18",
     "Prior",
+    "ProjectionHead",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "RobGANDiscriminator",
+    "RobGANGenerator",
+    "SNGANDiscriminator",
+    "SNGANGenerator",
     "Schooling",
     "SmallCNN",
     "SmallResNet",
+    "SourceHead",
+    "Trunk",
     "UniformPrior",
     "Verdict",
     "Viewer",
+    "spread",
     "weights_sha256",
 ]

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.errors import UsageError
@@ -71,20 +73,60 @@ class Network(Piece):
         """
 
 
+class Codes(NamedTuple):
+    """What a generator makes samples of.
+
+    Args:
+        values: latents, and behind them the one-hot classes where it is told any: `(*batch, inputs)`.
+        labels: those classes `(*batch)`, or None.
+    """
+
+    values: Tensor
+    labels: Tensor | None
+
+
 class Generator(Network, family="generator"):
-    """Maps latents `(*batch, latent)` to samples `(*batch, *space.shape)`, within `space.bounds` where there are any.
+    """Maps codes `(*batch, inputs)` to samples `(*batch, *space.shape)`, within `space.bounds` where there are any.
 
     Args:
         latent: how many latent coordinates.
         prior: their distribution.
+        conditional: whether it is told the class that it shall draw.
     """
 
     latent: Count
     prior: Prior = NormalPrior()
+    conditional: bool = False
+
+    def inputs(self, space: Space) -> int:
+        """How many coordinates a code has."""
+        return self.latent + (space.classes if self.conditional else 0)
+
+    def encode(self, latents: Tensor, labels: Tensor | None, space: Space) -> Tensor:
+        """Codes of latents `(*batch, latent)` and, for a conditional generator, labels `(*batch)`."""
+        if labels is None:
+            return latents
+        return torch.cat([latents, F.one_hot(labels, space.classes).to(latents)], dim=-1)
+
+    def draw(self, shape: Sequence[int], space: Space, *, rng: Rng, labels: Tensor | None = None) -> Codes:
+        """Codes of this batch shape.
+
+        Args:
+            shape: `*batch`.
+            space: of the samples.
+            rng: of the latents, and of the classes where they are drawn.
+            labels: the classes wanted, broadcast to the shape; uniform without. Ignored by an unconditional generator.
+        """
+        latents = self.prior.draw((*shape, self.latent), rng=rng)
+        if not self.conditional:
+            return Codes(latents, None)
+        told = rng.integers(shape, space.classes) if labels is None else labels.to(latents.device).expand(tuple(shape))
+        return Codes(self.encode(latents, told, space), told)
 
 
-class Discriminator(Network, family="discriminator"):
-    """Maps samples `(*batch, *space.shape)` to a `Verdict`."""
+def spread(count: int, classes: int) -> Tensor | None:
+    """`count` labels in order, as evenly over the classes as can be; None without classes."""
+    return torch.arange(count) * classes // count if classes else None
 
 
 def require_image(network: Network, space: Space, lead: tuple[int, ...], multiple_of: int) -> tuple[int, int]:
@@ -126,3 +168,23 @@ def require_doublings(network: Network, space: Space, lead: tuple[int, ...]) -> 
             "prepare the data with --size, or choose another network, for example mlp",
         )
     return channels, side.bit_length() - 3
+
+
+def require_bottom(network: Network, space: Space, lead: tuple[int, ...]) -> tuple[int, int, int]:
+    """Channels of the images, the side that theirs is halved to while it is even and above 4, and how often it is.
+
+    Raises:
+        UsageError: the samples are not square images, or of a side that halves to none of at most 7, or games are to
+            be packed.
+    """
+    channels, side = require_image(network, space, lead, 1)
+    bottom = side
+    while bottom % 2 == 0 and bottom > 4:
+        bottom //= 2
+    if bottom == side or bottom > 7:
+        raise UsageError(
+            f"{network.family}: {network.name!r} wants images with a side of 8, 16, 28, 32, 64, ..., that halves to "
+            f"at most 7, the data have {side}",
+            "prepare the data with --size, or choose another network, for example mlp",
+        )
+    return channels, bottom, (side // bottom).bit_length() - 1

@@ -1,4 +1,4 @@
-"""Convolutional classifiers of labelled images: they judge generated ones, and their features compare them with real.
+"""Classifiers of labelled samples, and two small ones that judge generated images and compare them with real ones.
 
 Every one is features, pooled to a vector, and one dense layer of logits.
 """
@@ -20,10 +20,10 @@ from sparring.shapes import Seen, Space
 
 
 class ClassifierModule(FeatureNetwork):
-    """Images to logits, by way of features.
+    """Samples `(*batch, *shape)` to logits `(*batch, classes)`, by way of features.
 
     Args:
-        features: images `(n, channels, height, width)` to `(n, width)`.
+        features: samples to `(*batch, width)`; convolutional ones serve images `(n, channels, height, width)`.
         width: how many features.
         classes: how many logits.
     """
@@ -31,10 +31,11 @@ class ClassifierModule(FeatureNetwork):
     def __init__(self, features: nn.Module, width: int, classes: int) -> None:
         super().__init__()
         self.features = features
-        self.output = nn.Linear(width, classes)
+        self.width = width
+        self.output: nn.Module = nn.Linear(width, classes)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.see(images).logits
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.see(samples).logits
 
     def see(self, images: Tensor) -> Seen:
         features = self.features(images)
@@ -58,18 +59,15 @@ class Schooling(NamedTuple):
 
 
 class Classifier(Network, family="classifier"):
-    """Maps samples `(n, *space.shape)` to class logits `(n, classes)`; its module is a `ClassifierModule`.
+    """Maps samples `(*batch, *space.shape)` to class logits `(*batch, classes)`; its module is a `ClassifierModule`.
+
+    There are `space.classes` of them.
 
     Attributes:
         schooling: how it is trained.
-
-    Args:
-        classes: how many.
     """
 
     schooling: ClassVar[Schooling]
-
-    classes: Count
 
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule: ...
@@ -116,7 +114,7 @@ class SmallCNN(Classifier):
                 nn.Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
                 nn.ReLU(),
             )
-            network = ClassifierModule(features, 4 * width, self.classes)
+            network = ClassifierModule(features, 4 * width, space.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network
 
@@ -147,6 +145,6 @@ class SmallResNet(Classifier):
                 nn.AdaptiveMaxPool2d(1),
                 nn.Flatten(),
             )
-            network = ClassifierModule(features, 8 * width, self.classes)
+            network = ClassifierModule(features, 8 * width, space.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network

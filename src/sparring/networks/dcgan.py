@@ -2,7 +2,8 @@
 
 Generator: latent -> 2^(k-1) width x 4 x 4 -> ... -> width x side/2 x side/2 -> image, transposed convolutions with BN
 and ReLU, the last with tanh. Discriminator: the same way back with convolutions, BN (none on the first) and LeakyReLU
-0.2, and a convolution to one score. No layer but BN has a bias. Kernels are N(0, 0.02^2); BN starts at weight 1 and
+0.2, and a convolution to one score (written as the dense layer that a 4 x 4 convolution of 4 x 4 features is). The
+paper's sigmoid is the objective's. No layer but BN has a bias. Kernels are N(0, 0.02^2); BN starts at weight 1 and
 bias 0, of which the paper says nothing.
 
 At 32 and 64 pixels these are the paper's tables. It shows samples of 128 pixels without a table: there the same rule,
@@ -18,7 +19,8 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import Discriminator, Generator, Verdict, require_doublings
+from sparring.networks.base import Generator, require_doublings
+from sparring.networks.discriminators import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -30,35 +32,29 @@ _SLOPE = 0.2
 
 
 class DCGANGeneratorModule(nn.Module):
-    """Latents `(n, latent)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
+    """Codes `(n, inputs)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
 
-    def __init__(self, latent: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
+    def __init__(self, inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
         super().__init__()
         widths = [width * 2**step for step in reversed(range(doublings))]
-        layers = _block(nn.ConvTranspose2d(latent, widths[0], 4, bias=False), batch_norm, nn.ReLU())
+        layers = _block(nn.ConvTranspose2d(inputs, widths[0], 4, bias=False), batch_norm, nn.ReLU())
         for wide, narrow in itertools.pairwise(widths):
             layers += _block(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), batch_norm, nn.ReLU())
         output = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False)
-        self.layers = nn.Sequential(nn.Unflatten(1, (latent, 1, 1)), *layers, output, nn.Tanh())
+        self.layers = nn.Sequential(nn.Unflatten(1, (inputs, 1, 1)), *layers, output, nn.Tanh())
 
-    def forward(self, latents: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents)
+    def forward(self, codes: Tensor) -> Tensor:
+        images: Tensor = self.layers(codes)
         return images
 
 
-class DCGANDiscriminatorModule(nn.Module):
-    """Images `(n, channels, 4 x 2^k, 4 x 2^k)` to scores `(n)`; the paper's sigmoid is the objective's."""
-
-    def __init__(self, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
-        super().__init__()
-        widths = [width * 2**step for step in range(doublings)]
-        layers = _block(nn.Conv2d(channels, width, 4, 2, 1, bias=False), False, nn.LeakyReLU(_SLOPE))
-        for narrow, wide in itertools.pairwise(widths):
-            layers += _block(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), batch_norm, nn.LeakyReLU(_SLOPE))
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, bias=False), nn.Flatten(0))
-
-    def forward(self, images: Tensor) -> Verdict:
-        return Verdict(self.layers(images))
+def _trunk(channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
+    """Images `(n, channels, 4 x 2^k, 4 x 2^k)` to features `(n, 2^(k-1) width x 4 x 4)`."""
+    widths = [width * 2**step for step in range(doublings)]
+    layers = _block(nn.Conv2d(channels, width, 4, 2, 1, bias=False), False, nn.LeakyReLU(_SLOPE))
+    for narrow, wide in itertools.pairwise(widths):
+        layers += _block(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), batch_norm, nn.LeakyReLU(_SLOPE))
+    return nn.Sequential(*layers, nn.Flatten())
 
 
 def _block(convolution: nn.Conv2d | nn.ConvTranspose2d, batch_norm: bool, activation: nn.Module) -> list[nn.Module]:
@@ -83,7 +79,7 @@ class DCGANGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, doublings = require_doublings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = DCGANGeneratorModule(self.latent, channels, doublings, self.width, self.batch_norm)
+            network = DCGANGeneratorModule(self.inputs(space), channels, doublings, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(_STD), rng=rng)
         return network
 
@@ -100,9 +96,12 @@ class DCGANDiscriminator(Discriminator):
     width: Count = 128
     batch_norm: bool = True
 
-    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         channels, doublings = require_doublings(self, space, lead)
+        features = 8 * 2**doublings * self.width
         with torch.random.fork_rng(devices=[]):
-            network = DCGANDiscriminatorModule(channels, doublings, self.width, self.batch_norm)
+            trunk = _trunk(channels, doublings, self.width, self.batch_norm)
+            head = self.head.build(features, space.classes, nn.Linear, bias=False)
+            network = DiscriminatorModule(trunk, features, head)
         initialise(network, lambda _name: normal(_STD), rng=rng)
         return network

@@ -34,6 +34,21 @@ def xavier_uniform(gain: float = 1.0) -> Initialiser:
     return draw
 
 
+def kaiming_normal() -> Initialiser:
+    """N(0, 2 / fan_out) (He et al. 2015, section 2.2, equation (14))."""
+
+    def draw(weight: Tensor, rng: Rng) -> Tensor:
+        return math.sqrt(2.0 / weight[:, 0].numel()) * rng.normal(weight.shape)
+
+    return draw
+
+
+def xavier_residual(name: str) -> Initialiser:
+    """Xavier-uniform: gain sqrt 2 for the kernels inside a block, `conv1` and `conv2`, and 1 for all other layers."""
+    inside_block = name.endswith(("conv1", "conv2"))
+    return xavier_uniform(math.sqrt(2.0) if inside_block else 1.0)
+
+
 @torch.no_grad()
 def initialise(module: nn.Module, draw: Callable[[str], Initialiser], *, rng: Rng) -> None:
     """Draw every weight of the linear and convolutional layers and set their biases to zero.

@@ -11,7 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import Discriminator, Generator, Verdict
+from sparring.networks.base import Generator
+from sparring.networks.discriminators import Discriminator, DiscriminatorModule
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Widths
@@ -21,14 +22,17 @@ from sparring.shapes import Bounds, Space
 class Dense(nn.Module):
     """x W + b with weights of shape `(*lead, inputs, outputs)`: row r of the batch meets weight r.
 
-    Weights and biases start from U(-1 / sqrt(inputs), 1 / sqrt(inputs)).
+    Weights and biases start from U(-1 / sqrt(inputs), 1 / sqrt(inputs)); without a bias b is zero.
     """
 
-    def __init__(self, inputs: int, outputs: int, lead: tuple[int, ...], *, rng: Rng) -> None:
+    def __init__(self, inputs: int, outputs: int, lead: tuple[int, ...], *, rng: Rng, bias: bool = True) -> None:
         super().__init__()
         bound = 1.0 / math.sqrt(inputs)
         self.weight = nn.Parameter(rng.uniform((*lead, inputs, outputs), -bound, bound))
-        self.bias = nn.Parameter(rng.uniform((*lead, outputs), -bound, bound))
+        if bias:
+            self.bias = nn.Parameter(rng.uniform((*lead, outputs), -bound, bound))
+        else:
+            self.register_buffer("bias", torch.zeros(*lead, outputs), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight  # read once: a reparametrised weight is computed at every reading
@@ -54,7 +58,7 @@ class Layers(nn.Module):
 
 
 class MLPGenerator(nn.Module):
-    """Latents `(*batch, latent)` to samples `(*batch, *shape)`, through tanh where they are bounded."""
+    """Codes `(*batch, inputs)` to samples `(*batch, *shape)`, through tanh where they are bounded."""
 
     def __init__(self, layers: Layers, space: Space) -> None:
         super().__init__()
@@ -62,9 +66,9 @@ class MLPGenerator(nn.Module):
         self.shape = space.shape
         self.output: nn.Module = nn.Identity() if space.bounds is None else Within(space.bounds)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        out: Tensor = self.output(self.layers(latents))
-        return out.reshape(latents.shape[:-1] + self.shape)
+    def forward(self, codes: Tensor) -> Tensor:
+        out: Tensor = self.output(self.layers(codes))
+        return out.reshape(codes.shape[:-1] + self.shape)
 
 
 class Within(nn.Module):
@@ -78,16 +82,19 @@ class Within(nn.Module):
         return self.middle + self.reach * torch.tanh(x)
 
 
-class MLPDiscriminator(nn.Module):
-    """Samples `(*batch, *shape)` to scores `(*batch)`."""
+class MLPTrunk(nn.Module):
+    """Samples `(*batch, *shape)` to features `(*batch, width)`: dense layers with ReLU after each."""
 
-    def __init__(self, layers: Layers, space: Space) -> None:
+    def __init__(self, widths: tuple[int, ...], space: Space, lead: tuple[int, ...], *, rng: Rng) -> None:
         super().__init__()
-        self.layers = layers
+        self.layers = nn.ModuleList(Dense(a, b, lead, rng=rng) for a, b in itertools.pairwise(widths))
         self.sample_axes = len(space.shape)
 
-    def forward(self, samples: Tensor) -> Verdict:
-        return Verdict(self.layers(samples.flatten(-self.sample_axes)).squeeze(-1))
+    def forward(self, samples: Tensor) -> Tensor:
+        x = samples.flatten(-self.sample_axes)
+        for layer in self.layers:
+            x = torch.relu_(layer(x))
+        return x
 
 
 @piece("mlp")
@@ -101,7 +108,7 @@ class MLPGeneratorSpec(Generator):
     hidden: Widths = (64, 64, 64)
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        widths = (self.latent, *self.hidden, math.prod(space.shape))
+        widths = (self.inputs(space), *self.hidden, math.prod(space.shape))
         return MLPGenerator(Layers(widths, lead, rng=rng), space)
 
 
@@ -115,6 +122,11 @@ class MLPDiscriminatorSpec(Discriminator):
 
     hidden: Widths = (256, 256, 256)
 
-    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        widths = (math.prod(space.shape), *self.hidden, 1)
-        return MLPDiscriminator(Layers(widths, lead, rng=rng), space)
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
+        widths = (math.prod(space.shape), *self.hidden)
+        trunk = MLPTrunk(widths, space, lead, rng=rng)
+
+        def dense(inputs: int, outputs: int, bias: bool) -> Dense:
+            return Dense(inputs, outputs, lead, rng=rng, bias=bias)
+
+        return DiscriminatorModule(trunk, widths[-1], self.head.build(widths[-1], space.classes, dense))

@@ -12,7 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import Discriminator, Generator, Verdict, require_image
+from sparring.networks.base import Generator, require_image
+from sparring.networks.discriminators import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -23,14 +24,14 @@ _SLOPE = 0.2
 
 
 class ConvGenerator(nn.Module):
-    """Latents `(n, latent)` to images `(n, channels, side, side)` in [-1, 1]."""
+    """Codes `(n, inputs)` to images `(n, channels, side, side)` in [-1, 1]."""
 
-    def __init__(self, latent: int, channels: int, side: int, width: int, batch_norm: bool) -> None:
+    def __init__(self, inputs: int, channels: int, side: int, width: int, batch_norm: bool) -> None:
         super().__init__()
         small = side // 4
         flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
         self.dense = nn.Sequential(
-            nn.Linear(latent, 16 * width),
+            nn.Linear(inputs, 16 * width),
             flat(16 * width),
             nn.ReLU(),
             nn.Linear(16 * width, 2 * width * small * small),
@@ -46,33 +47,26 @@ class ConvGenerator(nn.Module):
             nn.Tanh(),
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        images: Tensor = self.convolutions(self.dense(latents))
+    def forward(self, codes: Tensor) -> Tensor:
+        images: Tensor = self.convolutions(self.dense(codes))
         return images
 
 
-class ConvDiscriminator(nn.Module):
-    """Images `(n, channels, side, side)` to scores `(n)`."""
-
-    def __init__(self, channels: int, side: int, width: int, batch_norm: bool) -> None:
-        super().__init__()
-        small = side // 4
-        flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, width, 4, 2, 1),
-            nn.LeakyReLU(_SLOPE),
-            nn.Conv2d(width, 2 * width, 4, 2, 1),
-            images(2 * width),
-            nn.LeakyReLU(_SLOPE),
-            nn.Flatten(),
-            nn.Linear(2 * width * small * small, 16 * width),
-            flat(16 * width),
-            nn.LeakyReLU(_SLOPE),
-            nn.Linear(16 * width, 1),
-        )
-
-    def forward(self, images: Tensor) -> Verdict:
-        return Verdict(self.layers(images).squeeze(1))
+def _trunk(channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
+    """Images `(n, channels, side, side)` to features `(n, 16 width)`."""
+    small = side // 4
+    flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 4, 2, 1),
+        nn.LeakyReLU(_SLOPE),
+        nn.Conv2d(width, 2 * width, 4, 2, 1),
+        images(2 * width),
+        nn.LeakyReLU(_SLOPE),
+        nn.Flatten(),
+        nn.Linear(2 * width * small * small, 16 * width),
+        flat(16 * width),
+        nn.LeakyReLU(_SLOPE),
+    )
 
 
 def _identity(_features: int) -> nn.Module:
@@ -94,7 +88,7 @@ class MNISTGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, side = require_image(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
-            network = ConvGenerator(self.latent, channels, side, self.width, self.batch_norm)
+            network = ConvGenerator(self.inputs(space), channels, side, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(0.02), rng=rng)
         return network
 
@@ -111,9 +105,11 @@ class MNISTDiscriminator(Discriminator):
     width: Count = 64
     batch_norm: bool = True
 
-    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         channels, side = require_image(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
-            network = ConvDiscriminator(channels, side, self.width, self.batch_norm)
+            trunk = _trunk(channels, side, self.width, self.batch_norm)
+            head = self.head.build(16 * self.width, space.classes, nn.Linear)
+            network = DiscriminatorModule(trunk, 16 * self.width, head)
         initialise(network, lambda _name: normal(0.02), rng=rng)
         return network

@@ -1,9 +1,9 @@
 """The residual pair of AS-GAN at any side 4 x 2^k, with batch normalisation in both players.
 
 Generator: latent -> width x 4 x 4, k up-sampling blocks, 3 x 3 convolution, tanh. Discriminator: k + 1 down-sampling
-blocks from the image to width x 2 x 2, ReLU, mean over the image, one dense unit. One block serves both: BN, ReLU,
-resampling, convolution, BN, ReLU, convolution, added to the resampled input; bilinear upwards, mean pooling downwards.
-Linear layers and kernels are Xavier-uniform with gain 1, biases 0.
+blocks from the image to width x 2 x 2, ReLU, mean over the image, one dense unit (the paper's sigmoid is the
+objective's). One block serves both: BN, ReLU, resampling, convolution, BN, ReLU, convolution, added to the resampled
+input; bilinear upwards, mean pooling downwards. Linear layers and kernels are Xavier-uniform with gain 1, biases 0.
 
 What the paper leaves open: it writes one order of layers for both players, so D's blocks too resample before their
 first convolution. The shortcut has weights only where it must, a 1 x 1 convolution from the image's channels to the
@@ -20,7 +20,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import Discriminator, Generator, Verdict, require_doublings
+from sparring.networks.base import Generator, require_doublings
+from sparring.networks.discriminators import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -68,40 +69,32 @@ class ResampleBlock(nn.Module):
 
 
 class ASGANResNetGeneratorModule(nn.Module):
-    """Latents `(n, latent)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
+    """Codes `(n, inputs)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
 
-    def __init__(self, latent: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
+    def __init__(self, inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(latent, width * 16),
+            nn.Linear(inputs, width * 16),
             nn.Unflatten(1, (width, 4, 4)),
             *(ResampleBlock(width, width, _up, batch_norm) for _ in range(doublings)),
             nn.Conv2d(width, channels, 3, padding=1),
             nn.Tanh(),
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        images: Tensor = self.layers(latents)
+    def forward(self, codes: Tensor) -> Tensor:
+        images: Tensor = self.layers(codes)
         return images
 
 
-class ASGANResNetDiscriminatorModule(nn.Module):
-    """Images `(n, channels, 4 x 2^k, 4 x 2^k)` to scores `(n)`; the paper's sigmoid is the objective's."""
-
-    def __init__(self, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            ResampleBlock(channels, width, _down, batch_norm),
-            *(ResampleBlock(width, width, _down, batch_norm) for _ in range(doublings)),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-            nn.Flatten(),
-            nn.Linear(width, 1),
-            nn.Flatten(0),
-        )
-
-    def forward(self, images: Tensor) -> Verdict:
-        return Verdict(self.layers(images))
+def _trunk(channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
+    """Images `(n, channels, 4 x 2^k, 4 x 2^k)` to features `(n, width)`."""
+    return nn.Sequential(
+        ResampleBlock(channels, width, _down, batch_norm),
+        *(ResampleBlock(width, width, _down, batch_norm) for _ in range(doublings)),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+    )
 
 
 @piece("asgan_resnet")
@@ -121,7 +114,7 @@ class ASGANResNetGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, doublings = require_doublings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = ASGANResNetGeneratorModule(self.latent, channels, doublings, self.width, self.batch_norm)
+            network = ASGANResNetGeneratorModule(self.inputs(space), channels, doublings, self.width, self.batch_norm)
         initialise(network, lambda _name: xavier_uniform(), rng=rng)
         return network
 
@@ -138,9 +131,11 @@ class ASGANResNetDiscriminator(Discriminator):
     width: Count = 256
     batch_norm: bool = True
 
-    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         channels, doublings = require_doublings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = ASGANResNetDiscriminatorModule(channels, doublings, self.width, self.batch_norm)
+            trunk = _trunk(channels, doublings, self.width, self.batch_norm)
+            head = self.head.build(self.width, space.classes, nn.Linear)
+            network = DiscriminatorModule(trunk, self.width, head)
         initialise(network, lambda _name: xavier_uniform(), rng=rng)
         return network

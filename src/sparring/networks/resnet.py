@@ -9,14 +9,13 @@ Source: Gulrajani et al. 2017, appendix C; Xu, Li, Jegelka, appendix C.2 (which 
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.networks.base import Discriminator, Generator, Verdict, require_doublings, require_image
-from sparring.networks.initial import Initialiser, initialise, xavier_uniform
+from sparring.networks.base import Generator, require_doublings, require_image
+from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.initial import initialise, xavier_residual
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -87,37 +86,30 @@ class FlatBlock(nn.Module):
 
 
 class ResNetGeneratorModule(nn.Module):
-    """Latents `(n, latent)` to images `(n, channels, side, side)` in [-1, 1]."""
+    """Codes `(n, inputs)` to images `(n, channels, side, side)` in [-1, 1]."""
 
-    def __init__(self, latent: int, channels: int, doublings: int, width: int) -> None:
+    def __init__(self, inputs: int, channels: int, doublings: int, width: int) -> None:
         super().__init__()
         self.width = width
-        self.dense = nn.Linear(latent, width * 16)
+        self.dense = nn.Linear(inputs, width * 16)
         self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(doublings)))
         self.norm = nn.BatchNorm2d(width)
         self.output = _conv3(width, channels)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        h = self.blocks(self.dense(latents).reshape(-1, self.width, 4, 4))
+    def forward(self, codes: Tensor) -> Tensor:
+        h = self.blocks(self.dense(codes).reshape(-1, self.width, 4, 4))
         return torch.tanh(self.output(torch.relu(self.norm(h))))
 
 
-class ResNetDiscriminatorModule(nn.Module):
-    """Images `(n, channels, side, side)` to scores `(n)`."""
+class ResNetTrunk(nn.Module):
+    """Images `(n, channels, side, side)` to features `(n, width)`."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.blocks = nn.Sequential(InputBlock(channels, width), DownBlock(width), FlatBlock(width), FlatBlock(width))
-        self.output = nn.Linear(width, 1)
 
-    def forward(self, images: Tensor) -> Verdict:
-        features = torch.relu(self.blocks(images)).mean(dim=(2, 3))
-        return Verdict(self.output(features).squeeze(1))
-
-
-def _initialiser(name: str) -> Initialiser:
-    inside_block = name.endswith(("conv1", "conv2"))
-    return xavier_uniform(math.sqrt(2.0) if inside_block else 1.0)
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.relu(self.blocks(images)).mean(dim=(2, 3))
 
 
 @piece("resnet")
@@ -135,8 +127,8 @@ class ResNetGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, doublings = require_doublings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = ResNetGeneratorModule(self.latent, channels, doublings, self.width)
-        initialise(network, _initialiser, rng=rng)
+            network = ResNetGeneratorModule(self.inputs(space), channels, doublings, self.width)
+        initialise(network, xavier_residual, rng=rng)
         return network
 
 
@@ -150,9 +142,10 @@ class ResNetDiscriminator(Discriminator):
 
     width: Count = 128
 
-    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         channels, _side = require_image(self, space, lead, 8)
         with torch.random.fork_rng(devices=[]):
-            network = ResNetDiscriminatorModule(channels, self.width)
-        initialise(network, _initialiser, rng=rng)
+            head = self.head.build(self.width, space.classes, nn.Linear)
+            network = DiscriminatorModule(ResNetTrunk(channels, self.width), self.width, head)
+        initialise(network, xavier_residual, rng=rng)
         return network

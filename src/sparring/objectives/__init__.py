@@ -1,6 +1,17 @@
-"""What D and G are paid, as functions of D's score."""
+"""What D and G are paid, as functions of D's score and of its class logits."""
 
 from sparring.objectives.base import Objective, ZeroSum, is_increasing, is_odd
+from sparring.objectives.classes import (
+    AuxiliaryClasses,
+    ClassLoss,
+    NoClasses,
+    Player,
+    PublishedAuxiliaryClasses,
+    PublishedSplitClasses,
+    SplitClasses,
+    Weights,
+    log_likelihood,
+)
 from sparring.objectives.classic import Apart, Hinge, LeastSquares, Log, NonSaturating
 from sparring.objectives.odd import (
     Cubic,
@@ -16,21 +27,30 @@ from sparring.objectives.odd import (
 
 __all__ = [
     "Apart",
+    "AuxiliaryClasses",
+    "ClassLoss",
     "Cubic",
     "Erf",
     "Hinge",
     "LeastSquares",
     "Linear",
     "Log",
+    "NoClasses",
     "NonSaturating",
     "Objective",
     "OnProbability",
     "PiecewiseLinear",
+    "Player",
+    "PublishedAuxiliaryClasses",
+    "PublishedSplitClasses",
     "Sine",
+    "SplitClasses",
     "SquareRoot",
     "Tanh",
     "Wasserstein",
+    "Weights",
     "ZeroSum",
     "is_increasing",
     "is_odd",
+    "log_likelihood",
 ]

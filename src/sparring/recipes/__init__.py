@@ -1,6 +1,26 @@
-"""Recipes: the frozen record of a game, and the YAML files that it comes from."""
+"""Recipes: the frozen record of a game or of a classifier's training, and the YAML files that it comes from."""
 
-from sparring.recipes.loading import load, parse_piece, parse_yaml, recipe_names, to_yaml
-from sparring.recipes.recipe import Optimizers, Recipe, validated
+from sparring.recipes.classifier import ClassifierRecipe, Fakes, StartingPoint
+from sparring.recipes.common import TrainingRecipe
+from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
+from sparring.recipes.loading import changed, load, parse_piece, parse_yaml, recipe_names, to_yaml
+from sparring.recipes.recipe import Optimizers, Recipe
 
-__all__ = ["Optimizers", "Recipe", "load", "parse_piece", "parse_yaml", "recipe_names", "to_yaml", "validated"]
+__all__ = [
+    "AnyRecipe",
+    "ClassifierRecipe",
+    "Fakes",
+    "Optimizers",
+    "Recipe",
+    "StartingPoint",
+    "TrainingRecipe",
+    "changed",
+    "load",
+    "parse_piece",
+    "parse_yaml",
+    "recipe_names",
+    "require_classifier",
+    "require_game",
+    "to_yaml",
+    "validated",
+]

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from sparring.errors import UsageError
 from sparring.pieces import AnyPiece, Piece, UnknownPiece, find
-from sparring.recipes.recipe import Recipe, validated
+from sparring.recipes.common import TrainingRecipe
+from sparring.recipes.kinds import AnyRecipe, kind_of, validated
 from sparring.records import InvalidRecord, Record, nearest, problems_in
 
 
@@ -83,7 +84,7 @@ def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
         raise InvalidRecord(text, problems_in(error), remedy) from None
 
 
-def to_yaml(recipe: Recipe) -> str:
+def to_yaml(recipe: TrainingRecipe) -> str:
     """The recipe with every key written out; `load` reads it back to an equal record."""
     text: str = yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
@@ -100,7 +101,7 @@ def recipe_names() -> list[str]:
     )
 
 
-def load(name: str, overrides: list[str] | None = None) -> Recipe:
+def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
     """A recipe by name or path, with dotted keys changed.
 
     Args:
@@ -112,13 +113,21 @@ def load(name: str, overrides: list[str] | None = None) -> Recipe:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; every mistake is named.
     """
-    values = _values(name, ())
-    for override in overrides or []:
+    return validated(changed(_values(name, ()), overrides or []), name)
+
+
+def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """The plain values of a recipe with dotted keys changed, in place.
+
+    Raises:
+        UsageError: an override has no `=`, or a key lies below something that holds none.
+    """
+    for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not key:
             raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
         _change(values, key.split("."), parse_yaml(value, override))
-    return validated(values, name)
+    return values
 
 
 def _values(name: str, heirs: tuple[str, ...]) -> dict[str, Any]:
@@ -163,10 +172,10 @@ def _text(name: str) -> str:
 
 def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
     """Set a nested key; what is left out on the way there is filled in by the defaults of its record."""
-    record: type[Record] | None = Recipe
+    record: type[Record] | None = kind_of(values)
     for depth, key in enumerate(keys[:-1]):
         held = values.get(key, _default(record, key))
-        held = {"name": held} if isinstance(held, str) else held
+        held = {"name": held} if isinstance(held, str) else {} if held is None else held
         if not isinstance(held, dict):
             path = ".".join(keys[: depth + 1])
             raise UsageError(f"{'.'.join(keys)}: {path} holds no keys", f"give the whole value of {path}")

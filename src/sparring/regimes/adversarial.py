@@ -88,7 +88,8 @@ class AdversarialRegime(Regime):
         return View(real, fake, weight, self.sides)
 
     def _moved(self, side: DiscriminatorSide, attack: Attack, name: Side, view: View, seen: Response | None) -> Samples:
-        x, other = (view.real, view.fake) if name == "real" else (view.fake, view.real)
+        other: Side = "fake" if name == "real" else "real"
+        x, others = view.of(name), view.of(other)
         if name not in self.sides:
             return x
         rng = side.rng(f"attack/{name}")
@@ -96,7 +97,11 @@ class AdversarialRegime(Regime):
             gradient = expand_like(self._slope(seen), x) * seen.gradient
             moved = attack.from_gradient(x, gradient, space=side.space, rng=rng)
         else:
-            opposite = (lambda: seen.opposite) if seen else _once(lambda: over_samples(side.payoff(name, other)))
+
+            def of_others() -> Tensor:
+                return over_samples(side.payoff(name, others, of=other))
+
+            opposite = (lambda: seen.opposite) if seen else _once(of_others)
 
             def loss(samples: Samples) -> Tensor:
                 return self.aim.loss(side.payoff(name, samples), opposite)

@@ -31,6 +31,10 @@ class View(NamedTuple):
     weight: float = 1.0
     attacked: Sequence[Side] = ()
 
+    def of(self, side: Side) -> Samples:
+        """The samples of a side."""
+        return self.real if side == "real" else self.fake
+
 
 class Response(NamedTuple):
     """How D took one side of a view.
@@ -84,8 +88,14 @@ class DiscriminatorSide(Protocol):
     def step(self) -> None:
         """One optimizer step up everything shown since the last one."""
 
-    def payoff(self, side: Side, samples: Samples) -> Scores:
-        """D's payoff on samples of a side, `(*batch)`, differentiable."""
+    def payoff(self, side: Side, samples: Samples, *, of: Side | None = None) -> Scores:
+        """D's payoff for taking samples for a side's, `(*batch)`, differentiable.
+
+        Args:
+            side: on whose terms D is paid.
+            samples: `(*batch, ...)`.
+            of: whose samples they are, with their classes; that side's own by default.
+        """
 
     def rng(self, name: str) -> Rng:
         """A random stream of this turn."""

@@ -1,0 +1,60 @@
+"""One round of a classifier's training: attacked samples, their cross-entropy, one step down. Read this first.
+
+    L = mean over real of l(f(x_adv; w), y) + lambda mean over generated of l(f(x~_adv; w), y~)
+
+Real and generated samples pass through f one after the other, each normalised by the batch statistics of its own kind.
+
+Source: Rob-GAN, equations (3), (6) and (10).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparring.attacks import batch_axes_of, width_of
+from sparring.engine.pupil import Pupil, Share
+from sparring.engine.sampling import evaluating
+from sparring.engine.stepping import descend
+from sparring.shapes import Samples, over_samples
+
+
+def give_lesson(pupil: Pupil, step: int) -> None:
+    """Play round `step`: one update on a batch of real samples, and on as many generated ones where the recipe asks."""
+    pupil.set_rate(step)
+    total = torch.zeros((), device=pupil.device)
+    for share in pupil.shares(step):
+        pupil.watch.finite(f"{share.side} samples", [share.samples])
+        loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
+        loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    pupil.watch.mean("loss", total)
+    descend("classifier", pupil.parameters, pupil.optimizer, pupil.watch, 0)
+
+
+def attacked(pupil: Pupil, share: Share, step: int) -> Samples:
+    """The samples of a share where the recipe's attack moves them, against the classifier in eval mode: no trace."""
+    recipe, x = pupil.recipe, share.samples
+    attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), pupil.streams.rng(f"attack/{share.side}", step)
+
+    def loss(samples: Samples) -> Tensor:
+        return recipe.criterion.loss(pupil.classify(samples), share.labels)
+
+    with evaluating(pupil.network):
+        moved = attack(x, loss, network=pupil.network, space=pupil.space, rng=rng)
+    size = attack.ball.size(moved - x, batch_axes_of(x, pupil.space)) / width_of(pupil.space)
+    pupil.watch.mean(f"attack_{share.side}_size", over_samples(size))
+    pupil.watch.mean(f"attack_{share.side}_idle", over_samples((size == 0).float()))
+    return moved
+
+
+def _loss(pupil: Pupil, share: Share, samples: Samples) -> Tensor:
+    """The mean cross-entropy of a share."""
+    logits = pupil.classify(samples)
+    loss = F.cross_entropy(logits, share.labels)
+    right = (logits.detach().argmax(-1) == share.labels).float()
+    pupil.watch.finite(f"loss on {share.side} samples", [loss])
+    pupil.watch.mean(f"loss_{share.side}", loss)
+    pupil.watch.mean(f"accuracy_{share.side}", over_samples(right))
+    return loss

@@ -1,0 +1,60 @@
+"""A discriminator's class branch as a classifier, and a classifier's features as a discriminator.
+
+Source: Rob-GAN, section 3.3 and figure 5: f(x; w) of the fine-tuning is the classifier branch of D.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from sparring.networks.base import require_image
+from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
+from sparring.networks.discriminators import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
+from sparring.networks.initial import initialise, xavier_uniform
+from sparring.pieces import piece
+from sparring.randomness import Rng
+from sparring.shapes import Space
+
+
+@piece("branch")
+class Branch(Classifier):
+    """The class branch of a discriminator: its trunk, and the class layer of an auxiliary head.
+
+    Args:
+        discriminator: whose; which head it names does not count.
+    """
+
+    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=1e-3)
+
+    discriminator: Discriminator
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
+        spec = self.discriminator.model_copy(update={"head": AuxiliaryHead()})
+        whole = spec.build(space, lead, rng=rng)
+        assert isinstance(whole.head, AuxiliaryModule)
+        with torch.random.fork_rng(devices=[]):
+            branch = ClassifierModule(whole.trunk, whole.width, space.classes)
+        branch.output = whole.head.classes
+        return branch
+
+
+@piece("trunk")
+class Trunk(Discriminator):
+    """The features of a classifier under a discriminator's head.
+
+    Args:
+        classifier: whose.
+    """
+
+    classifier: Classifier
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
+        require_image(self, space, lead, 1)
+        seen = self.classifier.build(space._replace(classes=1), (), rng=rng)  # its own layer of logits is not used
+        with torch.random.fork_rng(devices=[]):
+            head = self.head.build(seen.width, space.classes, nn.Linear)
+        initialise(head, lambda _name: xavier_uniform(1.0), rng=rng)
+        return DiscriminatorModule(seen.features, seen.width, head)

@@ -1,0 +1,66 @@
+"""The residual pair of Rob-GAN: the published one at 32, 64 and 128 pixels, and the same rule at other sides.
+
+In units of 64 channels; ^ doubles the side, v halves it:
+
+    side      generator                           discriminator
+    32        16 -> 8^ 4^ 2^ 1                    2v 2v 2 2
+    64        16 -> 8^ 4^ 2^ 1^                   1v 2v 4v 8v 16v
+    128       8 -> 8^ 4^ 4^ 2^ 1^                 1v 2v 4v 4v 8v 8
+    ImageNet  16 -> 16^ 8^ 4^ 2^ 1^               1v 2v 4v 8v 16v 16
+
+The last row, of 128 pixels too, is `multiples: [16, 16, 8, 4, 2, 1]` for G and `[1, 2, 4, 8, 16, 16]` for D. Sides
+that halve once or twice down to 7 or less (8, 16, 28) are ours: G ends as at 64 pixels, D is that of 32.
+
+D has batch normalisation at 32 pixels and on ImageNet, none in between. G's running statistics: the published code
+hands Chainer's decay, 0.9, to PyTorch as a momentum, so that they are nearly those of the last batch; `momentum: 0.9`
+repeats that (it never used them: its G stays in training mode). There the layer behind the blocks keeps PyTorch's
+momentum and eps; here all layers are alike.
+
+Source: Rob-GAN, section 4.1 and figure 4; widths as in the published code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import nn
+
+from sparring.networks.residual_generator import ResidualGenerator
+from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, same_conv
+from sparring.pieces import piece
+
+
+@piece("robgan_resnet")
+class RobGANGenerator(ResidualGenerator):
+    """Rob-GAN's residual generator, for square images with a side of 8, 16, 28, 32, ..., 128."""
+
+    published: ClassVar[Mapping[int, tuple[int, ...]]] = {
+        1: (2, 1),
+        2: (4, 2, 1),
+        3: (16, 8, 4, 2, 1),
+        4: (16, 8, 4, 2, 1),
+        5: (8, 8, 4, 4, 2, 1),
+    }
+
+
+@piece("robgan_resnet")
+class RobGANDiscriminator(ResidualDiscriminator):
+    """Rob-GAN's residual discriminator, for square images with a side of 8, 16, 28, 32, ..., 128.
+
+    Args:
+        batch_norm: on in the published code at 32 pixels and on ImageNet.
+    """
+
+    published: ClassVar[Mapping[int, Blocks]] = {
+        1: Blocks((2, 2, 2, 2), 2),
+        2: Blocks((2, 2, 2, 2), 2),
+        3: Blocks((2, 2, 2, 2), 2),
+        4: Blocks((1, 2, 4, 8, 16), 5),
+        5: Blocks((1, 2, 4, 4, 8, 8), 5),
+    }
+
+    batch_norm: bool = True
+
+    def layers(self) -> Layers:
+        return Layers(same_conv(bias=False), nn.BatchNorm2d if self.batch_norm else nn.Identity)

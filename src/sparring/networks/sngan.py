@@ -1,0 +1,57 @@
+"""The residual pair of SN-GAN: the published one at 32, 64 and 128 pixels, and the same rule at other sides.
+
+In units of 64 channels; ^ doubles the side, v halves it:
+
+    side      generator                           discriminator
+    32        4 -> 4^ 4^ 4^                       2v 2v 2 2
+    64        16 -> 8^ 4^ 2^ 1^                   1v 2v 4v 8v 16v
+    128       16 -> 16^ 8^ 4^ 2^ 1^               1v 2v 4v 8v 16v 16
+
+Sides that halve once or twice down to 7 or less (8, 16, 28) are ours: G with fewer blocks, D as at 32 pixels. D has no
+normalisation of its features; that of its weights is the Lipschitz control `spectral_norm`, and its class-conditional
+form the head `projection`.
+
+Source: Miyato, Kataoka, Koyama, Yoshida 2018, appendix B.4; Miyato, Koyama 2018; as in their published code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import nn
+
+from sparring.networks.residual_generator import ResidualGenerator
+from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, same_conv
+from sparring.pieces import piece
+
+
+@piece("sngan_resnet")
+class SNGANGenerator(ResidualGenerator):
+    """SN-GAN's residual generator, for square images with a side of 8, 16, 28, 32, ..., 128."""
+
+    published: ClassVar[Mapping[int, tuple[int, ...]]] = {
+        1: (4, 4),
+        2: (4, 4, 4),
+        3: (4, 4, 4, 4),
+        4: (16, 8, 4, 2, 1),
+        5: (16, 16, 8, 4, 2, 1),
+    }
+
+
+@piece("sngan_resnet")
+class SNGANDiscriminator(ResidualDiscriminator):
+    """SN-GAN's residual discriminator, for square images with a side of 8, 16, 28, 32, ..., 128."""
+
+    published: ClassVar[Mapping[int, Blocks]] = {
+        1: Blocks((2, 2, 2, 2), 2),
+        2: Blocks((2, 2, 2, 2), 2),
+        3: Blocks((2, 2, 2, 2), 2),
+        4: Blocks((1, 2, 4, 8, 16), 5),
+        5: Blocks((1, 2, 4, 8, 16, 16), 5),
+    }
+
+    head_bias: bool = False
+
+    def layers(self) -> Layers:
+        return Layers(same_conv(bias=True), nn.Identity)

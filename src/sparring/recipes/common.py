@@ -1,0 +1,56 @@
+"""What every recipe says, whatever it trains."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_serializer
+
+from sparring.data import Data
+from sparring.pieces import members
+from sparring.records import Count, Every, Record
+
+
+class TrainingRecipe(Record):
+    """What is trained on, for how long, and how often it is looked at.
+
+    Args:
+        description: one line for `sparring list recipes`.
+        steps: rounds.
+        precision: `fp32`, `tf32` (matrix products of CUDA in TF32) or `bf16` (networks under autocast).
+        log_every, checkpoint_every, evaluate_every: intervals in rounds; 0 means never.
+    """
+
+    description: str = ""
+    data: Data
+    batch_size: Count
+    steps: Count
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    log_every: Every = 100
+    checkpoint_every: Every = 1000
+    evaluate_every: Every = 1000
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _a_path_is_a_store(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.isdir(value)):
+            return {"name": "store", "path": value}
+        return value
+
+    @model_serializer(mode="plain")
+    def _what_before_how_long(self) -> dict[str, Any]:
+        description, data, *how_long = TrainingRecipe.model_fields
+        what = [key for key in type(self).model_fields if key not in TrainingRecipe.model_fields]
+        return {key: getattr(self, key) for key in (description, data, *what, *how_long)}
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The leading shape of every tensor of the training: `()`, or `(replicas,)` when games are packed."""
+        return ()
+
+    def warnings(self) -> list[str]:
+        """What a user should know before the first round; nothing here stops a run."""
+        return []
