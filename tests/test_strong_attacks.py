@@ -77,7 +77,7 @@ def moved(attack: Attack, x: Tensor, loss: Callable[[Tensor], Tensor], space: Sp
 def test_an_exact_optimum_over_linf_is_reached() -> None:
     x = images(size=1.0)
     best = linear((x + 0.2 * WEIGHT.sign()).clamp(-1, 1))  # interior and clipped samples alike
-    for attack in (PGD(epsilon=0.1, steps=20), APGD(epsilon=0.1, steps=5), SquareLinf(epsilon=0.1, queries=2000)):
+    for attack in (PGD(epsilon=0.1, steps=20), APGD(epsilon=0.1, steps=5), SquareLinf(epsilon=0.1, queries=1200)):
         torch.testing.assert_close(linear(moved(attack, x, linear)), best, rtol=0, atol=1e-9)
 
 
@@ -87,7 +87,7 @@ def test_an_exact_optimum_over_l2_is_approached() -> None:
     for attack, share in (
         (PGDL2(epsilon=0.2, steps=40), 0.95),
         (APGD(epsilon=0.2, steps=40, ball=L2()), 0.9999),
-        (SquareL2(epsilon=0.2, queries=1500), 0.6),
+        (SquareL2(epsilon=0.2, queries=600), 0.5),
     ):
         risen = linear(moved(attack, x, linear)) - linear(x)
         assert (risen > share * gain).all() and (risen < gain * (1 + 1e-9)).all()
@@ -96,9 +96,10 @@ def test_an_exact_optimum_over_l2_is_approached() -> None:
 def test_searches_do_better_with_more_queries() -> None:
     x = images(32)
     for attack in (SquareLinf, SquareL2, RandomSearch):
-        means = [curved(moved(attack(epsilon=0.1, queries=q), x, curved)).mean().item() for q in (1, 10, 100, 300)]
+        means = [curved(moved(attack(epsilon=0.1, queries=q), x, curved)).mean().item() for q in (1, 10, 100, 200)]
         assert means == sorted(means) and means[0] < means[-1]
-    noise, square = (curved(moved(a, x, curved)) for a in (RandomSearch(epsilon=0.1), SquareLinf(epsilon=0.1)))
+    rivals = RandomSearch(epsilon=0.1), SquareLinf(epsilon=0.1, queries=200)
+    noise, square = (curved(moved(attack, x, curved)) for attack in rivals)
     assert (square > noise).all()
 
 
@@ -155,6 +156,18 @@ def test_apgd_is_the_papers_algorithm(ball: Linf | L2, norm: float) -> None:
     x = images(8)
     ours = moved(APGD(epsilon=0.4, steps=50, ball=ball, start=ZeroStart()), x, curved)
     theirs = torch.stack([_apgd_of_one(each, curved, 50, 0.8, norm) for each in x])
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
+
+
+def test_apgd_halves_no_step_twice_in_a_row_for_a_best_that_stands() -> None:
+    """The few of a thousand samples on a rough loss whose outcome hangs on the second condition's first half."""
+
+    def rough(samples: Tensor) -> Tensor:
+        return (torch.sin(6 * samples * WEIGHT + 1) + 1.8 * samples.roll(1, -1) * samples).sum((-3, -2, -1))
+
+    x = images(1000, 5)[[355, 573, 860]]
+    ours = moved(APGD(epsilon=0.4, steps=20, start=ZeroStart()), x, rough)
+    theirs = torch.stack([_apgd_of_one(each, rough, 20, 0.8, math.inf) for each in x])
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
 
 
@@ -333,7 +346,7 @@ def test_apgd_is_at_least_as_strong_as_pgd(model: str, epsilon: float, ball: Lin
 def test_a_targeted_threat_and_square_are_as_strong_as_pgd(model: str) -> None:
     pgd = int(tried(PGD(epsilon=0.1, steps=20), model).fooled.sum())
     targeted = tried(APGD(epsilon=0.1, steps=20), model, criterion="targeted_dlr", targets=9)
-    square = tried(SquareLinf(epsilon=0.1, queries=1000), model, criterion="margin", kind="black-box")
+    square = tried(SquareLinf(epsilon=0.1, queries=500), model, criterion="margin", kind="black-box")
     noise = tried(RandomSearch(epsilon=0.1, queries=1), model, kind="noise")
     assert int(targeted.fooled.sum()) >= pgd
     assert int(square.fooled.sum()) >= pgd - 10

@@ -97,6 +97,7 @@ def test_a_threat_has_other_budgets() -> None:
     small = threat(attack={"name": "pgd", "epsilon": 0.3, "step_size": 0.1}).at(0.1)
     assert isinstance(small.attack, PGD) and small.attack.epsilon == 0.1
     assert small.attack.step_length == pytest.approx(0.1 / 3)
+    assert threat(attack=FGSM(epsilon=46 / 255)).at(28 / 255).attack.epsilon == 28 / 255  # a / b * b is another number
     with pytest.raises(ValueError, match="no shares"):
         small.at(0.0).at(0.1)
 
@@ -169,6 +170,18 @@ def test_targets_find_what_one_direction_misses() -> None:
         what = threat(attack=values, criterion="targeted_cross_entropy", targets=targets)
         found = fool(what, lambda x: classify(x), x, labels, network=nn.Module(), space=SPACE, rng=Rng.of(0))
         assert bool(found.fooled.all()) == fooled
+
+
+def test_a_wrong_class_counts_even_where_the_loss_fell() -> None:
+    right, wrong = torch.tensor([1.0, 0.9, 0.9]), torch.tensor([1.0, 1.1, -9.0])
+
+    def classify(x: Tensor) -> Tensor:
+        return torch.where((x != 0).flatten(1).any(1)[:, None], wrong, right)
+
+    x, labels = torch.zeros(4, *SPACE.shape), torch.zeros(4, dtype=torch.int64)
+    what = threat(kind="noise", attack={"name": "random_search", "epsilon": 0.1, "queries": 1})
+    found = fool(what, classify, x, labels, network=nn.Module(), space=SPACE, rng=Rng.of(0))
+    assert found.fooled.all() and (found.samples != 0).all() and (found.loss_end < found.loss_start).all()
 
 
 def test_every_call_is_counted() -> None:
