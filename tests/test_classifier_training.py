@@ -289,12 +289,12 @@ def test_the_measures_of_a_linear_classifier_have_closed_forms() -> None:
         optimizer.zero_grad()
         F.cross_entropy(network(train.samples.double()), train.labels).backward()  # type: ignore[arg-type, no-untyped-call]
         optimizer.step()
-    measures = ClassifierMeasures(recipe, source, CPU)
+    measures = ClassifierMeasures(recipe.attack, recipe.seed, source, CPU)
     (x, y), weight = measures._batches["test"], network.output.weight.detach()
     assert y is not None
     measures._batches = {"test": type(measures._batches["test"])(x.double(), y)}
     before = copy_of(network)
-    found = measures.measure(network, 0)
+    found = measures.measure(network, network, 0)
     assert_same(copy_of(network), before)
     x = x.double()
     logits = network(x).detach()

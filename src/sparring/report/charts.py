@@ -57,6 +57,8 @@ class Line:
         colour: of all its lines.
         dash: of the bold line.
         alone: draw the mean only.
+        band: `(n, 2)`, an interval around the mean; None without one.
+        width: of the bold line, in points.
     """
 
     label: str
@@ -65,6 +67,8 @@ class Line:
     colour: str
     dash: str = "-"
     alone: bool = False
+    band: Floats | None = None
+    width: float = 2.0
 
 
 def lines_of(run: Run, name: str, colour: str, label: str, scale: float = 1.0, dash: str = "-") -> tuple[Line, ...]:
@@ -96,6 +100,7 @@ class Chart:
         is_log: a logarithmic value axis.
         across: the label of the other axis.
         whole: whether that axis counts in whole numbers.
+        height: in inches, of a width of 4.4.
     """
 
     key: str
@@ -108,11 +113,12 @@ class Chart:
     is_log: bool = False
     across: str = "round"
     whole: bool = True
+    height: float = 2.9
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
         with matplotlib.rc_context(_STYLE):
-            figure = Figure(figsize=(4.4, 2.9), layout="constrained")
+            figure = Figure(figsize=(4.4, self.height), layout="constrained")
             axes = figure.add_subplot()
             for line in self.lines:
                 _draw(axes, line, is_log=self.is_log)
@@ -150,12 +156,14 @@ def _draw(axes: Axes, line: Line, *, is_log: bool) -> None:
     marker = "o" if len(line.steps) <= FEW else ""
     if values.shape[1] > 1 and not line.alone:
         axes.plot(line.steps, values, color=line.colour, alpha=0.5, linewidth=0.9)
+    if line.band is not None:
+        axes.fill_between(line.steps, *line.band.T, color=line.colour, alpha=0.1, linewidth=0)
     mean = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
     axes.plot(
         line.steps,
         mean,
         color=line.colour,
-        linewidth=2,
+        linewidth=line.width,
         linestyle=line.dash,
         marker=marker,
         markersize=2.5,

@@ -17,7 +17,20 @@ ABSENT = "–"
 
 _NOT_SETTINGS = frozenset({"description"})
 _NOT_AXES = frozenset({"seed", "replicas", "log_every", "sample_every", "checkpoint_every", "evaluate_every"})
-_FIRST = ("objective", "feedback", "lipschitz", "regime", "discriminator", "generator", "data", "optimizers")
+_FIRST = (
+    "classifier",
+    "attack",
+    "fakes",
+    "start",
+    "objective",
+    "feedback",
+    "lipschitz",
+    "regime",
+    "discriminator",
+    "generator",
+    "data",
+    "optimizers",
+)
 
 
 @dataclass(frozen=True)

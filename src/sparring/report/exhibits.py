@@ -34,12 +34,13 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures side by side, with a number below each of them or none."""
+    """Pictures side by side, with a note below each of them or none; `wrong` are the places of those that err."""
 
     label: str
     image: str
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
+    wrong: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def shared_exhibits(runs: Sequence[Run]) -> tuple[Exhibit, ...]:
     alike = [entry for entry in found if entry[1].recipe.data == found[0][1].recipe.data]
     if len(alike) < 2:
         return ()
-    real = _strip("real", alike[0][2].arrays["real"])
+    real = strip_of("real", alike[0][2].arrays["real"])
     drawn = (_gradient(saved, f"run {index}: {run.name}") for index, run, saved in alike)
     return (Exhibit("What D's gradient shows, run by run", (real, *drawn), _GRADIENTS),)
 
@@ -145,20 +146,20 @@ _GRADIENTS = (
 
 def _gradients(saved: Sequence[Saved], game: str) -> Exhibit:
     drawn = (_gradient(each, f"gradient, round {number(each.step)}") for each in saved)
-    return Exhibit("What D's gradient shows", (_strip("real", saved[-1].arrays["real"]), *drawn), game + _GRADIENTS)
+    return Exhibit("What D's gradient shows", (strip_of("real", saved[-1].arrays["real"]), *drawn), game + _GRADIENTS)
 
 
 def _gradient(saved: Saved, label: str) -> Strip:
     arrays = saved.arrays
-    return _strip(label, arrays["gradient"][:, None], tuple(number(float(top)) for top in arrays["gradient_top"]))
+    return strip_of(label, arrays["gradient"][:, None], tuple(number(float(top)) for top in arrays["gradient_top"]))
 
 
 def _adversaries(saved: Saved, game: str) -> Exhibit:
     arrays, epsilon = saved.arrays, ATTACK.epsilon
     strips = (
-        _strip("real", arrays["real"], _outputs(arrays["d_real"])),
-        _strip("attacked", arrays["adversarial"], _outputs(arrays["d_adversarial"])),
-        _strip("difference", (arrays["perturbation"].astype(np.int16) + 128).astype(np.uint8)),
+        strip_of("real", arrays["real"], _outputs(arrays["d_real"])),
+        strip_of("attacked", arrays["adversarial"], _outputs(arrays["d_adversarial"])),
+        strip_of("difference", (arrays["perturbation"].astype(np.int16) + 128).astype(np.uint8)),
     )
     return Exhibit(
         f"Adversarial samples of D, round {number(saved.step)}", strips,
@@ -170,7 +171,7 @@ def _adversaries(saved: Saved, game: str) -> Exhibit:
 
 def _interpolations(saved: Saved, game: str) -> Exhibit:
     return Exhibit(
-        f"Between latents, round {number(saved.step)}", tuple(_strip("", path) for path in saved.arrays["between"]),
+        f"Between latents, round {number(saved.step)}", tuple(strip_of("", path) for path in saved.arrays["between"]),
         f"{game}Each row walks in equal steps on the straight line between two fixed latents (figure 9 of AS-GAN). "
         "Smooth changes through plausible images speak against memorised samples.",
     )  # fmt: skip
@@ -180,7 +181,7 @@ def _outputs(confidences: npt.NDArray[Any]) -> tuple[str, ...]:
     return tuple(f"{float(value):.3f}" for value in confidences)
 
 
-def _strip(label: str, images: Bytes, notes: tuple[str, ...] = ()) -> Strip:
+def strip_of(label: str, images: Bytes, notes: tuple[str, ...] = (), wrong: frozenset[int] = frozenset()) -> Strip:
     """Images `(n, channels, height, width)` side by side; other than three channels are averaged to grey."""
     pixels = images if images.shape[1] == 3 else images.mean(1, keepdims=True).round().astype(np.uint8)
     scale = max(1, -(-TILE // pixels.shape[2]))
@@ -188,7 +189,7 @@ def _strip(label: str, images: Bytes, notes: tuple[str, ...] = ()) -> Strip:
     pixels = np.pad(pixels, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=GAP)
     row = np.concatenate(list(pixels), axis=2).transpose(1, 2, 0)
     image = Image.fromarray(row if row.shape[2] == 3 else row[..., 0])
-    return Strip(label, data_uri(image), image.size, notes)
+    return Strip(label, data_uri(image), image.size, notes, wrong)
 
 
 def _counted(saved: Saved, colour: str) -> Line:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from sparring.engine.classifier_measures import main_attack
 from sparring.metrics import Classes
+from sparring.recipes import ClassifierRecipe
 from sparring.report.reading import Run
 from sparring.report.words import number, percent, target
 
 Better = Literal["higher", "lower", ""]
 
+_OF_VIEWS = ("d_real", "d_fake", "score_real", "score_fake", "class_accuracy_real", "class_accuracy_fake")
 LOGGED = frozenset(
-    {"d_real", "d_fake", "score_real", "score_fake", "payoff_d", "payoff_g", "penalty", "saturated"}
+    {"loss", "loss_real", "loss_fake", "accuracy_real", "accuracy_fake", "gradient_classifier"}
+    | {*_OF_VIEWS, "payoff_d", "payoff_g", "penalty", "saturated"}
     | {"gradient_discriminator", "gradient_generator"}
-    | {f"{name}_adversarial" for name in ("d_real", "d_fake", "score_real", "score_fake", "payoff_d")}
+    | {f"{name}_adversarial" for name in (*_OF_VIEWS, "payoff_d")}
     | {f"attack_{side}_{name}" for side in ("real", "fake") for name in ("size", "idle", "raises")}
 )
-"""What games log of a round."""
+"""What is logged of a round."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Measure:
         spread: the name of its standard deviation, which has no chart of its own.
         one: the unit of exactly one.
         lowest: where its axis starts; None where values may be negative.
+        is_attacked: whether it is measured under an attack that the recipe settles.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Measure:
     spread: str = ""
     one: str = ""
     lowest: float | None = 0.0
+    is_attacked: bool = False
 
     @property
     def scale(self) -> float:
@@ -105,6 +111,28 @@ _KNOWN = (
         "High when every image is of one clear class and all classes occur; that of as many real images is the mark.",
         floor="inception_score_real", level="real images", spread="inception_score_std",
     ),
+    Measure(
+        "accuracy_test", "Accuracy", "share of samples (%)", "higher",
+        "Of held-out samples; what lies between them and as many training samples is the gap.", is_share=True,
+        floor="accuracy_train", level="training samples",
+    ),
+    Measure(
+        "robust_accuracy_test", "Accuracy under attack", "share of samples (%)", "higher",
+        "Of held-out samples; the gap to training samples is larger than without an attack (figure 2, left, of "
+        "Rob-GAN).", is_share=True,
+        floor="robust_accuracy_train", level="training samples", is_attacked=True,
+    ),
+    Measure(
+        "llv_test", "Local Lipschitz value", "mean gradient norm (per unit)", "",
+        "Of the cross-entropy at held-out and at training samples: the smaller, the less a small step can do; what is "
+        "small on training samples alone does not protect others (figure 2, right, of Rob-GAN).",
+        floor="llv_train", level="training samples",
+    ),
+    Measure("accuracy_train", "Accuracy, training samples", "", "", "", is_share=True),
+    Measure(
+        "robust_accuracy_train", "Accuracy under attack, training samples", "", "", "", is_share=True, is_attacked=True
+    ),
+    Measure("llv_train", "Local Lipschitz value, training samples", "mean gradient norm (per unit)", "", ""),
     Measure("success", "Success", "1 = success", "higher", "Whether the criterion was met at each measurement."),
     Measure("success_rate", "Share of successful games", "", "", ""),
     Measure("ever_success_rate", "Share of games with any success", "", "", ""),
@@ -133,7 +161,12 @@ _OF_D = (
     Measure("attacks_fake_overshot", "… generated samples that jumped over", "", "", "", is_share=True),
     Measure("attacks_real_overshot", "… real samples that jumped over", "", "", "", is_share=True),
 )
-MEASURES = {measure.name: measure for measure in (*_KNOWN, *_OF_D)}
+_AT_BEST = tuple(
+    replace(measure, name=f"{measure.name}_best", title=f"{measure.title}, at the best round under attack", better="")
+    for measure in _KNOWN
+    if "accuracy" in measure.name or "llv" in measure.name
+)
+MEASURES = {measure.name: measure for measure in (*_KNOWN, *_AT_BEST, *_OF_D)}
 OF_D = frozenset(measure.name for measure in _OF_D)
 """Measures of the discriminator; what is neither here nor logged of a round is a measure of the generator."""
 
@@ -153,12 +186,29 @@ def measure_of(name: str) -> Measure:
 def measured(run: Run) -> list[Measure]:
     """The measures of the generator that a run logged, those of a success first."""
     names = [name for name in run.logged if name not in LOGGED | OF_D]
-    return [measure_of(name) for name in sorted(names, key=lambda name: (name not in PRIMARY, names.index(name)))]
+    ordered = sorted(names, key=lambda name: (name not in PRIMARY, names.index(name)))
+    return [_with_budget(measure_of(name), run) for name in ordered]
+
+
+def _with_budget(measure: Measure, run: Run) -> Measure:
+    """The measure with the attack that it is under in its title: accuracies under unlike attacks do not compare."""
+    if not (measure.is_attacked and isinstance(run.recipe, ClassifierRecipe)):
+        return measure
+    attack = main_attack(run.recipe.attack)
+    size = f"{255 * attack.epsilon:.3g}/255" if run.recipe.data.bounded else number(attack.epsilon)
+    under = f"under PGD-{attack.steps}, {attack.ball.norm} {size}"
+    return replace(measure, title=measure.title.replace("under attack", under))
 
 
 def primary(run: Run) -> Measure | None:
     """The measure that tells most about a run."""
     return next(iter(measured(run)), None)
+
+
+def telling(run: Run) -> list[Measure]:
+    """The measures that runs are told apart by, the primary one first."""
+    found = measured(run)
+    return found[:1] + [measure for measure in found[1:] if measure.is_attacked and measure.better]
 
 
 def threshold(measure: Measure, run: Run) -> float | None:

@@ -14,20 +14,32 @@ import jinja2
 from markupsafe import Markup
 
 from sparring.engine import RunFolder
-from sparring.errors import SparringError
+from sparring.errors import SparringError, UsageError
 from sparring.files import write_whole
 from sparring.report import words
+from sparring.report.cards import Card, read_card
 from sparring.report.charts import Chart
 from sparring.report.comparing import Map, differing, success_maps, total
 from sparring.report.curves import charts, few_charts, shared_charts
 from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
-from sparring.report.measures import primary
+from sparring.report.kinds import Kind, kind_of
+from sparring.report.measures import Measure, primary, telling
 from sparring.report.pictures import Film, films
-from sparring.report.reading import Outcome, Run, names_of, read_run
+from sparring.report.reading import Outcome, Run, Series, names_of, read_run
+from sparring.report.robust_runs import sides
+from sparring.report.robustness import Part, parts_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 
 COMPACT = 8
 """With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What robustness.json says of a run, and its subjects as they stand on a page."""
+
+    card: Card
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,10 @@ class Section:
 
     key: str
     run: Run
+    kind: Kind
     film: Film
     exhibits: tuple[Exhibit, ...]
+    robustness: Robustness | None
     endurance: tuple[Endurance, ...]
     charts: tuple[Chart, ...]
     table: Table
@@ -88,6 +102,27 @@ def report_run(run: RunFolder) -> Path:
     return run.report
 
 
+def report_card(folder: Path) -> Path:
+    """Write FOLDER/report.html for an evaluation that is of no run: a model of the user's own.
+
+    Args:
+        folder: what holds robustness.json.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UsageError: there is no evaluation.
+        StorageError: the disk refused.
+    """
+    card = read_card(folder)
+    if card is None:
+        raise UsageError(f"{folder}: no robustness.json here", "`sparring evaluate --robust --out FOLDER` writes one")
+    page = _render("card_page.html", title=folder.resolve().name, robustness=Robustness(card, parts_of(card, "card")))
+    write_whole(folder / "report.html", page)
+    return folder / "report.html"
+
+
 def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
     """Write one page for several runs: the table and the success map first, then every run.
 
@@ -124,11 +159,14 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         verdict=_verdict(readable),
         keys=tuple(differing(readable)),
         lines=_lines(readable),
-        maps=success_maps(readable),
+        maps=success_maps(readable) if total(readable) else [],
         shared=shared_charts(readable),
+        sides=sides([section.robustness.card if section.robustness else None for section in sections]),
         looks=shared_exhibits(readable) if is_whole else (),
         sections=sections,
-        strips=sections,
+        strips=sections if any(section.kind.makes_samples for section in sections) else [],
+        has_outcomes=total(readable) is not None,
+        ending=_column(readable),
         unreadable=unreadable,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +176,14 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
 
 def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], looks: Sequence[Exhibit]) -> Section:
     flat = words.flatten(run.environment)
+    card = read_card(run.folder.path)
     return Section(
         key=key,
         run=run,
+        kind=kind_of(run),
         film=film,
         exhibits=tuple(looks),
+        robustness=Robustness(card, parts_of(card, f"{key}-robust")) if card else None,
         endurance=endurance(run),
         charts=tuple(drawn),
         table=final_table(run),
@@ -158,7 +199,6 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
     found = []
     for index, run in enumerate(runs):
         measure = primary(run)
-        mean = mean_final(run, measure) if measure else None
         came = [step for step in run.first_successes if step is not None]
         found.append(
             Line(
@@ -166,7 +206,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
                 run=run,
                 values=tuple(words.plain(column[index]) for column in columns),
                 outcome=run.outcome,
-                main=measure.amount(mean) if measure else words.NONE,
+                main=measure.amount(mean_final(run, measure)) if measure else words.NONE,
                 first=f"{words.number(round(sum(came) / len(came)))} ({words.games(len(came))})"
                 if came
                 else words.NONE,
@@ -176,24 +216,37 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
     return found
 
 
+def _column(runs: Sequence[Run]) -> str:
+    """The heading of what tells most, by its title where that is the same of all."""
+    titles = {measure.title for run in runs if (measure := primary(run))}
+    return f"{titles.pop()} at the end" if len(titles) == 1 else "mean at the end"
+
+
 def verdict(run: Run) -> str:
-    """How the run ended in one sentence: its successes, or its main measure where nothing defines a success."""
-    measure = primary(run)
-    series = run.series(measure.name) if measure else None
-    if run.outcome is not None or measure is None or series is None:
+    """How the run ended in one sentence: its successes, or what tells most where nothing defines a success."""
+    told = [(measure, series) for measure in telling(run) if (series := run.series(measure.name))]
+    if run.outcome is not None or not told:
         return words.verdict(run)
+    first, *others = [_ending(measure, series) for measure, series in told]
+    ends = "; ".join([first, *map(words.inside, others)])
+    return f"{ends}{' (means over games)' if run.recipe.replicas > 1 else ''}."
+
+
+def _ending(measure: Measure, series: Series) -> str:
+    """A measure at the end, and at its best where it has one."""
+    shown = words.share if measure.is_share else words.number
     means = series.values.mean(axis=1)
+    told = f"{measure.title} {shown(means[-1])} at round {words.number(series.steps[-1])}"
+    if not measure.better:
+        return told
     best = int(means.argmax() if measure.better == "higher" else means.argmin())
-    told = f"{measure.title} {words.number(means[-1])} at round {words.number(series.steps[-1])}"
-    if measure.better:
-        told += f", best {words.number(means[best])} at round {words.number(series.steps[best])}"
-    return f"{told}{' (means over games)' if run.recipe.replicas > 1 else ''}."
+    return f"{told}, best {shown(means[best])} at round {words.number(series.steps[best])}"
 
 
 def _verdict(runs: Sequence[Run]) -> str:
     whole = total(runs)
     if whole is None:
-        return "No run has measured a success yet."
+        return _range(runs)
     judged = [(run, run.outcome) for run in runs if run.outcome]
     every = sum(outcome.wins == outcome.games for _, outcome in judged)
     none = sum(outcome.wins == 0 for _, outcome in judged)
@@ -204,9 +257,21 @@ def _verdict(runs: Sequence[Run]) -> str:
     )
 
 
-def shade(outcome: Outcome) -> str:
+def _range(runs: Sequence[Run]) -> str:
+    """Between which numbers runs ended that have no success to count."""
+    count = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+    ends = [
+        (measure, mean) for run in runs if (measure := primary(run)) and (mean := mean_final(run, measure)) is not None
+    ]
+    if not ends or len({measure for measure, _ in ends}) > 1:
+        return f"{count}; no measure that they share."
+    measure, means = ends[0][0], [mean for _, mean in ends]
+    low, high = map(words.share if measure.is_share else words.number, (min(means), max(means)))
+    return f"{count}: {words.inside(measure.title)} from {low} to {high} at the end."
+
+
+def shade(share: float) -> str:
     """The CSS of a map's cell: from white over pale to full blue, with an ink that stays readable."""
-    share = outcome.wins / outcome.games
     colour = [round(low + (high - low) * share) for low, high in zip((247, 247, 242), (0, 90, 150), strict=True)]
     return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
 
@@ -231,7 +296,6 @@ def _render(template: str, **values: Any) -> bytes:
         "number": words.number,
         "interval": words.interval,
         "span": words.span,
-        "game": words.game,
         "verdict": verdict,
         "plain": words.plain,
         "shade": shade,

@@ -15,7 +15,7 @@ from sparring.engine import RunFolder
 from sparring.errors import CorruptInput, UsageError
 from sparring.files import PREFIX
 from sparring.intervals import wilson
-from sparring.recipes import Recipe, to_yaml
+from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier, require_game, to_yaml
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,11 +58,29 @@ class Run:
 
     name: str
     folder: RunFolder
-    recipe: Recipe
+    recipe: AnyRecipe
     rows: tuple[dict[str, Any], ...]
     summary: dict[str, Any]
     environment: dict[str, Any]
     status: Status
+
+    @property
+    def game(self) -> Recipe:
+        """The recipe of a run that is a game.
+
+        Raises:
+            UsageError: the run trains a classifier.
+        """
+        return require_game(self.recipe, self.name)
+
+    @property
+    def training(self) -> ClassifierRecipe:
+        """The recipe of a run that trains a classifier.
+
+        Raises:
+            UsageError: the run is a game.
+        """
+        return require_classifier(self.recipe, self.name)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -140,7 +158,7 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     Raises:
         UsageError, CorruptInput: the recipe, the log or the summary cannot be read.
     """
-    recipe, rows, summary = folder.game_recipe(), tuple(folder.rows()), folder.summary()
+    recipe, rows, summary = folder.recipe(), tuple(folder.rows()), folder.summary()
     rounds = int(rows[-1]["step"]) if rows else 0
     status = _status(recipe, rounds, summary, owned=folder.is_owned())
     current = {} if status.kind == "running" else summary
@@ -165,7 +183,7 @@ def _half_written(path: Path) -> bool:
     return any(part.startswith(PREFIX) for part in path.parts)
 
 
-def _status(recipe: Recipe, rounds: int, summary: dict[str, Any], *, owned: bool) -> Status:
+def _status(recipe: AnyRecipe, rounds: int, summary: dict[str, Any], *, owned: bool) -> Status:
     reached = f"round {rounds:,} of {recipe.steps:,}"
     ended = str(summary.get("status", ""))
     if owned:

@@ -5,8 +5,9 @@ Source: AS-GAN, figures 5b and 6; Direct Adversarial Training for GANs, figures 
 
 from __future__ import annotations
 
-from sparring.attacks import in_scales
+from sparring.attacks import Attack, in_scales
 from sparring.engine.probing import ATTACK
+from sparring.recipes import Recipe
 from sparring.regimes import AdversarialRegime
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.exhibits import histogram
@@ -17,9 +18,9 @@ _SIDES = (("real", BLUE), ("fake", VERMILLION))
 _NAMES = {"real": "on real", "fake": "on generated"}
 
 
-def undecided(run: Run) -> tuple[Mark, ...]:
+def undecided(recipe: Recipe) -> tuple[Mark, ...]:
     """The mark of a D that cannot tell; a critic's score has no such place."""
-    return () if is_critic(run.recipe) else (Mark(0.5, "undecided"),)
+    return () if is_critic(recipe) else (Mark(0.5, "undecided"),)
 
 
 def discriminator_charts(run: Run, key: str) -> list[Chart]:
@@ -45,7 +46,7 @@ def _probed(run: Run, key: str) -> list[Chart]:
             f"Real evaluation samples; in every run an FGSM step of {in_scales(ATTACK.epsilon)}: the less real "
             "and attacked differ, the more robust is D (figure 6 of AS-GAN). Eval mode: batch normalisation, where D "
             "has it, uses running statistics, and D is another than at play.",
-            output(run.recipe), outputs, undecided(run), (0.0, 1.0),
+            output(run.game), outputs, undecided(run.game), (0.0, 1.0),
         ),
         Chart(
             f"{key}-l1", "Input gradient of D: L1 norm",
@@ -64,7 +65,7 @@ def _probed(run: Run, key: str) -> list[Chart]:
 
 def _critic(run: Run, key: str) -> list[Chart]:
     """The critic's estimate; only of a Wasserstein game is it one."""
-    if not is_critic(run.recipe):
+    if not is_critic(run.game):
         return []
     exact = lines_of(run, "wasserstein1", INK, "exact Wasserstein-1", dash="--")
     against = ", and the exact distance of the same points" if exact else ""
@@ -88,15 +89,9 @@ def _gap(run: Run) -> tuple[Line, ...]:
 
 def _attacks(run: Run, key: str) -> list[Chart]:
     """The regime's own attacks, as D met them in training."""
-    regime = run.recipe.regime
+    regime = run.game.regime
     if not isinstance(regime, AdversarialRegime):
         return []
-    ball, epsilon = regime.attack.ball, regime.attack.epsilon
-    limited, in_range = ball.limited, run.recipe.data.bounded
-    units = "units of [0, 1]" if in_range else "units of the data"
-    told = f"Epsilon is {in_scales(epsilon) if in_range else number(epsilon)}. " if limited else ""
-    marks = (Mark(epsilon, "epsilon"),) if limited else ()
-    sizes = [line for side, colour in _SIDES for line in lines_of(run, f"attack_{side}_size", colour, _NAMES[side])]
     moods = [
         line
         for side, colour in _SIDES
@@ -105,14 +100,31 @@ def _attacks(run: Run, key: str) -> list[Chart]:
         if line.values.any()
     ]
     return [
-        Chart(
-            f"{key}-sizes", "Size of the training attacks",
-            f"{told}Mean size of the perturbations that the regime showed D, in {units}.",
-            f"{ball.norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if limited and epsilon else None),
-        ),
+        size_chart(run, regime.attack, key),
         Chart(
             f"{key}-moods", "Training attacks that idle or turn round",
             "Idle: D's gradient is 0 and nothing moves. Raising: the aim drives D's payoff up, not down.",
             "share of attacked samples (%)", tuple(moods), limits=(0.0, 100.0),
         ),
     ]  # fmt: skip
+
+
+def size_chart(run: Run, attack: Attack, key: str) -> Chart:
+    """How far the attacks of training moved samples.
+
+    Args:
+        run: what to draw.
+        attack: of its recipe.
+        key: a prefix that is unique on the page.
+    """
+    ball, epsilon = attack.ball, attack.epsilon
+    limited, in_range = ball.limited, run.recipe.data.bounded
+    units = "units of [0, 1]" if in_range else "units of the data"
+    told = f"Epsilon is {in_scales(epsilon) if in_range else number(epsilon)}. " if limited else ""
+    marks = (Mark(epsilon, "epsilon"),) if limited else ()
+    sizes = [line for side, colour in _SIDES for line in lines_of(run, f"attack_{side}_size", colour, _NAMES[side])]
+    return Chart(
+        f"{key}-sizes", "Size of the training attacks",
+        f"{told}Mean size of the perturbations that were trained on, in {units}.",
+        f"{ball.norm} size ({units})", tuple(sizes), marks, (0.0, 1.25 * epsilon if limited and epsilon else None),
+    )  # fmt: skip

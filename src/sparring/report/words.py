@@ -13,7 +13,7 @@ from sparring.errors import SparringError
 from sparring.feedback import Feedback
 from sparring.objectives import Wasserstein
 from sparring.pieces import Piece
-from sparring.recipes import Recipe
+from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.report.reading import Outcome, Run
 
 NONE = "–"
@@ -33,6 +33,24 @@ def number(value: float | int | None) -> str:
 def percent(share: float) -> str:
     """A share as a whole percentage."""
     return f"{100 * share:.0f} %"
+
+
+def share(value: float) -> str:
+    """A share in percent, to a tenth."""
+    return f"{100 * value:.1f} %"
+
+
+def inside(title: str) -> str:
+    """A title as it stands inside a sentence."""
+    return f"{title[:1].lower()}{title[1:]}"
+
+
+def short(text: str, letters: int) -> str:
+    """The text, or as much of both ends of it as there is room for."""
+    if len(text) <= letters:
+        return text
+    tail = (letters - 1) // 2
+    return f"{text[: letters - 1 - tail]}…{text[-tail:]}"
 
 
 def interval(bounds: tuple[float, float]) -> str:
@@ -57,9 +75,11 @@ def games(count: int) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value of a recipe as a reader expects it: bare words, numbers as they are written."""
+    """A value of a recipe as a reader expects it: bare words, numbers to six digits."""
     if value is None:
         return NONE
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -88,11 +108,26 @@ def _short(value: Any) -> str:
 def game(recipe: Recipe) -> str:
     """What is played, in one sentence."""
     last = recipe.seed + recipe.replicas - 1
+    classes = f", classes by {recipe.class_loss.name}" if recipe.class_loss.needs_logits else ""
     seeds = f"seed {recipe.seed}" if recipe.replicas == 1 else f"seeds {recipe.seed} to {last}"
     return (
-        f"D and G play {piece(recipe.objective)} on {piece(recipe.data)}; {feedback(recipe.feedback)}; "
+        f"D and G play {piece(recipe.objective)}{classes} on {piece(recipe.data)}; {feedback(recipe.feedback)}; "
         f"regime {piece(recipe.regime)}, Lipschitz control {piece(recipe.lipschitz)}; "
         f"{games(recipe.replicas)}, {seeds}, {number(recipe.steps)} rounds of batches of {number(recipe.batch_size)}."
+    )
+
+
+def schooling(recipe: ClassifierRecipe) -> str:
+    """What a classifier learns from, in one sentence."""
+    under = (
+        f"under {piece(recipe.attack)} up {piece(recipe.criterion)}" if recipe.attack.epsilon else "without an attack"
+    )
+    fakes, start = recipe.fakes, recipe.start
+    also = f" and, with weight {number(fakes.weight)}, generated samples of {fakes.run}" if fakes else ""
+    begun = f"it starts as {start.run}; " if start else ""
+    return (
+        f"Classifier {piece(recipe.classifier)} learns {piece(recipe.data)}{also} {under}; {begun}"
+        f"seed {recipe.seed}, {number(recipe.steps)} rounds of batches of {number(recipe.batch_size)}."
     )
 
 
@@ -142,7 +177,7 @@ def verdict(run: Run) -> str:
     """How the run ended, or where it stands, in one sentence."""
     outcome, success = run.outcome, run.series("success")
     if outcome is None or success is None:
-        return "No measurement defines a success yet." if run.rows else "Nothing is logged yet."
+        return "Nothing is measured yet." if run.rows else "Nothing is logged yet."
     so_far = "" if run.status.kind == "complete" else "So far, "
     return (
         f"{so_far}{outcome.wins:,} of {games(outcome.games)} {goal(run)} {span(outcome)} "
