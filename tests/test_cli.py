@@ -129,7 +129,8 @@ def test_theory_says_which_condition_a_perturbation_meets(
 
 def test_show(sparring: Command) -> None:
     assert "probability: 0.3" in sparring("show", "dishonest/ring", "feedback.probability=0.3").out
-    assert json.loads(sparring("show", "--schema").out)["properties"]["objective"]
+    kinds = json.loads(sparring("show", "--schema").out)["$defs"]
+    assert kinds["Recipe"]["properties"]["objective"] and kinds["ClassifierRecipe"]["properties"]["classifier"]
     assert sparring("show").code == 2
 
 

@@ -147,10 +147,6 @@ def test_a_game_on_data_without_labels_has_no_class_to_tune_for(play: Play, tmp_
         finetuning(RunFolder.open(path))
 
 
-class _Exit(Exception):
-    """How a command ended."""
-
-
 @pytest.fixture
 def sparring(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -173,6 +169,7 @@ def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]]
     assert code == 0
     assert told.startswith("description: ")
     assert "robust_accuracy_test" in told
+    assert f"report: {out / 'report.html'}" in told
     recipe = RunFolder.open(out).recipe()
     assert isinstance(recipe, ClassifierRecipe)
     assert load_classifier(RunFolder.open(out), "cpu").step == 3

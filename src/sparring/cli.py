@@ -478,12 +478,12 @@ def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     from sparring.report import report_run
 
     recipe = RunFolder.open(out).recipe()
-    page = report_run(RunFolder.open(out)) if isinstance(recipe, Recipe) else None
+    page = report_run(RunFolder.open(out))
     if as_json:
-        _print_json(summary | ({"report": str(page)} if page else {}))
+        _print_json(summary | {"report": str(page)})
         return
     if summary["metrics"]:
         print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
     if isinstance(recipe, Recipe):
         print(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
-        print(f"report: {page}")
+    print(f"report: {page}")
