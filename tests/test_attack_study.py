@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.attacks import FGSM, Attack, Endurance, attack_until
 from sparring.attacks.repeated import difference
 from sparring.engine import Game, train
-from sparring.engine.attack_study import AttackStudy, _described
+from sparring.engine.attack_study import AttackStudy, described
 from sparring.errors import UsageError
 from sparring.evaluation import attack_study, study_attacks
 from sparring.randomness import Rng
@@ -175,5 +175,5 @@ def test_an_attack_is_described_by_what_is_not_its_default() -> None:
         AttackStudy.model_validate({"attack": attack}).attack
         for attack in ("fgsm", {"name": "gradient", "epsilon": 0.5, "steps": 3, "ball": "l2"})
     )
-    assert _described(plain, UNIT).startswith("fgsm, epsilon 1/255") and "steps" not in _described(plain, UNIT)
-    assert "steps 3" in _described(other, UNIT) and "l2" in _described(other, UNIT)
+    assert described(plain, UNIT).startswith("fgsm, epsilon 1/255") and "steps" not in described(plain, UNIT)
+    assert "steps 3" in described(other, UNIT) and "l2" in described(other, UNIT)

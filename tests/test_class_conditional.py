@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparring.data import prepare
 from sparring.engine import Game, RunFolder, load_players, play_round, train
+from sparring.engine.class_head import SAMPLES, ClassHead
 from sparring.engine.round import Discriminating, update_generator
 from sparring.errors import UsageError
 from sparring.evaluation import write_samples
@@ -244,3 +245,23 @@ def test_samples_come_class_by_class(tmp_path: Path) -> None:
     assert drawn.labels is not None and drawn.labels.shape == (2, 20)
     rows = RunFolder.open(tmp_path / "run").rows()
     assert all(0 <= share <= 1 for row in rows for side in ("real", "fake") for share in row[f"class_accuracy_{side}"])
+
+
+def test_the_class_heads_of_packed_games_are_measured_one_by_one() -> None:
+    made = recipe("replicas=2", "regime={name: replace, attack: {name: pgd, epsilon: 0.1}}")
+    game = Game(made, made.data.open(CPU), CPU)
+    for step in range(20):
+        play_round(game, step)
+    before = [tensor.clone() for tensor in game.players.state_dict().values()]
+    found = ClassHead(game).measure(1)
+    assert all(map(torch.equal, before, game.players.state_dict().values()))
+    held_out = game.source.held_out(SAMPLES, rng=Rng.of(0))
+    logits = game.discriminator(held_out.samples.expand(2, *held_out.samples.shape)).classes
+    right = (logits.argmax(-1) == held_out.labels).double().mean(-1)
+    assert found["accuracy_test"] == pytest.approx(right.tolist()) and right[0] != right[1]
+    assert all(a >= b for a, b in zip(found["accuracy_test"], found["robust_accuracy_test"], strict=True))
+    assert set(found) == set(ClassHead(game).protocols())
+    # The budget is that of D's own attack; without one, 8/255.
+    assert "25.5/255" in ClassHead(game).protocols()["robust_accuracy_test"]
+    plain = Game(recipe(), made.data.open(CPU), CPU)
+    assert "epsilon 8/255" in ClassHead(plain).protocols()["robust_accuracy_test"]

@@ -230,6 +230,16 @@ def test_the_budget_warms_up() -> None:
     assert sizes == pytest.approx([0.0, 0.0, 0.05, 0.1], abs=1e-6)
 
 
+def test_the_rate_follows_its_schedule() -> None:
+    pupil = pupil_of(classifier_recipe("optimizer.schedule={name: steps, after: [0.25], drop: 0}"))  # of 12 rounds
+    moved = []
+    for step in range(5):
+        before = pupil.network.output.weight.detach().clone()  # type: ignore[operator, union-attr]
+        give_lesson(pupil, step)
+        moved.append(not torch.equal(before, pupil.network.output.weight))  # type: ignore[arg-type]
+    assert moved == [True, True, True, False, False]
+
+
 def test_the_criterion_is_what_the_attack_ascends() -> None:
     shares = list(pupil_of(classifier_recipe()).shares(0))
     found = [attacked(pupil_of(classifier_recipe(f"criterion={name}")), *shares, 0) for name in ("margin", "dlr")]
@@ -279,12 +289,12 @@ def test_the_measures_of_a_linear_classifier_have_closed_forms() -> None:
         optimizer.zero_grad()
         F.cross_entropy(network(train.samples.double()), train.labels).backward()  # type: ignore[arg-type, no-untyped-call]
         optimizer.step()
-    measures = ClassifierMeasures(recipe, source, CPU)
+    measures = ClassifierMeasures(recipe.attack, recipe.seed, source, CPU)
     (x, y), weight = measures._batches["test"], network.output.weight.detach()
     assert y is not None
     measures._batches = {"test": type(measures._batches["test"])(x.double(), y)}
     before = copy_of(network)
-    found = measures.measure(network, 0)
+    found = measures.measure(network, network, 0)
     assert_same(copy_of(network), before)
     x = x.double()
     logits = network(x).detach()

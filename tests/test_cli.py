@@ -141,6 +141,16 @@ def test_data(sparring: Command, tmp_path: Path) -> None:
     assert "sound" in sparring("verify", store).out
 
 
+def test_a_part_of_the_data(sparring: Command, tmp_path: Path) -> None:
+    store, keys = tmp_path / "store", ["--size", 4, "--min-side", 8, "--crop", 6]
+    told = sparring("data", "prepare", "digits", "--labels", "3..4", *keys, "--out", store).out
+    assert "dropped of train: 1,147 of other classes" in told and "2 classes; samples of (1, 4, 4)" in told
+    facts = json.loads(sparring("data", "inspect", store, "--json").out)
+    assert facts["selection"] == {"labels": [3, 4], "min_side": 8, "crop": 6}
+    assert sparring("data", "prepare", "digits", "--labels", "3-4", "--out", tmp_path / "other").code == 2
+    assert sparring("data", "prepare", "digits", "--labels", "3..12", "--out", tmp_path / "other").code == 2
+
+
 def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None:
     prepare("digits", tmp_path / "store")
     keys = ["steps=2", "replicas=1", "evaluate_every=0", f"data={tmp_path / 'store'}"]

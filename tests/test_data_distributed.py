@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from data_layouts import colours, found_all, photo, write_devkit, write_folder, write_lmdb, write_parquet
-from sparring.data import Manifest, Store, prepare, verify
+from sparring.data import Manifest, Selection, Store, prepare, verify
 from sparring.data.faults import Faults
 from sparring.data.sources import Example, Raw, Split, open_source
 from sparring.data.survey import Survey
@@ -467,10 +467,10 @@ def test_a_set_is_never_held_in_memory(tmp_path: Path) -> None:
 
 def test_a_survey_keeps_no_names_beyond_those_it_may_tell() -> None:
     pixels = np.zeros((3, 4, 4), np.uint8)
-    survey = Survey(Raw("LSUN", False, {"train": Split(500, partial(iter, ()))}), None, Faults())
+    survey = Survey(Raw("LSUN", False, {"train": Split(500, partial(iter, ()))}), Selection(), None, Faults())
     tracemalloc.start()
     for index in range(500):
-        survey.passed("train", Example(f"{index}{'x' * 10_000}", pixels))
+        survey.passed("train", Example(f"{index}{'x' * 10_000}", lambda: pixels))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 500 * 10_000 / 5
@@ -494,7 +494,9 @@ def test_images_are_opened_one_at_a_time(tmp_path: Path, monkeypatch: pytest.Mon
         opened.clear()
         examples = open_source(str(source), Faults()).splits["train"].examples()
         assert len(opened) == 0
-        next(examples), next(examples)
+        first, second = next(examples), next(examples)
+        assert len(opened) == 0
+        first.read(), second.read()
         assert len(opened) == 2
 
 

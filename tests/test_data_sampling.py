@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 
 from sparring.data import (
@@ -19,6 +21,8 @@ from sparring.data import (
     Facts,
     Flip,
     Order,
+    PaddedCrop,
+    ResizedCrop,
     augmented,
 )
 from sparring.data import arrays as arrays_module
@@ -149,6 +153,44 @@ def test_dequantize_fills_the_bin_of_every_byte() -> None:
     assert abs(float(spread.var()) - 1 / 12) < 2e-3
     assert float(y.min()) >= -1
     assert float(y.max()) < 1
+
+
+def test_a_padded_crop_moves_by_whole_pixels_into_black() -> None:
+    x = torch.rand(2000, 2, 3, 5) * 2 - 1
+    y = PaddedCrop(padding=2)(x, torch.arange(2000))
+    bordered = F.pad(x, (2,) * 4, value=-1)
+    places = [(down, right) for down in range(5) for right in range(5)]
+    matches = torch.stack([(bordered[..., d : d + 3, r : r + 5] == y).flatten(1).all(1) for d, r in places])
+    assert bool((matches.sum(0) == 1).all())
+    share = matches.double().mean(1)
+    assert ((share > 0.02) & (share < 0.06)).all()
+
+
+def test_a_resized_crop_is_a_square_within_the_image() -> None:
+    """On ramps bilinear sampling is exact, so corners tell side and place."""
+    count, edge = 4000, 32
+    ramp = (torch.arange(edge) + 0.5) / edge * 2 - 1
+    x = torch.stack([ramp[:, None].expand(edge, edge), ramp.expand(edge, edge)])
+    y = ResizedCrop()(x.expand(count, 2, edge, edge), torch.arange(count)).double()
+    down, right = y[:, 0, :, edge // 2], y[:, 1, edge // 2]
+    steps = torch.stack([down.diff(dim=-1), right.diff(dim=-1)])[..., 2:-2]  # but for the border half a pixel wide
+    side = steps.mean(-1) * edge / 2
+    torch.testing.assert_close(side[0], side[1], rtol=1e-4, atol=1e-5)
+    area = side[0] ** 2
+    assert 0.8 - 1e-4 < float(area.min()) < 0.801 and 0.899 < float(area.max()) < 0.9 + 1e-4
+    assert abs(float(area.mean()) - 0.85) < 0.002
+    for place in (down, right):
+        middle = place[:, edge // 2 - 1 : edge // 2 + 1].mean(-1)
+        share = middle / (1 - side[0])
+        assert -1.001 < float(share.min()) < -0.98 and 0.98 < float(share.max()) < 1.001
+        assert abs(float(share.mean())) < 0.05
+
+
+def test_a_resized_crop_of_everything_changes_nothing() -> None:
+    x = torch.rand(5, 3, 8, 8) * 2 - 1
+    torch.testing.assert_close(ResizedCrop(smallest=1.0, largest=1.0)(x, torch.arange(5)), x)
+    with pytest.raises(ValidationError):
+        ResizedCrop(smallest=0.9, largest=0.8)
 
 
 @pytest.mark.parametrize("name", members(Augmentation))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sparring.errors import UsageError
 from sparring.pieces import FAMILIES, json_schema, members
-from sparring.recipes import Recipe, load, parse_yaml, recipe_names, to_yaml, validated
+from sparring.recipes import ClassifierRecipe, Recipe, load, parse_yaml, recipe_names, to_yaml, validated
 from sparring.records import InvalidRecord
 
 
@@ -176,7 +176,7 @@ def test_the_schema_knows_every_key_and_member() -> None:
 
 
 def test_the_schema_accepts_the_recipes_and_refuses_mistakes() -> None:
-    validator = jsonschema.Draft202012Validator(json_schema(Recipe))
+    validator = jsonschema.Draft202012Validator(json_schema(Recipe, ClassifierRecipe))
     for name in recipe_names():
         validator.validate(load(name).model_dump(mode="json"))
     broken = load("dishonest/ring").model_dump(mode="json") | {"objective": {"name": "hinge", "margn": 1.0}}

@@ -428,5 +428,5 @@ def test_an_evaluation_without_a_run_has_a_page(run: RunFolder, tmp_path: Path) 
         assert text in page.text
     assert told["headline"]["text"] in page.text and "after round" not in page.text
     assert len(page.classed("exhibit")) == 2
-    with pytest.raises(UsageError, match="no robustness.json"):
+    with pytest.raises(UsageError, match=r"no robustness\.json"):
         report_card(run.path)

@@ -72,7 +72,7 @@ def bench(
     if len(variants) < 2:
         raise UsageError(f"bench: {vary} leaves nothing to compare", "give at least two values: regime=plain,mixed")
     place = choose_device(device)
-    require_game(load(recipe, overrides), recipe)
+    require_game(load(recipe, [*overrides]), recipe)
     games = [_Player(require_game(load(recipe, [*overrides, f"{key}={value}"]), recipe), place) for value in variants]
     arithmetic = [game.multiply_adds() for game in games]
     seconds: list[list[float]] = [[] for _ in games]

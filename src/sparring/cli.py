@@ -117,23 +117,95 @@ def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json:
 
 @app.command()
 def evaluate(
-    run: RunPath,
+    run: Annotated[
+        str, typer.Argument(help="A run folder; with --robust also a model, module:factory.", show_default=False)
+    ],
     extractor: Annotated[
         str | None,
         typer.Option(help="Of features, e.g. '{name: inception, weights: FILE}'; the recipe's by default."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=2, help="How many samples a game.")] = 10_000,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="How many samples a game; 10,000, or 500 with --robust.")
+    ] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Attack what the run learned, and doubt the result.")
+    ] = False,
+    on: Annotated[
+        str, typer.Option(help="Heads of D: class, source, both, with commas between.", show_default="class")
+    ] = "",
+    epsilons: Annotated[
+        str, typer.Option(help="Sizes, e.g. 2/255,8/255.", show_default="around what was trained against")
+    ] = "",
+    threats: Annotated[
+        str, typer.Option(help="standard, quick, names with commas between, or a YAML file.", show_default="standard")
+    ] = "",
+    transfer_from: Annotated[
+        list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are shown to this one.")
+    ] = None,
+    game: Annotated[int, typer.Option(min=0, help="Which game, where the run packs several.")] = 0,
+    data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
+    weights: Annotated[str, typer.Option(help="For a model: safetensors, or a state dict of torch.save.")] = "",
+    input_range: Annotated[
+        str, typer.Option(help="For a model: what it wants pixels to be in.", show_default="0,1")
+    ] = "",
+    mean: Annotated[str, typer.Option(help="For a model: taken off every channel after that.")] = "",
+    std: Annotated[str, typer.Option(help="For a model: what every channel is divided by, last.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where robustness.json goes.", show_default="the run folder")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of samples and attacks, with --robust.")] = 0,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Measure both players of a run's newest checkpoint afresh, or its classifier."""
+    """Measure both players of a run's newest checkpoint afresh, or its classifier; with --robust, under attack."""
+    chosen = {
+        "on": _words(on),
+        "epsilons": _words(epsilons),
+        "threats": threats,
+        "transfer_from": transfer_from,
+        "game": game,
+        "data": data,
+        "seed": seed,
+    }
+    own = {"weights": weights, "input_range": input_range, "mean": mean, "std": std}
+    _set_threads(threads)
+    if not robust:
+        _refuse({**chosen, **own, "out": out}, "means nothing without --robust", "add --robust")
+        _evaluate(Path(run), extractor, samples or 10_000, device, as_json)
+        return
+    _refuse({"extractor": extractor}, "means nothing with --robust", "evaluate without --robust for the generator")
+    from sparring.console import following
+    from sparring.evaluation import evaluate_robustness, require_unflagged, robust_options, target_of
+    from sparring.listing import print_robustness
+
+    given = {key: value for key, value in (chosen | {"samples": samples}).items() if value}
+    options, target = robust_options(given), target_of(run, **own)
+    with following("threats") as follower:
+        found = evaluate_robustness(target, options, out=out, device=device, played=follower.played)
+    if as_json:
+        _print_json(found)
+    else:
+        _tell_problems(found["problems"])
+        print_robustness(run, found)
+    require_unflagged(found)
+
+
+def _refuse(options: dict[str, Any], why: str, remedy: str) -> None:
+    """Refuse options that are given where they mean nothing."""
+    name = next((name for name, value in options.items() if value), None)
+    if name is not None:
+        raise UsageError(f"evaluate: --{name.replace('_', '-')} {why}", remedy)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _evaluate(run: Path, extractor: str | None, samples: int, device: str, as_json: bool) -> None:
     from sparring.evaluation import evaluate as measure
     from sparring.listing import print_metrics
     from sparring.networks import Extractor
     from sparring.recipes import parse_piece
 
-    _set_threads(threads)
     chosen = None if extractor is None else parse_piece(Extractor, extractor)
     found = measure(run, samples=samples, extractor=chosen, device=device)
     if as_json:
@@ -309,17 +381,31 @@ def data_prepare(
     ],
     out: Annotated[Path, typer.Option(help="The store to make.")] = ...,  # type: ignore[assignment]
     size: Annotated[int | None, typer.Option(min=4, help="Centre-crop and resize to this side.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="FIRST..LAST", help="Keep these classes only, counted from 0.")
+    ] = None,
+    min_side: Annotated[int | None, typer.Option(min=1, help="Drop images with a side of fewer pixels.")] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=4, help="Keep the middle square of this many pixels, then resize.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a data set into one store of uint8 arrays with checksums."""
+    """Turn a data set, or a part of it, into one store of uint8 arrays with checksums."""
     from sparring.console import following
-    from sparring.data import prepare
+    from sparring.data import Selection, label_range, prepare
 
+    selection = Selection(labels=None if labels is None else label_range(labels), min_side=min_side, crop=crop)
     with following("images") as follower:
-        manifest = prepare(source, out, size=size, progress=follower.played)
+        manifest = prepare(source, out, size=size, selection=selection, progress=follower.played)
+    if as_json:
+        _print_json(manifest.model_dump(mode="json"))
+        return
     splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
-    told = f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}"
-    _print_json(manifest.model_dump(mode="json")) if as_json else print(told)
+    print(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
+    for name, split in manifest.splits.items():
+        left_out = selection.left_out(split.dropped)
+        if left_out:
+            print(f"dropped of {name}: {left_out}")
 
 
 @data_app.command("inspect")

@@ -67,6 +67,12 @@ class NonFinite(SparringError):
     status = "non-finite"
 
 
+class Flagged(SparringError):
+    """An evaluation whose numbers should not be believed; they are written and printed all the same."""
+
+    exit_code = 7
+
+
 class Interrupted(SparringError):
     """A signal asked the run to stop; everything is saved."""
 

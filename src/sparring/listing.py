@@ -101,6 +101,69 @@ def print_attacks(rows: list[Row]) -> None:
         print(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
 
 
+def print_robustness(target: str, found: Row) -> None:
+    """How every subject stands attacks: every attack, the worst cases, the gap, the battery; a headline, or flags."""
+    for entry in found["subjects"]:
+        print_table(
+            f"{target}, {entry['subject']}: {entry['samples']} {entry['evaluated_on']} samples, trained against "
+            f"{entry['trained_against'] or 'nothing'}",
+            ["attack", "kind", "norm", "epsilon", "accuracy", "95 % interval", "loss", "calls a sample", "seconds"],
+            [_attack_cells(row) for row in entry["attacks"]],
+        )
+        worst = [
+            [row["norm"], row["scales"], *_rate_cells(row["accuracy"]), ", ".join(row["attacks"])]
+            for row in entry["worst"]
+        ]
+        print_table("The worst case of every sample", ["norm", "epsilon", "accuracy", "95 % interval", "over"], worst)
+        print_table("Gap to as many training samples", ["", "these", "training"], _gap_rows(entry))
+        _print_transfer(entry["transfer"])
+        checks = [
+            [check["check"], {True: "yes", False: "FLAG", None: "-"}[check["holds"]], check["detail"]]
+            for check in entry["battery"]
+        ]
+        print_table("Battery", ["check", "holds", "detail"], checks)
+        for remark in entry["remarks"]:
+            print(f"note: {remark}")
+        print(
+            "\n".join(f"FLAG: {flag}" for flag in entry["flags"]) or f"{entry['subject']}: {entry['headline']['text']}"
+        )
+
+
+def _attack_cells(row: Row) -> list[str]:
+    loss, calls = f"{row['loss_start']:.3g} .. {row['loss_end']:.3g}", f"{row['forwards']:.0f} + {row['backwards']:.0f}"
+    cells = [row["name"], row["kind"], row["norm"], row["scales"], *_rate_cells(row["accuracy"])]
+    return [*cells, loss, calls, f"{row['seconds']:.1f}"]
+
+
+def _rate_cells(rate: Row) -> list[str]:
+    low, high = rate["interval"]
+    return [f"{100 * rate['value']:.1f} %", f"{100 * low:.1f} .. {100 * high:.1f}"]
+
+
+def _gap_rows(entry: Row) -> list[list[str]]:
+    """Accuracy here and on training samples, clean and under the main attack at every size."""
+    if entry["train_clean"] is None:
+        return []
+    rows = [["clean", *(_rate_cells(entry[name])[0] for name in ("clean", "train_clean"))]]
+    for row in entry["train_attacked"]:
+        here = next(each for each in entry["attacks"] if each["epsilon"] == row["epsilon"])
+        rates = (here["accuracy"], row["accuracy"])
+        rows.append([f"{here['name']}, {here['scales']}", *(_rate_cells(rate)[0] for rate in rates)])
+    return rows
+
+
+def _print_transfer(matrix: Row | None) -> None:
+    if matrix is None:
+        return
+    rows = [
+        [name, *(f"{100 * value:.1f} % [{100 * low:.0f}, {100 * high:.0f}]" for value, (low, high) in cells)]
+        for name, values, spans in zip(matrix["sources"], matrix["accuracy"], matrix["interval"], strict=True)
+        for cells in [list(zip(values, spans, strict=True))]
+    ]
+    title = f"Transfer of {matrix['attack']}, {matrix['scales']}: accuracy of the columns on samples made of the rows"
+    print_table(title, ["made of", *matrix["targets"]], rows)
+
+
 def print_successes(summaries: Mapping[str, Row]) -> None:
     """Runs of packed games by name: successes out of seeds with their interval, whatever they are."""
     rows = []

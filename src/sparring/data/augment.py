@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
-from pydantic import Field
+import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.pieces import Piece, piece
 from sparring.randomness import Streams, derive, hashed_uniform
-from sparring.shapes import expand_like
+from sparring.records import Count
+from sparring.shapes import IMAGE_BOUNDS, expand_like
+
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Augmentation(Piece, family="augmentation"):
@@ -57,6 +61,70 @@ class Dequantize(Augmentation):
     def __call__(self, x: Tensor, key: Tensor) -> Tensor:
         noise = hashed_uniform(key, x[(0,) * key.dim()].numel()).reshape(x.shape)
         return x * (255 / 256) - 1 / 256 + noise / 128
+
+
+@piece("padded_crop")
+class PaddedCrop(Augmentation):
+    """Adds a black border and crops to the old size at a random place, in whole pixels.
+
+    Usual for classifiers. In a game, G learns to draw the black borders, since they are part of what D calls real.
+
+    Args:
+        padding: the width of the border in pixels; a sample moves by at most as much along either axis.
+
+    Source: X. Liu, C.-J. Hsieh, Rob-GAN, published code, where CIFAR-10 gets a border of 4.
+    """
+
+    padding: Count = 4
+
+    def __call__(self, x: Tensor, key: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        bordered = F.pad(x.flatten(0, key.dim() - 1), (self.padding,) * 4, value=IMAGE_BOUNDS.low)
+        top, left = (hashed_uniform(key.flatten(), 2) * (2 * self.padding + 1)).long().unbind(-1)
+        rows = top[:, None] + torch.arange(height, device=x.device)
+        columns = left[:, None] + torch.arange(width, device=x.device)
+        sample = torch.arange(len(bordered), device=x.device)[:, None, None]
+        # Indices on both sides of the channels put these last.
+        cropped = bordered[sample, :, rows[:, :, None], columns[:, None, :]]
+        return cropped.movedim(-1, 1).reshape(x.shape)
+
+
+@piece("resized_crop")
+class ResizedCrop(Augmentation):
+    """Crops a random square and scales it back to the old size, bilinearly.
+
+    The square has a share of the area ~ U(smallest, largest), hence sqrt(share) of the side, and lies anywhere within
+    the sample. It is not rounded to whole pixels.
+
+    Args:
+        smallest: share of the area.
+        largest: share of the area.
+
+    Source: X. Liu, C.-J. Hsieh, Rob-GAN, published code, on ImageNet, where it crops images of 256 x 256 and scales
+        them down; here the images of the store are scaled up again by 5 to 12 %.
+    """
+
+    smallest: Share = 0.8
+    largest: Share = 0.9
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ResizedCrop:
+        if self.smallest > self.largest:
+            raise ValueError(f"smallest = {self.smallest} should not be more than largest = {self.largest}")
+        return self
+
+    def __call__(self, x: Tensor, key: Tensor) -> Tensor:
+        samples = x.flatten(0, key.dim() - 1)
+        area, down, right = hashed_uniform(key.flatten(), 3).unbind(-1)
+        side = (self.smallest + (self.largest - self.smallest) * area).sqrt()
+        # In coordinates of [-1, 1], a square of this side has its middle within 1 - side of 0.
+        room = 1 - side
+        theta = torch.zeros(len(samples), 2, 3, device=x.device)
+        theta[:, 0, 0] = theta[:, 1, 1] = side
+        theta[:, 0, 2], theta[:, 1, 2] = room * (2 * right - 1), room * (2 * down - 1)
+        grid = F.affine_grid(theta, list(samples.shape), align_corners=False)
+        scaled = F.grid_sample(samples, grid, padding_mode="border", align_corners=False)
+        return scaled.clamp(IMAGE_BOUNDS.low, IMAGE_BOUNDS.high).reshape(x.shape)
 
 
 def augmented(x: Tensor, augment: Sequence[Augmentation], positions: Tensor, streams: Streams) -> Tensor:

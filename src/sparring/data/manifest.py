@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sparring.data.selection import Dropped, Selection
 from sparring.records import Count, Every, Record
 
 FILENAME = "manifest.json"
@@ -35,12 +36,14 @@ class SplitFacts(Record):
         per_class: samples of every class; empty without labels.
         samples: the file of pixels.
         labels: the file of labels, or None.
+        dropped: samples of the source that were left out.
     """
 
     count: Count
     per_class: Counts
     samples: FileFacts
     labels: FileFacts | None
+    dropped: Dropped = Dropped()
 
     def files(self) -> dict[str, FileFacts]:
         """The split's files by name."""
@@ -54,6 +57,7 @@ class Manifest(Record):
         format: the version of the layout on disk.
         source: the name of the folder or file it was prepared from, or the hub id.
         kind: how the source was read.
+        selection: what was taken of the source; stores of old hold all.
         size: the edge that images were resized and cropped to, or None.
         shape: of a sample, `(channels, height, width)`.
         classes: the class names; empty without labels.
@@ -63,6 +67,7 @@ class Manifest(Record):
     format: Literal[1] = 1
     source: str
     kind: str
+    selection: Selection = Selection()
     size: Count | None = None
     shape: Shape
     classes: Names

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from sparring.data.faults import Faults
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
+from sparring.data.selection import Selection
 from sparring.data.sources import Raw, open_source, source_name
 from sparring.data.store import is_store, mapped, verify
 from sparring.data.survey import Survey
@@ -31,7 +32,14 @@ _EVERY = 500
 _CHUNK = 1024
 
 
-def prepare(source: str, out: Path, *, size: int | None = None, progress: Progress | None = None) -> Manifest:
+def prepare(
+    source: str,
+    out: Path,
+    *,
+    size: int | None = None,
+    selection: Selection | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
     """Read a source, check every sample, and write a store.
 
     Args:
@@ -40,10 +48,11 @@ def prepare(source: str, out: Path, *, size: int | None = None, progress: Progre
         size: scale the shorter side to this many pixels and crop to the square in the middle, both in one step of
             Lanczos resampling (antialiased); if some are in colour, all get three channels. None takes images as they
             are.
+        selection: which samples to take, and which square of each before it is scaled; None takes all.
         progress: told how far it is.
 
     Raises:
-        UsageError: there is no such source, or `out` exists.
+        UsageError: there is no such source, it has no such classes, nothing is left of it, or `out` exists.
         CorruptInput: the source has faults; all of them at once, and nothing is left behind.
         StorageError: the disk is full or refuses; nothing is left behind.
     """
@@ -57,7 +66,7 @@ def prepare(source: str, out: Path, *, size: int | None = None, progress: Progre
     try:
         raw = open_source(source, faults)
         with whole_folder(out) as folder:
-            return _written(raw, source_name(source), folder, size, faults, progress)
+            return _written(raw, source_name(source), folder, selection or Selection(), size, faults, progress)
     except OSError as error:
         told = StorageError.from_os(error, out)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -78,6 +87,7 @@ def describe(path: Path | str) -> dict[str, Any]:
         "splits": {
             name: {
                 "count": split.count,
+                "dropped": split.dropped.model_dump(),
                 "per_class": dict(zip(manifest.classes, split.per_class, strict=True)),
                 **_statistics(mapped(Path(path) / name / SAMPLES)),
             }
@@ -87,9 +97,17 @@ def describe(path: Path | str) -> dict[str, Any]:
 
 
 def _written(
-    raw: Raw, name: str, folder: Path, size: int | None, faults: Faults, progress: Progress | None
+    raw: Raw,
+    name: str,
+    folder: Path,
+    selection: Selection,
+    size: int | None,
+    faults: Faults,
+    progress: Progress | None,
 ) -> Manifest:
-    survey = Survey(raw, size, faults)
+    if raw.classes or not raw.labelled:
+        selection.of(raw.classes, source=name)  # refused before the first image is read
+    survey = Survey(raw, selection, size, faults)
     ordered = dict(sorted(raw.splits.items(), key=lambda item: (item[0] != "train", item[0])))
     total = sum(split.count for split in ordered.values())
     done = 0
@@ -100,30 +118,34 @@ def _written(
         (folder / split).mkdir()
         with ArrayFile(folder / split / SAMPLES, each.count) as file:
             for example in each.examples():
-                pixels = survey.passed(split, example)
-                shape = shape or (() if pixels is None else pixels.shape)
-                if pixels is not None and pixels.shape == shape and not len(faults):
-                    file.append(pixels[None])
-                if example.label is not None and not len(faults):
-                    labels[split].append(example.label)
+                taken = survey.passed(split, example)
+                if taken is not None and not len(faults):
+                    shape = shape or taken.pixels.shape
+                    if taken.pixels.shape == shape:
+                        file.append(taken.pixels[None])
+                    if taken.label is not None:
+                        labels[split].append(taken.label)
                 done += 1
                 if progress and (done % _EVERY == 0 or done == total):
                     progress(done, total)
-            if not len(faults):
+            if file.rows and not len(faults):
                 samples[split] = file.close()
-    classes = survey.conclude()
+    survey.conclude()
     faults.tell(name, "mend the source, then prepare it again")
+    classes = survey.classes(name)
     splits = {}
-    for split, each in ordered.items():
+    for split in ordered:
         splits[split] = SplitFacts(
-            count=each.count,
+            count=survey.count(split),
             per_class=survey.per_class(split, classes),
             samples=samples[split],
             labels=_label_file(folder / split, np.asarray(labels[split])) if classes else None,
+            dropped=survey.dropped(split),
         )
     manifest = Manifest(
         source=name,
         kind=raw.kind,
+        selection=selection,
         size=size,
         shape=(shape[0], shape[1], shape[2]),
         classes=classes,

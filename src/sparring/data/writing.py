@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparring.data.manifest import FileFacts
+from sparring.files import sha256
 
 
 class ArrayFile:
@@ -20,31 +21,40 @@ class ArrayFile:
 
     Args:
         path: of the file; its folder exists.
-        rows: how many will be appended; the first ones say of which type and shape all are.
+        announced: how many rows to expect; the first ones say of which type and shape all are.
+
+    Attributes:
+        rows: how many have been written.
     """
 
-    def __init__(self, path: Path, rows: int) -> None:
+    def __init__(self, path: Path, announced: int) -> None:
         # Written, not mapped: on a full disk a write raises, a mapped page kills the process.
         self._file = path.open("wb", buffering=1 << 20)
-        self._rows = rows
+        self._path = path
+        self._announced = announced
+        self._empty: npt.NDArray[Any] = np.empty(0)
         self._hash = hashlib.sha256()
         self._bytes = 0
+        self.rows = 0
 
     def append(self, rows: npt.NDArray[Any]) -> None:
         """Write some rows."""
-        if self._bytes == 0:
-            descr, shape = np.lib.format.dtype_to_descr(rows.dtype), (self._rows, *rows.shape[1:])
-            header = BytesIO()
-            np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
-            self._write(header.getvalue())
+        if self.rows == 0:
+            self._empty = rows[:0]
+            self._write(_header(self._empty, self._announced))
         self._write(rows.tobytes())
+        self.rows += len(rows)
 
     def close(self) -> FileFacts:
-        """Sync the file and say what was written."""
+        """Sync the file and say what was written, whether or not it is as many rows as announced."""
+        if self.rows != self._announced:
+            self._file.seek(0)
+            self._file.write(_header(self._empty, self.rows))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        return FileFacts(bytes=self._bytes, sha256=self._hash.hexdigest())
+        digest = self._hash.hexdigest() if self.rows == self._announced else sha256(self._path)
+        return FileFacts(bytes=self._bytes, sha256=digest)
 
     def __enter__(self) -> ArrayFile:
         return self
@@ -58,3 +68,11 @@ class ArrayFile:
         self._file.write(content)
         self._hash.update(content)
         self._bytes += len(content)
+
+
+def _header(like: npt.NDArray[Any], rows: int) -> bytes:
+    """The header of so many rows like these; NumPy pads it so that its length does not depend on how many."""
+    descr, shape = np.lib.format.dtype_to_descr(like.dtype), (rows, *like.shape[1:])
+    stream = BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+    return stream.getvalue()

@@ -97,7 +97,7 @@ class AttackStudy(Record):
             "trained": "as it is after training",
         }[opponent]
         return (
-            f"mean number of attacks ({_described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
+            f"mean number of attacks ({described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
             f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self._count(real)} samples a side, the generated "
             f"ones of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; "
             "overshot: the share whose last attack jumped over the tolerance to the far side of the mean"
@@ -124,7 +124,7 @@ def _settle(generator: nn.Module, playing: Playing) -> None:
     generator.train()(playing.recipe.generator.draw(shape, playing.players.space, rng=rng).values)
 
 
-def _described(attack: Attack, space: Space) -> str:
+def described(attack: Attack, space: Space) -> str:
     """An attack with its size on all scales that the samples have, and the settings that are not its own defaults."""
     fields = type(attack).model_fields
     own = {key for key, field in fields.items() if field.is_required() or getattr(attack, key) != field.get_default()}

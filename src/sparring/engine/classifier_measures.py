@@ -14,19 +14,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from sparring.attacks import PGD, Attack, Normalised, Sign, Threat, fool
+from sparring.attacks import PGD, Attack, Classify, Normalised, Sign, Threat, fool
 from sparring.balls import L2
 from sparring.data import Source
-from sparring.engine.sampling import evaluating, precision, require_finite
+from sparring.engine.sampling import evaluating, require_finite
 from sparring.gradients import input_gradient
 from sparring.intervals import wilson
 from sparring.modules import untraced
-from sparring.networks import ClassifierModule
 from sparring.randomness import Rng, Streams
-from sparring.recipes import ClassifierRecipe
-from sparring.shapes import Samples, at_least_fp32, sample_norm
+from sparring.shapes import Samples, sample_norm
 
 MEASURED = 1000
 """Held-out samples of a measurement, at most, and as many training ones."""
@@ -43,27 +41,30 @@ class ClassifierMeasures:
     """The samples and the attack that a classifier is measured with, the same ones at every moment.
 
     Args:
-        recipe: how it is trained.
+        trained: the attack that it is trained under.
+        seed: of the attack's random starts.
         source: the data.
         device: where it lives.
         samples: of each kind, at most.
     """
 
     def __init__(
-        self, recipe: ClassifierRecipe, source: Source, device: torch.device, *, samples: int = MEASURED
+        self, trained: Attack, seed: int, source: Source, device: torch.device, *, samples: int = MEASURED
     ) -> None:
-        self.recipe, self.space = recipe, source.facts.space
-        self.threat = Threat(name=f"PGD-{STEPS}", kind="white-box", attack=main_attack(recipe.attack))
+        self.seed, self.space = seed, source.facts.space
+        self.attack = main_attack(trained)
+        self.threat = Threat(name=f"PGD-{STEPS}", kind="white-box", attack=self.attack)
         test = source.held_out(samples, rng=Rng.of(0, device))
         train = source.unaugmented().batch(0, len(test.samples), Streams(0, None, device))
         self._batches = {"test": test, "train": train}
         self._kinds = {"test": source.facts.evaluated_on, "train": "training"}
 
-    def measure(self, network: ClassifierModule, number: int) -> dict[str, float]:
+    def measure(self, network: nn.Module, classify: Classify, number: int) -> dict[str, float]:
         """The numbers of `protocols`; the network is left without a trace.
 
         Args:
-            network: the classifier.
+            network: what the classifier runs.
+            classify: the classifier, samples `(n, ...)` to logits `(n, classes)`.
             number: of the moment, for the attack's random stream.
 
         Raises:
@@ -73,9 +74,9 @@ class ClassifierMeasures:
         for kind, (samples, labels) in self._batches.items():
             assert labels is not None
             parts = zip(*(torch.split(each, _AT_ONCE) for each in (samples, labels)), strict=True)
-            rng = Streams(self.recipe.seed, None, samples.device).rng(f"measure/{kind}", number)
+            rng = Streams(self.seed, None, samples.device).rng(f"measure/{kind}", number)
             with evaluating(network), untraced(network):
-                found = [self._look(network, x, y, rng) for x, y in parts]
+                found = [self._look(network, classify, x, y, rng) for x, y in parts]
             shares = {name: torch.cat([each[name] for each in found]) for name in found[0]}
             require_finite(f"round {number}", shares)
             numbers |= {f"{name}_{kind}": float(values.double().mean()) for name, values in shares.items()}
@@ -96,7 +97,7 @@ class ClassifierMeasures:
     def protocols(self) -> dict[str, str]:
         """What every number of `measure` is."""
         found: dict[str, str] = {}
-        attack = main_attack(self.recipe.attack)
+        attack = self.attack
         under = (
             f"{self.threat.name} up the cross-entropy, {attack.ball.norm}, {attack.size_in_words(self.space)}, "
             f"step {attack.step_length:.3g}, random start"
@@ -113,19 +114,14 @@ class ClassifierMeasures:
             }
         return found
 
-    def _look(self, network: ClassifierModule, x: Samples, y: Tensor, rng: Rng) -> dict[str, Tensor]:
-        def logits(samples: Tensor) -> Tensor:
-            with precision(self.recipe, samples.device):
-                found: Tensor = network(samples)
-            return at_least_fp32(found)
-
+    def _look(self, network: nn.Module, classify: Classify, x: Samples, y: Tensor, rng: Rng) -> dict[str, Tensor]:
         def loss(samples: Tensor) -> Tensor:
-            return F.cross_entropy(logits(samples), y, reduction="none")
+            return F.cross_entropy(classify(samples), y, reduction="none")
 
         slope = input_gradient(loss, x)
-        fooled = fool(self.threat, logits, x, y, network=network, space=self.space, rng=rng).fooled
+        fooled = fool(self.threat, classify, x, y, network=network, space=self.space, rng=rng).fooled
         with torch.no_grad():
-            right = (logits(x).argmax(-1) == y).float()
+            right = (classify(x).argmax(-1) == y).float()
         slopes = sample_norm(slope.gradient, 1)
         return {"accuracy": right, "robust_accuracy": (~fooled).float(), "llv": slopes}
 

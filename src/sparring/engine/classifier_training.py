@@ -27,7 +27,7 @@ class ClassifierTraining(Training):
 
     def __init__(self, pupil: Pupil) -> None:
         self.pupil = pupil
-        self.measures = ClassifierMeasures(pupil.recipe, pupil.source, pupil.device)
+        self.measures = ClassifierMeasures(pupil.recipe.attack, pupil.recipe.seed, pupil.source, pupil.device)
 
     @property
     def recipe(self) -> ClassifierRecipe:
@@ -51,7 +51,7 @@ class ClassifierTraining(Training):
         return self.recipe.attack.remarks()
 
     def measure(self, done: int) -> dict[str, Any]:
-        return self.measures.measure(self.pupil.network, done)
+        return self.measures.measure(self.pupil.network, self.pupil.classify, done)
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
         """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparring.data import Source
 from sparring.engine.attack_study import AttackStudy
+from sparring.engine.class_head import ClassHead
 from sparring.engine.exhibits import save_exhibits
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
@@ -36,6 +37,8 @@ class GameTraining(Training):
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
+        heads = self.measures is not None and game.recipe.class_loss.needs_logits
+        self.class_heads = [ClassHead(game)] if heads else []
 
     @property
     def recipe(self) -> Recipe:
@@ -63,6 +66,8 @@ class GameTraining(Training):
             return {}
         samples = self.game.draw(self.measures.samples, "measure", done).samples
         numbers = self.measures.measure(samples, packed=bool(self.recipe.lead))
+        for head in self.class_heads:
+            numbers |= head.measure(done)
         return numbers | self.probe.measure(self.game, done)
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
@@ -70,6 +75,8 @@ class GameTraining(Training):
             return {}
         study, probe = AttackStudy(), self.probe
         metrics = summarise(rows, self.measures) | last_noted(rows, probe.protocols())
+        for head in self.class_heads:
+            metrics |= last_noted(rows, head.protocols())
         # The study's step is a share of the samples' range: points of the plane have none.
         if complete and probe.space.bounds is not None:
             metrics |= study.entries(self.game, probe.real, probe.space)

@@ -28,6 +28,7 @@ def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str 
         NonFinite: a logit or a gradient is not finite.
     """
     loaded, place = load_classifier(RunFolder.open(path), device), choose_device(device)
-    measures = ClassifierMeasures(loaded.recipe, loaded.recipe.data.open(place), place, samples=samples)
-    numbers = measures.measure(loaded.network, seed)
+    recipe = loaded.recipe
+    measures = ClassifierMeasures(recipe.attack, recipe.seed, recipe.data.open(place), place, samples=samples)
+    numbers = measures.measure(loaded.network, loaded.classify, seed)
     return {"step": loaded.step, "metrics": measures.entries(numbers), "problems": list(loaded.problems)}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sparring.data.faults import Faults
 from sparring.data.sources.arrays import read_digits, read_npz
-from sparring.data.sources.base import Example, Pixels, Raw, Split
+from sparring.data.sources.base import Example, Pixels, Raw, Split, Unreadable
 from sparring.data.sources.celeba import has_celeba, read_celeba
 from sparring.data.sources.folders import has_images, read_folder
 from sparring.data.sources.idx import has_idx, read_idx
@@ -84,4 +84,4 @@ def source_name(source: str) -> str:
     return path.resolve().name if path.exists() else source
 
 
-__all__ = ["READERS", "Example", "Pixels", "Raw", "Reader", "Split", "open_source", "source_name"]
+__all__ = ["READERS", "Example", "Pixels", "Raw", "Reader", "Split", "Unreadable", "open_source", "source_name"]

@@ -12,6 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,13 @@ def split_of_arrays(name: str, images: Pixels | None, labels: Numbers | None, fa
     if len(set(counts)) > 1:
         faults.add("labels", f"{name}: {counts[0]:,} images, but {counts[1]:,} labels")
 
+    def pixels_at(index: int) -> Pixels | None:
+        return images[index] if images is not None and index < len(images) else None
+
     def examples() -> Iterator[Example]:
         for index in range(max(counts, default=0)):
-            pixels = images[index] if images is not None and index < len(images) else None
             label = int(labels[index]) if labels is not None and index < len(labels) else None
-            yield Example(f"{name}[{index}]", pixels, label)
+            yield Example(f"{name}[{index}]", partial(pixels_at, index), label)
 
     return Split(max(counts, default=0), examples)
 

@@ -1,4 +1,4 @@
-"""What a reader makes of a source: named splits of examples, each with its pixels or with its fault."""
+"""What a reader makes of a source: named splits of examples, each read when its pixels are asked for."""
 
 from __future__ import annotations
 
@@ -28,20 +28,31 @@ SPLITS = {
 """The words that name a split in a file or folder name, and the split."""
 
 
+class Unreadable(Exception):
+    """Why an example has no pixels, in one line."""
+
+
 class Example(NamedTuple):
-    """One sample of a source.
+    """One sample of a source, not yet decoded: a sample that nobody asks for costs no more than its label.
 
     Args:
         where: names it in messages.
-        pixels: uint8, or None where they cannot be read.
+        read: its pixels, or None where a fault of the whole source has told why there are none; raises `Unreadable`.
         label: the class index, or None.
-        fault: why there are no pixels.
     """
 
     where: str
-    pixels: Pixels | None
+    read: Callable[[], Pixels | None]
     label: int | None = None
-    fault: str = ""
+
+
+def unreadable(where: str, why: str, label: int | None = None) -> Example:
+    """An example without pixels."""
+
+    def refuse() -> Pixels:
+        raise Unreadable(why)
+
+    return Example(where, refuse, label)
 
 
 @dataclass(frozen=True)

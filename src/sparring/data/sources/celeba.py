@@ -72,4 +72,4 @@ def _listed(partition: Path, faults: Faults) -> dict[str, str]:
 
 def _examples(folder: Path, names: Sequence[str]) -> Iterator[Example]:
     for name in names:
-        yield decoded(f"{folder.name}/{name}", folder / name, None)
+        yield Example(f"{folder.name}/{name}", partial(decoded, folder / name))

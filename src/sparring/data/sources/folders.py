@@ -6,6 +6,7 @@ One folder that is called as a split makes all of them splits; others with image
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from sparring.data.faults import Faults
@@ -59,7 +60,7 @@ def _split(path: Path, root: Path, classes: tuple[str, ...], faults: Faults) -> 
 
     def examples() -> Iterator[Example]:
         for image, label in files:
-            yield decoded(str(image.relative_to(path)), image, label)
+            yield Example(str(image.relative_to(path)), partial(decoded, image), label)
 
     return Split(len(files), examples)
 

@@ -23,7 +23,7 @@ from scipy.io import loadmat
 
 from sparring.data.faults import Faults, first_line
 from sparring.data.sources.base import Example, Raw, Split, first_of, visible
-from sparring.data.sources.images import coloured, decoded, image_names
+from sparring.data.sources.images import coloured, image_names
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")
@@ -86,7 +86,7 @@ def _examples_by_wnid(root: Path, classes: Mapping[str, int]) -> Iterator[Exampl
     for wnid, label in classes.items():
         # Listed again, class by class, so that 1.3 million names are never held at once.
         for name in image_names(root / wnid) if (root / wnid).is_dir() else ():
-            yield coloured(decoded(f"{root.name}/{wnid}/{name}", root / wnid / name, label))
+            yield Example(f"{root.name}/{wnid}/{name}", partial(coloured, root / wnid / name), label)
 
 
 def _has_devkit(devkit: Path, faults: Faults) -> bool:
@@ -135,4 +135,4 @@ def _synsets(meta: Path, faults: Faults) -> dict[str, str]:
 
 def _examples(root: Path, labels: Mapping[str, int]) -> Iterator[Example]:
     for name, label in labels.items():
-        yield coloured(decoded(f"{root.name}/{name}", root / name, label))
+        yield Example(f"{root.name}/{name}", partial(coloured, root / name), label)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sparring.data.faults import first_line
-from sparring.data.sources.base import Example, Pixels
+from sparring.data.sources.base import Pixels, Unreadable
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What is decoded; Pillow knows formats that start other programs."""
@@ -33,8 +33,12 @@ _TARGETS = {
 """Pillow's modes that become grey or colour; transparency is dropped, and more than 8 bits are refused."""
 
 
-def decoded(where: str, source: bytes | Path, label: int | None) -> Example:
-    """An example from an encoded image, or one that says why it cannot be read."""
+def decoded(source: bytes | Path) -> Pixels:
+    """The pixels of an encoded image.
+
+    Raises:
+        Unreadable: it is damaged, or of another kind.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -42,20 +46,20 @@ def decoded(where: str, source: bytes | Path, label: int | None) -> Example:
             with Image.open(stream, formats=FORMATS) as image:
                 target = _TARGETS.get(image.mode)
                 if target is None:
-                    return Example(where, None, label, f"mode {image.mode}; 8 bits a channel are needed")
-                pixels = np.asarray(ImageOps.exif_transpose(image).convert(target))
+                    raise Unreadable(f"mode {image.mode}; 8 bits a channel are needed")
+                return channels_first(np.asarray(ImageOps.exif_transpose(image).convert(target)))
+    except Unreadable:
+        raise
     except UnidentifiedImageError:
-        return Example(where, None, label, f"unreadable image: none of {', '.join(FORMATS)}")
+        raise Unreadable(f"unreadable image: none of {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow's decoders raise almost anything on a damaged file
-        return Example(where, None, label, f"unreadable image: {first_line(error)}")
-    return Example(where, channels_first(pixels), label)
+        raise Unreadable(f"unreadable image: {first_line(error)}") from None
 
 
-def coloured(example: Example) -> Example:
+def coloured(source: bytes | Path) -> Pixels:
     """The same in three channels: sets of photographs hold a few grey ones."""
-    if example.pixels is None or len(example.pixels) == 3:
-        return example
-    return example._replace(pixels=example.pixels.repeat(3, axis=0))
+    pixels = decoded(source)
+    return pixels if len(pixels) == 3 else pixels.repeat(3, axis=0)
 
 
 def image_names(folder: Path) -> list[str]:
@@ -71,6 +75,12 @@ def image_names(folder: Path) -> list[str]:
 def channels_first(pixels: Pixels) -> Pixels:
     """`(height, width)` or `(height, width, channels)` to `(channels, height, width)`."""
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def cropped(pixels: Pixels, edge: int) -> Pixels:
+    """The square of `edge` pixels in the middle; where it cannot be, half a pixel towards the top left."""
+    top, left = ((side - edge) // 2 for side in pixels.shape[1:])
+    return pixels[:, top : top + edge, left : left + edge]
 
 
 def resized(pixels: Pixels, size: int) -> Pixels:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import SPLITS, Example, Raw, Split, visible
+from sparring.data.sources.base import SPLITS, Example, Raw, Split, unreadable, visible
 from sparring.data.sources.extras import library
-from sparring.data.sources.images import coloured, decoded
+from sparring.data.sources.images import coloured
 
 _FILE = "data.mdb"
 _NAME = re.compile(r"(?P<category>.+?)(_(?P<split>train|val))?(_lmdb)?")
@@ -87,6 +87,7 @@ def _examples(labels: Mapping[Path, int | None]) -> Iterator[Example]:
         try:
             with _opened(database) as environment, environment.begin() as transaction:
                 for key, value in transaction.cursor():
-                    yield coloured(decoded(f"{where}[{key.decode(errors='backslashreplace')}]", value, label))
+                    name = f"{where}[{key.decode(errors='backslashreplace')}]"
+                    yield Example(name, partial(coloured, value), label)
         except lmdb.Error as error:
-            yield Example(where, None, label, f"unreadable from here on ({first_line(error)})")
+            yield unreadable(where, f"unreadable from here on ({first_line(error)})", label)

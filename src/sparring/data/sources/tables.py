@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import SPLITS, Example, Raw, Split, split_in, visible
+from sparring.data.sources.base import SPLITS, Example, Raw, Split, split_in, unreadable, visible
 from sparring.data.sources.extras import library
 from sparring.data.sources.images import decoded
 from sparring.errors import UsageError
@@ -196,12 +196,12 @@ def _examples(where: str, columns: Columns, batches: Batches) -> Iterator[Exampl
                 yield _example(f"{where}[{row}]", image, label)
                 row += 1
     except (arrow.ArrowException, OSError) as error:
-        yield Example(f"{where}[{row}]", None, fault=f"unreadable from here on ({first_line(error)})")
+        yield unreadable(f"{where}[{row}]", f"unreadable from here on ({first_line(error)})")
 
 
 def _example(where: str, image: Any, label: int | None) -> Example:
     content = image.get("bytes") if isinstance(image, dict) else image
     if content is None:
         named = isinstance(image, dict) and image.get("path")
-        return Example(where, None, label, f"only the path {named!r}, not the image" if named else "no image")
-    return decoded(where, content, label)
+        return unreadable(where, f"only the path {named!r}, not the image" if named else "no image", label)
+    return Example(where, partial(decoded, content), label)

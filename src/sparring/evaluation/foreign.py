@@ -1,0 +1,147 @@
+"""A classifier of the user's own: made by a function, with weights from a file and inputs of its own scale."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sparring.errors import CorruptInput, UsageError
+from sparring.pieces import import_object
+from sparring.recipes import parse_yaml
+from sparring.records import InvalidRecord, Record, problems_in
+from sparring.shapes import Samples, expand_like
+
+Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+
+
+class InputScale(Record):
+    """What a network wants of an image whose pixels are p in [0, 1]: (low + p (high - low) - mean) / std.
+
+    Args:
+        range: low and high.
+        mean, std: of every channel, or one for all.
+    """
+
+    range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
+    mean: Channels = (0.0,)
+    std: Channels = (1.0,)
+
+    @model_validator(mode="after")
+    def _is_a_scale(self) -> InputScale:
+        low, high = self.range
+        if low >= high:
+            raise ValueError(f"range: {low:g} is not below {high:g}")
+        if min(self.std) <= 0:
+            raise ValueError("std: should be above 0")
+        return self
+
+
+class Rescaled(nn.Module):
+    """A network behind its input scale; takes images in [-1, 1].
+
+    Args:
+        network: of the user's.
+        scale: what it wants.
+    """
+
+    def __init__(self, network: nn.Module, scale: InputScale) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = scale
+        self.register_buffer("mean", torch.tensor(scale.mean), persistent=False)
+        self.register_buffer("std", torch.tensor(scale.std), persistent=False)
+
+    def forward(self, samples: Samples) -> Tensor:
+        mean, std = (expand_like(each, samples[0]) for each in (self.get_buffer("mean"), self.get_buffer("std")))
+        low, high = self.scale.range
+        pixels = low + (samples + 1) / 2 * (high - low)
+        logits: Tensor = self.network((pixels - mean) / std)
+        return logits
+
+
+class Foreign(Record):
+    """A model of the user's own.
+
+    Args:
+        model: `package.module:factory`, a function or class that makes the network without arguments, or a network.
+        weights: a safetensors file, or a state dict saved by `torch.save`; None takes the network as it is made.
+        inputs: what it wants of images.
+    """
+
+    model: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    weights: str | None = None
+    inputs: InputScale = InputScale()
+
+    def load(self, device: torch.device) -> Rescaled:
+        """The network with its weights, in eval mode, for images in [-1, 1].
+
+        Raises:
+            UsageError: it cannot be made, or there is no such file.
+            CorruptInput: the weights are damaged, unsafe, or not of this network.
+        """
+        try:
+            made = import_object(self.model)
+            network = made if isinstance(made, nn.Module) else made()
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
+            told = f"model = {self.model!r}: cannot be made: {error}"
+            raise UsageError(told, "name a function without arguments, from a module of the working folder") from None
+        if not isinstance(network, nn.Module):
+            told = f"model = {self.model!r}: makes a {type(network).__name__}, not a torch.nn.Module"
+            raise UsageError(told, "return the network itself")
+        if self.weights is not None:
+            _fill(network, Path(self.weights), self.model)
+        return Rescaled(network, self.inputs).to(device).eval()
+
+
+def parse_foreign(text: str, weights: str | None = None, inputs: dict[str, Any] | None = None) -> Foreign:
+    """A model given on the command line.
+
+    Args:
+        text: `module:factory`, or a YAML mapping with the keys of `Foreign`.
+        weights, inputs: these keys, where the text does not hold them.
+
+    Raises:
+        InvalidRecord: it does not validate.
+    """
+    values = parse_yaml(text, text) if text.startswith("{") else {"model": text}
+    given = {"weights": weights, "inputs": inputs}
+    try:
+        return Foreign.model_validate({key: value for key, value in given.items() if value} | values)
+    except ValidationError as error:
+        remedy = "write module:factory, or {model: module:factory, weights: FILE, inputs: {range: [0, 1]}}"
+        raise InvalidRecord(text, problems_in(error, Foreign.model_fields), remedy) from None
+
+
+def _fill(network: nn.Module, path: Path, model: str) -> None:
+    state = _state(path)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        lines = " ".join(line.strip() for line in str(error).splitlines()[1:3])
+        raise CorruptInput(f"{path}: not the weights of {model}: {lines}", "give the file of this network") from None
+
+
+def _state(path: Path) -> Mapping[str, Any]:
+    """Tensors by name, read without running anything that a file may hold."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file", "give a safetensors file, or a state dict saved by torch.save")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        remedy = "save its state dict: torch.save(network.state_dict(), FILE)"
+        raise CorruptInput(f"{path}: not a file of tensors: {first}", remedy) from None
+    if not isinstance(found, Mapping) or not all(isinstance(each, Tensor) for each in found.values()):
+        raise CorruptInput(f"{path}: not a state dict", "save it: torch.save(network.state_dict(), FILE)")
+    return found

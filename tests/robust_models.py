@@ -1,0 +1,91 @@
+"""Three sound classifiers of the digits, trained in a second each, and one evaluated subject of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.attacks import PGD, Attack
+from sparring.data import Batch, Digits
+from sparring.evaluation.subjects import Subject, subject_of
+from sparring.randomness import Rng, Streams
+
+CPU = torch.device("cpu")
+TRAINED_AGAINST = PGD(epsilon=0.1, steps=4)
+
+
+def dense(*widths: int) -> nn.Sequential:
+    """Dense layers with ReLU between them."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def convolutional() -> nn.Sequential:
+    """Two convolutions, the first with batch normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(1, 12, 3, stride=2, padding=1),
+        nn.BatchNorm2d(12),
+        nn.ReLU(),
+        nn.Conv2d(12, 24, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(24 * 16, 10),
+    )
+
+
+def trained(network: nn.Module, attack: Attack | None, updates: int) -> nn.Module:
+    """A classifier of the digits after some updates, on attacked samples where there is an attack."""
+    source, streams = Digits().open(CPU), Streams(0)
+    space = source.facts.space
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for number in range(updates):
+        x, y = source.batch(number, 100, streams)
+        assert y is not None
+        labels: Tensor = y
+        if attack is not None:
+            loss = partial(_losses, network, labels)
+            x = attack(x, loss, network=network, space=space, rng=streams.rng("attack", number))
+        optimizer.zero_grad()
+        F.cross_entropy(network(x), labels).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return network
+
+
+def _losses(network: nn.Module, labels: Tensor, x: Tensor) -> Tensor:
+    return F.cross_entropy(network(x), labels, reduction="none")
+
+
+def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150) -> Subject:
+    """A network on held-out digits, with as many training ones."""
+    source = Digits().open(CPU)
+    x, y = source.held_out(count, rng=Rng.of(0))
+    assert y is not None
+    training = source.batch(0, count, Streams(0))
+    return subject_of(
+        network, x, y, low=-1.0, high=1.0, name="digits", training=Batch(*training), trained_against=attack
+    )
+
+
+_MODELS: dict[str, tuple[Callable[[], nn.Module], Attack | None, int]] = {
+    "linear": (lambda: dense(64, 10), None, 150),
+    "mlp": (lambda: dense(64, 64, 64, 10), None, 150),
+    "robust": (convolutional, TRAINED_AGAINST, 150),
+}
+SOUND = tuple(_MODELS)
+
+
+@cache
+def sound(name: str) -> Subject:
+    """One of the three: linear, plain, or convolutional and trained under attack; in train mode, as training left."""
+    make, attack, updates = _MODELS[name]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = make()
+    return on_digits(trained(network, attack, updates).train(), attack)
