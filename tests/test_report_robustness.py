@@ -208,6 +208,7 @@ def test_what_is_flagged_has_no_headline_whatever_the_file_says(run: RunFolder) 
     page = Page(report_run(evaluated(run, told)))
     text = page.text.split("How robust it is")[1]
     assert told["headline"]["text"] not in page.source
+    assert part_of(run).subject.may_lead is None
     assert "Flagged: the numbers below do not stand as its robustness. 1 check failed:" in text
     assert told["flags"][0] in text and "✗ fails" in text
     assert text.index("Flagged") < text.index("clean accuracy")

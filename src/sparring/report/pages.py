@@ -21,11 +21,12 @@ from sparring.report.cards import Card, read_card
 from sparring.report.charts import Chart
 from sparring.report.comparing import Map, differing, success_maps, total
 from sparring.report.curves import charts, few_charts, shared_charts
+from sparring.report.endings import heading, verdict, verdict_of_runs
 from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
 from sparring.report.kinds import Kind, kind_of
-from sparring.report.measures import Measure, primary, telling
+from sparring.report.measures import primary
 from sparring.report.pictures import Film, films
-from sparring.report.reading import Outcome, Run, Series, names_of, read_run
+from sparring.report.reading import Outcome, Run, names_of, read_run
 from sparring.report.robust_runs import sides
 from sparring.report.robustness import Part, parts_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
@@ -156,7 +157,7 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
     page = _render(
         "runs_page.html",
         title=title,
-        verdict=_verdict(readable),
+        verdict=verdict_of_runs(readable),
         keys=tuple(differing(readable)),
         lines=_lines(readable),
         maps=success_maps(readable) if total(readable) else [],
@@ -166,7 +167,7 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         sections=sections,
         strips=sections if any(section.kind.makes_samples for section in sections) else [],
         has_outcomes=total(readable) is not None,
-        ending=_column(readable),
+        ending=heading(readable),
         unreadable=unreadable,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -214,60 +215,6 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
             )
         )
     return found
-
-
-def _column(runs: Sequence[Run]) -> str:
-    """The heading of what tells most, by its title where that is the same of all."""
-    titles = {measure.title for run in runs if (measure := primary(run))}
-    return f"{titles.pop()} at the end" if len(titles) == 1 else "mean at the end"
-
-
-def verdict(run: Run) -> str:
-    """How the run ended in one sentence: its successes, or what tells most where nothing defines a success."""
-    told = [(measure, series) for measure in telling(run) if (series := run.series(measure.name))]
-    if run.outcome is not None or not told:
-        return words.verdict(run)
-    first, *others = [_ending(measure, series) for measure, series in told]
-    ends = "; ".join([first, *map(words.inside, others)])
-    return f"{ends}{' (means over games)' if run.recipe.replicas > 1 else ''}."
-
-
-def _ending(measure: Measure, series: Series) -> str:
-    """A measure at the end, and at its best where it has one."""
-    shown = words.share if measure.is_share else words.number
-    means = series.values.mean(axis=1)
-    told = f"{measure.title} {shown(means[-1])} at round {words.number(series.steps[-1])}"
-    if not measure.better:
-        return told
-    best = int(means.argmax() if measure.better == "higher" else means.argmin())
-    return f"{told}, best {shown(means[best])} at round {words.number(series.steps[best])}"
-
-
-def _verdict(runs: Sequence[Run]) -> str:
-    whole = total(runs)
-    if whole is None:
-        return _range(runs)
-    judged = [(run, run.outcome) for run in runs if run.outcome]
-    every = sum(outcome.wins == outcome.games for _, outcome in judged)
-    none = sum(outcome.wins == 0 for _, outcome in judged)
-    count = "1 run" if len(judged) == 1 else f"{len(judged):,} runs"
-    return (
-        f"{whole.wins:,} of {words.games(whole.games)} in {count} succeeded at their last measurement: "
-        f"all games in {every:,}, some in {len(judged) - every - none:,}, none in {none:,}."
-    )
-
-
-def _range(runs: Sequence[Run]) -> str:
-    """Between which numbers runs ended that have no success to count."""
-    count = "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
-    ends = [
-        (measure, mean) for run in runs if (measure := primary(run)) and (mean := mean_final(run, measure)) is not None
-    ]
-    if not ends or len({measure for measure, _ in ends}) > 1:
-        return f"{count}; no measure that they share."
-    measure, means = ends[0][0], [mean for _, mean in ends]
-    low, high = map(words.share if measure.is_share else words.number, (min(means), max(means)))
-    return f"{count}: {words.inside(measure.title)} from {low} to {high} at the end."
 
 
 def shade(share: float) -> str:
