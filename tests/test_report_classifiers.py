@@ -117,7 +117,9 @@ def test_accuracies_under_unlike_attacks_share_no_chart(tmp_path: Path) -> None:
         taught(tmp_path / "b", best=0.5, seed=1),
         taught(tmp_path / "c", attack=PGD | {"epsilon": 8 / 255}),
     ]
-    shared = {chart.title: [line.label for line in chart.lines] for chart in shared_charts(list(map(read_run, folders)))}
+    shared = {
+        chart.title: [line.label for line in chart.lines] for chart in shared_charts(list(map(read_run, folders)))
+    }
     assert shared["Accuracy, run by run"] == ["run 1", "run 2", "run 3"]
     assert shared["Accuracy under PGD-20, L-infinity 16/255, run by run"] == ["run 1", "run 2"]
     assert shared["Accuracy under PGD-20, L-infinity 8/255, run by run"] == ["run 3"]
@@ -179,5 +181,12 @@ def test_a_game_with_classes_shows_what_d_s_class_head_gets_right(tmp_path: Path
 
 
 def test_values_and_titles_in_words() -> None:
-    assert [plain(value) for value in (16 / 255, 0.05, 1e-5, 3, "x", None)] == ["0.0627451", "0.05", "1e-05", "3", "x", "–"]
+    assert [plain(value) for value in (16 / 255, 0.05, 1e-5, 3, "x", None)] == [
+        "0.0627451",
+        "0.05",
+        "1e-05",
+        "3",
+        "x",
+        "–",
+    ]
     assert (inside("Accuracy under attack"), inside("")) == ("accuracy under attack", "")

@@ -18,8 +18,9 @@ from report_pages import HARMLESS, HOSTILE, Page, played
 from sparring.attacks import in_scales
 from sparring.data.digits import load_digits
 from sparring.engine import RunFolder
+from sparring.errors import UsageError
 from sparring.intervals import wilson
-from sparring.report import report_run, report_runs
+from sparring.report import report_card, report_run, report_runs
 from sparring.report.adversaries import TILES
 from sparring.report.cards import read_card
 from sparring.report.charts import Chart, Line
@@ -198,7 +199,7 @@ def test_a_band_is_drawn_where_its_interval_is() -> None:
     plain = Line("a", steps, values, "#000000")
     banded = Line("a", steps, values, "#000000", band=np.array([[40.0, 60.0], [40.0, 60.0]]))
     drawn = [Chart("k", "t", "", "u", (line,), limits=(0.0, 100.0)).svg() for line in (plain, banded)]
-    assert ["fill-opacity: 0.13" in svg or "opacity: 0.13" in svg for svg in drawn] == [False, True]
+    assert ["opacity: 0.1" in svg for svg in drawn] == [False, True]
 
 
 def test_what_is_flagged_has_no_headline_whatever_the_file_says(run: RunFolder) -> None:
@@ -210,6 +211,7 @@ def test_what_is_flagged_has_no_headline_whatever_the_file_says(run: RunFolder) 
     assert "Flagged: the numbers below do not stand as its robustness. 1 check failed:" in text
     assert told["flags"][0] in text and "✗ fails" in text
     assert text.index("Flagged") < text.index("clean accuracy")
+    assert "Accuracy under attack, L-infinity (flagged)" in text
     assert len(page.classed("verdict")) == 1  # the game's own
     unflagged = Page(report_run(evaluated(run, told | {"flags": []})))
     assert told["headline"]["text"] not in unflagged.source  # the battery alone is enough
@@ -217,7 +219,7 @@ def test_what_is_flagged_has_no_headline_whatever_the_file_says(run: RunFolder) 
 
 
 def test_numbers_without_a_battery_lead_nothing(run: RunFolder) -> None:
-    page = Page(report_run(evaluated(run, subject(battery=[], headline=None))))
+    page = Page(report_card(evaluated(run, subject(battery=[], headline=None)).path))
     assert "No headline." in page.text
     assert "Can the numbers be believed?" not in page.text
 
@@ -241,7 +243,7 @@ def test_examples_are_those_of_the_file_with_errors_marked(run: RunFolder) -> No
     assert linf.title == f"PGD-20 x 2, epsilon {in_scales(32 / 255)}"
     assert "Difference, 4 times as large" in linf.caption and "white +epsilon" in linf.caption
     assert "Difference, 0.5 times as large" in l2.caption and "255/255" in l2.caption
-    assert len(Page(report_run(run)).classed("wrong")) == 2 * 3
+    assert len(Page(report_card(run.path)).classed("wrong")) == 2 * 3
 
 
 def test_images_too_long_for_a_row_err_only_where_they_are_shown(run: RunFolder) -> None:
@@ -255,7 +257,7 @@ def test_images_too_long_for_a_row_err_only_where_they_are_shown(run: RunFolder)
 
 def test_several_subjects_stand_one_after_the_other(run: RunFolder) -> None:
     subjects = subject(), flagged("source head", classes=["generated", "real"]), subject("both")
-    page = Page(report_run(evaluated(run, *subjects)))
+    page = Page(report_card(evaluated(run, *subjects).path))
     text = page.text.split("How robust it is")[1]
     places = [text.index(each["trained_against"], 10) for each in subjects]
     assert places and [found["class"] for found in page.classed("subject")] == ["subject"] * 3
@@ -275,7 +277,7 @@ def test_a_subject_without_a_part_is_shown_without_it(run: RunFolder, missing: s
     evaluated(run, told)
     left = {name: value for name, value in told.items() if name != missing}
     (run.path / "robustness.json").write_text(json.dumps({"subjects": [left]}))
-    page = Page(report_run(run))
+    page = Page(report_card(run.path))
     assert "How robust it is" in page.text and "damaged" not in page.text
 
 
@@ -308,7 +310,7 @@ def test_a_damaged_file_is_a_note(run: RunFolder, content: bytes) -> None:
     ],
 )
 def test_a_damaged_subject_is_a_note_beside_the_others(run: RunFolder, change: dict[str, Any], place: str) -> None:
-    page = Page(report_run(evaluated(run, subject(**change), subject("both"))))
+    page = Page(report_card(evaluated(run, subject(**change), subject("both")).path))
     assert f"robustness.json, subject 0: cannot be read at {place} " in page.text
     assert len(page.classed("subject")) == 1
     assert len(page.classed("exhibit")) == 2  # the arrays of the sound subject keep their index
@@ -330,7 +332,7 @@ def test_damaged_arrays_are_a_note(run: RunFolder, damage: str) -> None:
         path.write_bytes(path.read_bytes()[:300])
     else:
         np.savez(path, **changed[damage])
-    page = Page(report_run(run))
+    page = Page(report_card(run.path))
     assert "robustness.npz is missing or damaged" in page.text
     assert "Every attack" in page.text
 
@@ -354,7 +356,7 @@ def test_a_stranger_s_text_stays_text(tmp_path: Path) -> None:
 
 
 def test_class_names_are_escaped_below_images(run: RunFolder) -> None:
-    page = Page(report_run(evaluated(run, subject(classes=["<b>", *"123456789"]))))
+    page = Page(report_card(evaluated(run, subject(classes=["<b>", *"123456789"])).path))
     assert ">&lt;b&gt;</span>" in page.source and not page.named("b")
 
 
@@ -407,3 +409,23 @@ def test_long_names_keep_both_ends() -> None:
     assert short("short", 24) == "short"
     assert short("x" * 20 + "the end of it", 12) == "xxxxxx…of it"
     assert len(short("y" * 100, 24)) == 24
+
+
+def test_an_evaluation_without_a_run_has_a_page(run: RunFolder, tmp_path: Path) -> None:
+    told = subject("models:resnet", trained_against=None, remarks=["steps too few"])
+    evaluated(run, told)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("robustness.json", "robustness.npz"):
+        (run.path / name).rename(folder / name)
+    content = json.loads((folder / "robustness.json").read_text())
+    (folder / "robustness.json").write_text(
+        json.dumps(content | {"step": None, "problems": ["a checkpoint was damaged"]})
+    )
+    page = Page(report_card(folder))
+    for text in ("models:resnet", "trained without an attack", "steps too few", "a checkpoint was damaged"):
+        assert text in page.text
+    assert told["headline"]["text"] in page.text and "after round" not in page.text
+    assert len(page.classed("exhibit")) == 2
+    with pytest.raises(UsageError, match=r"no robustness\.json"):
+        report_card(run.path)

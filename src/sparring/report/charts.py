@@ -157,7 +157,7 @@ def _draw(axes: Axes, line: Line, *, is_log: bool) -> None:
     if values.shape[1] > 1 and not line.alone:
         axes.plot(line.steps, values, color=line.colour, alpha=0.5, linewidth=0.9)
     if line.band is not None:
-        axes.fill_between(line.steps, *line.band.T, color=line.colour, alpha=0.13, linewidth=0)
+        axes.fill_between(line.steps, *line.band.T, color=line.colour, alpha=0.1, linewidth=0)
     mean = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
     axes.plot(
         line.steps,

@@ -134,7 +134,13 @@ def _chart(subject: Subject, norm: str, key: str) -> Chart:
         caption += " Dashed: the main attack on training samples; what lies between is the gap."
     if len({each.name for each in tried}) > len(names):
         caption += " Further attacks stand in the table."
-    return accuracy_chart(key, f"Accuracy under attack, {norm}", caption, [*bold, *lines, *dashed], [*worst, *tried])
+    return accuracy_chart(
+        key,
+        f"Accuracy under attack, {norm}{' (flagged)' if subject.doubts else ''}",
+        caption,
+        [*bold, *lines, *dashed],
+        [*worst, *tried],
+    )
 
 
 def _main(tried: Sequence[Tried]) -> list[str]:
