@@ -117,9 +117,11 @@ def test_the_same_seed_finds_the_same() -> None:
 
 
 def test_a_flag_blocks_the_headline() -> None:
+    network = sound("mlp").network
+
     class Saturated(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return 1e6 * sound("mlp").network(x)
+            return 1e6 * network(x)
 
     published = BIM(epsilon=0.03125, steps=5, step_size=0.0039)
     found = robustness(on_digits(Saturated(), published, count=60), epsilons=[0.2], threats="fgsm")
