@@ -23,6 +23,7 @@ from sparring.evaluation import Foreign, InputScale, subjects_of_run, target_of
 from sparring.evaluation.trace import changed, state_of
 from sparring.recipes import load
 from sparring.records import InvalidRecord
+from sparring.report.cards import read_card
 
 SMALL = (
     "generator={name: mlp, latent: 8, hidden: [32], conditional: true}",
@@ -125,6 +126,9 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], gam
     assert found["step"] == 120 and entry["evaluated_on"] == "held-out" and entry["main_epsilon"] == 0.05
     assert entry["transfer"]["targets"] == ["class head", str(game)]
     assert "transfer" in {row["kind"] for row in entry["attacks"]}
+    card = read_card(game)
+    assert card is not None and not card.notes and card.arrays[0].is_whole
+    assert "Accuracy under attack" in (game / "report.html").read_text()
     arrays = np.load(game / "robustness.npz")
     assert arrays["0/clean"].shape == (2, 8, 1, 8, 8) and arrays["0/labels"].shape == (2, 8)
     assert weights == {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}

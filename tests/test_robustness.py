@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robust_models import TRAINED_AGAINST, on_digits, sound
-from sparring.attacks import FGSM, PGD, PGDL2, RandomSearch, Threat
+from sparring.attacks import BIM, FGSM, PGD, PGDL2, RandomSearch, Threat
 from sparring.balls import L2, Linf
 from sparring.errors import NonFinite, UsageError
 from sparring.evaluation import Subject, examine, robustness, subject_of
@@ -117,11 +117,15 @@ def test_the_same_seed_finds_the_same() -> None:
 
 
 def test_a_flag_blocks_the_headline() -> None:
+    network = sound("mlp").network
+
     class Saturated(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return 1e6 * sound("mlp").network(x)
+            return 1e6 * network(x)
 
-    found = robustness(on_digits(Saturated(), count=60), epsilons=[0.2], threats="fgsm")
+    published = BIM(epsilon=0.03125, steps=5, step_size=0.0039)
+    found = robustness(on_digits(Saturated(), published, count=60), epsilons=[0.2], threats="fgsm")
+    assert len(found["remarks"]) == 1 and "never the edge of the ball" in found["remarks"][0]
     assert found["headline"] is None
     assert any(flag.startswith("gradients exist: ") for flag in found["flags"])
     assert [row["check"] for row in found["battery"] if row["holds"] is False] == [

@@ -186,7 +186,16 @@ def evaluate(
     else:
         _tell_problems(found["problems"])
         print_robustness(run, found)
+    if out is None:
+        _report_again(Path(run))
     require_unflagged(found)
+
+
+def _report_again(run: Path) -> None:
+    from sparring.engine import RunFolder
+    from sparring.report import report_run
+
+    report_run(RunFolder.open(run))
 
 
 def _refuse(options: dict[str, Any], why: str, remedy: str) -> None:

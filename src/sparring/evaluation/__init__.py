@@ -5,7 +5,7 @@ from sparring.evaluation.battery import battery
 from sparring.evaluation.bounds import lipschitz_bound
 from sparring.evaluation.checks import Check
 from sparring.evaluation.classifiers import evaluate_classifier
-from sparring.evaluation.foreign import Foreign, InputScale
+from sparring.evaluation.foreign import Foreign, InputScale, target_of
 from sparring.evaluation.heads import subjects_of_run
 from sparring.evaluation.lipschitz import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
 from sparring.evaluation.robust_evaluation import (
@@ -13,7 +13,6 @@ from sparring.evaluation.robust_evaluation import (
     evaluate_robustness,
     require_unflagged,
     robust_options,
-    target_of,
 )
 from sparring.evaluation.robustness import Examined, examine, robustness
 from sparring.evaluation.subjects import Subject, subject_of

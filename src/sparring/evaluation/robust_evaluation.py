@@ -21,7 +21,7 @@ from sparring.evaluation.robustness import Played, examine
 from sparring.evaluation.subjects import Subject, subject_of
 from sparring.files import write_json, write_whole
 from sparring.pieces import members
-from sparring.recipes import parse_piece, parse_yaml
+from sparring.recipes import parse_piece
 from sparring.records import Count, Every, InvalidRecord, Record, problems_in
 from sparring.shapes import IMAGE_BOUNDS
 
@@ -67,28 +67,6 @@ def robust_options(values: dict[str, Any]) -> RobustOptions:
     except ValidationError as error:
         problems = problems_in(error, RobustOptions.model_fields)
         raise InvalidRecord("evaluate --robust", problems, "see `sparring evaluate --help`") from None
-
-
-def target_of(text: str, *, weights: str = "", input_range: str = "", mean: str = "", std: str = "") -> Path | Foreign:
-    """A run folder, or a model of the user's own with what is to be known of it.
-
-    Args:
-        text: a folder; or `module:factory`, or a YAML mapping with the keys of `Foreign`.
-        weights: of a model, a file.
-        input_range: `low,high` of the pixels that a model wants.
-        mean, std: one number, or one for every channel with commas between.
-
-    Raises:
-        UsageError: what belongs to a model is given for a run.
-        InvalidRecord: a model's numbers are wrong.
-    """
-    scale = {"range": input_range, "mean": mean, "std": std}
-    inputs = {key: parse_yaml(f"[{value}]", value) for key, value in scale.items() if value}
-    if ":" in text and not Path(text).exists():
-        return parse_foreign(text, weights or None, inputs or None)
-    if weights or inputs:
-        raise UsageError(f"{text}: a run has weights and inputs of its own", "give them with module:factory alone")
-    return Path(text)
 
 
 def evaluate_robustness(

@@ -2,6 +2,11 @@
 
     accuracy(norm, epsilon) = share of samples that no threat of this norm and epsilon fools
 
+Of anybody's classifier, in eval mode and left as it was:
+
+    found = robustness(subject_of(network, images, labels, low=0.0, high=1.0), epsilons=[8 / 255])
+    print(found["headline"] or found["flags"])
+
 Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figures 2 and 6 and table 1.
 """
 

@@ -18,6 +18,7 @@ from sparring.attacks import Threat, attempt
 from sparring.errors import UsageError
 from sparring.evaluation.checks import rate
 from sparring.evaluation.subjects import Subject, subject_of
+from sparring.networks.initial import initialise, xavier_uniform
 from sparring.randomness import Rng
 from sparring.shapes import Samples
 
@@ -94,9 +95,10 @@ def substitute(subject: Subject, *, seed: int = 0) -> Subject:
     rng, device = Rng.of(seed, samples.device), samples.device
     answers = subject.answers(samples).argmax(1)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
         layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(subject.classes)))
-    network = nn.Sequential(nn.Flatten(), *layers).to(device)
+        network = nn.Sequential(nn.Flatten(), *layers)
+    initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=Rng.of(seed))
+    network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
     for _ in range(_UPDATES):
         picked = rng.integers((_BATCH,), len(samples))
