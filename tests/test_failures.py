@@ -20,6 +20,7 @@ from sparring.engine.game import Players
 from sparring.errors import NonFinite, StorageError
 from sparring.evaluation import evaluate_generator
 from sparring.lipschitz import Clip
+from sparring.networks import Verdict
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import Linear
 from sparring.recipes import Recipe
@@ -38,7 +39,7 @@ SITES: dict[str, Callable[[pytest.MonkeyPatch, Any], None]] = {
         MLPGenerator, "forward", lambda self, latents: self.layers(latents) * bad
     ),
     "score of real samples": lambda patch, bad: patch.setattr(
-        Game, "score", lambda self, samples: self.discriminator(samples).score * bad
+        Game, "judge", lambda self, samples: Verdict(self.discriminator(samples).score * bad)
     ),
     # sqrt(0) is finite, and its slope is not.
     "gradient of the discriminator": lambda patch, bad: patch.setattr(

@@ -1,4 +1,4 @@
-"""A checkpoint of any training goes through finetune, evaluate, sample and report; nothing about a network is said twice.
+"""A checkpoint of any training goes through finetune, evaluate, sample and report: nothing is said of a network twice.
 
 One run for every pair of networks and head that a recipe of the project plays, on the built-in digits (padded where a
 network wants larger images), at small widths.
@@ -17,6 +17,7 @@ from sparring.data.digits import load_digits
 from sparring.engine import RunFolder, train
 from sparring.engine.finetuning import finetuning
 from sparring.evaluation import RobustOptions, evaluate_generator, evaluate_robustness, write_samples
+from sparring.networks import Schooling, SmallCNN
 from sparring.recipes import Recipe, load, recipe_names
 from sparring.report import report_run
 
@@ -67,7 +68,8 @@ SMALL = {"width": 2, "hidden": [6], "latent": 4, "multiples": []}
 
 
 @pytest.mark.parametrize("name", KINDS.values())
-def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=100, rate=1e-3))
     train(load(name, small(name, digits)), tmp_path / "run", device="cpu")
     tuned = finetuning(RunFolder.open(tmp_path / "run"), overrides=["steps=1", "batch_size=4", "evaluate_every=0"])
     train(tuned.recipe, tmp_path / "tuned", device="cpu")

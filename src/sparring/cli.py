@@ -176,6 +176,7 @@ def evaluate(
     from sparring.console import following
     from sparring.evaluation import evaluate_robustness, require_unflagged, robust_options, target_of
     from sparring.listing import print_robustness
+    from sparring.report import report_folder
 
     given = {key: value for key, value in (chosen | {"samples": samples}).items() if value}
     options, target = robust_options(given), target_of(run, **own)
@@ -186,16 +187,10 @@ def evaluate(
     else:
         _tell_problems(found["problems"])
         print_robustness(run, found)
-    if out is None:
-        _report_again(Path(run))
+    page = report_folder(out or Path(run))
+    if not as_json:
+        print(f"report: {page}")
     require_unflagged(found)
-
-
-def _report_again(run: Path) -> None:
-    from sparring.engine import RunFolder
-    from sparring.report import report_run
-
-    report_run(RunFolder.open(run))
 
 
 def _refuse(options: dict[str, Any], why: str, remedy: str) -> None:
@@ -271,15 +266,13 @@ def sample(
 
 @app.command()
 def report(
-    path: Annotated[Path, typer.Argument(help="A run folder, or a folder of run folders.")],
+    path: Annotated[Path, typer.Argument(help="A run folder, an evaluation, or a folder of run folders.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write report.html for a run, or one page for all runs below a folder."""
-    from sparring.report import find_runs, report_run, report_runs
+    """Write report.html for a run or an evaluation, or one page for all runs below a folder."""
+    from sparring.report import report_folder
 
-    runs = find_runs(path)
-    single = len(runs) == 1 and runs[0].path == path
-    page = report_run(runs[0]) if single else report_runs(runs, path / "report.html", title=path.resolve().name)
+    page = report_folder(path)
     _print_json({"report": str(page)}) if as_json else print(page)
 
 

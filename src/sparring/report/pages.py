@@ -26,7 +26,7 @@ from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
 from sparring.report.kinds import Kind, kind_of
 from sparring.report.measures import primary
 from sparring.report.pictures import Film, films
-from sparring.report.reading import Outcome, Run, names_of, read_run
+from sparring.report.reading import Outcome, Run, find_runs, names_of, read_run
 from sparring.report.robust_runs import sides
 from sparring.report.robustness import Part, parts_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
@@ -81,6 +81,23 @@ class Unreadable:
 
     name: str
     cause: str
+
+
+def report_folder(path: Path) -> Path:
+    """Write the page of what a folder holds: a run, an evaluation of no run, or else all runs below it.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UsageError, CorruptInput: there is nothing, or it cannot be read.
+        StorageError: the disk refused.
+    """
+    if (path / "recipe.yaml").is_file():
+        return report_run(RunFolder.open(path))
+    if read_card(path) is not None:
+        return report_card(path)
+    return report_runs(find_runs(path), path / "report.html", title=path.resolve().name)
 
 
 def report_run(run: RunFolder) -> Path:
