@@ -138,7 +138,11 @@ def test_training_is_equation_6(attack: bool, weight: float, game: Path) -> None
             assert codes.labels is not None
             with torch.no_grad():
                 samples = generator(codes.values)
+            statistics = {name: buffer.clone() for name, buffer in expected.named_buffers()}
             (weight * by_hand(expected, samples, codes.labels, attack)).backward()
+            for name, buffer in expected.named_buffers():  # running statistics are those of real samples
+                assert not torch.equal(buffer, statistics[name])
+                buffer.copy_(statistics[name])
         with torch.no_grad():
             for parameter in expected.parameters():
                 parameter.add_(parameter.grad, alpha=-0.05)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"
 def test_recipes_verbs_and_files_exist(document: Path) -> None:
     text = document.read_text()
     assert "@@" not in text
-    assert set(re.findall(r"\b(?:dishonest|asgan|dat)/[a-z0-9][a-z0-9.-]*[a-z0-9]", text)) <= set(recipe_names())
+    assert set(re.findall(r"\b(?:dishonest|asgan|dat|robgan)/[a-z0-9][a-z0-9.-]*[a-z0-9]", text)) <= set(recipe_names())
     verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z]+)", text)) <= verbs
     for target in re.findall(r"\]\(([^)#:]+)\)", text):

@@ -110,7 +110,7 @@ def test_one_of_packed_games_is_chosen(game: int, play: Play) -> None:
 def test_the_attack_is_the_games_own(regime: str, play: Play) -> None:
     made = finetuning(RunFolder.open(play(f"regime={regime}"))).recipe
     own = getattr(members(Regime)[regime](), "attack", PGD(steps=5))
-    assert made.attack == own
+    assert made.attack == (own if own.ball.limited else PGD(steps=5))  # DAT's step has no ball to stay in
     assert Pupil.begun(made, made.data.open(CPU), CPU).fakes
 
 

@@ -87,7 +87,10 @@ class L2(Ball):
         return delta * expand_like(shrink, delta)
 
     def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        return gradient * expand_like(radius / euclidean(gradient, batch_axes).clamp(min=_TINY), gradient)
+        # In units of the largest entry: squares of small gradients would underflow.
+        largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
+        scaled = gradient / expand_like(largest, gradient)
+        return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         direction = rng.normal(like.shape).to(like)

@@ -28,19 +28,25 @@ def untraced(module: nn.Module) -> Iterator[None]:
 
     Parameters are frozen, so that nothing is added to their gradients; modes are the block's own affair.
     """
+    devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
+    with frozen(module), torch.random.fork_rng(devices=list(devices)), same_buffers(module):
+        yield
+
+
+@contextmanager
+def same_buffers(module: nn.Module) -> Iterator[None]:
+    """A block that may run the network forward, and backward, and leaves its buffers as they were."""
     buffers = [
         (owner, name, buffer, buffer.clone())
         for owner in module.modules()
         for name, buffer in owner.named_buffers(recurse=False)
     ]
-    devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
-    with frozen(module), torch.random.fork_rng(devices=list(devices)):
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for owner, name, buffer, before in buffers:
-                    setattr(owner, name, buffer.copy_(before))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for owner, name, buffer, before in buffers:
+                setattr(owner, name, buffer.copy_(before))
 
 
 def batch_statistics(module: nn.Module) -> str | None:

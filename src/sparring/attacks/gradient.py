@@ -73,9 +73,10 @@ class GradientAttack(Attack):
 
     def remarks(self) -> list[str]:
         remarks, reach = super().remarks(), self.steps * self.step_length
-        if self.start.still and self.ball.limited and reach < self.epsilon:
+        if self.ball.limited and reach < self.epsilon:
+            how_often = "never" if self.start.still else "not always"
             remarks.append(
-                f"attack: {self.steps} steps of {self.step_length:.4g} reach {reach:.4g} and never "
+                f"attack: {self.steps} steps of {self.step_length:.4g} reach {reach:.4g} and {how_often} "
                 f"the edge of the ball, epsilon = {self.epsilon:.4g}"
             )
         return remarks

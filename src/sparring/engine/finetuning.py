@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from sparring.attacks import PGD
+from sparring.attacks import PGD, Attack
 from sparring.data import Facts
 from sparring.engine.rundir import RunFolder
 from sparring.errors import UsageError
@@ -72,7 +72,7 @@ def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> Classifi
         description=f"The class branch of the discriminator of {run.path.resolve().name}, fine-tuned",
         data=played.data,
         classifier=Branch(discriminator=played.discriminator),
-        attack=played.regime.attack if isinstance(played.regime, AdversarialRegime) else PGD(steps=5),
+        attack=_attack(played),
         fakes=Fakes(run=path, weight=LAMBDA, game=game) if played.generator.conditional else None,
         start=StartingPoint(run=path, game=game),
         optimizer=Adam(lr=RATE, beta1=0.9, schedule=StepDecay(after=tuple(ends))),
@@ -87,12 +87,26 @@ def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> Classifi
     )
 
 
+def _attack(played: Recipe) -> Attack:
+    """The attack of the game's regime, where it has a budget and a ball to stay in."""
+    if isinstance(played.regime, AdversarialRegime):
+        attack = played.regime.attack
+        if attack.ball.limited and attack.epsilon > 0:
+            return attack
+    return PGD(steps=5)
+
+
 def _notes(run: RunFolder, played: Recipe) -> list[str]:
     notes = []
     if not played.generator.conditional:
         notes.append(
             f"the generator of {run.path} is unconditional, so nobody knows the classes of its samples: "
             "lambda = 0, real samples alone"
+        )
+    if isinstance(played.regime, AdversarialRegime) and _attack(played) is not played.regime.attack:
+        notes.append(
+            f"the attack of {run.path}, {played.regime.attack.name}, has no budget in a ball to train a classifier "
+            f"against: {PGD().name} of 5 steps instead"
         )
     if not played.discriminator.head.classifies:
         notes.append(f"the discriminator of {run.path} does not tell classes: its trunk gets a fresh class layer")

@@ -2,12 +2,15 @@
 
     L = mean over real of l(f(x_adv; w), y) + lambda mean over generated of l(f(x~_adv; w), y~)
 
-Real and generated samples pass through f one after the other, each normalised by the batch statistics of its own kind.
+Real and generated samples pass through f one after the other, each normalised by the batch statistics of its own kind;
+the running statistics are those of real samples.
 
 Source: Rob-GAN, equations (3), (6) and (10).
 """
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +20,7 @@ from sparring.attacks import batch_axes_of, width_of
 from sparring.engine.pupil import Pupil, Share
 from sparring.engine.sampling import evaluating
 from sparring.engine.stepping import descend
+from sparring.modules import same_buffers
 from sparring.shapes import Samples, over_samples
 
 
@@ -26,11 +30,17 @@ def give_lesson(pupil: Pupil, step: int) -> None:
     total = torch.zeros((), device=pupil.device)
     for share in pupil.shares(step):
         pupil.watch.finite(f"{share.side} samples", [share.samples])
-        loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
-        loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
+        with _statistics(pupil, share):
+            loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
+            loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
         total += loss.detach()
     pupil.watch.mean("loss", total)
     descend("classifier", pupil.parameters, pupil.optimizer, pupil.watch, 0)
+
+
+def _statistics(pupil: Pupil, share: Share) -> AbstractContextManager[None]:
+    """Running statistics stay those of real samples, which the classifier is for."""
+    return nullcontext() if share.side == "real" else same_buffers(pupil.network)
 
 
 def attacked(pupil: Pupil, share: Share, step: int) -> Samples:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks import PGD, Criterion, CrossEntropy, GradientAttack, RandomSearch, attempt, width_of
-from sparring.evaluation.checks import Check, percent, share
+from sparring.evaluation.checks import HALF_A_POINT, Check, percent, share
 from sparring.evaluation.contest import Attempt, Contest, Tried
 from sparring.evaluation.soundness import soundness
 from sparring.evaluation.subjects import Subject, exactly
@@ -24,7 +24,6 @@ from sparring.evaluation.transfer import made_of, substitute
 SAMPLES = 200
 """Samples of a battery, at most."""
 QUERIES = 200
-_HALF_A_POINT = 0.005 + 1e-9
 _TWO_POINTS = 0.02 + 1e-9
 _NOTHING_LEFT = 0.01
 _ROUNDING = 1e-6
@@ -77,7 +76,7 @@ def _more_steps_help(contest: Contest, _budgets: Sequence[float]) -> Check:
     attack = contest.attack
     forms = [attack.model_copy(update={"steps": 1, "step_size": None}), attack, _with_steps(attack, 2 * attack.steps)]
     one, usual, twice = (share(contest.under(form).stands) for form in forms)
-    holds = usual <= one + _HALF_A_POINT and abs(usual - twice) <= _TWO_POINTS
+    holds = usual <= one + HALF_A_POINT and abs(usual - twice) <= _TWO_POINTS
     detail = ", ".join(
         f"{percent(value)} after {form.steps}" for form, value in zip(forms, (one, usual, twice), strict=True)
     )
@@ -90,7 +89,7 @@ def _more_budget_helps(contest: Contest, budgets: Sequence[float]) -> Check:
     if whole is not None:
         found[whole] = share(contest.under(contest.at(whole)).stands)
     ordered = [found[size] for size in sorted(found)]
-    falls = all(later <= earlier + _HALF_A_POINT for earlier, later in pairwise(ordered))
+    falls = all(later <= earlier + HALF_A_POINT for earlier, later in pairwise(ordered))
     ends = whole is None or found[whole] <= _NOTHING_LEFT
     detail = ", ".join(f"{percent(found[size])} at {size:.3g}" for size in sorted(found))
     reach = "; samples without a range have no largest epsilon" if whole is None else ", the whole range"
@@ -102,7 +101,7 @@ def _noise_is_weaker(contest: Contest, budgets: Sequence[float]) -> Check:
     for size in budgets:
         noise = contest.under_other(RandomSearch(epsilon=size, ball=contest.attack.ball, queries=1))
         pairs[size] = share(noise.stands), share(contest.under(contest.at(size)).stands)
-    holds = all(attacked <= noisy + _HALF_A_POINT for noisy, attacked in pairs.values())
+    holds = all(attacked <= noisy + HALF_A_POINT for noisy, attacked in pairs.values())
     detail = ", ".join(f"{percent(noisy)} to {percent(hit)} at {size:.3g}" for size, (noisy, hit) in pairs.items())
     return Check("noise is weaker", holds, f"accuracy under noise to that under attack: {detail}, {_on(contest)}")
 
@@ -141,7 +140,7 @@ def _transfer_is_weaker(contest: Contest, _budgets: Sequence[float]) -> Check:
     transferred = share(contest.right & contest.classified_right(moved))
     direct = share(contest.under(attack).stands)
     detail = f"accuracy {percent(transferred)} under PGD-20 on {other.name}, {percent(direct)} under attack"
-    return Check("transfer is weaker", direct <= transferred + _HALF_A_POINT, f"{detail}, {_on(contest)}")
+    return Check("transfer is weaker", direct <= transferred + HALF_A_POINT, f"{detail}, {_on(contest)}")
 
 
 def _search_is_weaker(contest: Contest, _budgets: Sequence[float]) -> Check:
@@ -149,7 +148,7 @@ def _search_is_weaker(contest: Contest, _budgets: Sequence[float]) -> Check:
     searched = share(contest.under_other(search).stands)
     direct = share(contest.under(contest.attack).stands)
     detail = f"accuracy {percent(searched)} under {QUERIES} random perturbations, {percent(direct)} under attack"
-    return Check("search is weaker", direct <= searched + _HALF_A_POINT, f"{detail}, {_on(contest)}")
+    return Check("search is weaker", direct <= searched + HALF_A_POINT, f"{detail}, {_on(contest)}")
 
 
 Row = Callable[[Contest, Sequence[float]], Check]

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from sparring.intervals import wilson
 
+HALF_A_POINT = 0.005 + 1e-9
+"""By how much what should be no more may be more."""
+
 
 class Check(NamedTuple):
     """What one row of the battery found.

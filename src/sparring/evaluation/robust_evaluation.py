@@ -40,7 +40,7 @@ class RobustOptions(Record):
         epsilons: sizes in units of [0, 1]; by default half, one and two times what was trained against.
         threats: a set, names, or a file.
         samples: how many, at most, and as many training ones.
-        transfer_from: run folders and models whose adversarial samples are shown to this one.
+        transfer_from: run folders (the first of packed games) and models whose adversarial samples this one is shown.
         game: which one, where the run packs several.
         data: for a model: `digits`, a store's folder, or another source as in a recipe.
         seed: of samples and attacks.
@@ -158,6 +158,7 @@ def _open(target: Path | Foreign, options: RobustOptions, device: str) -> Opened
     source = _data(options.data).open(place)
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {options.data}: not labelled images", "give labelled images, for example digits")
+    _require_channels(target, source.facts.shape[0])
     held_out, training = labelled(source, options.samples, options.seed, place)
     assert held_out.labels is not None
     subject = subject_of(
@@ -172,6 +173,14 @@ def _open(target: Path | Foreign, options: RobustOptions, device: str) -> Opened
         training=training,
     )
     return Opened((subject,), None, ())
+
+
+def _require_channels(model: Foreign, channels: int) -> None:
+    for key in ("mean", "std"):
+        given = len(getattr(model.inputs, key))
+        if given not in (1, channels):
+            told = f"{model.model}: {key} has {given} numbers, and the images have {channels} channels"
+            raise UsageError(told, "give one number, or one for every channel")
 
 
 def _other(text: str, subject: Subject, options: RobustOptions, device: str) -> Subject:

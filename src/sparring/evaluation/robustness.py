@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sparring.attacks import Threat
@@ -26,6 +25,7 @@ from sparring.evaluation.battery import battery
 from sparring.evaluation.budgets import Budgets, budgets_of, scales
 from sparring.evaluation.checks import percent, rate
 from sparring.evaluation.examples import examples_of
+from sparring.evaluation.masking import gradients_are_strongest, standing
 from sparring.evaluation.plans import main_attack, main_threat, planned, restarts_of
 from sparring.evaluation.subjects import Subject, exactly
 from sparring.evaluation.transfer import transfer_matrix
@@ -106,6 +106,7 @@ def examine(
         pictures = examples_of(subject, shown)
     attack, tries = main_attack(budgets), restarts_of(subject.space)
     checks = battery(subject, attack, epsilons=budgets.grid, tries=tries, seed=seed)
+    checks.append(gradients_are_strongest(trials))
     told(total, total)
     worst = list(_worst(trials, subject))
     flags = [f"{check.name}: {check.detail}" for check in checks if check.holds is False]
@@ -137,17 +138,15 @@ def _quiet(done: int, total: int) -> None:
 
 
 def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[dict[str, Any]]:
-    """The worst case per sample, for every norm and epsilon that was tried."""
-    groups: dict[tuple[str, float], list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault((trial.norm, trial.epsilon), []).append(trial)
-    for (norm, epsilon), members in groups.items():
+    """The worst case per sample, for every norm and epsilon that was tried; what fools with less fools here, too."""
+    for norm, epsilon in dict.fromkeys((trial.norm, trial.epsilon) for trial in trials):
+        within = [trial for trial in trials if trial.norm == norm and trial.epsilon <= epsilon]
         yield {
             "epsilon": epsilon,
             "norm": norm,
             "scales": scales(epsilon, subject.space),
-            "accuracy": rate(torch.stack([trial.stands for trial in members]).all(0)),
-            "attacks": [trial.name for trial in members],
+            "accuracy": rate(standing(within)),
+            "attacks": [trial.name for trial in within if trial.epsilon == epsilon],
         }
 
 

@@ -29,6 +29,8 @@ _SHIFT = 0.05
 _SHARES = (1.0, 0.3, 0.1, 0.03)
 """Of that, tried: long steps meet the kinks of ReLU, short ones the rounding of fp32; a false gradient fits none."""
 _TINY = 1e-300
+_JITTER = 5e-3
+"""Of the range."""
 _STEPS = (1e-3, 1e-2)
 """The least and the most that the longest of these steps may be, in Euclidean length and units of [0, 1]."""
 
@@ -66,9 +68,10 @@ class _Slopes(NamedTuple):
 
 def _slopes(subject: Subject, criterion: Criterion, *, rng: Rng) -> _Slopes:
     def gradient_of(part: Samples, labels: Tensor) -> Samples:
-        return input_gradient(lambda samples: criterion.loss(subject.logits(samples), labels), part).gradient
+        # In fp64 from the logits on: the slope p - 1 of a sure sample cancels in fp32.
+        return input_gradient(lambda samples: criterion.loss(subject.logits(samples).double(), labels), part).gradient
 
-    x = _inside(subject)
+    x = _inside(subject, rng)
     gradient = torch.cat([gradient_of(*part) for part in subject.parts(x)]).double()
     noise = rng.normal(x.shape).to(gradient)
     vanishes = ~gradient.flatten(1).any(1)
@@ -96,13 +99,17 @@ def _error(subject: Subject, criterion: Criterion, x: Samples, gradient: Samples
     return torch.stack(errors).amin(0)
 
 
-def _inside(subject: Subject) -> Samples:
-    """The samples, drawn in from the ends of their range far enough for a finite difference to stay inside."""
+def _inside(subject: Subject, rng: Rng) -> Samples:
+    """The samples with a little noise, far enough from the ends of their range for a finite difference to stay inside.
+
+    Without noise a flat background ties all entries of a maximum: a kink, where no difference is the slope.
+    """
     if subject.space.bounds is None:
         return subject.samples
     low, high = subject.space.bounds
-    middle = (low + high) / 2
-    return middle + (subject.samples - middle) * (1 - 2 * max(_STEPS))
+    middle, reach = (low + high) / 2, _JITTER * (high - low)
+    inside = middle + (subject.samples - middle) * (1 - 2 * (max(_STEPS) + _JITTER))
+    return inside + rng.uniform(inside.shape, -reach, reach).to(inside)
 
 
 def _gradients_exist(slopes: _Slopes) -> Check:

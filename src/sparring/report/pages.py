@@ -171,13 +171,14 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         _section(key, run, film, select(run, key), exhibits(run) if is_whole else ())
         for key, run, film in zip(keys, readable, films(readable), strict=True)
     ]
+    games = [run for run in readable if kind_of(run).makes_samples]
     page = _render(
         "runs_page.html",
         title=title,
         verdict=verdict_of_runs(readable),
         keys=tuple(differing(readable)),
         lines=_lines(readable),
-        maps=success_maps(readable) if total(readable) else [],
+        maps=success_maps(games) if total(games) else [],
         shared=shared_charts(readable),
         sides=sides([section.robustness.card if section.robustness else None for section in sections]),
         looks=shared_exhibits(readable) if is_whole else (),
