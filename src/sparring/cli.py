@@ -91,14 +91,11 @@ def finetune(
     from sparring.console import following
     from sparring.engine import RunFolder, finetuning
     from sparring.engine import train as play
-    from sparring.recipes import to_yaml
 
     made = finetuning(RunFolder.open(run), game=game, overrides=overrides)
     _set_threads(threads)
-    if not as_json:
-        print(to_yaml(made.recipe), end="")
     with following("rounds") as follower:
-        for note in made.notes:
+        for note in (*made.notes, f"the recipe, with every key: {out / 'recipe.yaml'}"):
             follower.note(note)
         summary = play(made.recipe, out, device=device, spectator=follower)
     _finish(out, summary, as_json)

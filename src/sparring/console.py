@@ -76,7 +76,7 @@ class _Lines:
 @contextmanager
 def following(what: str) -> Iterator[Follower]:
     """A follower for one thing that runs, on standard error."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         yield _Lines(what)
         return
@@ -93,9 +93,9 @@ def following(what: str) -> Iterator[Follower]:
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table on standard output, as wide as it needs to be where no terminal limits it."""
-    console = Console()
+    console = Console(emoji=False)
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(width=200, emoji=False)
     table = Table(title=title or None, title_justify="left", show_lines=False)
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -61,7 +61,7 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
     values = _recipe(run, played, game, facts).model_dump(mode="json")
     what = f"finetune {run.path}"
     recipe = require_classifier(validated(changed(values, overrides or []), what), what)
-    return FineTuning(recipe, tuple(_notes(run, played)))
+    return FineTuning(recipe, tuple(_notes(run, played, game)))
 
 
 def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> ClassifierRecipe:
@@ -96,8 +96,10 @@ def _attack(played: Recipe) -> Attack:
     return PGD(steps=5)
 
 
-def _notes(run: RunFolder, played: Recipe) -> list[str]:
+def _notes(run: RunFolder, played: Recipe, game: int) -> list[str]:
     notes = []
+    if played.lead:
+        notes.append(f"{run.path} packs {played.replicas} games; this is game {game}, counted from 0")
     if not played.generator.conditional:
         notes.append(
             f"the generator of {run.path} is unconditional, so nobody knows the classes of its samples: "

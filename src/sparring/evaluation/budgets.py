@@ -60,6 +60,10 @@ def budgets_of(subject: Subject, epsilons: Sequence[float] | None = None) -> Bud
             f"epsilons: {', '.join(f'{each:g}' for each in epsilons) or 'none'}: each should be above 0",
             "write, for example, 2/255,8/255",
         )
+    if isinstance(ball, Linf) and subject.space.bounds is not None and grid[-1] > 1:
+        raise UsageError(
+            f"epsilons: {grid[-1]:g} is more than the whole range", f"in 255ths that is written {grid[-1]:g}/255"
+        )
     main = trained.epsilon if trained and trained.epsilon in grid else grid[len(grid) // 2]
     return Budgets(ball, grid, main)
 

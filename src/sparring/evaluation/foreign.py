@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field, ValidationError, model_validator
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sparring.errors import CorruptInput, UsageError
+from sparring.files import sha256
 from sparring.pieces import import_object
 from sparring.recipes import parse_yaml
 from sparring.records import InvalidRecord, Record, problems_in
@@ -81,6 +79,11 @@ class Foreign(Record):
     weights: str | None = None
     inputs: InputScale = InputScale()
 
+    def described(self, data: str | None) -> dict[str, Any]:
+        """What was evaluated, so that a result can be told from that of other weights, inputs or data."""
+        digest = sha256(Path(self.weights)) if self.weights else None
+        return self.model_dump(mode="json") | {"weights_sha256": digest, "data": data}
+
     def load(self, device: torch.device) -> Rescaled:
         """The network with its weights, in eval mode, for images in [-1, 1].
 
@@ -91,8 +94,8 @@ class Foreign(Record):
         try:
             made = import_object(self.model)
             network = made if isinstance(made, nn.Module) else made()
-        except (ImportError, AttributeError, ValueError, TypeError) as error:
-            told = f"model = {self.model!r}: cannot be made: {error}"
+        except Exception as error:  # a stranger's code
+            told = f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}"
             raise UsageError(told, "name a function without arguments, from a module of the working folder") from None
         if not isinstance(network, nn.Module):
             told = f"model = {self.model!r}: makes a {type(network).__name__}, not a torch.nn.Module"
@@ -112,13 +115,15 @@ def target_of(text: str, *, weights: str = "", input_range: str = "", mean: str 
         mean, std: one number, or one for every channel with commas between.
 
     Raises:
-        UsageError: what belongs to a model is given for a run.
+        UsageError: there is no such folder, or what belongs to a model is given for a run.
         InvalidRecord: a model's numbers are wrong.
     """
     scale = {"range": input_range, "mean": mean, "std": std}
     inputs = {key: parse_yaml(f"[{value}]", value) for key, value in scale.items() if value}
     if ":" in text and not Path(text).exists():
         return parse_foreign(text, weights or None, inputs or None)
+    if not Path(text).exists():
+        raise UsageError(f"{text}: no such run", "name a run folder, or a model as module:factory")
     if weights or inputs:
         raise UsageError(f"{text}: a run has weights and inputs of its own", "give them with module:factory alone")
     return Path(text)
@@ -160,10 +165,9 @@ def _state(path: Path) -> Mapping[str, Any]:
         if path.suffix == ".safetensors":
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # torch's reader raises almost anything on a file that is no state dict
         remedy = "save its state dict: torch.save(network.state_dict(), FILE)"
-        raise CorruptInput(f"{path}: not a file of tensors: {first}", remedy) from None
+        raise CorruptInput(f"{path}: not a file of tensors alone ({type(error).__name__})", remedy) from None
     if not isinstance(found, Mapping) or not all(isinstance(each, Tensor) for each in found.values()):
         raise CorruptInput(f"{path}: not a state dict", "save it: torch.save(network.state_dict(), FILE)")
     return found

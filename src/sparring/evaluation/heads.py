@@ -70,6 +70,8 @@ def subjects_of_run(
     """
     run = RunFolder.open(path)
     if isinstance(run.recipe(), ClassifierRecipe):
+        if game:
+            raise UsageError(f"{path}: trains one classifier, not several games", "leave --game out")
         return _classifier(run, on, samples, seed, device)
     loaded = load_players(run, device).game(game)
     source = loaded.recipe.data.open(loaded.streams.device)

@@ -113,6 +113,7 @@ def evaluate_robustness(
         "seed": options.seed,
         "subjects": [part.entry for part in parts],
         "problems": list(opened.problems),
+        "model": target.described(options.data) if isinstance(target, Foreign) else None,
     }
     write_whole(folder / ARRAYS, _as_arrays(pictures))
     write_json(folder / FILE, found)
@@ -128,12 +129,14 @@ def require_unflagged(found: dict[str, Any]) -> None:
     flags = [f"{entry['subject']}: {flag}" for entry in found["subjects"] for flag in entry["flags"]]
     if flags:
         raise Flagged(
-            f"{len(flags)} flag{'s' if len(flags) > 1 else ''}: " + "; ".join(flags),
+            f"{len(flags)} flag{'s' if len(flags) > 1 else ''}, first {flags[0]}",
             "do not quote these accuracies; `robustness.json` holds the whole battery",
         )
 
 
 def _folder(target: Path | Foreign, out: Path | None) -> Path:
+    if out is not None and (out / "recipe.yaml").is_file() and out != target:
+        raise UsageError(f"{out}: a run folder, which keeps its own evaluation", "choose another --out")
     folder = out or (target if isinstance(target, Path) else None)
     if folder is None:
         raise UsageError("evaluate: a model has no run folder to write to", "name a folder: --out FOLDER")
@@ -144,6 +147,8 @@ def _folder(target: Path | Foreign, out: Path | None) -> Path:
 
 def _open(target: Path | Foreign, options: RobustOptions, device: str) -> Opened:
     if isinstance(target, Path):
+        if options.data is not None:
+            raise UsageError(f"{target}: a run has data of its own", "leave --data out")
         return subjects_of_run(
             target,
             on=options.on,
@@ -152,6 +157,8 @@ def _open(target: Path | Foreign, options: RobustOptions, device: str) -> Opened
             seed=options.seed,
             device=device,
         )
+    if options.on or options.game:
+        raise UsageError(f"{target.model}: a model has one head and is one game", "leave --on and --game out")
     if options.data is None:
         raise UsageError(f"{target.model}: on which data?", "name them: --data digits, or the folder of a store")
     place = choose_device(device)
@@ -186,6 +193,8 @@ def _require_channels(model: Foreign, channels: int) -> None:
 def _other(text: str, subject: Subject, options: RobustOptions, device: str) -> Subject:
     """Another network that answers the subject's question; its samples are never used."""
     path = Path(text)
+    if ":" not in text and not path.is_dir():
+        raise UsageError(f"transfer from {text}: no such run", "name a run folder, or a model as module:factory")
     if path.is_dir():
         on = (_HEADS.get(subject.name, "class"),)
         opened = subjects_of_run(path, on=on, samples=_FEW, seed=options.seed, device=device)

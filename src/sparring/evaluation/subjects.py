@@ -77,8 +77,8 @@ class Subject:
         return replace(self, samples=self.samples[:count], labels=self.labels[:count])
 
     def on_training_samples(self) -> Subject | None:
-        """The same on the training samples, or None where there are none."""
-        if self.training is None or self.training.labels is None:
+        """The same on the training samples, or None where there are none, or these are training samples already."""
+        if self.training is None or self.training.labels is None or self.evaluated_on == "training":
             return None
         samples, labels = self.training.samples, self.training.labels
         return replace(self, samples=samples, labels=labels, evaluated_on="training", training=None)

@@ -33,10 +33,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """An accuracy and its interval, in words."""
+    """An accuracy, its interval and over how many attacks it is the worst case, in words."""
 
     value: str = NONE
     interval: str = ""
+    attacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def _size(budget: Worst) -> str:
 
 def _line(entry: Entry, budgets: Sequence[Worst]) -> Line:
     subject = entry.subject
-    robust = {_budget(each): _accuracy(each.accuracy) for each in subject.worst}
+    robust = {
+        _budget(each): replace(_accuracy(each.accuracy), attacks=f"over {len(each.attacks)}") for each in subject.worst
+    }
     clean = _accuracy(subject.clean) if subject.clean else Accuracy()
     return Line(
         index=entry.index,
