@@ -165,9 +165,9 @@ def sparring(
 
 def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     game, out = play("discriminator.head=auxiliary", "class_loss=split"), tmp_path / "tuned"
-    code, told, _ = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
+    code, told, noted = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
     assert code == 0
-    assert told.startswith("description: ")
+    assert str(out / "recipe.yaml") in noted
     assert "robust_accuracy_test" in told
     assert f"report: {out / 'report.html'}" in told
     recipe = RunFolder.open(out).recipe()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -283,6 +285,9 @@ def test_weights_that_are_none_are_corrupt(own: Path) -> None:
         (("--robust", "--epsilons", "8/0"), "epsilons"),
         (("--robust", "--epsilons", "0"), "each should be above 0"),
         (("--robust", "--threats", "fgsn"), "did you mean fgsm"),
+        (("--robust", "--data", "digits"), "a run has data of its own"),
+        (("--robust", "--transfer-from", "nowhere"), "transfer from nowhere: no such run"),
+        (("--robust", "--epsilons", "0.1,8"), "8/255"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(
@@ -290,6 +295,28 @@ def test_options_that_mean_nothing_are_refused(
 ) -> None:
     answer = sparring("evaluate", game, *options)
     assert answer.code == 2 and told in answer.err
+
+
+def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: Path, own: Path) -> None:
+    answer = sparring("evaluate", "own_model:make", *QUICK, "--data", "digits", "--out", game)
+    assert answer.code == 2 and "keeps its own evaluation" in answer.err
+    answer = sparring("evaluate", "nowhere", *QUICK)
+    assert answer.code == 2 and "no such run" in answer.err
+
+
+def test_a_model_says_whose_it_is(own: Path) -> None:
+    weights = own / "weights.pt"
+    torch.save({"a": torch.zeros(1)}, weights)
+    model = Foreign(model="own_model:make", weights=str(weights), inputs=InputScale(range=(-1.0, 1.0)))
+    told = model.described("digits")
+    assert told["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert told["data"] == "digits" and told["inputs"]["range"] == [-1.0, 1.0] and told["model"] == "own_model:make"
+
+
+def test_samples_that_were_trained_on_have_no_gap_to_training_samples(game: Path) -> None:
+    (subject,) = subjects_of_run(game, samples=10).subjects
+    assert subject.on_training_samples() is not None
+    assert replace(subject, evaluated_on="training").on_training_samples() is None
 
 
 def test_saturated_sources_do_not_become_infinite(game: Path) -> None:

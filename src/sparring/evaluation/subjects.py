@@ -116,7 +116,9 @@ def subject_of(
 
     def classify(x: Samples) -> Tensor:
         with evaluating(network):
-            logits: Tensor = network(x)
+            logits = network(x)
+        if not isinstance(logits, Tensor):
+            raise TypeError(f"it returns a {type(logits).__name__}, not logits alone")
         return logits.float()
 
     name = name or type(network).__name__
@@ -149,7 +151,7 @@ def require_logits(name: str, classify: Callable[[Samples], Tensor], samples: Sa
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
             told = f"{name}: cannot run on samples of shape {tuple(samples.shape[1:])}: {first}"
-            raise UsageError(told, "give data of the shape that the network was made for") from None
+            raise UsageError(told, "give a network of logits alone, and data of the shape it was made for") from None
     if len(found) != 2 or found[0] != len(samples[:2]) or found[1] < 2:
         told = f"{name}: turns {len(samples[:2])} samples into {found}, not into logits (samples, classes)"
         raise UsageError(told, "return one logit for each of at least two classes")
