@@ -27,7 +27,6 @@ STAGES = (20, 20, 10, 10)
 """Epochs at each rate."""
 BATCH_SIZE = 128
 RATE = 1e-3
-LAMBDA = 0.5
 _ENDLESS = 10_000
 """Rounds on data without end."""
 
@@ -73,7 +72,7 @@ def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> Classifi
         data=played.data,
         classifier=Branch(discriminator=played.discriminator),
         attack=_attack(played),
-        fakes=Fakes(run=path, weight=LAMBDA, game=game) if played.generator.conditional else None,
+        fakes=Fakes(run=path, game=game) if played.generator.conditional else None,
         start=StartingPoint(run=path, game=game),
         optimizer=Adam(lr=RATE, beta1=0.9, schedule=StepDecay(after=tuple(ends))),
         batch_size=BATCH_SIZE,
