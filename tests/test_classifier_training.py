@@ -396,7 +396,7 @@ def test_a_recipe_of_a_classifier_is_one_like_any_other(tmp_path: Path) -> None:
     for known in (recipe, load("dishonest/ring")):
         validator.validate(json.loads(json.dumps(known.model_dump(mode="json"))))
     with pytest.raises(jsonschema.ValidationError):
-        validator.validate(recipe.model_dump(mode="json") | {"fakes": {"run": "somewhere"}})
+        validator.validate(recipe.model_dump(mode="json") | {"fakes": {"weight": 0.5}})
     with pytest.raises(InvalidRecord, match=r"generatr = .*unknown key"):
         load(str(path), ["generatr=mlp"])
 
