@@ -189,3 +189,11 @@ def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]]
         code, _, told = sparring(*command)
         assert code == 2, command
         assert "trains a classifier, so there is no generator" in told
+
+
+def test_an_attack_without_a_budget_is_not_inherited_and_that_is_said(play: Play) -> None:
+    made = finetuning(RunFolder.open(play("regime={name: replace, attack: {name: pgd, epsilon: 0}}")))
+    assert made.recipe.attack == PGD(steps=5)
+    assert any("was trained against no attack" in note for note in made.notes)
+    inherited = finetuning(RunFolder.open(play("regime={name: replace, attack: {name: pgd, epsilon: 0.1}}")))
+    assert not any("was trained against no attack" in note for note in inherited.notes)

@@ -95,9 +95,10 @@ def finetune(
     made = finetuning(RunFolder.open(run), game=game, overrides=overrides)
     _set_threads(threads)
     with following("rounds") as follower:
-        for note in (*made.notes, f"the recipe, with every key: {out / 'recipe.yaml'}"):
+        for note in made.notes:
             follower.note(note)
         summary = play(made.recipe, out, device=device, spectator=follower)
+        follower.note(f"the recipe, with every key: {out / 'recipe.yaml'}")
     _finish(out, summary, as_json)
 
 

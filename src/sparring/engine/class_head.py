@@ -10,11 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from sparring.attacks import PGD, Attack, Classify
+from sparring.attacks import Classify
 from sparring.engine.classifier_measures import ClassifierMeasures
 from sparring.engine.game import Game
-from sparring.recipes import Recipe
-from sparring.regimes import AdversarialRegime
 
 SAMPLES = 256
 """Held-out samples of a measurement, at most, and as many training ones."""
@@ -29,7 +27,7 @@ class ClassHead:
 
     def __init__(self, game: Game) -> None:
         self.game = game
-        trained = attack_of(game.recipe)
+        trained = game.recipe.regime.trained_against
         self._measures = ClassifierMeasures(trained, game.recipe.seed, game.source, game.device, samples=SAMPLES)
 
     def measure(self, number: int) -> dict[str, Any]:
@@ -54,8 +52,3 @@ class ClassHead:
             return classes[index]
 
         return classify
-
-
-def attack_of(recipe: Recipe) -> Attack:
-    """The attack that a game's D is trained under, or one without a budget."""
-    return recipe.regime.attack if isinstance(recipe.regime, AdversarialRegime) else PGD(epsilon=0.0)

@@ -41,7 +41,7 @@ class ClassifierMeasures:
     """The samples and the attack that a classifier is measured with, the same ones at every moment.
 
     Args:
-        trained: the attack that it is trained under.
+        trained: the attack that it is trained against, or None.
         seed: of the attack's random starts.
         source: the data.
         device: where it lives.
@@ -49,7 +49,7 @@ class ClassifierMeasures:
     """
 
     def __init__(
-        self, trained: Attack, seed: int, source: Source, device: torch.device, *, samples: int = MEASURED
+        self, trained: Attack | None, seed: int, source: Source, device: torch.device, *, samples: int = MEASURED
     ) -> None:
         self.seed, self.space = seed, source.facts.space
         self.attack = main_attack(trained)
@@ -126,9 +126,9 @@ class ClassifierMeasures:
         return {"accuracy": right, "robust_accuracy": (~fooled).float(), "llv": slopes}
 
 
-def main_attack(trained: Attack) -> PGD:
+def main_attack(trained: Attack | None) -> PGD:
     """PGD-20 in the ball and with the budget that a classifier was trained under, or L-infinity and 8/255."""
-    if not trained.ball.limited or trained.epsilon == 0:
+    if trained is None or not trained.ball.limited:
         return PGD(epsilon=EPSILON, steps=STEPS)
     direction = Normalised() if isinstance(trained.ball, L2) else Sign()
     return PGD(epsilon=trained.epsilon, ball=trained.ball, direction=direction, steps=STEPS)

@@ -27,7 +27,7 @@ class ClassifierTraining(Training):
 
     def __init__(self, pupil: Pupil) -> None:
         self.pupil = pupil
-        self.measures = ClassifierMeasures(pupil.recipe.attack, pupil.recipe.seed, pupil.source, pupil.device)
+        self.measures = ClassifierMeasures(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
 
     @property
     def recipe(self) -> ClassifierRecipe:

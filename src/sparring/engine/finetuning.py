@@ -21,7 +21,6 @@ from sparring.errors import UsageError
 from sparring.networks import Branch
 from sparring.optimizers import Adam, StepDecay
 from sparring.recipes import ClassifierRecipe, Fakes, Recipe, StartingPoint, changed, require_classifier, validated
-from sparring.regimes import AdversarialRegime
 
 STAGES = (20, 20, 10, 10)
 """Epochs at each rate."""
@@ -60,7 +59,7 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
     values = _recipe(run, played, game, facts).model_dump(mode="json")
     what = f"finetune {run.path}"
     recipe = require_classifier(validated(changed(values, overrides or []), what), what)
-    return FineTuning(recipe, tuple(_notes(run, played, game)))
+    return FineTuning(recipe, tuple(_notes(run, played, game, facts)))
 
 
 def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> ClassifierRecipe:
@@ -71,7 +70,7 @@ def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> Classifi
         description=f"The class branch of the discriminator of {run.path.resolve().name}, fine-tuned",
         data=played.data,
         classifier=Branch(discriminator=played.discriminator),
-        attack=_attack(played),
+        attack=_attack(played) or PGD(steps=5),
         fakes=Fakes(run=path, game=game) if played.generator.conditional else None,
         start=StartingPoint(run=path, game=game),
         optimizer=Adam(lr=RATE, beta1=0.9, schedule=StepDecay(after=tuple(ends))),
@@ -86,16 +85,13 @@ def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> Classifi
     )
 
 
-def _attack(played: Recipe) -> Attack:
-    """The attack of the game's regime, where it has a budget and a ball to stay in."""
-    if isinstance(played.regime, AdversarialRegime):
-        attack = played.regime.attack
-        if attack.ball.limited and attack.epsilon > 0:
-            return attack
-    return PGD(steps=5)
+def _attack(played: Recipe) -> Attack | None:
+    """The attack that D was trained against, if it has a ball to stay in."""
+    attack = played.regime.trained_against
+    return attack if attack and attack.ball.limited else None
 
 
-def _notes(run: RunFolder, played: Recipe, game: int) -> list[str]:
+def _notes(run: RunFolder, played: Recipe, game: int, facts: Facts) -> list[str]:
     notes = []
     if played.lead:
         notes.append(f"{run.path} packs {played.replicas} games; this is game {game}, counted from 0")
@@ -104,10 +100,10 @@ def _notes(run: RunFolder, played: Recipe, game: int) -> list[str]:
             f"the generator of {run.path} is unconditional, so nobody knows the classes of its samples: "
             "lambda = 0, real samples alone"
         )
-    if isinstance(played.regime, AdversarialRegime) and _attack(played) is not played.regime.attack:
+    if _attack(played) is None:
         notes.append(
-            f"the attack of {run.path}, {played.regime.attack.name}, has no budget in a ball to train a classifier "
-            f"against: {PGD().name} of 5 steps instead"
+            f"the discriminator of {run.path} was trained against no attack with a budget in a ball: "
+            f"PGD of 5 steps, {PGD().size_in_words(facts.space)}"
         )
     if not played.discriminator.head.classifies:
         notes.append(f"the discriminator of {run.path} does not tell classes: its trunk gets a fresh class layer")

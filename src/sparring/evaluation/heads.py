@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import Attack
 from sparring.data import Batch, Facts, Source
 from sparring.engine import LoadedPlayers, RunFolder, load_classifier, load_players
 from sparring.engine.sampling import evaluating
@@ -25,7 +24,6 @@ from sparring.evaluation.subjects import Subject
 from sparring.networks import Verdict
 from sparring.randomness import Rng, Streams, derive
 from sparring.recipes import ClassifierRecipe, Recipe
-from sparring.regimes import AdversarialRegime
 from sparring.shapes import Samples
 
 On = Literal["class", "source", "both"]
@@ -108,7 +106,7 @@ def _classifier(run: RunFolder, on: tuple[str, ...], samples: int, seed: int, de
         classes=source.facts.classes,
         evaluated_on=source.facts.evaluated_on,
         training=training,
-        trained_against=_with_budget(loaded.recipe.attack),
+        trained_against=loaded.recipe.trained_against,
     )
     return Opened((subject,), loaded.step, loaded.problems)
 
@@ -143,7 +141,7 @@ def _subject(
     training: Batch,
     classes: tuple[str, ...],
 ) -> Subject:
-    discriminator, regime = loaded.players.discriminator, loaded.recipe.regime
+    discriminator = loaded.players.discriminator
     return Subject(
         name=name,
         network=discriminator,
@@ -154,7 +152,7 @@ def _subject(
         classes=classes,
         evaluated_on=source.facts.evaluated_on,
         training=training,
-        trained_against=_with_budget(regime.attack) if isinstance(regime, AdversarialRegime) else None,
+        trained_against=loaded.recipe.regime.trained_against,
     )
 
 
@@ -189,10 +187,6 @@ def _beside_generated(real: Batch, generated: Tensor) -> Batch:
 def _labels(batch: Batch) -> Tensor:
     assert batch.labels is not None
     return batch.labels
-
-
-def _with_budget(attack: Attack) -> Attack | None:
-    return attack if attack.epsilon > 0 else None
 
 
 def _require_head(name: str, recipe: Recipe, facts: Facts, path: Path) -> None:

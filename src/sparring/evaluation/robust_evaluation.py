@@ -87,7 +87,7 @@ def evaluate_robustness(
         played: told after every threat how many are done.
 
     Returns:
-        What robustness.json says: {"step", "seed", "subjects", "problems"}.
+        What robustness.json says: {"step", "seed", "subjects", "problems", "model"}.
 
     Raises:
         UsageError: what is asked for does not exist, or does not fit.
@@ -124,7 +124,7 @@ def require_unflagged(found: dict[str, Any]) -> None:
     """Refuse to end well where a number should not be believed.
 
     Raises:
-        Flagged: names every flag.
+        Flagged: says how many flags there are, and the first.
     """
     flags = [f"{entry['subject']}: {flag}" for entry in found["subjects"] for flag in entry["flags"]]
     if flags:

@@ -66,3 +66,8 @@ class ClassifierRecipe(TrainingRecipe):
     fakes: Fakes | None = None
     start: StartingPoint | None = None
     optimizer: Optimizer
+
+    @property
+    def trained_against(self) -> Attack | None:
+        """The attack that it is trained against, or None without a budget for one."""
+        return self.attack if self.attack.epsilon > 0 else None

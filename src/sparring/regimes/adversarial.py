@@ -65,6 +65,10 @@ class AdversarialRegime(Regime):
     warmup: Warmup = Warmup()
 
     @property
+    def trained_against(self) -> Attack | None:
+        return self.attack if self.attack.epsilon > 0 else None
+
+    @property
     def sides(self) -> tuple[Side, ...]:
         """The sides that are attacked."""
         return ("real", "fake") if self.attacked == "both" else (self.attacked,)

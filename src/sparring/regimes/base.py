@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from sparring.attacks import Attack
 from sparring.pieces import Piece
 from sparring.randomness import Rng
 from sparring.shapes import Samples, Scores, Space
@@ -116,6 +117,11 @@ class Regime(Piece, family="regime"):
             real: `(*batch, ...)`.
             fake: `(*batch, ...)`, detached from G.
         """
+
+    @property
+    def trained_against(self) -> Attack | None:
+        """The attack that D is trained against, or None without one, or without a budget for it."""
+        return None
 
     def remarks(self, *, couples_samples: bool) -> list[str]:
         """What a user should know before the first round.
