@@ -371,7 +371,9 @@ def _check_discriminator(discriminator: Discriminator) -> None:
         verdict = network(images)
         assert verdict.score.shape == (4,), "one score a sample"
         assert network.trunk(images).shape == (4, network.width), "a trunk sees as many features as it says"
-        assert all(map(torch.equal, verdict, network.head(network.trunk(images)))) if head.needs_classes else True
+        assert torch.equal(verdict.score, network.head(network.trunk(images)).score), (
+            "the head judges features"
+        )
         assert (verdict.classes is not None) == head.needs_classes, "a head that needs classes tells of them"
 
 
