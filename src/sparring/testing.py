@@ -371,9 +371,7 @@ def _check_discriminator(discriminator: Discriminator) -> None:
         verdict = network(images)
         assert verdict.score.shape == (4,), "one score a sample"
         assert network.trunk(images).shape == (4, network.width), "a trunk sees as many features as it says"
-        assert torch.equal(verdict.score, network.head(network.trunk(images)).score), (
-            "the head judges features"
-        )
+        assert torch.equal(verdict.score, network.head(network.trunk(images)).score), "the head judges features"
         assert (verdict.classes is not None) == head.needs_classes, "a head that needs classes tells of them"
 
 
