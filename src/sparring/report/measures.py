@@ -194,7 +194,7 @@ def _with_budget(measure: Measure, run: Run) -> Measure:
     """The measure with the attack that it is under in its title: accuracies under unlike attacks do not compare."""
     if not (measure.is_attacked and isinstance(run.recipe, ClassifierRecipe)):
         return measure
-    attack = main_attack(run.recipe.attack)
+    attack = main_attack(run.recipe.trained_against)
     size = f"{255 * attack.epsilon:.3g}/255" if run.recipe.data.bounded else number(attack.epsilon)
     under = f"under PGD-{attack.steps}, {attack.ball.norm} {size}"
     return replace(measure, title=measure.title.replace("under attack", under))
