@@ -2,13 +2,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test torture check clean
 
 demo: $(VENV)/installed
 	$(BIN)/sparring demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+torture: $(VENV)/installed-dev
+	cd tests && ../$(BIN)/python -m torture $(TORTURE)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

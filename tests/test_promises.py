@@ -1,0 +1,29 @@
+"""A few trials of every promise of reliability; `make torture` runs many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from torture.promise import Promise
+from torture.registry import promises
+
+TRIALS = [
+    pytest.param(promise, index, id=f"{promise.number}-{index}")
+    for promise in promises()
+    for index in range(promise.quick)
+]
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("torture")
+
+
+@pytest.mark.parametrize(("promise", "index"), TRIALS)
+def test_promise(promise: Promise, index: int, shared: Path) -> None:
+    lacks = promise.lacks()
+    if lacks:
+        pytest.skip(lacks)
+    promise.attempt(index, seed=0, shared=shared)
