@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
 from sparring.files import storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
@@ -39,7 +40,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """StartingPoint a run folder.
+        """Start a run folder.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -52,12 +53,14 @@ class RunFolder:
             with storage_errors(path), whole_folder(path) as folder:
                 (folder / "samples").mkdir()
                 (folder / "checkpoints").mkdir()
-                write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
+                text = to_yaml(recipe)
+                write_whole(folder / "recipe.yaml", text.encode())
                 write_json(folder / "environment.json", environment)
                 (folder / "metrics.jsonl").touch()
         except StorageError:
             cls.require_free(path)  # another process may have been first
             raise
+        trust(text, recipe.model_dump(mode="json"))
         return cls(path)
 
     @classmethod
@@ -132,9 +135,17 @@ class RunFolder:
         return self._json("environment.json")
 
     def recipe(self) -> AnyRecipe:
-        """The resolved recipe of the run."""
-        text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
-        return validated(parse_yaml(text, str(self.path / "recipe.yaml")), str(self.path / "recipe.yaml"))
+        """The resolved recipe of the run.
+
+        Raises:
+            InvalidRecord: it is not a recipe.
+            CorruptInput: it names code that this user neither started nor allows.
+        """
+        path = self.path / "recipe.yaml"
+        text = path.read_text(encoding="utf-8")
+        values = parse_yaml(text, str(path))
+        require_trusted(path, text, values)
+        return validated(values, str(path))
 
     def game_recipe(self) -> Recipe:
         """The resolved recipe of a run that is a game.
