@@ -56,7 +56,7 @@ def _link_to_a_file(plot: Plot) -> None:
 def _link_to_a_folder(plot: Plot) -> None:
     place = plot.folder / plot.draw.choice(("extra", "cat/more", "train", "img_align_celeba", "ILSVRC2012_img_train"))
     secret = plot.draw.choice((str(plot.secret), os.path.relpath(plot.secret, place.parent)))
-    place.symlink_to(plot.draw.choice((secret, "/", "..", ".", "../cat", "/proc/self")))
+    place.symlink_to(plot.draw.choice((secret, "/", "..", ".", "/proc/self")))
 
 
 def _no_file(plot: Plot) -> None:

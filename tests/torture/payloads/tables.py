@@ -231,7 +231,7 @@ def _case(name: str, make: Make, says: str, codes: tuple[int, ...] = (REFUSED,))
 
 
 CASES = (
-    _case("names of classes", _classes, "class|label"),
+    _case("names of classes", _classes, "class|label|footer"),
     _case("a schema of strange types", _schema, "", (READ,)),
     _case("a type that is a pickle", _extension, "", (READ, REFUSED)),
     _case("labels that are none", _bad_labels, "label"),
