@@ -199,6 +199,8 @@ class RunFolder:
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
+        A checkpoint is written before the row of its round: that row may follow it, and stays.
+
         Raises:
             CorruptInput: the log is shorter than it was then.
         """
@@ -207,7 +209,10 @@ class RunFolder:
                 shutil.rmtree(folder, ignore_errors=True)
         if self.rows_path.stat().st_size < log_bytes:
             raise CorruptInput(f"{self.rows_path}: shorter than at the last checkpoint", "restore the file")
-        os.truncate(self.rows_path, log_bytes)
+        with open(self.rows_path, "rb") as file:
+            file.seek(log_bytes)
+            row = file.readline()
+        os.truncate(self.rows_path, log_bytes + (len(row) if _tells_of(row, step) else 0))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
@@ -228,3 +233,11 @@ class RunFolder:
     def saved(self) -> list[Path]:
         """The checkpoint folders, oldest first."""
         return sorted(folder for folder in self.checkpoints.glob("[0-9]*") if folder.is_dir())
+
+
+def _tells_of(row: bytes, step: int) -> bool:
+    """Whether a line of the log is whole, and of no later round."""
+    try:
+        return row.endswith(b"\n") and json.loads(row)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
