@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
+from sparring.engine.lock import Lock
+from sparring.errors import CorruptInput, StorageError, UsageError
 from sparring.files import storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 
 KEEP = 2
 """How many checkpoints stay: the newest, and one to fall back to."""
+_LOCK = ".lock"
 
 
 class RunFolder:
@@ -31,6 +30,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = Lock(path / _LOCK)
         self.rows_path = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.probes = path / "probes"
@@ -38,8 +38,9 @@ class RunFolder:
         self.report = path / "report.html"
 
     @classmethod
-    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """StartingPoint a run folder.
+    @contextmanager
+    def begun(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> Iterator[RunFolder]:
+        """A new run folder, held from before anybody can see it.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -48,17 +49,25 @@ class RunFolder:
         """
         path = path.resolve()
         cls.require_free(path)
-        try:
-            with storage_errors(path), whole_folder(path) as folder:
-                (folder / "samples").mkdir()
-                (folder / "checkpoints").mkdir()
-                write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
-                write_json(folder / "environment.json", environment)
-                (folder / "metrics.jsonl").touch()
-        except StorageError:
-            cls.require_free(path)  # another process may have been first
-            raise
-        return cls(path)
+        with ExitStack() as held:
+            try:
+                with storage_errors(path), whole_folder(path) as folder:
+                    (folder / "samples").mkdir()
+                    (folder / "checkpoints").mkdir()
+                    write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
+                    write_json(folder / "environment.json", environment)
+                    (folder / "metrics.jsonl").touch()
+                    held.enter_context(Lock(folder / _LOCK).held())
+            except StorageError:
+                cls.require_free(path)  # another process may have been first
+                raise
+            yield cls(path)
+
+    @classmethod
+    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
+        """A new run folder that nobody holds; as `begun`."""
+        with cls.begun(path, recipe, environment) as run:
+            return run
 
     @classmethod
     def require_free(cls, path: Path) -> None:
@@ -71,8 +80,11 @@ class RunFolder:
         if path.resolve() == Path.cwd():
             raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         if (path / "recipe.yaml").is_file():
-            with cls(path).owned():
-                raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
+            lock = cls(path).lock
+            holder = lock.holder()
+            if holder:
+                raise lock.busy(holder)
+            raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path}: already there and not empty", "choose another --out")
 
@@ -95,37 +107,16 @@ class RunFolder:
 
         Raises:
             FolderBusy: another process holds it; names that process.
+            CorruptInput: something else lies where the lock file belongs.
         """
-        lock = self.path / ".lock"
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                owner = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-                raise FolderBusy(f"{self.path}: in use by {owner}", "wait for it, or stop it first") from None
-            with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
-                os.ftruncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        with self.lock.held():
             for folder in (self.path, self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
             yield
-        finally:
-            os.close(handle)
 
     def is_owned(self) -> bool:
         """Whether a process holds the folder now; leaves no trace."""
-        try:
-            handle = os.open(self.path / ".lock", os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        return self.lock.holder() is not None
 
     def environment(self) -> dict[str, Any]:
         """environment.json, or an empty mapping without one."""
