@@ -214,7 +214,7 @@ class RunFolder:
                 raise CorruptInput(f"{what}: {len(line):,} bytes", "restore the file")
             row = mapping_in(line, what)
             step = row.get("step")
-            if type(step) is not int or step <= (rows[-1]["step"] if rows else 0):
+            if type(step) is not int or step < (rows[-1]["step"] if rows else 1):
                 raise CorruptInput(f"{what}: its step is {printable(repr(step))}, out of order", "restore the file")
             rows.append(row)
         return rows
