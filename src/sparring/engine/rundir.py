@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
 from sparring.engine.progress import Progress, SavedSpace
+from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, FolderBusy, NonFinite, StorageError, UsageError
 from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
@@ -68,7 +69,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """StartingPoint a run folder.
+        """Start a run folder.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -81,12 +82,14 @@ class RunFolder:
             with storage_errors(path), whole_folder(path) as folder:
                 (folder / "samples").mkdir()
                 (folder / "checkpoints").mkdir()
-                write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
+                text = to_yaml(recipe)
+                write_whole(folder / "recipe.yaml", text.encode())
                 write_json(folder / "environment.json", environment)
                 (folder / "metrics.jsonl").touch()
         except StorageError:
             cls.require_free(path)  # another process may have been first
             raise
+        trust(text, recipe.model_dump(mode="json"))
         return cls(path)
 
     @classmethod
@@ -165,15 +168,18 @@ class RunFolder:
         """The resolved recipe of the run.
 
         Raises:
-            UsageError, CorruptInput: recipe.yaml is damaged.
+            InvalidRecord: it is not a recipe.
+            CorruptInput: it is damaged, or names code that this user neither started nor allows.
             StorageError: it cannot be read.
         """
-        what = str(self.path / "recipe.yaml")
+        path = self.path / "recipe.yaml"
         try:
             text = self._recipe_text().decode()
         except UnicodeDecodeError as error:
-            raise CorruptInput(f"{what}: not text ({error})", "restore the file") from None
-        return validated(parse_yaml(text, what), what)
+            raise CorruptInput(f"{path}: not text ({error})", "restore the file") from None
+        values = parse_yaml(text, str(path))
+        require_trusted(path, text, values)
+        return validated(values, str(path))
 
     def _recipe_text(self) -> bytes:
         with storage_errors(self.path):
