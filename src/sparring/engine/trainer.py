@@ -45,8 +45,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
     watcher, place = spectator or Nobody(), choose_device(device)
     RunFolder.require_free(out)
     training = _training(begun(recipe, place), watcher)
-    run = RunFolder.create(out, recipe, describe(place, recipe.seed))
-    with run.owned():
+    with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
         return _Session(run, training, watcher, start=0, seconds=0.0).play()
 
 
