@@ -19,6 +19,7 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.spectator import Spectator
 from sparring.engine.summary import last_noted, summarise
 from sparring.engine.training import Training
+from sparring.engine.vitals import Vitals
 from sparring.engine.watch import Watch
 from sparring.recipes import Recipe
 
@@ -37,6 +38,7 @@ class GameTraining(Training):
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
+        self._vitals = Vitals(game, self.measures.reference.judge if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHead(game)] if heads else []
 
@@ -69,6 +71,9 @@ class GameTraining(Training):
         for head in self.class_heads:
             numbers |= head.measure(done)
         return numbers | self.probe.measure(self.game, done)
+
+    def vitals(self, done: int) -> dict[str, Any]:
+        return dict(self._vitals.measure(done))
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
         if self.measures is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sparring.engine.alarms import Lookout
 from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.classifier_training import ClassifierTraining
 from sparring.engine.environment import choose_device, describe
@@ -21,6 +22,7 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.signals import stop_wish
 from sparring.engine.spectator import Nobody, Spectator
 from sparring.engine.training import Training
+from sparring.engine.vitals import interval
 from sparring.errors import Interrupted, NonFinite, SparringError
 from sparring.recipes import AnyRecipe
 
@@ -96,6 +98,7 @@ class _Session:
         self.recipe = training.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
+        self.lookout = Lookout(self.recipe, run.rows())
 
     def play(self) -> dict[str, Any]:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
@@ -120,8 +123,7 @@ class _Session:
                 self.done = done = step + 1
                 last = done == recipe.steps
                 stopping = wish.signal  # asked once, so that what is saved and what is said agree
-                if last or _due(done, recipe.log_every) or _due(done, recipe.evaluate_every):
-                    self._log(done, last, events)
+                self._log(done, last, events)
                 if training.picture_every and (last or _due(done, training.picture_every)):
                     training.save_pictures(self.run, done)
                 if last or stopping or _due(done, recipe.checkpoint_every):
@@ -140,11 +142,21 @@ class _Session:
             raise NonFinite(f"round {step + 1}: not finite: {site}", self.training.remedy)
 
     def _log(self, done: int, last: bool, events: Events) -> None:
-        row: dict[str, Any] = {"step": done} | self.training.watch.means()
-        if self.recipe.evaluate_every and (last or _due(done, self.recipe.evaluate_every)):
-            row |= self.training.measure(done)
-        self.run.append_row(row)
-        events.add(row)
+        """Add what is due after this round as one row, and tell of what has collapsed."""
+        recipe, training = self.recipe, self.training
+        is_measured = recipe.evaluate_every > 0 and (last or _due(done, recipe.evaluate_every))
+        row: dict[str, Any] = {"step": done}
+        if last or is_measured or _due(done, recipe.log_every):
+            row |= training.watch.means()
+        if is_measured:
+            row |= training.measure(done)
+        if _due(done, interval(recipe.steps)):
+            row |= training.vitals(done)
+        if len(row) > 1:
+            self.run.append_row(row)
+            events.add(row)
+        for line in self.lookout.see(row):
+            self.spectator.note(line)
 
     def _save(self, done: int) -> None:
         state = {
@@ -161,6 +173,7 @@ class _Session:
             "status": status,
             "seconds": round(self._seconds(), 2),
             "metrics": self.training.metrics(self.run.rows(), complete=status == "complete"),
+            "alarms": [alarm.entry() for alarm in self.lookout.alarms()],
         }
         self.run.write_summary(summary)
         return summary
