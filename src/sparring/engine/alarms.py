@@ -100,14 +100,12 @@ class Lookout:
             return []
         self._checks.append(row)
         new = [alarm for alarm in self.alarms() if alarm.step == row["step"]]
+        games = {symptom: [alarm.game for alarm in new if alarm.kind == symptom.kind] for symptom in SYMPTOMS}
         return [
             line
-            for symptom in SYMPTOMS
-            if (games := [alarm.game for alarm in new if alarm.kind == symptom.kind])
-            for line in (
-                f"alarm at round {row['step']:,}{self._who(games)}: {symptom.cause}",
-                f"  try: {symptom.remedy}",
-            )
+            for symptom, found in games.items()
+            if found
+            for line in (f"{self._where(row['step'], found)}: {symptom.cause}", f"  try: {symptom.remedy}")
         ]
 
     def _where(self, step: int, games: Sequence[int]) -> str:

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from sparring.data import Source
 from sparring.engine.classifier_measures import ClassifierMeasures
+from sparring.engine.classifier_vitals import ClassifierVitals
 from sparring.engine.lesson import give_lesson
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.training import Training
-from sparring.engine.vitals import ClassifierVitals
 from sparring.engine.watch import Watch
 from sparring.recipes import ClassifierRecipe
 

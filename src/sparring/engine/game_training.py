@@ -12,6 +12,7 @@ from sparring.engine.class_head import ClassHead
 from sparring.engine.exhibits import save_exhibits
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
+from sparring.engine.game_vitals import GameVitals
 from sparring.engine.measuring import Measures
 from sparring.engine.probing import Probe
 from sparring.engine.round import play_round
@@ -19,7 +20,6 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.spectator import Spectator
 from sparring.engine.summary import last_noted, summarise
 from sparring.engine.training import Training
-from sparring.engine.vitals import Vitals
 from sparring.engine.watch import Watch
 from sparring.recipes import Recipe
 
@@ -38,7 +38,7 @@ class GameTraining(Training):
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
-        self._vitals = Vitals(game, self.measures.reference.judge if self.measures else None)
+        self._vitals = GameVitals(game, self.measures.reference.judge if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHead(game)] if heads else []
 

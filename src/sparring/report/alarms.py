@@ -73,7 +73,8 @@ def vital_charts(run: Run, key: str) -> list[Chart]:
             f"{key}-vital-slopes", "Vital: what is left to learn from D",
             "Slopes of the payoffs at the scores that D gives, over those of a D that is undecided; of D's score along "
             "the data, and how far its scores differ. Where one falls below the dashed line, D teaches nothing.",
-            "relative size (log scale)", _from(FLAT / 10, _of_discriminator(run)), (Mark(FLAT, "saturated"),), is_log=True,
+            "relative size (log scale)",
+            _from(FLAT / 10, _of_discriminator(run)), (Mark(FLAT, "saturated"),), is_log=True,
         ),
     ]  # fmt: skip
     return [chart for chart in found if chart.lines]
