@@ -25,20 +25,19 @@ IN_TIME = 0.05
 """Of the budget, from the planting to the alarm."""
 BUDGETS = (100, 400)
 """Rounds of a planted run."""
-SHARE = 0.5
+SHARE = 0.3
 """At least this share of the games of a healthy trial must have learned their data, or it tells nothing."""
 
 _QUIET = ("log_every=0", "checkpoint_every=0")
 _SMALL = ("data=digits", "generator.width=8", "discriminator.width=8", "batch_size=32")
-RING, GRID = ("dishonest/ring-small", "batch_size=64"), ("dishonest/ring-small", "data={name: grid}", "batch_size=64")
-CLASSES = ("robgan/digits-acgan",)
+RING = ("dishonest/ring-small", "batch_size=64", "sample_every=0")
 GAMES: dict[str, tuple[str, ...]] = {
     "ring": (*RING, "replicas=1"),
     "ring, replicas": (*RING, "replicas=3"),
     "ring, log": (*RING, "replicas=1", "objective=log", "feedback=honest"),
-    "grid": (*GRID, "replicas=1", "objective=nonsaturating", "feedback=honest"),
+    "grid": (*RING, "data={name: grid}", "replicas=1", "objective=nonsaturating", "feedback=honest"),
     "digits, replicas": ("dishonest/digits", "replicas=2", "batch_size=32"),
-    "classes": CLASSES,
+    "classes": ("robgan/digits-acgan",),
     "CNN": ("asgan/cifar10-dcgan", *_SMALL),
     "CNN, spectral norm": ("asgan/cifar10-dcgan-no-bn", *_SMALL, "objective=hinge", "lipschitz=spectral_norm"),
     "critic": ("dat/cifar10-wgan-gp", *_SMALL, "critic_steps=1"),
@@ -66,25 +65,26 @@ COLLAPSES = (
 )
 """A score of the Wasserstein critic that is only large is healthy: its payoff has the same slope everywhere."""
 
-_HONEST = (*RING, "feedback=honest", "replicas=10", "steps=1500", "evaluate_every=500")
+_HONEST = (*RING, "feedback=honest", "replicas=10", "ema=0.98", "steps=1000", "evaluate_every=500")
 HEALTHY: tuple[tuple[str, ...], ...] = (
-    (*_HONEST, "objective=nonsaturating"),
-    ("robgan/digits", "steps=600", "evaluate_every=200"),
-    (*_HONEST, "objective=log"),
-    ("robgan/digits-classifier", "steps=300", "evaluate_every=100"),
     (*_HONEST, "objective=least_squares"),
-    ("robgan/digits-acgan", "steps=600", "evaluate_every=200"),
+    ("robgan/digits-classifier", "steps=300", "evaluate_every=100"),
+    ("robgan/digits-acgan", "ema=0.98", "steps=500", "sample_every=0", "evaluate_every=250"),
+    (*_HONEST, "objective=nonsaturating"),
+    ("robgan/digits", "ema=0.98", "steps=500", "sample_every=0", "evaluate_every=250"),
+    ("dishonest/digits", "steps=1200", "batch_size=64", "ema=0.99", "sample_every=0", "evaluate_every=750"),
 )
 """Recipes that learn their data soon, at several objectives; packed games are judged each by itself."""
+_CYCLE, _PLANTED = 7, 4
 
 
 def trial(trial: Trial) -> None:
-    """A planted collapse, or healthy games, in turns."""
-    turn, index = divmod(trial.index, 2)
-    if index:
-        _healthy(trial, HEALTHY[turn % len(HEALTHY)])
+    """Four planted collapses, three healthy runs, and so on."""
+    cycle, place = divmod(trial.index, _CYCLE)
+    if place < _PLANTED:
+        _collapse(trial, COLLAPSES[(_PLANTED * cycle + place) % len(COLLAPSES)])
     else:
-        _collapse(trial, COLLAPSES[turn % len(COLLAPSES)])
+        _healthy(trial, HEALTHY[((_CYCLE - _PLANTED) * cycle + place - _PLANTED) % len(HEALTHY)])
 
 
 def _collapse(trial: Trial, collapse: Planted) -> None:
@@ -118,11 +118,11 @@ def _healthy(trial: Trial, keys: tuple[str, ...]) -> None:
 
 
 def _learned(metrics: dict[str, Any]) -> list[bool]:
-    """Whether each game has learned its data: a success, or as a classifier most classes."""
-    if "accuracy_test" in metrics:
+    """Whether each game has learned more than one mode or class, or a classifier most samples."""
+    found = next((metrics[name]["value"] for name in ("modes", "classes") if name in metrics), None)
+    if found is None:
         return [metrics["accuracy_test"]["value"] > 0.8]
-    value = metrics["steps_to_success"]["value"]
-    return [each is not None for each in (value if isinstance(value, list) else [value])]
+    return [each > 1 for each in (found if isinstance(found, list) else [found])]
 
 
 def _recipe(trial: Trial, name: str, *overrides: str) -> AnyRecipe:
@@ -145,7 +145,7 @@ class _Told:
 PROMISE = Promise(
     number=7,
     title="Collapse is noticed within 5 % of the budget, and no healthy game raises an alarm",
-    quick=10,
-    long=120,
+    quick=7,
+    long=112,
     trial=trial,
 )
