@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sparring.engine.symptoms import PATIENCE, SYMPTOMS, Check, begins
+from sparring.engine.symptoms import AT_LEAST, PATIENCE, SYMPTOMS, Check, begins
 from sparring.engine.vitals import VITALS
 from sparring.recipes import TrainingRecipe
 
@@ -54,12 +54,12 @@ def alarms(rows: Sequence[Mapping[str, Any]], recipe: TrainingRecipe) -> list[Al
 
 
 def _of_game(checks: Sequence[Mapping[str, Any]], recipe: TrainingRecipe, game: int) -> Iterator[Alarm]:
-    has_begun = False
+    has_begun, patience = False, max(AT_LEAST, PATIENCE * recipe.steps)
     streaks = dict.fromkeys((symptom.kind for symptom in SYMPTOMS), 0)
     since: dict[str, int] = {}
     for row in checks:
         check = Check({name: row[name][game] if recipe.lead else row[name] for name in VITALS if name in row})
-        has_begun = has_begun or row["step"] >= PATIENCE * recipe.steps or begins(check)
+        has_begun = has_begun or row["step"] >= patience or begins(check)
         streaks = {
             symptom.kind: streaks[symptom.kind] + 1 if symptom.shows(check, has_begun) else 0 for symptom in SYMPTOMS
         }

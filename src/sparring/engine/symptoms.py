@@ -1,8 +1,8 @@
 """Symptoms of a collapse: what each looks like in the vitals of a check, and what to do about it.
 
 A generator that has not begun is nearly constant too. Until its samples first spread, or lie where real ones do, it is
-excused up to half of the budget, unless it is constant to the last digit. The thresholds lie between what planted
-collapses and healthy games were seen to measure; docs/reliability.md has both.
+excused up to half of the budget and 500 rounds, unless it is constant to the last digit. The thresholds lie between
+what planted collapses and healthy games were seen to measure.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NEAR = 1.5
 """Samples at most this much farther from the nearest real one than real ones are resemble them."""
 SPREAD, AMONG, OUT = 0.5, 1.15, 0.5
 """A generator has begun that once spread this much, or whose samples were this near to real ones and this far out."""
-PATIENCE = 0.5
-"""The share of the budget after which a generator that has not begun is excused no more."""
+PATIENCE, AT_LEAST = 0.5, 500
+"""The share of the budget, and the rounds, after which a generator that has not begun is excused no more."""
 ALIKE = 1e-3
 """Scores that differ by less than this part of the largest are one score."""
 FLAT = 0.01
