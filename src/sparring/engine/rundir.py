@@ -16,7 +16,7 @@ from torch import Tensor
 from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
 from sparring.engine.lock import Lock
 from sparring.engine.progress import Progress, SavedSpace
-from sparring.engine.rows import append_row, read_rows
+from sparring.engine.rows import append_row, read_rows, truncate_rows
 from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
@@ -285,10 +285,7 @@ class RunFolder:
             for folder in self.saved():
                 if int(folder.name) > step:
                     remove_whole(folder)
-            with open(self.rows_path, "r+b") as file:
-                file.seek(log_bytes)
-                row = file.readline()
-                file.truncate(log_bytes + (len(row) if _tells_of(row, step) else 0))
+            truncate_rows(self.rows_path, log_bytes, step)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
@@ -324,11 +321,3 @@ class RunFolder:
             if os.path.lexists(path) and (path.is_symlink() or not kind()):
                 told = f"{path}: not a plain {'folder' if name in _FOLDERS else 'file'}"
                 raise CorruptInput(told, "put back what the run had there; nothing is written through links")
-
-
-def _tells_of(row: bytes, step: int) -> bool:
-    """Whether a line of the log is whole, and of no later round."""
-    try:
-        return row.endswith(b"\n") and json.loads(row)["step"] <= step
-    except (ValueError, KeyError, TypeError):
-        return False
