@@ -142,7 +142,7 @@ def evaluate(
     ] = None,
     game: Annotated[int, typer.Option(min=0, help="Which game, where the run packs several.")] = 0,
     data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
-    weights: Annotated[str, typer.Option(help="For a model: safetensors, or a state dict of torch.save.")] = "",
+    weights: Annotated[str, typer.Option(help="For a model: a safetensors file.")] = "",
     input_range: Annotated[
         str, typer.Option(help="For a model: what it wants pixels to be in.", show_default="0,1")
     ] = "",

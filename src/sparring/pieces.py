@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import operator
+import re
 from abc import ABC
 from collections.abc import Callable
 from functools import reduce
@@ -32,6 +33,8 @@ from pydantic_core import CoreSchema
 from sparring.errors import UsageError
 from sparring.records import Problem, Record, as_one, nearest, problems_in
 
+REFERENCE = re.compile(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*")
+"""How code of one's own is named: `package.module:attribute`."""
 FAMILIES: dict[str, type[Piece]] = {}
 _MEMBERS: dict[str, dict[str, type[Piece]]] = {}
 
@@ -168,6 +171,8 @@ def import_object(reference: str) -> Any:
     Raises:
         ImportError, AttributeError, ValueError: it cannot be imported.
     """
+    if not REFERENCE.fullmatch(reference):
+        raise ValueError("it does not read package.module:attribute")
     module, _, attribute = reference.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

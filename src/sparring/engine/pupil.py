@@ -12,7 +12,16 @@ from sparring.data import Batch, Source
 from sparring.engine.fakes import FrozenGenerator
 from sparring.engine.inheritance import inherit
 from sparring.engine.sampling import precision
-from sparring.engine.state import below, fitting, load_optimizer_state, optimizer_state, saved, within
+from sparring.engine.state import (
+    below,
+    fill,
+    load_optimizer_state,
+    optimizer_state,
+    require_known,
+    saved,
+    sums,
+    within,
+)
 from sparring.engine.watch import Watch
 from sparring.errors import UsageError
 from sparring.randomness import Streams
@@ -111,12 +120,12 @@ class Pupil:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        with fitting():
-            self.network.load_state_dict(below("classifier/", state))
-            for generator in self.fakes:
-                generator.network.load_state_dict(below("fakes/", state))
-            load_optimizer_state(self.optimizer, below("optimizer/", state))
-            self.watch.load_state(below("watch/", state))
+        require_known(state, ("classifier/", *["fakes/" for _ in self.fakes], "optimizer/", "watch/"))
+        fill(self.network, below("classifier/", state))
+        for generator in self.fakes:
+            fill(generator.network, below("fakes/", state))
+        load_optimizer_state(self.optimizer, below("optimizer/", state))
+        self.watch.load_state(sums(below("watch/", state), ()))
 
 
 def _share(side: Literal["real", "fake"], weight: float, batch: Batch) -> Share:

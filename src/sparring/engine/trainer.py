@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.classifier_training import ClassifierTraining
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
@@ -68,8 +67,8 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
     run, watcher = RunFolder.open(path), spectator or Nobody()
     with run.owned():
         loaded = load_game(run, device)
-        for problem in loaded.problems:
-            watcher.note(f"{problem}; falling back to round {loaded.step}")
+        for remark in loaded.remarks():
+            watcher.note(remark)
         torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
         run.rewind(loaded.step, loaded.log_bytes)
         training = _training(loaded.game, watcher)
@@ -147,12 +146,13 @@ class _Session:
         events.add(row)
 
     def _save(self, done: int) -> None:
-        state = {
-            "seconds": self._seconds(),
-            "threads": torch.get_num_threads(),
-            "space": self.training.source.facts.space,
-        }
-        self.run.save(done, Checkpoint(self.training.state(), state))
+        self.run.save(
+            done,
+            self.training.state(),
+            seconds=self._seconds(),
+            threads=torch.get_num_threads(),
+            space=self.training.source.facts.space,
+        )
 
     def _summarise(self, status: str) -> dict[str, Any]:
         summary = {
