@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
+from sparring.engine.origin import naming_the_version
 from sparring.engine.progress import Progress, SavedSpace
 from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, FolderBusy, NonFinite, StorageError, UsageError
@@ -28,7 +29,7 @@ from sparring.strict import mapping_in, plain_file, printable, read_mapping, rea
 
 KEEP = 2
 """How many sound checkpoints stay: the newest, and one to fall back to."""
-_LARGEST_RECIPE, _LARGEST_LOG, _LARGEST_ROW = 1 << 20, 1 << 30, 16 << 20
+_LARGEST_RECIPE, _LARGEST_LOG, _LARGEST_ROW = 1 << 16, 1 << 30, 16 << 20
 _FOLDERS = ("samples", "probes", "checkpoints", "tb")
 
 
@@ -168,7 +169,7 @@ class RunFolder:
         """The resolved recipe of the run.
 
         Raises:
-            UsageError, CorruptInput: recipe.yaml is damaged, or names code that this user neither started nor allows.
+            CorruptInput: recipe.yaml is damaged, or names code that this user neither started nor allows.
             StorageError: it cannot be read.
         """
         path = self.path / "recipe.yaml"
@@ -176,9 +177,10 @@ class RunFolder:
             text = self._recipe_text().decode()
         except UnicodeDecodeError as error:
             raise CorruptInput(f"{path}: not text ({error})", "restore the file") from None
-        values = parse_yaml(text, str(path))
-        require_trusted(path, text, values)
-        return validated(values, str(path))
+        with naming_the_version(self.path):
+            values = parse_yaml(text, str(path))
+            require_trusted(path, text, values)
+            return validated(values, str(path))
 
     def _recipe_text(self) -> bytes:
         with storage_errors(self.path):
@@ -282,8 +284,9 @@ class RunFolder:
                 return self.read(folder), problems
             except CorruptInput as error:
                 problems.append(error.cause)
-        if problems:
-            raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
+        with naming_the_version(self.path):
+            if problems:
+                raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
         return None, []
 
     def read(self, folder: Path) -> Saved:
