@@ -1,4 +1,4 @@
-"""The tiny recipes that all promises play, each about a second of one core, and what two runs are compared by."""
+"""The tiny recipes that all promises play, about half a second of one core each, and what two runs are compared by."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sparring.engine import RunFolder, Spectator, resume, train
 from sparring.engine.checkpoint import read_checkpoint
 from sparring.recipes import AnyRecipe, changed, load, validated
 
-_ROUNDS = ("log_every=3", "checkpoint_every=7", "evaluate_every=16")
+CHECKPOINT_EVERY = 7
+_ROUNDS = ("steps=24", "log_every=3", f"checkpoint_every={CHECKPOINT_EVERY}", "evaluate_every=16")
 """Intervals that share no moment but the end."""
 _GAME = (
     *_ROUNDS,
-    "steps=40",
     "sample_every=9",
     "generator={name: mlp, latent: 8, hidden: [16, 16]}",
     "discriminator={name: mlp, hidden: [16, 16]}",
@@ -30,8 +30,8 @@ _GAME = (
     "ema=0.9",
 )
 _IMAGES = (
-    "steps=24",
     "data=digits",
+    "critic_steps=1",
     "generator={name: mnist, latent: 8, width: 4, batch_norm: true}",
     "discriminator={name: mnist, width: 4}",
     "lipschitz=spectral_norm",
@@ -49,16 +49,16 @@ _ON_THE_RING: dict[str, tuple[str, ...]] = {
 GAMES: dict[str, tuple[str, ...]] = {
     **_ON_THE_RING,
     **{f"{name}, replicas": (*changes, "replicas=2") for name, changes in _ON_THE_RING.items()},
-    "images": (*_IMAGES, "regime=symmetric"),
-    # Convolutional networks are refused with replicas: only the MLPs have a packed form.
-    "images, replicas": ("steps=24", "data=digits", "replicas=2"),
-    "classes": (*_IMAGES, "generator.conditional=true", "discriminator.head=auxiliary", "class_loss=split"),
     "per batch": ("feedback.delivery=per_batch",),
     "bf16": ("precision=bf16",),
     "one-sided penalty": ("regime=mixed", "lipschitz=lipschitz_penalty"),
     "adversarial penalty": ("regime=symmetric", "lipschitz=adversarial_lipschitz_penalty"),
     "zero-centred penalty": ("regime=replace", "lipschitz=zero_centred"),
     "controls together": ("lipschitz={name: together, controls: [spectral_norm, instance_noise]}",),
+    "images": (*_IMAGES, "regime=symmetric"),
+    # Convolutional networks are refused with replicas: only the MLPs have a packed form.
+    "images, replicas": ("data=digits", "critic_steps=1", "replicas=2"),
+    "classes": (*_IMAGES, "generator.conditional=true", "discriminator.head=auxiliary", "class_loss=split"),
     "channels last": (
         *_IMAGES,
         "lipschitz=none",
@@ -96,7 +96,6 @@ def recipe_of(kind: str, shared: Path, *overrides: str) -> AnyRecipe:
         "classifier": {"name": "small_resnet", "width": 2},
         "optimizer": {"name": "adam", "lr": 0.01, "schedule": "steps"},
         "batch_size": 16,
-        "steps": 24,
     }
     return validated(changed(small, [*_ROUNDS, *CLASSIFIERS[kind](shared), *overrides]), kind)
 
@@ -149,6 +148,12 @@ def differences(expected: Path, found: Path) -> list[str]:
     """The names under which the fingerprints of two runs differ."""
     first, second = fingerprint(expected), fingerprint(found)
     return sorted(name for name in first | second if first.get(name) != second.get(name))
+
+
+def require_same(expected: Path, found: Path) -> None:
+    """Two runs differ in nothing."""
+    names = differences(expected, found)
+    assert not names, f"{len(names)} differences: {', '.join(names[:5])}"
 
 
 def _tensor_hash(tensor: Tensor) -> str:

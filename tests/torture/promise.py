@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
+from unittest import mock
 
 Option = TypeVar("Option")
 
@@ -66,7 +68,8 @@ class Promise:
             Exception: the promise is broken.
             TimeoutError: the trial hangs.
         """
-        with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as folder, _limited():
+        cache = mock.patch.dict(os.environ, SPARRING_CACHE=str(shared / "cache"))  # never the user's
+        with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as folder, _limited(), cache:
             self.trial(Trial(index, random.Random(f"{seed}/{self.number}/{index}"), Path(folder).resolve(), shared))
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import re
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +15,20 @@ from typing import Any
 from torch import Tensor
 
 from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
+from sparring.engine.lock import Lock
 from sparring.engine.origin import naming_the_version
 from sparring.engine.progress import Progress, SavedSpace
 from sparring.engine.trust import require_trusted, trust
-from sparring.errors import CorruptInput, FolderBusy, NonFinite, StorageError, UsageError
+from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 from sparring.shapes import Space
-from sparring.strict import mapping_in, plain_file, printable, read_mapping, read_plain, sha256_of_first
+from sparring.strict import mapping_in, printable, read_mapping, read_plain, sha256_of_first
 
 KEEP = 2
 """How many sound checkpoints stay: the newest, and one to fall back to."""
 _LARGEST_RECIPE, _LARGEST_LOG, _LARGEST_ROW = 1 << 16, 1 << 30, 16 << 20
+_LOCK = ".lock"
 _FOLDERS = ("samples", "probes", "checkpoints", "tb")
 
 
@@ -62,6 +61,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = Lock(path / _LOCK)
         self.rows_path = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.probes = path / "probes"
@@ -69,8 +69,9 @@ class RunFolder:
         self.report = path / "report.html"
 
     @classmethod
-    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """Start a run folder.
+    @contextmanager
+    def begun(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> Iterator[RunFolder]:
+        """A new run folder, held from before anybody can see it.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -79,19 +80,27 @@ class RunFolder:
         """
         path = path.resolve()
         cls.require_free(path)
-        try:
-            with storage_errors(path), whole_folder(path) as folder:
-                (folder / "samples").mkdir()
-                (folder / "checkpoints").mkdir()
-                text = to_yaml(recipe)
-                write_whole(folder / "recipe.yaml", text.encode())
-                write_json(folder / "environment.json", environment)
-                (folder / "metrics.jsonl").touch()
-        except StorageError:
-            cls.require_free(path)  # another process may have been first
-            raise
-        trust(text, recipe.model_dump(mode="json"))
-        return cls(path)
+        with ExitStack() as held:
+            try:
+                with storage_errors(path), whole_folder(path) as folder:
+                    (folder / "samples").mkdir()
+                    (folder / "checkpoints").mkdir()
+                    text = to_yaml(recipe)
+                    write_whole(folder / "recipe.yaml", text.encode())
+                    write_json(folder / "environment.json", environment)
+                    (folder / "metrics.jsonl").touch()
+                    held.enter_context(Lock(folder / _LOCK).held())
+            except StorageError:
+                cls.require_free(path)  # another process may have been first
+                raise
+            trust(text, recipe.model_dump(mode="json"))
+            yield cls(path)
+
+    @classmethod
+    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
+        """A new run folder that nobody holds; as `begun`."""
+        with cls.begun(path, recipe, environment) as run:
+            return run
 
     @classmethod
     def require_free(cls, path: Path) -> None:
@@ -104,8 +113,11 @@ class RunFolder:
         if path.resolve() == Path.cwd():
             raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         if (path / "recipe.yaml").is_file():
-            with cls(path).owned():
-                raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
+            lock = cls(path).lock
+            holder = lock.holder()
+            if holder:
+                raise lock.busy(holder)
+            raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path}: already there and not empty", "choose another --out")
 
@@ -133,33 +145,14 @@ class RunFolder:
         """
         with storage_errors(self.path):
             self._require_plain()
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                owner = printable(os.read(handle, 200).decode(errors="replace").strip()) or "another process"
-                raise FolderBusy(f"{self.path}: in use by {owner}", "wait for it, or stop it first") from None
-            with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
-                os.ftruncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        with self.lock.held():
             for folder in (self.path, self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
             yield
-        finally:
-            os.close(handle)
 
     def is_owned(self) -> bool:
         """Whether a process holds the folder now; leaves no trace."""
-        try:
-            with plain_file(self.path / ".lock") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return True
-        except (OSError, CorruptInput):
-            return False
-        return False
+        return self.lock.holder() is not None
 
     def environment(self) -> dict[str, Any]:
         """environment.json, or an empty mapping without one."""
@@ -310,6 +303,8 @@ class RunFolder:
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
+        A checkpoint is written before the row of its round: that row may follow it, and stays.
+
         Raises:
             StorageError: the disk refused.
         """
@@ -317,8 +312,10 @@ class RunFolder:
             for folder in self.saved():
                 if int(folder.name) > step:
                     remove_whole(folder)
-            with open(self.rows_path, "ab") as file:
-                file.truncate(log_bytes)
+            with open(self.rows_path, "r+b") as file:
+                file.seek(log_bytes)
+                row = file.readline()
+                file.truncate(log_bytes + (len(row) if _tells_of(row, step) else 0))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
@@ -354,3 +351,11 @@ class RunFolder:
             if os.path.lexists(path) and (path.is_symlink() or not kind()):
                 told = f"{path}: not a plain {'folder' if name in _FOLDERS else 'file'}"
                 raise CorruptInput(told, "put back what the run had there; nothing is written through links")
+
+
+def _tells_of(row: bytes, step: int) -> bool:
+    """Whether a line of the log is whole, and of no later round."""
+    try:
+        return row.endswith(b"\n") and json.loads(row)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False
