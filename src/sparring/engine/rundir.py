@@ -18,17 +18,18 @@ from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoi
 from sparring.engine.lock import Lock
 from sparring.engine.origin import naming_the_version
 from sparring.engine.progress import Progress, SavedSpace
+from sparring.engine.rows import append_row, read_rows
 from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 from sparring.shapes import Space
-from sparring.strict import mapping_in, printable, read_mapping, read_plain, sha256_of_first
+from sparring.strict import read_mapping, read_plain, sha256_of_first
 
 KEEP = 2
 """How many sound checkpoints stay: the newest, and one to fall back to."""
-_LARGEST_RECIPE, _LARGEST_LOG, _LARGEST_ROW = 1 << 16, 1 << 30, 16 << 20
 _LOCK = ".lock"
+_LARGEST_RECIPE = 1 << 16
 _FOLDERS = ("samples", "probes", "checkpoints", "tb")
 
 
@@ -80,12 +81,12 @@ class RunFolder:
         """
         path = path.resolve()
         cls.require_free(path)
+        text = to_yaml(recipe)
         with ExitStack() as held:
             try:
                 with storage_errors(path), whole_folder(path) as folder:
                     (folder / "samples").mkdir()
                     (folder / "checkpoints").mkdir()
-                    text = to_yaml(recipe)
                     write_whole(folder / "recipe.yaml", text.encode())
                     write_json(folder / "environment.json", environment)
                     (folder / "metrics.jsonl").touch()
@@ -143,8 +144,7 @@ class RunFolder:
             CorruptInput: a part of it is a link, or nothing that a run could write to.
             StorageError: the disk refused.
         """
-        with storage_errors(self.path):
-            self._require_plain()
+        self._require_plain()
         with self.lock.held():
             for folder in (self.path, self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
@@ -162,7 +162,7 @@ class RunFolder:
         """The resolved recipe of the run.
 
         Raises:
-            CorruptInput: recipe.yaml is damaged, or names code that this user neither started nor allows.
+            CorruptInput: it is damaged, not a recipe, or names code that this user neither started nor allows.
             StorageError: it cannot be read.
         """
         path = self.path / "recipe.yaml"
@@ -188,36 +188,12 @@ class RunFolder:
         return require_game(self.recipe(), str(self.path))
 
     def append_row(self, row: dict[str, Any]) -> None:
-        """Add one row to the log.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        with storage_errors(self.rows_path), open(self.rows_path, "ab") as file:
-            file.write((json.dumps(row, allow_nan=False) + "\n").encode())
+        """Add one row to the log; as `rows.append_row`."""
+        append_row(self.rows_path, row)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All complete rows of the log, oldest first.
-
-        Raises:
-            CorruptInput: the log is damaged; names the line.
-            StorageError: it cannot be read.
-        """
-        if not os.path.lexists(self.rows_path):
-            return []
-        with storage_errors(self.rows_path):
-            lines = read_plain(self.rows_path, _LARGEST_LOG).split(b"\n")[:-1]
-        rows: list[dict[str, Any]] = []
-        for number, line in enumerate(lines, 1):
-            what = f"{self.rows_path}, line {number}"
-            if len(line) > _LARGEST_ROW:
-                raise CorruptInput(f"{what}: {len(line):,} bytes", "restore the file")
-            row = mapping_in(line, what)
-            step = row.get("step")
-            if type(step) is not int or step <= (rows[-1]["step"] if rows else 0):
-                raise CorruptInput(f"{what}: its step is {printable(repr(step))}, out of order", "restore the file")
-            rows.append(row)
-        return rows
+        """All complete rows of the log, oldest first; as `rows.read_rows`."""
+        return read_rows(self.rows_path)
 
     def save(self, step: int, tensors: dict[str, Tensor], *, seconds: float, threads: int, space: Space) -> None:
         """Write the checkpoint after `step` rounds, read it back, then drop all older than the two newest good ones.
@@ -345,7 +321,7 @@ class RunFolder:
 
     def _require_plain(self) -> None:
         """Refuse to write through links, which may lead anywhere, and to what is no file or folder."""
-        there = {name: self.path / name for name in (*_FOLDERS, self.rows_path.name, ".lock")}
+        there = {name: self.path / name for name in (*_FOLDERS, self.rows_path.name)}
         for name, path in there.items():
             kind = path.is_dir if name in _FOLDERS else path.is_file
             if os.path.lexists(path) and (path.is_symlink() or not kind()):
