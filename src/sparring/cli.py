@@ -65,11 +65,12 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe in a new run folder."""
-    from sparring.console import following
-    from sparring.engine import train as play
     from sparring.recipes import load
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides)  # a mistake is told before the rest is even imported
+    from sparring.console import following
+    from sparring.engine import train as play
+
     _set_threads(threads)
     with following("rounds") as follower:
         summary = play(loaded, out, device=device, spectator=follower)
