@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 
 class SparringError(Exception):
@@ -82,3 +83,10 @@ class Interrupted(SparringError):
         super().__init__(cause, remedy)
         self.args = (cause, remedy, signal)  # what a worker process rebuilds it from
         self.exit_code = 128 + signal
+
+
+def tell(error: SparringError) -> None:
+    """Print an error on standard error: a line of cause, and one of remedy where there is any."""
+    print(f"error: {error.cause}", file=sys.stderr)
+    if error.remedy:
+        print(f"  try: {error.remedy}", file=sys.stderr)

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparring.engine import Nobody
 from torture.disk import operations
 from torture.games import CHECKPOINT_EVERY, KINDS, made_once, play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial
@@ -18,6 +19,18 @@ _INTO_THE_SAVE = 0.25
 """The share of kills that are forced into an operation on a file."""
 _MOST = 3
 """Kills that one run meets."""
+
+
+class _Sweeper(Nobody):
+    """Looks, once a start has come to play, for what killed processes left."""
+
+    def __init__(self, witness: Witness, folder: Path) -> None:
+        self._witness, self._folder = witness, folder
+
+    def played(self, done: int, total: int) -> None:
+        if not self._witness.has_played:
+            require_swept(self._folder)
+        self._witness.played(done, total)
 
 
 @dataclass(frozen=True)
@@ -42,10 +55,10 @@ class _Game:
             if self.prepares:
                 os.environ["SPARRING_CACHE"] = str(_without_features(run.parent / "cache"))
             with operations(run.parent, at, kill_oneself) as counted:
-                play(recipe, run, witness)
+                play(recipe, run, _Sweeper(witness, run.parent))
             (run.parent / "operations.json").write_text(json.dumps(counted.count))
 
-        return Start(lead, run.parent)
+        return Start(lead)
 
     def undisturbed(self, shared: Path) -> Undisturbed:
         """What it is without kills, measured once a session."""

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sparring.engine import Nobody
 from sparring.errors import SparringError
@@ -22,19 +21,20 @@ KILLED = -signal.SIGKILL
 class Witness(Nobody):
     """Writes down the first and the last round that its process played, where others can read it.
 
-    At the first one nothing may be left of what killed processes were writing.
-
     Args:
         rounds: the two numbers.
-        folder: where nothing may be left.
     """
 
-    def __init__(self, rounds: memoryview[int], folder: Path) -> None:
-        self._rounds, self._folder = rounds, folder
+    def __init__(self, rounds: memoryview[int]) -> None:
+        self._rounds = rounds
+
+    @property
+    def has_played(self) -> bool:
+        """Whether it played a round."""
+        return self._rounds[0] > 0
 
     def played(self, done: int, total: int) -> None:
-        if not self._rounds[0]:
-            require_swept(self._folder)
+        if not self.has_played:
             self._rounds[0] = done
         self._rounds[1] = done
 
@@ -44,12 +44,11 @@ class Start:
 
     Args:
         play: what it does; it tells the spectator that it is given.
-        folder: where nothing may be left of processes before it.
     """
 
-    def __init__(self, play: Callable[[Witness], object], folder: Path) -> None:
+    def __init__(self, play: Callable[[Witness], object]) -> None:
         self._rounds = memoryview(mmap.mmap(-1, 16)).cast("q")
-        self._process = _FORK.Process(target=_lead, args=(play, Witness(self._rounds, folder)))
+        self._process = _FORK.Process(target=_lead, args=(play, Witness(self._rounds)), daemon=True)
         self._process.start()
 
     @property
@@ -67,6 +66,11 @@ class Start:
         """Of the process."""
         assert self._process.pid is not None
         return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it plays, or waits."""
+        return self._process.is_alive()
 
     def code(self, within: float | None = None) -> int:
         """Its exit code; it is killed if it has not ended by itself within so many seconds."""
@@ -89,10 +93,9 @@ def require_swept(folder: Path) -> None:
     assert not left, f"temporary files are left: {left}"
 
 
-def _lead(play: Callable[[Witness], Any], witness: Witness) -> None:
-    """What the process does: exit codes are those of the command line."""
+def _lead(play: Callable[[Witness], object], witness: Witness) -> None:
+    """What the process does; its exit code is that of the command line."""
     try:
         play(witness)
     except SparringError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -18,7 +18,7 @@ from torch import Tensor
 from sparring.engine.tensors import packed, unpacked
 from sparring.errors import CorruptInput, StorageError
 from sparring.files import remove_whole, storage_errors, whole_folder, write_synced
-from sparring.records import Every, Record, problems_in
+from sparring.records import Bytes, Record, problems_in
 from sparring.strict import mapping_in, plain_file, printable, read_mapping, read_plain
 
 FORMAT = 2
@@ -40,7 +40,7 @@ class Checkpoint:
 class FileFacts(Record):
     """The size and hash of a file."""
 
-    bytes: Every
+    bytes: Bytes
     sha256: Sha256
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from sparring.engine.checkpoint import STATE, Checkpoint, Sha256
 from sparring.errors import CorruptInput
-from sparring.records import Count, Every, NonNegative, Record, problems_in
+from sparring.records import Bytes, Count, Every, NonNegative, Record, problems_in
 from sparring.shapes import Bounds, Space
 from sparring.strict import printable
 
@@ -59,7 +59,7 @@ class Progress(Record):
     threads: Annotated[int, Field(ge=1, le=4096)]
     space: SavedSpace
     recipe_sha256: Sha256
-    log_bytes: Every
+    log_bytes: Bytes
     log_sha256: Sha256
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
 from sparring.engine.lock import Lock
+from sparring.engine.origin import naming_the_version
 from sparring.engine.progress import Progress, SavedSpace
 from sparring.engine.rows import append_row, read_rows
 from sparring.engine.trust import require_trusted, trust
@@ -27,7 +29,7 @@ from sparring.strict import read_mapping, read_plain, sha256_of_first
 KEEP = 2
 """How many sound checkpoints stay: the newest, and one to fall back to."""
 _LOCK = ".lock"
-_LARGEST_RECIPE = 1 << 20
+_LARGEST_RECIPE = 1 << 16
 _FOLDERS = ("samples", "probes", "checkpoints", "tb")
 
 
@@ -160,8 +162,7 @@ class RunFolder:
         """The resolved recipe of the run.
 
         Raises:
-            InvalidRecord: it is not a recipe.
-            CorruptInput: it is damaged, or names code that this user neither started nor allows.
+            CorruptInput: it is damaged, not a recipe, or names code that this user neither started nor allows.
             StorageError: it cannot be read.
         """
         path = self.path / "recipe.yaml"
@@ -169,9 +170,10 @@ class RunFolder:
             text = self._recipe_text().decode()
         except UnicodeDecodeError as error:
             raise CorruptInput(f"{path}: not text ({error})", "restore the file") from None
-        values = parse_yaml(text, str(path))
-        require_trusted(path, text, values)
-        return validated(values, str(path))
+        with naming_the_version(self.path):
+            values = parse_yaml(text, str(path))
+            require_trusted(path, text, values)
+            return validated(values, str(path))
 
     def _recipe_text(self) -> bytes:
         with storage_errors(self.path):
@@ -251,8 +253,9 @@ class RunFolder:
                 return self.read(folder), problems
             except CorruptInput as error:
                 problems.append(error.cause)
-        if problems:
-            raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
+        with naming_the_version(self.path):
+            if problems:
+                raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
         return None, []
 
     def read(self, folder: Path) -> Saved:
@@ -276,6 +279,8 @@ class RunFolder:
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
+        A checkpoint is written before the row of its round: that row may follow it, and stays.
+
         Raises:
             StorageError: the disk refused.
         """
@@ -283,8 +288,10 @@ class RunFolder:
             for folder in self.saved():
                 if int(folder.name) > step:
                     remove_whole(folder)
-            with open(self.rows_path, "ab") as file:
-                file.truncate(log_bytes)
+            with open(self.rows_path, "r+b") as file:
+                file.seek(log_bytes)
+                row = file.readline()
+                file.truncate(log_bytes + (len(row) if _tells_of(row, step) else 0))
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
@@ -320,3 +327,11 @@ class RunFolder:
             if os.path.lexists(path) and (path.is_symlink() or not kind()):
                 told = f"{path}: not a plain {'folder' if name in _FOLDERS else 'file'}"
                 raise CorruptInput(told, "put back what the run had there; nothing is written through links")
+
+
+def _tells_of(row: bytes, step: int) -> bool:
+    """Whether a line of the log is whole, and of no later round."""
+    try:
+        return row.endswith(b"\n") and json.loads(row)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -26,8 +26,8 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.trainer import resume, train
 from sparring.errors import SparringError
 from sparring.recipes import AnyRecipe, validated
+from sparring.signals import STOPS, heeded
 
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK = 0.5  # seconds between two looks at the progress
 
 
@@ -74,7 +74,7 @@ def play_side_by_side(runs: Mapping[Path, AnyRecipe], played: Callable[[int, int
 
 def _started(worker: SpawnProcess) -> SpawnProcess:
     # A new process inherits the mask: no signal can end it before it has chosen to ignore them.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         worker.start()
     finally:
@@ -113,10 +113,11 @@ def _work(
     failures: SimpleQueue[Exception],
     lifeline: Connection,
 ) -> None:
-    # Ignored before and after the rounds; within them the trainer listens, to the first signal only.
-    for number in _STOPS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    # Unheard before and after the rounds; within them the trainer listens, to the first signal only. (Not ignored: what
+    # a process ignores its trainer does too.)
+    for number in heeded():
+        signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     torch.set_num_threads(1)
     try:
         _play(path, validated(values, str(path)), _Worker(index, progress, lifeline))
