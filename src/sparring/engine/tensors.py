@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from sparring.errors import CorruptInput
-from sparring.strict import mapping_in, printable
+from sparring.strict import mapping_in, shortened
 
 _LARGEST_HEADER = 16 << 20
 _REFUSED = (SafetensorError, LookupError, TypeError, ValueError, OverflowError, RuntimeError, MemoryError)
@@ -38,5 +38,5 @@ def unpacked(data: bytes, what: str) -> dict[str, Tensor]:
     try:
         return load(data)
     except _REFUSED as error:
-        told = f"{what}: not a safetensors file ({printable(str(error))})"
+        told = f"{what}: not a safetensors file ({shortened(str(error))})"
         raise CorruptInput(told, "restore the file") from None
