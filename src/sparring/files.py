@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
         for parent in made:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
+        raise
+
+
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """A block that fills a folder; if it fails, the folder goes with any parent made for it, as far as it is empty.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        with storage_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()
         raise
 
 
