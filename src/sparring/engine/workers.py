@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.queues import SimpleQueue
@@ -45,7 +46,8 @@ def play_side_by_side(runs: Mapping[Path, AnyRecipe], played: Callable[[int, int
     """
     context = multiprocessing.get_context("spawn")
     progress = context.RawArray(ctypes.c_int64, len(runs))
-    failures: SimpleQueue[Exception] = context.SimpleQueue()
+    with _deaf():  # a queue starts a process of Python's own, which tracks semaphores
+        failures: SimpleQueue[Exception] = context.SimpleQueue()
     lifeline, held = context.Pipe(duplex=False)
     total = sum(recipe.steps for recipe in runs.values())
     waiting = [
@@ -56,7 +58,9 @@ def play_side_by_side(runs: Mapping[Path, AnyRecipe], played: Callable[[int, int
     try:
         while waiting or playing:
             while waiting and len(playing) < (os.cpu_count() or 1):
-                playing.append(_started(waiting.pop(0)))
+                with _deaf():
+                    waiting[0].start()
+                    playing.append(waiting.pop(0))
             wait([worker.sentinel for worker in playing], _TICK)
             played(sum(progress), total)
             for worker in [worker for worker in playing if not worker.is_alive()]:
@@ -72,14 +76,14 @@ def play_side_by_side(runs: Mapping[Path, AnyRecipe], played: Callable[[int, int
                 worker.kill()
 
 
-def _started(worker: SpawnProcess) -> SpawnProcess:
-    # A new process inherits the mask: no signal can end it before it has chosen to ignore them.
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that is started within inherits the mask: no stop signal ends it, unless it lets one through."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
-        worker.start()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return worker
 
 
 def _require_success(worker: SpawnProcess, failures: SimpleQueue[Exception]) -> None:
