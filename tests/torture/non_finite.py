@@ -25,7 +25,7 @@ from sparring.engine.pupil import Pupil
 from sparring.engine.training import Training
 from sparring.errors import NonFinite
 from sparring.networks import ClassifierModule, Generator
-from sparring.recipes import AnyRecipe
+from sparring.recipes import AnyRecipe, Recipe
 from torture.games import differences, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 
@@ -204,10 +204,14 @@ def _too_large(planter: Planter, game: Game) -> None:
             weight.data.fill_(3e38)
 
 
-def _hooked(planter: Planter) -> Callable[..., object]:
-    return lambda _recipe, generator, _codes: generator.register_forward_hook(
-        lambda _module, _given, samples: planter.spoil(samples)
-    )
+def _hooked(planter: Planter) -> Callable[..., None]:
+    """What a generator draws outside of training."""
+
+    def act(_recipe: Recipe, generator: nn.Module, _codes: Tensor) -> None:
+        if planter.is_due:
+            generator.register_forward_hook(lambda _module, _given, samples: planter.spoil(samples))
+
+    return act
 
 
 GAMES = ("plain", "flip, replicas", "GP", "symmetric, replicas", "images", "classes", "bf16", "channels last")
