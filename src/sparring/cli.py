@@ -65,11 +65,12 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe in a new run folder."""
-    from sparring.console import following
-    from sparring.engine import train as play
     from sparring.recipes import load
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides)  # a mistake is told before the rest is even imported
+    from sparring.console import following
+    from sparring.engine import train as play
+
     _set_threads(threads)
     with following("rounds") as follower:
         summary = play(loaded, out, device=device, spectator=follower)
@@ -141,7 +142,7 @@ def evaluate(
     ] = None,
     game: Annotated[int, typer.Option(min=0, help="Which game, where the run packs several.")] = 0,
     data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
-    weights: Annotated[str, typer.Option(help="For a model: safetensors, or a state dict of torch.save.")] = "",
+    weights: Annotated[str, typer.Option(help="For a model: a safetensors file.")] = "",
     input_range: Annotated[
         str, typer.Option(help="For a model: what it wants pixels to be in.", show_default="0,1")
     ] = "",

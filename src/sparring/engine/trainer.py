@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from sparring.engine.checkpoint import Checkpoint
+from sparring.engine.alarms import Lookout
 from sparring.engine.classifier_training import ClassifierTraining
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
@@ -21,6 +22,7 @@ from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.spectator import Nobody, Spectator
 from sparring.engine.training import Training
+from sparring.engine.vitals import interval
 from sparring.errors import Interrupted, NonFinite, SparringError
 from sparring.recipes import AnyRecipe
 from sparring.signals import Stopped, StopWish, stop_wish
@@ -68,8 +70,8 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
     run, watcher = RunFolder.open(path), spectator or Nobody()
     with run.owned():
         loaded = load_game(run, device)
-        for problem in loaded.problems:
-            watcher.note(f"{problem}; falling back to round {loaded.step}")
+        for remark in loaded.remarks():
+            watcher.note(remark)
         torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
         run.rewind(loaded.step, loaded.log_bytes)
         training = _training(loaded.game, watcher)
@@ -102,6 +104,7 @@ class _Session:
         self.start = self.done = start
         self.logged = next((row["step"] for row in reversed(run.rows())), 0)
         self.began = time.monotonic() - seconds
+        self.lookout = Lookout(self.recipe, run.rows())
 
     def play(self) -> dict[str, Any]:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
@@ -128,7 +131,7 @@ class _Session:
             self._refuse(training.watch.first_bad())
             stopping = wish.signal  # asked once, so that what is saved and what is said agree
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
-                self._save(self._checkpoint())
+                self._save(training.state())
             if stopping:
                 raise Stopped(stopping)
             self._look(events, wish)
@@ -147,15 +150,23 @@ class _Session:
         Raises:
             Stopped: a signal cut it short; the state from before is saved.
         """
-        measures = self.done > 0 and self._is_due(self.recipe.evaluate_every)
-        logs = measures or self._is_last or (self.done > 0 and self._is_due(self.recipe.log_every))
+        recipe, played = self.recipe, self.done > 0
+        measures = played and self._is_due(recipe.evaluate_every)
+        means = measures or self._is_last or (played and self._is_due(recipe.log_every))
+        vitals = played and self._is_due(interval(recipe.steps))
         pictures = self._is_due(self.training.picture_every)
-        if not (logs or pictures):
-            return
-        before = self._checkpoint()
+        before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
         try:
-            if logs:
-                self._log(measures, events, wish)
+            row: dict[str, Any] = {"step": self.done}
+            if means:
+                row |= self.training.watch.means()
+            if (means or vitals) and self.done > self.logged:  # else an earlier session wrote it, and was stopped
+                if measures:
+                    with wish.at_once():
+                        row |= self.training.measure(self.done)
+                if vitals:
+                    row |= self.training.vitals(self.done)
+                self._log(row, events)
             if pictures:
                 with wish.at_once():
                     self.training.save_pictures(self.run, self.done)
@@ -163,28 +174,22 @@ class _Session:
             self._save(before)
             raise
 
-    def _log(self, measures: bool, events: Events, wish: StopWish) -> None:
-        row: dict[str, Any] = {"step": self.done} | self.training.watch.means()
-        if self.done == self.logged:
-            return  # an earlier session wrote it, and was stopped before the next round
-        if measures:
-            with wish.at_once():
-                row |= self.training.measure(self.done)
+    def _log(self, row: dict[str, Any], events: Events) -> None:
+        """Add a row, and tell of what has collapsed."""
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         self.run.append_row(row)
         events.add(row)
+        for line in self.lookout.see(row):
+            self.spectator.note(line)
 
-    def _checkpoint(self) -> Checkpoint:
-        state = {
-            "seconds": self._seconds(),
-            "threads": torch.get_num_threads(),
-            "space": self.training.source.facts.space,
-        }
-        return Checkpoint(self.training.state(), state)
-
-    def _save(self, checkpoint: Checkpoint) -> None:
-        self._refuse(next((name for name, each in checkpoint.tensors.items() if not each.isfinite().all()), None))
-        self.run.save(self.done, checkpoint)
+    def _save(self, state: dict[str, Tensor]) -> None:
+        self.run.save(
+            self.done,
+            state,
+            seconds=self._seconds(),
+            threads=torch.get_num_threads(),
+            space=self.training.source.facts.space,
+        )
 
     def _refuse(self, site: str | None) -> None:
         """End the run where something is not finite."""
@@ -205,6 +210,7 @@ class _Session:
             "status": status,
             "seconds": round(self._seconds(), 2),
             "metrics": self.training.metrics(self.run.rows(), complete=status == "complete"),
+            "alarms": [alarm.entry() for alarm in self.lookout.alarms()],
         }
         self.run.write_summary(summary)
         return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import CorruptInput, NonFinite, UsageError
-from sparring.files import sha256, storage_errors
+from sparring.files import storage_errors
 from sparring.networks.base import FeatureNetwork
 from sparring.networks.inception import InceptionV3
 from sparring.pieces import Piece, piece
@@ -112,7 +113,8 @@ class InceptionFeatures(Extractor):
                 f"download {WEIGHTS} from {RELEASE} and name it: '{{name: inception, weights: PATH}}'",
             )
         with storage_errors(path):
-            found = sha256(path)
+            content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
         if found != SHA256:
             raise CorruptInput(
                 f"{path}: its SHA-256 begins with {found[:12]}, that of the published weights with {SHA256[:12]}",
@@ -120,7 +122,7 @@ class InceptionFeatures(Extractor):
             )
         with torch.device("meta"):
             network = InceptionV3()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+        network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), assign=True)
         return Viewer(network, "Inception-v3 of 2015-12-05 as in pytorch-fid (images resized to 299)", found, device)
 
 

@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from sparring.data.faults import Faults, first_line
 from sparring.data.sources.base import Example, Raw, Split, first_of, visible
@@ -125,6 +124,8 @@ def _ground_truth(devkit: Path, classes: Mapping[str, int], faults: Faults) -> d
 
 def _synsets(meta: Path, faults: Faults) -> dict[str, str]:
     """WordNet ids by ILSVRC2012_ID; inner nodes of the hierarchy are among them, but no image's class."""
+    from scipy.io import loadmat  # a fifth of a second, which no other data should cost
+
     try:
         synsets = np.atleast_1d(loadmat(meta, squeeze_me=True, variable_names="synsets")["synsets"])
         return dict(zip(map(str, synsets["ILSVRC2012_ID"]), map(str, synsets["WNID"]), strict=True))

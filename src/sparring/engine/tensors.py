@@ -1,0 +1,42 @@
+"""Tensors by name as the bytes of a safetensors file, and back: nothing in such a file can run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from sparring.errors import CorruptInput
+from sparring.strict import mapping_in, printable
+
+_LARGEST_HEADER = 16 << 20
+_REFUSED = (SafetensorError, LookupError, TypeError, ValueError, OverflowError, RuntimeError, MemoryError)
+"""What the reader raises about a header that does not fit the bytes behind it."""
+
+
+def packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """The bytes of a safetensors file."""
+    return save(dict(tensors))
+
+
+def unpacked(data: bytes, what: str) -> dict[str, Tensor]:
+    """The tensors in the bytes of a safetensors file; takes no more memory than twice the bytes.
+
+    Args:
+        data: the whole file.
+        what: it is called in errors.
+
+    Raises:
+        CorruptInput: the header is too long, not strict JSON, or does not describe the bytes behind it exactly.
+    """
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(len(data) - 8, _LARGEST_HEADER):
+        raise CorruptInput(f"{what}: not a safetensors file", "restore the file")
+    mapping_in(data[8 : 8 + length], f"{what}, header")  # the reader would take the last of two equal names
+    try:
+        return load(data)
+    except _REFUSED as error:
+        told = f"{what}: not a safetensors file ({printable(str(error))})"
+        raise CorruptInput(told, "restore the file") from None
