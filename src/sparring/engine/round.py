@@ -142,7 +142,8 @@ class Discriminating:
     def _note(self, view: View, verdicts: Mapping[Side, Verdict], real: Tensor, fake: Tensor) -> None:
         watch = self.game.watch
         scores = {side: self._score(verdict, side) for side, verdict in verdicts.items()}
-        for side, payoff in (("real", real), ("fake", fake)):
+        payoffs: dict[Side, Tensor] = {"real": real, "fake": fake}
+        for side, payoff in payoffs.items():
             watch.finite(f"score of {WORDS[side]} samples", [scores[side]])
             classes = verdicts[side].classes
             watch.finite(f"class logits of {WORDS[side]} samples", [] if classes is None else [classes])

@@ -38,7 +38,7 @@ class Watch:
     def slope(self, site: str, tensor: Tensor) -> None:
         """Note whether every gradient with respect to this tensor is finite, whoever takes it in this round."""
         if tensor.requires_grad:
-            tensor.register_hook(lambda gradient: self.finite(site, [gradient]))
+            tensor.register_hook(lambda gradient: self.finite(site, [gradient]))  # type: ignore[no-untyped-call]
 
     def mean(self, name: str, values: Tensor) -> None:
         """Add to the running mean of this name; `values` has the lead shape."""
