@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -198,6 +197,8 @@ class RunFolder:
     def save(self, step: int, tensors: dict[str, Tensor], *, seconds: float, threads: int, space: Space) -> None:
         """Write the checkpoint after `step` rounds, read it back, then drop all older than the two newest good ones.
 
+        One that is there already is sound: `rewind` leaves no other.
+
         Args:
             step: rounds played.
             tensors: the state, by name.
@@ -209,6 +210,8 @@ class RunFolder:
             NonFinite: the state holds a number that is not finite.
             StorageError: the disk refused; the earlier checkpoints are untouched.
         """
+        if self._checkpoint(step).exists():
+            return
         bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
         if bad is not None:
             raise NonFinite(f"round {step}: not finite: {bad} of the state to save", "train again with lower rates")
@@ -279,8 +282,6 @@ class RunFolder:
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
-        A checkpoint is written before the row of its round: that row may follow it, and stays.
-
         Raises:
             StorageError: the disk refused.
         """
@@ -288,10 +289,8 @@ class RunFolder:
             for folder in self.saved():
                 if int(folder.name) > step:
                     remove_whole(folder)
-            with open(self.rows_path, "r+b") as file:
-                file.seek(log_bytes)
-                row = file.readline()
-                file.truncate(log_bytes + (len(row) if _tells_of(row, step) else 0))
+            with open(self.rows_path, "ab") as file:
+                file.truncate(log_bytes)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
@@ -327,11 +326,3 @@ class RunFolder:
             if os.path.lexists(path) and (path.is_symlink() or not kind()):
                 told = f"{path}: not a plain {'folder' if name in _FOLDERS else 'file'}"
                 raise CorruptInput(told, "put back what the run had there; nothing is written through links")
-
-
-def _tells_of(row: bytes, step: int) -> bool:
-    """Whether a line of the log is whole, and of no later round."""
-    try:
-        return row.endswith(b"\n") and json.loads(row)["step"] <= step
-    except (ValueError, KeyError, TypeError):
-        return False
