@@ -92,8 +92,10 @@ def mapping_in(data: bytes, what: str) -> dict[str, Any]:
 
     Raises:
         CorruptInput: it is not UTF-8 or not JSON, a key stands twice, a number is not finite or endless, it nests too
-            deeply, or it is no mapping.
+            deeply, it is no mapping, or far too long.
     """
+    if len(data) > LARGEST:
+        raise CorruptInput(f"{what}: {len(data):,} bytes", _REMEDY)
     try:
         found = json.loads(
             data.decode(),

@@ -46,23 +46,3 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             raise CorruptInput(f"{what}: its step is {shortened(repr(step))}, out of order", "restore the file")
         rows.append(row)
     return rows
-
-
-def truncate_rows(path: Path, length: int, step: int) -> None:
-    """Cut the log off after its first `length` bytes, but for a row of round `step` or before that follows them.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    with open(path, "r+b") as file:
-        file.seek(length)
-        row = file.readline()
-        file.truncate(length + (len(row) if _tells_of(row, step) else 0))
-
-
-def _tells_of(row: bytes, step: int) -> bool:
-    """Whether a line of the log is whole, and of no later round."""
-    try:
-        return row.endswith(b"\n") and json.loads(row)["step"] <= step
-    except (ValueError, KeyError, TypeError):
-        return False

@@ -102,7 +102,6 @@ class _Session:
         self.run, self.training, self.spectator = run, training, spectator
         self.recipe = training.recipe
         self.start = self.done = start
-        self.logged = next((row["step"] for row in reversed(run.rows())), 0)
         self.began = time.monotonic() - seconds
         self.lookout = Lookout(self.recipe, run.rows())
 
@@ -160,12 +159,12 @@ class _Session:
             row: dict[str, Any] = {"step": self.done}
             if means:
                 row |= self.training.watch.means()
-            if (means or vitals) and self.done > self.logged:  # else an earlier session wrote it, and was stopped
-                if measures:
-                    with wish.at_once():
-                        row |= self.training.measure(self.done)
-                if vitals:
-                    row |= self.training.vitals(self.done)
+            if measures:
+                with wish.at_once():
+                    row |= self.training.measure(self.done)
+            if vitals:
+                row |= self.training.vitals(self.done)
+            if means or vitals:
                 self._log(row, events)
             if pictures:
                 with wish.at_once():
