@@ -38,7 +38,7 @@ def unpacked(data: bytes, what: str) -> dict[str, Tensor]:
     header = mapping_in(data[8 : 8 + length], f"{what}, header")  # the reader would take the last of two equal names
     for name, facts in header.items():
         if name != "__metadata__" and not (isinstance(facts, dict) and facts.keys() == _FACTS):
-            told = f"{what}: {printable(repr(name), 100)} is described by other keys than {', '.join(sorted(_FACTS))}"
+            told = f"{what}: {shortened(repr(name), 100)} is described by other keys than {', '.join(sorted(_FACTS))}"
             raise CorruptInput(told, "restore the file")
     try:
         return load(data)
