@@ -28,10 +28,10 @@ from sparring.engine.rundir import RunFolder
 from sparring.engine.trainer import resume, train
 from sparring.errors import SparringError
 from sparring.recipes import AnyRecipe, validated
+from sparring.signals import STOPS, heeded
 
 TRIES = 3
 """Workers of one run that may be killed in a row without a round that none before them played."""
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TICK = 0.5  # seconds between two looks at the progress
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -98,7 +98,7 @@ class _Seat:
         told = _Worker(self._progress, telling, self._lifeline)
         self.worker = _SPAWN.Process(target=_work, args=(self._path, self._values, told))
         # A new process inherits the mask: no signal can end it before it has chosen to ignore them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             self.worker.start()
         finally:
@@ -170,10 +170,11 @@ class _Worker:
 
 
 def _work(path: Path, values: dict[str, Any], told: _Worker) -> None:
-    # Ignored before and after the rounds; within them the trainer listens, to the first signal only.
-    for number in _STOPS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    # Unheard before and after the rounds; within them the trainer listens, to the first signal only. (Not ignored: what
+    # a process ignores its trainer does too.)
+    for number in heeded():
+        signal.signal(number, lambda _number, _frame: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     torch.set_num_threads(1)
     try:
         _play(path, validated(values, str(path)), told)
