@@ -1,4 +1,4 @@
-"""The same recipe ends bit-identical in another process, folder, hash order, language and time zone, on as many threads.
+"""The same recipe ends bit-identical in another process, folder, hash order, language, time zone; on as many threads.
 
 So does its report, but for the time that the run took, and so do the stores that its data are prepared into.
 """
@@ -32,7 +32,7 @@ _LANGUAGES = (
 
 def _trial(trial: Trial) -> None:
     kind, draw = trial.turn(_KINDS), trial.draw
-    recipe = recipe_of(kind, trial.shared)
+    recipe = recipe_of(kind, trial.shared, 'description="Größe, naïve, 雪"')
     expected = made_once(trial.shared / f"here {kind}", lambda folder: _make(recipe, folder))
     place = trial.folder / ("elsewhere" * draw.randint(1, 20)) / "and deeper"
     place.mkdir(parents=True)
