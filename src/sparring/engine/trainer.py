@@ -101,7 +101,7 @@ class _Session:
     ) -> None:
         self.run, self.training, self.spectator = run, training, spectator
         self.recipe = training.recipe
-        self.start = self.done = start
+        self.start = self.done = self.saved = start
         self.logged = next((row["step"] for row in reversed(run.rows())), 0)
         self.began = time.monotonic() - seconds
         self.lookout = Lookout(self.recipe, run.rows())
@@ -183,6 +183,9 @@ class _Session:
             self.spectator.note(line)
 
     def _save(self, state: dict[str, Tensor]) -> None:
+        """Save the state after the rounds so far, unless it is saved already."""
+        if self.done == self.saved:
+            return
         self.run.save(
             self.done,
             state,
@@ -190,6 +193,7 @@ class _Session:
             threads=torch.get_num_threads(),
             space=self.training.source.facts.space,
         )
+        self.saved = self.done
 
     def _refuse(self, site: str | None) -> None:
         """End the run where something is not finite."""
