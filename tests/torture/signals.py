@@ -237,7 +237,10 @@ def train(trial: Trial, name: str) -> None:
     recipe = recipe_of(kind, trial.shared)
     path.write_text(to_yaml(recipe))
     begin = ["train", path, "--out", out, "--device", "cpu", *trial.draw.choice([[], ["--json"]])]
-    cut(trial, f"train {name}", place, begin)
+    ended = cut(trial, f"train {name}", place, begin)
+    told = re.search(r"after round (\d+) .* everything is saved", ended.err)
+    if told and int(told[1]):
+        assert int(RunFolder.open(out).saved()[-1].name) == int(told[1])
     play(recipe, out)
     _require_whole(trial.folder)
     assert not differences(ended_as, out)
