@@ -81,6 +81,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """A block that fills a folder; if it fails, the folder goes with any parent made for it, as far as it is empty.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        with storage_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()
+        raise
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that at every moment either the old or the new one is there.
 

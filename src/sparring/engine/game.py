@@ -130,6 +130,7 @@ class Game:
         recipe = self.recipe
         shape, rng = (*recipe.lead, recipe.batch_size), self.streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.players.space, rng=rng)
+        self.watch.finite("latents", [codes.values])
         with precision(self.recipe, self.device):
             fake: Tensor = self.generator(codes.values)
         return Batch(at_least_fp32(fake), codes.labels)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparring.engine.alarms import Lookout
 from sparring.engine.classifier_training import ClassifierTraining
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
@@ -21,6 +22,7 @@ from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.spectator import Nobody, Spectator
 from sparring.engine.training import Training
+from sparring.engine.vitals import interval
 from sparring.errors import Interrupted, NonFinite, SparringError
 from sparring.recipes import AnyRecipe
 from sparring.signals import Stopped, StopWish, stop_wish
@@ -100,8 +102,8 @@ class _Session:
         self.run, self.training, self.spectator = run, training, spectator
         self.recipe = training.recipe
         self.start = self.done = start
-        self.logged = next((row["step"] for row in reversed(run.rows())), 0)
         self.began = time.monotonic() - seconds
+        self.lookout = Lookout(self.recipe, run.rows())
 
     def play(self) -> dict[str, Any]:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
@@ -147,13 +149,23 @@ class _Session:
         Raises:
             Stopped: a signal cut it short; the state from before is saved.
         """
-        measures = self.done > 0 and self._is_due(self.recipe.evaluate_every)
-        logs = measures or self._is_last or (self.done > 0 and self._is_due(self.recipe.log_every))
+        recipe, played = self.recipe, self.done > 0
+        measures = played and self._is_due(recipe.evaluate_every)
+        means = measures or self._is_last or (played and self._is_due(recipe.log_every))
+        vitals = played and self._is_due(interval(recipe.steps))
         pictures = self._is_due(self.training.picture_every)
-        before = self.training.state() if measures or pictures else {}  # a row by itself is not cut short
+        before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
         try:
-            if logs:
-                self._log(measures, events, wish)
+            row: dict[str, Any] = {"step": self.done}
+            if means:
+                row |= self.training.watch.means()
+            if measures:
+                with wish.at_once():
+                    row |= self.training.measure(self.done)
+            if vitals:
+                row |= self.training.vitals(self.done)
+            if means or vitals:
+                self._log(row, events)
             if pictures:
                 with wish.at_once():
                     self.training.save_pictures(self.run, self.done)
@@ -161,16 +173,13 @@ class _Session:
             self._save(before)
             raise
 
-    def _log(self, measures: bool, events: Events, wish: StopWish) -> None:
-        row: dict[str, Any] = {"step": self.done} | self.training.watch.means()
-        if self.done == self.logged:
-            return  # an earlier session wrote it, and was stopped before the next round
-        if measures:
-            with wish.at_once():
-                row |= self.training.measure(self.done)
+    def _log(self, row: dict[str, Any], events: Events) -> None:
+        """Add a row, and tell of what has collapsed."""
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         self.run.append_row(row)
         events.add(row)
+        for line in self.lookout.see(row):
+            self.spectator.note(line)
 
     def _save(self, state: dict[str, Tensor]) -> None:
         self.run.save(
@@ -200,6 +209,7 @@ class _Session:
             "status": status,
             "seconds": round(self._seconds(), 2),
             "metrics": self.training.metrics(self.run.rows(), complete=status == "complete"),
+            "alarms": [alarm.entry() for alarm in self.lookout.alarms()],
         }
         self.run.write_summary(summary)
         return summary
