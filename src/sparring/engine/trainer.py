@@ -170,7 +170,8 @@ class _Session:
             if means or vitals:
                 self._log(row, events)
         except Stopped:
-            self._save(before)
+            if self.done > self.start:  # else it is what this session was given
+                self._save(before)
             raise
 
     def _log(self, row: dict[str, Any], events: Events) -> None:
