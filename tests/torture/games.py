@@ -57,7 +57,7 @@ GAMES: dict[str, tuple[str, ...]] = {
     "controls together": ("lipschitz={name: together, controls: [spectral_norm, instance_noise]}",),
     "images": (*_IMAGES, "regime=symmetric"),
     # Convolutional networks are refused with replicas: only the MLPs have a packed form.
-    "images, replicas": ("data=digits", "critic_steps=1", "replicas=2"),
+    "images, replicas": ("data=digits", "critic_steps=1", "replicas=2", "batch_size=256"),
     "classes": (*_IMAGES, "generator.conditional=true", "discriminator.head=auxiliary", "class_loss=split"),
     "channels last": (
         *_IMAGES,

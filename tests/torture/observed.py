@@ -1,4 +1,4 @@
-"""What Python itself tells of a piece of work, by its audit hooks: what it would run, whom it calls, where it writes."""
+"""What Python itself tells of a piece of work, by its audit hooks: what it runs, whom it calls, where it writes."""
 
 from __future__ import annotations
 

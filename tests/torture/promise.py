@@ -66,7 +66,7 @@ class Promise:
 
         Raises:
             Exception: the promise is broken.
-            TimeoutError: the trial hangs.
+            AssertionError: the trial hangs.
         """
         cache = mock.patch.dict(os.environ, SPARRING_CACHE=str(shared / "cache"))  # never the user's
         with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as folder, _limited(), cache:
@@ -76,7 +76,7 @@ class Promise:
 @contextmanager
 def _limited() -> Iterator[None]:
     def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"the trial hangs: no end after {LIMIT} seconds")
+        raise AssertionError(f"the trial hangs: no end after {LIMIT} seconds")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(LIMIT)

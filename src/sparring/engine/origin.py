@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sparring.errors import CorruptInput, UsageError
-from sparring.strict import printable, read_mapping
+from sparring.strict import read_mapping, shortened
 
 OURS = version("sparring")
 
@@ -38,4 +38,4 @@ def written_by(run: Path) -> str:
         found = read_mapping(run / "environment.json")["packages"]["sparring"]
     except (CorruptInput, OSError, KeyError, TypeError):
         return ""
-    return printable(found, 40) if isinstance(found, str) else ""
+    return shortened(found, 40) if isinstance(found, str) else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparring.errors import CorruptInput
 from sparring.files import storage_errors
-from sparring.strict import mapping_in, printable, read_plain
+from sparring.strict import mapping_in, read_plain, shortened
 
 _LARGEST, _LARGEST_ROW = 1 << 30, 16 << 20
 
@@ -43,26 +43,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         row = mapping_in(line, what)
         step = row.get("step")
         if type(step) is not int or step < (rows[-1]["step"] if rows else 1):
-            raise CorruptInput(f"{what}: its step is {printable(repr(step))}, out of order", "restore the file")
+            raise CorruptInput(f"{what}: its step is {shortened(repr(step))}, out of order", "restore the file")
         rows.append(row)
     return rows
-
-
-def truncate_rows(path: Path, length: int, step: int) -> None:
-    """Cut the log off after its first `length` bytes, but for a row of round `step` or before that follows them.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    with open(path, "r+b") as file:
-        file.seek(length)
-        row = file.readline()
-        file.truncate(length + (len(row) if _tells_of(row, step) else 0))
-
-
-def _tells_of(row: bytes, step: int) -> bool:
-    """Whether a line of the log is whole, and of no later round."""
-    try:
-        return row.endswith(b"\n") and json.loads(row)["step"] <= step
-    except (ValueError, KeyError, TypeError):
-        return False

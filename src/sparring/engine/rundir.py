@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoi
 from sparring.engine.lock import Lock
 from sparring.engine.origin import naming_the_version
 from sparring.engine.progress import Progress, SavedSpace
-from sparring.engine.rows import append_row, read_rows, truncate_rows
+from sparring.engine.rows import append_row, read_rows
 from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
@@ -198,6 +197,8 @@ class RunFolder:
     def save(self, step: int, tensors: dict[str, Tensor], *, seconds: float, threads: int, space: Space) -> None:
         """Write the checkpoint after `step` rounds, read it back, then drop all older than the two newest good ones.
 
+        One that is there already is sound: `rewind` leaves no other.
+
         Args:
             step: rounds played.
             tensors: the state, by name.
@@ -209,6 +210,8 @@ class RunFolder:
             NonFinite: the state holds a number that is not finite.
             StorageError: the disk refused; the earlier checkpoints are untouched.
         """
+        if self._checkpoint(step).exists():
+            return
         bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
         if bad is not None:
             raise NonFinite(f"round {step}: not finite: {bad} of the state to save", "train again with lower rates")
@@ -279,8 +282,6 @@ class RunFolder:
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
-        A checkpoint is written before the row of its round: that row may follow it, and stays.
-
         Raises:
             StorageError: the disk refused.
         """
@@ -288,7 +289,8 @@ class RunFolder:
             for folder in self.saved():
                 if int(folder.name) > step:
                     remove_whole(folder)
-            truncate_rows(self.rows_path, log_bytes, step)
+            with open(self.rows_path, "ab") as file:
+                file.truncate(log_bytes)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""

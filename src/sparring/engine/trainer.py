@@ -101,8 +101,7 @@ class _Session:
     ) -> None:
         self.run, self.training, self.spectator = run, training, spectator
         self.recipe = training.recipe
-        self.start = self.done = self.saved = start
-        self.logged = next((row["step"] for row in reversed(run.rows())), 0)
+        self.start = self.done = start
         self.began = time.monotonic() - seconds
         self.lookout = Lookout(self.recipe, run.rows())
 
@@ -145,7 +144,7 @@ class _Session:
         return every > 0 and (self._is_last or self.done % every == 0)
 
     def _look(self, events: Events, wish: StopWish) -> None:
-        """Log, measure and picture what is due after the rounds so far.
+        """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
 
         Raises:
             Stopped: a signal cut it short; the state from before is saved.
@@ -157,21 +156,22 @@ class _Session:
         pictures = self._is_due(self.training.picture_every)
         before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
         try:
-            row: dict[str, Any] = {"step": self.done}
-            if means:
-                row |= self.training.watch.means()
-            if (means or vitals) and self.done > self.logged:  # else an earlier session wrote it, and was stopped
-                if measures:
-                    with wish.at_once():
-                        row |= self.training.measure(self.done)
-                if vitals:
-                    row |= self.training.vitals(self.done)
-                self._log(row, events)
             if pictures:
                 with wish.at_once():
                     self.training.save_pictures(self.run, self.done)
+            row: dict[str, Any] = {"step": self.done}
+            if means:
+                row |= self.training.watch.means()
+            if measures:
+                with wish.at_once():
+                    row |= self.training.measure(self.done)
+            if vitals:
+                row |= self.training.vitals(self.done)
+            if means or vitals:
+                self._log(row, events)
         except Stopped:
-            self._save(before)
+            if self.done > self.start:  # else it is what this session was given
+                self._save(before)
             raise
 
     def _log(self, row: dict[str, Any], events: Events) -> None:
@@ -183,9 +183,6 @@ class _Session:
             self.spectator.note(line)
 
     def _save(self, state: dict[str, Tensor]) -> None:
-        """Save the state after the rounds so far, unless it is saved already."""
-        if self.done == self.saved:
-            return
         self.run.save(
             self.done,
             state,
@@ -193,7 +190,6 @@ class _Session:
             threads=torch.get_num_threads(),
             space=self.training.source.facts.space,
         )
-        self.saved = self.done
 
     def _refuse(self, site: str | None) -> None:
         """End the run where something is not finite."""
