@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from sparring.engine.caching import entry, remembered
 from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from sparring.strict import plain_file
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +51,14 @@ def test_a_cache_that_is_no_folder_costs_time_only(path: Path) -> None:
 
 def test_an_entry_that_may_not_be_read_is_made_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(path, number(1))
-    read = Path.read_bytes
+    read = plain_file
 
-    def refused(file: Path) -> bytes:
+    def refused(file: Path) -> AbstractContextManager[BufferedReader]:
         if file.parent == path:
             raise PermissionError(13, os.strerror(13), str(file))
         return read(file)
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr("sparring.strict.plain_file", refused)
     assert remembered(path, lambda: number(2), value_of) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,17 +11,21 @@ from pathlib import Path
 
 import datasets
 import huggingface_hub
+import lmdb
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from data_layouts import colours, found_all, photo, write_devkit, write_folder, write_lmdb, write_parquet
 from sparring.data import Manifest, Selection, Store, prepare, verify
 from sparring.data.faults import Faults
 from sparring.data.sources import Example, Raw, Split, open_source
+from sparring.data.sources.lmdb import Database
 from sparring.data.survey import Survey
-from sparring.errors import CorruptInput, SparringError
+from sparring.errors import CorruptInput
 from sparring.randomness import Rng
 
 FACE = (178, 218)
@@ -216,12 +221,25 @@ def test_an_empty_database_and_one_for_validation_only(tmp_path: Path) -> None:
     assert "no train split, only validation" in refused(write_lmdb(tmp_path / "bedroom_val_lmdb", ROOMS))
 
 
-def test_the_extra_of_lsun_is_named_when_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write_lmdb(tmp_path / "bedroom_train_lmdb", ROOMS)
-    monkeypatch.setitem(__import__("sys").modules, "lmdb", None)
-    with pytest.raises(SparringError) as caught:
-        prepare(str(source), tmp_path / "store")
-    assert (caught.value.exit_code, caught.value.remedy) == (2, "pip install 'sparring[lsun]'")
+@given(
+    st.dictionaries(st.binary(min_size=1, max_size=300), st.binary(max_size=9000), max_size=40),
+    st.lists(st.integers(0, 39), max_size=20),
+)
+@settings(deadline=None, max_examples=40)
+def test_databases_are_read_as_lmdb_reads_them(values: dict[bytes, bytes], gone: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with lmdb.open(folder, map_size=1 << 24) as environment:
+            for key, value in values.items():
+                with environment.begin(write=True) as transaction:
+                    transaction.put(key, value)
+            for key in {list(values)[index] for index in gone if index < len(values)}:
+                with environment.begin(write=True) as transaction:
+                    transaction.delete(key)
+            with environment.begin() as transaction:
+                expected = list(transaction.cursor())
+        with Database(Path(folder) / "data.mdb") as database:
+            assert [(key, value()) for key, value in database.items()] == expected
+            assert database.entries == len(expected)
 
 
 # ImageNet

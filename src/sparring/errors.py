@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import errno
+import re
+import sys
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that steers a terminal, turns text round, breaks a line or cannot be encoded."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class SparringError(Exception):
-    """An error with a cause and a remedy.
+    """An error with a cause and a remedy, in printable text: what they name may come from a stranger.
 
     Args:
         cause: one line that names the key path or the file, and what is wrong with it.
@@ -18,8 +27,8 @@ class SparringError(Exception):
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause, remedy)
-        self.cause = cause
-        self.remedy = remedy
+        self.cause = "\n".join(map(printable, cause.split("\n")))
+        self.remedy = printable(remedy)
 
     def __str__(self) -> str:
         return self.cause
@@ -82,3 +91,10 @@ class Interrupted(SparringError):
         super().__init__(cause, remedy)
         self.args = (cause, remedy, signal)  # what a worker process rebuilds it from
         self.exit_code = 128 + signal
+
+
+def tell(error: SparringError) -> None:
+    """Print an error on standard error: a line of cause, and one of remedy where there is any."""
+    print(f"error: {error.cause}", file=sys.stderr)
+    if error.remedy:
+        print(f"  try: {error.remedy}", file=sys.stderr)

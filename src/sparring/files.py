@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,18 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and flush it to the disk.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path` if the block succeeds, and vanishes with any parent made for it if not.
@@ -47,10 +59,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     path = path.absolute()
     made = [parent for parent in path.parents if not parent.exists()]
-    for leftover in path.parent.glob(f"{PREFIX}{glob.escape(path.name)}-*"):
-        if not _is_at_work(leftover):
-            shutil.rmtree(leftover, ignore_errors=True)
-    temporary = path.with_name(f"{PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = _beside(path)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -58,43 +67,67 @@ def whole_folder(path: Path) -> Iterator[Path]:
             sync(entry)
         sync(temporary)
         os.rename(temporary, path)
-        sync(path.parent)
+        try:
+            for parent in (path.parent, *(parent.parent for parent in made)):
+                sync(parent)
+        except OSError:
+            os.rename(path, temporary)
+            raise
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _erase(temporary)
         for parent in made:
-            if parent.is_dir() and not any(parent.iterdir()):
+            with suppress(OSError):  # not there, or not empty
                 parent.rmdir()
         raise
 
 
-def _is_at_work(temporary: Path) -> bool:
-    """Whether the process that makes this temporary folder still lives; its name carries the process number."""
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """A block that fills a folder; if it fails, the folder goes with any parent made for it, as far as it is empty.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
     try:
-        os.kill(int(temporary.name.rsplit("-", 2)[1]), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, IndexError, OSError):
-        return True
-    return True
+        with storage_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()
+        raise
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that at every moment either the old or the new one is there.
 
+    What a killed process left of an earlier attempt at the same path is removed first.
+
     Raises:
         StorageError: the disk refused.
     """
-    temporary = path.with_name(f"{PREFIX}{path.name}-{secrets.token_hex(4)}")
-    try:
-        with storage_errors(path):
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+    temporary = _beside(path)
+    with storage_errors(path):
+        try:
+            write_synced(temporary, data)
             os.replace(temporary, path)
             sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        except BaseException:
+            _erase(temporary)
+            raise
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a file or a folder so that at every moment it is whole or absent.
+
+    Raises:
+        OSError: the disk refused; it is still there.
+    """
+    temporary = _beside(path)
+    os.rename(path, temporary)
+    _erase(temporary)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -103,15 +136,41 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sweep_partial(folder: Path) -> None:
-    """Remove what a killed process left half-written in this folder."""
+    """Remove what killed processes left half-written in this folder."""
     for leftover in folder.glob(f"{PREFIX}*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        if not _is_at_work(leftover):
+            _erase(leftover)
 
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _beside(path: Path) -> Path:
+    """A name for what is to become `path`, with the process in it; removes what dead processes left of the same."""
+    for leftover in path.parent.glob(f"{PREFIX}{glob.escape(path.name)}-*"):
+        if not _is_at_work(leftover):
+            _erase(leftover)
+    return path.with_name(f"{PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _is_at_work(temporary: Path) -> bool:
+    """Whether the process that makes this file or folder still lives; its name carries the process number."""
+    try:
+        os.kill(int(temporary.name.rsplit("-", 2)[1]), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, IndexError, OSError, OverflowError):
+        return True
+    return True
+
+
+def _erase(path: Path) -> None:
+    """Remove a file, a link or a folder as far as the disk lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import operator
+import re
 from abc import ABC
 from collections.abc import Callable
 from functools import reduce
@@ -32,6 +33,8 @@ from pydantic_core import CoreSchema
 from sparring.errors import UsageError
 from sparring.records import Problem, Record, as_one, nearest, problems_in
 
+REFERENCE = re.compile(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*")
+"""How code of one's own is named: `package.module:attribute`."""
 FAMILIES: dict[str, type[Piece]] = {}
 _MEMBERS: dict[str, dict[str, type[Piece]]] = {}
 
@@ -166,10 +169,17 @@ def import_object(reference: str) -> Any:
     """What stands at `package.module:attribute`.
 
     Raises:
-        ImportError, AttributeError, ValueError: it cannot be imported.
+        ImportError: it cannot be imported, whatever its module raises.
     """
+    if not REFERENCE.fullmatch(reference):
+        raise ImportError("it does not read package.module:attribute")
     module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(str(error)) from None
+    except (Exception, SystemExit) as error:  # a stranger's code
+        raise ImportError(f"{type(error).__name__}: {error}") from None
 
 
 def summary(cls: type[Any]) -> str:
@@ -180,7 +190,7 @@ def summary(cls: type[Any]) -> str:
 def _import(family: type[AnyPiece], reference: str) -> type[AnyPiece]:
     try:
         found = import_object(reference)
-    except (ImportError, AttributeError, ValueError) as error:
+    except ImportError as error:
         raise UnknownPiece(_mistake(reference, f"cannot be imported: {error}")) from None
     if not (isinstance(found, type) and issubclass(found, family)):
         wanted = f"{family.__module__}.{family.__qualname__}"

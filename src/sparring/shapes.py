@@ -82,3 +82,7 @@ class Space(NamedTuple):
     shape: tuple[int, ...]
     bounds: Bounds | None
     classes: int = 0
+
+    def in_words(self) -> str:
+        """The space in words, for errors."""
+        return f"shape {self.shape} and {self.classes} classes in {self.bounds and tuple(self.bounds)}"

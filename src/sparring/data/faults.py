@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from sparring.errors import CorruptInput
+from sparring.errors import CorruptInput, printable
 
 SHOWN = 20
 """Faults of one kind that are spelled out; the rest are counted."""
+
+_LONGEST = 400
+"""Characters of a fault; a stranger's names may be of any length."""
 
 
 class Faults:
@@ -28,7 +31,8 @@ class Faults:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         shown = self._shown.setdefault(kind, [])
         if len(shown) < SHOWN:
-            shown.append(detail)
+            line = printable(detail)
+            shown.append(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
 
     def count(self, kind: str, more: int) -> None:
         """Note faults that need not be spelled out, because as many as are shown have been added."""
@@ -49,7 +53,7 @@ class Faults:
         Raises:
             CorruptInput: with one line for each.
         """
-        lines = self.lines()
+        lines, what = self.lines(), printable(what)
         if len(self) == 1:
             raise CorruptInput(f"{what}: {lines[0]}", remedy)
         if lines:
@@ -57,5 +61,7 @@ class Faults:
 
 
 def first_line(error: BaseException) -> str:
-    """An exception's message in one line."""
+    """An exception's message in one line; of the operating system's, without number and path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -5,18 +5,38 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sparring.data.selection import Dropped, Selection
-from sparring.records import Count, Every, Record
+from sparring.errors import printable
+from sparring.records import Bytes, Count, Every, Record
 
 FILENAME = "manifest.json"
 SAMPLES = "samples.npy"
 LABELS = "labels.npy"
 
+MOST_CLASSES = 2**16
+"""Whatever has more, numbers its samples."""
+_LONGEST = 1000
+
+
+def plain(name: str) -> str:
+    """A name as a store holds it, of a class or of what the store was made from.
+
+    Raises:
+        ValueError: it has characters that steer a terminal, or too many.
+    """
+    if printable(name) != name:
+        raise ValueError("should be printable")
+    if len(name) > _LONGEST:
+        raise ValueError(f"should have at most {_LONGEST:,} characters")
+    return name
+
+
+Name = Annotated[str, AfterValidator(plain)]
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
-Names = Annotated[tuple[str, ...], Field(strict=False)]
-Counts = Annotated[tuple[Every, ...], Field(strict=False)]
+Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=MOST_CLASSES)]
+Counts = Annotated[tuple[Every, ...], Field(strict=False, max_length=MOST_CLASSES)]
 Shape = Annotated[tuple[Count, Count, Count], Field(strict=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -24,7 +44,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class FileFacts(Record):
     """The size and hash of a file."""
 
-    bytes: Count
+    bytes: Bytes
     sha256: Sha256
 
 
@@ -65,8 +85,8 @@ class Manifest(Record):
     """
 
     format: Literal[1] = 1
-    source: str
-    kind: str
+    source: Name
+    kind: Name
     selection: Selection = Selection()
     size: Count | None = None
     shape: Shape

@@ -1,28 +1,26 @@
 """Any source into a prepared store; all that is wrong with the source is found here, and told at once.
 
-Samples pass one by one from the reader to the disk. Memory holds what the reader needs (an .npz file whole, the names
-of the images in folders, 256 rows of a table, one image of a database), and 8 bytes a label.
+Samples pass one by one from the reader to the disk, pixels and labels alike. Memory holds what the reader needs: the
+names of the images in folders, a few blocks of an array, a page of a table, one image.
 """
 
 from __future__ import annotations
 
 import errno
-from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sparring.data.faults import Faults
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
 from sparring.data.selection import Selection
 from sparring.data.sources import Raw, open_source, source_name
-from sparring.data.store import is_store, mapped, verify
+from sparring.data.store import is_store, verified
 from sparring.data.survey import Survey
-from sparring.data.writing import ArrayFile
-from sparring.errors import StorageError, UsageError
+from sparring.data.writing import SplitFiles
+from sparring.errors import StorageError, UsageError, printable
 from sparring.files import whole_folder, write_whole
 
 Progress = Callable[[int, int], None]
@@ -65,8 +63,9 @@ def prepare(
     faults = Faults()
     try:
         raw = open_source(source, faults)
+        name = printable(source_name(source))
         with whole_folder(out) as folder:
-            return _written(raw, source_name(source), folder, selection or Selection(), size, faults, progress)
+            return _written(raw, name, folder, selection or Selection(), size, faults, progress)
     except OSError as error:
         told = StorageError.from_os(error, out)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -81,7 +80,7 @@ def describe(path: Path | str) -> dict[str, Any]:
         UsageError: there is no store.
         CorruptInput: it is damaged; all faults at once.
     """
-    manifest = verify(path)
+    manifest, arrays = verified(Path(path))
     facts = manifest.model_dump(mode="json", exclude={"splits"}) | {"fingerprint": manifest.fingerprint}
     return facts | {
         "splits": {
@@ -89,7 +88,7 @@ def describe(path: Path | str) -> dict[str, Any]:
                 "count": split.count,
                 "dropped": split.dropped.model_dump(),
                 "per_class": dict(zip(manifest.classes, split.per_class, strict=True)),
-                **_statistics(mapped(Path(path) / name / SAMPLES)),
+                **_statistics(arrays[name][SAMPLES]),
             }
             for name, split in manifest.splits.items()
         }
@@ -111,25 +110,21 @@ def _written(
     ordered = dict(sorted(raw.splits.items(), key=lambda item: (item[0] != "train", item[0])))
     total = sum(split.count for split in ordered.values())
     done = 0
-    samples: dict[str, FileFacts] = {}
-    labels = {split: array("q") for split in raw.splits}
+    files: dict[str, dict[str, FileFacts]] = {}
     shape: tuple[int, ...] = ()
     for split, each in ordered.items():
-        (folder / split).mkdir()
-        with ArrayFile(folder / split / SAMPLES, each.count) as file:
+        with SplitFiles(folder / split, each.count, labelled=raw.labelled) as written:
             for example in each.examples():
                 taken = survey.passed(split, example)
                 if taken is not None and not len(faults):
                     shape = shape or taken.pixels.shape
                     if taken.pixels.shape == shape:
-                        file.append(taken.pixels[None])
-                    if taken.label is not None:
-                        labels[split].append(taken.label)
+                        written.append(taken.pixels, taken.label)
                 done += 1
                 if progress and (done % _EVERY == 0 or done == total):
                     progress(done, total)
-            if file.rows and not len(faults):
-                samples[split] = file.close()
+            if not len(faults):
+                files[split] = written.close()
     survey.conclude()
     faults.tell(name, "mend the source, then prepare it again")
     classes = survey.classes(name)
@@ -138,8 +133,8 @@ def _written(
         splits[split] = SplitFacts(
             count=survey.count(split),
             per_class=survey.per_class(split, classes),
-            samples=samples[split],
-            labels=_label_file(folder / split, np.asarray(labels[split])) if classes else None,
+            samples=files[split][SAMPLES],
+            labels=files[split].get(LABELS),
             dropped=survey.dropped(split),
         )
     manifest = Manifest(
@@ -153,12 +148,6 @@ def _written(
     )
     write_whole(folder / FILENAME, (manifest.model_dump_json(indent=2) + "\n").encode())
     return manifest
-
-
-def _label_file(folder: Path, labels: npt.NDArray[np.int64]) -> FileFacts:
-    with ArrayFile(folder / LABELS, len(labels)) as file:
-        file.append(labels)
-        return file.close()
 
 
 def _statistics(samples: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, list[float]]:

@@ -6,26 +6,37 @@ where there are labels, `SPLIT/labels.npy`, int64 `(n)`.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
 from sparring.data.faults import Faults, first_line
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
+from sparring.data.npy import read_header
+from sparring.data.opening import contents, opened
 from sparring.errors import CorruptInput, UsageError
-from sparring.files import sha256
 from sparring.pieces import piece
 from sparring.records import nearest, problems_in
 from sparring.shapes import IMAGE_BOUNDS
 
 _REMEDY = "the store is damaged: prepare it again with `sparring data prepare SOURCE --out STORE`"
+
+_LARGEST = 2**24
+"""Bytes of a manifest; classes take most of them."""
+_CHUNK = 2**16
+
+Numbers = npt.NDArray[Any]
+Mapped = dict[str, dict[str, Numbers]]
+"""Arrays by split and file, memory-mapped: what is written to them stays in memory."""
 
 _HELD_OUT = ("test", "validation")
 """What evaluation takes, in order of preference; without either, what is trained on."""
@@ -41,13 +52,13 @@ class Store(Data):
         augment: applied to training batches, in order.
     """
 
-    path: str
+    path: str = Field(min_length=1)
     split: str = "train"
     augment: Augmentations = ()
 
     def open(self, device: torch.device) -> Source:
         root = Path(self.path)
-        manifest = verify(root)
+        manifest, arrays = verified(root)
         if self.split not in manifest.splits:
             close = nearest(self.split, manifest.splits)
             known = ", ".join(manifest.splits)
@@ -55,9 +66,9 @@ class Store(Data):
                 f"data.split = {self.split!r}: {root} has no such split",
                 f"did you mean {close}?" if close else f"its splits are: {known}",
             )
-        train = _arrays(root, manifest, self.split).placed(device)
+        train = _tensors(arrays[self.split]).placed(device)
         held_out = next((name for name in _HELD_OUT if name in manifest.splits), self.split)
-        test = train if held_out == self.split else _arrays(root, manifest, held_out).placed(device)
+        test = train if held_out == self.split else _tensors(arrays[held_out]).placed(device)
         facts = Facts(
             manifest.shape,
             IMAGE_BOUNDS,
@@ -74,7 +85,7 @@ def inspect(path: Path | str) -> Manifest:
         UsageError: there is no store.
         CorruptInput: it is damaged; all faults at once.
     """
-    return _inspected(Path(path), hashed=False)
+    return _inspected(Path(path), hashed=False)[0]
 
 
 def verify(path: Path | str) -> Manifest:
@@ -84,17 +95,17 @@ def verify(path: Path | str) -> Manifest:
         UsageError: there is no store.
         CorruptInput: it is damaged; all faults at once.
     """
-    return _inspected(Path(path), hashed=True)
+    return verified(Path(path))[0]
 
 
-def mapped(path: Path) -> npt.NDArray[Any]:
-    """A `.npy` file, memory-mapped; what is written to the array stays in memory.
+def verified(root: Path) -> tuple[Manifest, Mapped]:
+    """A store as `verify` checks it, and the very files that were checked, whatever is put in their place later.
 
     Raises:
-        ValueError: it is not an array file, or it is a pickle.
+        UsageError: there is no store.
+        CorruptInput: it is damaged; all faults at once.
     """
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
-    return array
+    return _inspected(root, hashed=True)
 
 
 def is_store(path: Path) -> bool:
@@ -102,7 +113,7 @@ def is_store(path: Path) -> bool:
     return (path / FILENAME).is_file() or (path / "train" / SAMPLES).is_file()
 
 
-def _inspected(root: Path, *, hashed: bool) -> Manifest:
+def _inspected(root: Path, *, hashed: bool) -> tuple[Manifest, Mapped]:
     if not root.exists():
         remedy = f"check the path, or run `sparring data prepare SOURCE --out {root}`"
         raise UsageError(f"{root}: no such store", remedy)
@@ -110,22 +121,24 @@ def _inspected(root: Path, *, hashed: bool) -> Manifest:
         raise UsageError(f"{root}: not a prepared store", f"run `sparring data prepare {root} --out STORE`")
     manifest = _manifest(root / FILENAME)
     faults = Faults()
+    found: Mapped = {}
     for name, split in manifest.splits.items():
         _check_counts(name, split, manifest, faults)
         wanted = {SAMPLES: f"uint8 {(split.count, *manifest.shape)}", LABELS: f"int64 {(split.count,)}"}
-        sound = [
-            _sound(root / name / file, facts, wanted[file], faults, hashed=hashed)
+        arrays = {
+            file: _mapped(root / name / file, facts, wanted[file], faults, hashed=hashed)
             for file, facts in split.files().items()
-        ]
-        if all(sound) and split.labels:
-            _check_labels(root / name / LABELS, split, faults)
+        }
+        found[name] = {file: array for file, array in arrays.items() if array is not None}
+        if LABELS in found[name] and len(found[name]) == len(arrays):
+            _check_labels(f"{name}/{LABELS}", found[name][LABELS], split, faults)
     faults.tell(str(root), _REMEDY)
-    return manifest
+    return manifest, found
 
 
 def _manifest(path: Path) -> Manifest:
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(contents(path, _LARGEST))
     except OSError as error:
         raise CorruptInput(f"{path}: {error.strerror}", _REMEDY) from None
     except ValidationError as error:
@@ -146,36 +159,44 @@ def _check_counts(name: str, split: SplitFacts, manifest: Manifest, faults: Faul
         faults.add("faults", f"{FILENAME}: splits.{name} has labels without classes, or classes without labels")
 
 
-def _sound(path: Path, facts: FileFacts, wanted: str, faults: Faults, *, hashed: bool) -> bool:
+def _mapped(path: Path, facts: FileFacts, wanted: str, faults: Faults, *, hashed: bool) -> Numbers | None:
+    """The array of a file, mapped while the file that was checked is still open; None if it is at fault."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        size = path.stat().st_size
-        if size != facts.bytes:
-            faults.add("faults", f"{name}: {size:,} bytes, but the manifest says {facts.bytes:,}")
-            return False
-        array = mapped(path)
-        found = f"{array.dtype} {array.shape}"
-        if found != wanted:
-            faults.add("faults", f"{name}: holds {found}, but the manifest says {wanted}")
-        elif hashed and sha256(path) != facts.sha256:
-            faults.add("faults", f"{name}: its SHA-256 is not the manifest's; its bytes have changed")
-        else:
-            return True
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != facts.bytes:
+                raise ValueError(f"{size:,} bytes, but the manifest says {facts.bytes:,}")
+            header = read_header(file)
+            found = f"{header.dtype} {header.shape}"
+            if found != wanted:
+                raise ValueError(f"holds {found}, but the manifest says {wanted}")
+            file.seek(0)
+            if hashed and hashlib.file_digest(file, "sha256").hexdigest() != facts.sha256:
+                raise ValueError("its SHA-256 is not the manifest's; its bytes have changed")
+            return np.memmap(file, header.dtype, "c", header.offset, header.shape)
     except OSError as error:
         faults.add("faults", f"{name}: {error.strerror or error}")
     except ValueError as error:
-        faults.add("faults", f"{name}: not an array of numbers ({first_line(error)})")
-    return False
+        faults.add("faults", f"{name}: {first_line(error)}")
+    return None
 
 
-def _check_labels(path: Path, split: SplitFacts, faults: Faults) -> None:
-    found, counts = np.unique(mapped(path), return_counts=True)
-    said = {index: count for index, count in enumerate(split.per_class) if count}
-    if dict(zip(found.tolist(), counts.tolist(), strict=True)) != said:
-        faults.add("faults", f"{path.parent.name}/{path.name}: its counts per class are not the manifest's")
+def _check_labels(name: str, labels: Numbers, split: SplitFacts, faults: Faults) -> None:
+    classes = len(split.per_class)
+    counts = np.zeros(classes, np.int64)
+    for start in range(0, len(labels), _CHUNK):
+        chunk = labels[start : start + _CHUNK]
+        wrong = np.flatnonzero((chunk < 0) | (chunk >= classes))
+        if len(wrong):
+            row = start + int(wrong[0])
+            faults.add("faults", f"{name}[{row}]: label {labels[row]}, where 0 to {classes - 1} is allowed")
+            return
+        counts += np.bincount(chunk, minlength=classes)
+    if tuple(counts.tolist()) != split.per_class:
+        faults.add("faults", f"{name}: its counts per class are not the manifest's")
 
 
-def _arrays(root: Path, manifest: Manifest, split: str) -> Arrays:
-    samples = torch.from_numpy(mapped(root / split / SAMPLES))
-    labels = torch.from_numpy(np.array(mapped(root / split / LABELS))) if manifest.classes else None
-    return Arrays(samples, labels)
+def _tensors(arrays: dict[str, Numbers]) -> Arrays:
+    labels = torch.from_numpy(np.array(arrays[LABELS])) if LABELS in arrays else None
+    return Arrays(torch.from_numpy(arrays[SAMPLES]), labels)

@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from sparring.data.faults import SHOWN, Faults
+from sparring.data.manifest import MOST_CLASSES, plain
 from sparring.data.selection import Dropped, Selection
 from sparring.data.sources import Example, Pixels, Raw, Unreadable
 from sparring.data.sources.images import cropped, resized
 from sparring.errors import UsageError
 
-_LABELS = 2**31
-"""No data set numbers its classes up to here."""
 _WIDER = "keep other classes, or smaller images too"
 
 
@@ -41,7 +40,8 @@ class Survey:
         self._size = size
         self._faults = faults
         # Asked of the source beforehand, which takes a moment where there is colour: what is written has one shape.
-        self._colour = size is not None and self._has_colour()
+        self._check_names()
+        self._colour = size is not None and not len(faults) and self._has_colour()
         self._found: dict[str, Counter[int]] = {split: Counter() for split in raw.splits}
         self._taken: dict[str, Counter[int | None]] = {split: Counter() for split in raw.splits}
         self._others: Counter[str] = Counter()
@@ -74,9 +74,11 @@ class Survey:
         if square is None:
             return None
         self._shapes[square.shape] += 1
-        places = self._places.setdefault(square.shape, [])
-        if len(places) < SHOWN:
-            places.append(example.where)
+        # Of so many shapes, enough are unlike the others for all that is shown.
+        if square.shape in self._places or len(self._places) <= SHOWN:
+            places = self._places.setdefault(square.shape, [])
+            if len(places) < SHOWN:
+                places.append(example.where)
         label = None if example.label is None else self._selection.renumbered(example.label)
         self._taken[split][label] += 1
         return Taken(square, label)
@@ -123,10 +125,24 @@ class Survey:
         """How many samples were left out."""
         return Dropped(other_classes=self._others[split], small=self._small[split])
 
+    def _check_names(self) -> None:
+        """A stranger's names of classes are printed and stored."""
+        names = self._raw.classes
+        if len(names) > MOST_CLASSES:
+            self._faults.add("labels", f"{len(names):,} classes, where {MOST_CLASSES:,} are allowed")
+            return
+        for name, count in Counter(names).items():
+            try:
+                plain(name)
+            except ValueError as error:
+                self._faults.add("class names", f"{name!r}: {error}")
+            if count > 1:
+                self._faults.add("class names", f"{name!r}: the name of {count} classes")
+
     def _label(self, split: str, where: str, label: int) -> None:
         known = len(self._raw.classes)
-        if not 0 <= label < (known or _LABELS):
-            allowed = f"0 to {known - 1}" if known else "0 or more"
+        if not 0 <= label < (known or MOST_CLASSES):
+            allowed = f"0 to {(known or MOST_CLASSES) - 1}"
             self._faults.add("labels", f"{where}: label {label}, where {allowed} is allowed")
         else:
             self._found[split][label] += 1
@@ -167,13 +183,13 @@ class Survey:
         if len(self._shapes) < 2:
             return
         usual = max(self._shapes, key=lambda shape: self._shapes[shape])
+        unlike = self._shapes.total() - self._shapes[usual]
         for shape, places in self._places.items():
-            if shape == usual:
-                continue
-            for where in places:
+            for where in places if shape != usual else ():
                 sides = f"shape {_times(shape)}, where the others have {_times(usual)}"
                 self._faults.add("unlike shapes", f"{where}: {sides}; give a size to make them alike")
-            self._faults.count("unlike shapes", self._shapes[shape] - len(places))
+                unlike -= 1
+        self._faults.count("unlike shapes", unlike)
 
     @cached_property
     def _numbered(self) -> tuple[str, ...]:

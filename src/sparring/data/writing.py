@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparring.data.manifest import FileFacts
+from sparring.data.manifest import LABELS, SAMPLES, FileFacts
 from sparring.files import sha256
 
 
@@ -68,6 +68,42 @@ class ArrayFile:
         self._file.write(content)
         self._hash.update(content)
         self._bytes += len(content)
+
+
+class SplitFiles:
+    """The files of a split: pixels, and labels where there are any.
+
+    Args:
+        folder: is made for them.
+        announced: how many samples to expect.
+        labelled: whether they have labels.
+    """
+
+    def __init__(self, folder: Path, announced: int, *, labelled: bool) -> None:
+        folder.mkdir()
+        self._samples = ArrayFile(folder / SAMPLES, announced)
+        self._labels = ArrayFile(folder / LABELS, announced) if labelled else None
+
+    def append(self, pixels: npt.NDArray[np.uint8], label: int | None) -> None:
+        """Write a sample."""
+        self._samples.append(pixels[None])
+        if self._labels is not None:
+            self._labels.append(np.array([label], np.int64))
+
+    def close(self) -> dict[str, FileFacts]:
+        """Sync the files and say what was written; nothing if nothing was."""
+        files = {SAMPLES: self._samples} | ({LABELS: self._labels} if self._labels else {})
+        return {name: file.close() for name, file in files.items() if file.rows}
+
+    def __enter__(self) -> SplitFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._samples.__exit__(kind, error, trace)
+        if self._labels is not None:
+            self._labels.__exit__(kind, error, trace)
 
 
 def _header(like: npt.NDArray[Any], rows: int) -> bytes:

@@ -18,7 +18,7 @@ from sparring.errors import CorruptInput, StorageError
 
 Used = TypeVar("Used")
 
-_UNUSABLE = (CorruptInput, KeyError, OSError)
+_UNUSABLE = (CorruptInput, StorageError, KeyError)
 """What an entry raises that is damaged, of another version, or not to be read."""
 
 

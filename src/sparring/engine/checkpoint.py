@@ -1,21 +1,32 @@
-"""A checkpoint: tensors.safetensors, state.json, and manifest.json with their sizes and SHA-256, complete or absent."""
+"""A checkpoint: tensors.safetensors, state.json, and manifest.json with their sizes and SHA-256, complete or absent.
+
+The hashes are of what should be on the disk, taken before it is written. A checkpoint counts only once it has been read
+back, so that who writes one may remove another.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import Field, ValidationError
 from torch import Tensor
 
+from sparring.engine.tensors import packed, unpacked
 from sparring.errors import CorruptInput, StorageError
-from sparring.files import sha256, storage_errors, whole_folder, write_json
+from sparring.files import remove_whole, storage_errors, whole_folder, write_synced
+from sparring.records import Bytes, Record, problems_in
+from sparring.strict import mapping_in, plain_file, read_mapping, read_plain, shortened
 
-FORMAT = 1
-_TENSORS, _STATE, _MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+FORMAT = 2
+"""Since 2, state.json names the recipe and the log that it belongs to."""
+TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+_REMEDY = "restore the folder, or remove it to fall back to an earlier checkpoint"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -26,25 +37,64 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+class FileFacts(Record):
+    """The size and hash of a file."""
+
+    bytes: Bytes
+    sha256: Sha256
+
+
+class Files(Record):
+    """The files of a checkpoint beside its manifest."""
+
+    tensors: FileFacts = Field(alias=TENSORS)
+    state: FileFacts = Field(alias=STATE)
+
+    def by_name(self) -> dict[str, FileFacts]:
+        """The facts by file name."""
+        return {TENSORS: self.tensors, STATE: self.state}
+
+
+class Manifest(Record):
+    """manifest.json."""
+
+    format: Literal[2]
+    files: Files
+
+
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint folder, in one step.
+    """Write a checkpoint folder in one step, and read it back.
+
+    Takes, for the moment, memory of twice the tensors' size.
 
     Raises:
-        StorageError: the disk refused; nothing is left behind.
+        StorageError: the disk refused, or does not hold what was written; nothing is left behind.
     """
-    with storage_errors(path), whole_folder(path) as folder:
+    contents = {TENSORS: packed(checkpoint.tensors), STATE: _json(checkpoint.state)}
+    facts = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()}
+    with storage_errors(path):
+        with whole_folder(path) as folder:
+            for name, data in contents.items():
+                write_synced(folder / name, data)
+            write_synced(folder / MANIFEST, _json({"format": FORMAT, "files": facts}))
         try:
-            save_file(checkpoint.tensors, folder / _TENSORS)
-        except SafetensorError as error:
-            raise StorageError(
-                f"{path}: {error}", "free some space and try again; `sparring resume` continues a run"
-            ) from None
-        write_json(folder / _STATE, checkpoint.state)
-        files = {
-            name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)}
-            for name in (_TENSORS, _STATE)
-        }
-        write_json(folder / _MANIFEST, {"format": FORMAT, "files": files})
+            require_sound(path)
+        except (CorruptInput, OSError) as error:
+            remove_whole(path)
+            told = error if isinstance(error, CorruptInput) else f"{path}: {error.strerror or error}"
+            raise StorageError(f"{told}; it was written a moment ago", "check the device, then try again") from None
+
+
+def require_sound(path: Path) -> None:
+    """Check every byte of a checkpoint folder.
+
+    Raises:
+        CorruptInput: a file is missing, of another size, damaged, or of a format that is not known.
+        OSError: a file cannot be read.
+    """
+    for name, facts in _manifest(path).files.by_name().items():
+        with plain_file(path / name) as file:
+            _require(path / name, facts, hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -52,20 +102,37 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         CorruptInput: a file is missing, of another size, damaged, or of a format that is not known.
+        StorageError: a file cannot be read.
     """
-    remedy = "restore the folder, or remove it to fall back to an earlier checkpoint"
+    with storage_errors(path):
+        contents = {}
+        for name, facts in _manifest(path).files.by_name().items():
+            data = contents[name] = read_plain(path / name, facts.bytes)
+            _require(path / name, facts, hashlib.sha256(data).hexdigest(), len(data))
+    state = mapping_in(contents[STATE], str(path / STATE))
+    return Checkpoint(unpacked(contents[TENSORS], str(path / TENSORS)), state)
+
+
+def _manifest(path: Path) -> Manifest:
+    if path.is_symlink() or not path.is_dir():
+        raise CorruptInput(f"{path}: not a folder", _REMEDY)
+    found = read_mapping(path / MANIFEST)
+    if found.get("format") != FORMAT:
+        told = f"checkpoint format {shortened(repr(found.get('format')))}, and this version reads {FORMAT} alone"
+        raise CorruptInput(f"{path / MANIFEST}: {told}", "use the version of sparring that wrote it")
     try:
-        manifest = json.loads((path / _MANIFEST).read_bytes())
-        if manifest["format"] != FORMAT:
-            raise CorruptInput(f"{path}: checkpoint format {manifest['format']!r} is not known", "use another version")
-        for name in (_TENSORS, _STATE):
-            expected = manifest["files"][name]
-            if (path / name).stat().st_size != expected["bytes"]:
-                raise CorruptInput(f"{path / name}: {expected['bytes']} bytes expected", remedy)
-            if sha256(path / name) != expected["sha256"]:
-                raise CorruptInput(f"{path / name}: the content does not match its SHA-256", remedy)
-        return Checkpoint(load_file(path / _TENSORS), json.loads((path / _STATE).read_bytes()))
-    except FileNotFoundError as error:
-        raise CorruptInput(f"{error.filename}: missing from the checkpoint", remedy) from None
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CorruptInput(f"{path}: not a checkpoint ({error})", remedy) from None
+        return Manifest.model_validate(found)
+    except ValidationError as error:
+        problem = shortened(str(problems_in(error)[0]))
+        raise CorruptInput(f"{path / MANIFEST}: {problem}", _REMEDY) from None
+
+
+def _require(path: Path, facts: FileFacts, sha256: str, size: int) -> None:
+    if size != facts.bytes:
+        raise CorruptInput(f"{path}: {size:,} bytes, where {facts.bytes:,} were written", _REMEDY)
+    if sha256 != facts.sha256:
+        raise CorruptInput(f"{path}: the content does not match its SHA-256", _REMEDY)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()

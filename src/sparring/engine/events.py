@@ -67,7 +67,8 @@ class TensorBoard:
                 self._write(Event(wall_time=time.time(), step=row["step"], summary=drawn))
 
     def close(self) -> None:
-        self._file.close()
+        with storage_errors(self._path):
+            self._file.close()
 
     def _write(self, event: Any) -> None:
         with storage_errors(self._path):

@@ -53,8 +53,8 @@ class FrozenGenerator:
         loaded = load_players(RunFolder.open(Path(self._fakes.run)), "cpu").game(self._fakes.game)
         if loaded.players.space != self._space:
             raise UsageError(
-                f"fakes.run = {self._fakes.run}: makes samples of {_words(loaded.players.space)}, "
-                f"and the data have {_words(self._space)}",
+                f"fakes.run = {self._fakes.run}: makes samples of {loaded.players.space.in_words()}, "
+                f"and the data have {self._space.in_words()}",
                 "train on the data of that run",
             )
         self.network.load_state_dict(loaded.players.sampler.state_dict())
@@ -66,7 +66,3 @@ class FrozenGenerator:
         with precision(self._recipe, self._device):
             samples = self.network(codes.values)
         return Batch(at_least_fp32(samples), codes.labels)
-
-
-def _words(space: Space) -> str:
-    return f"shape {space.shape} and {space.classes} classes in {space.bounds and tuple(space.bounds)}"

@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from sparring.data import Batch, Source
 from sparring.engine.sampling import draw, precision
-from sparring.engine.state import below, fitting, load_optimizer_state, optimizer_state, saved, within
+from sparring.engine.state import (
+    below,
+    fill,
+    load_optimizer_state,
+    optimizer_state,
+    require_known,
+    saved,
+    sums,
+    within,
+)
 from sparring.engine.watch import Watch
 from sparring.errors import UsageError
 from sparring.gradients import input_gradient
@@ -56,8 +65,7 @@ class Players(nn.Module):
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        with fitting():
-            self.load_state_dict(below("players/", state))
+        fill(self, below("players/", state))
 
 
 class Game:
@@ -74,6 +82,8 @@ class Game:
         self.source = source
         self.device = device
         self.streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, device)
+        if recipe.regime.trained_against:
+            recipe.regime.trained_against.check(source.facts.space)
         players = Players(recipe, source.facts.space).to(device)
         if recipe.memory_format == "channels_last":
             players = players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -120,6 +130,7 @@ class Game:
         recipe = self.recipe
         shape, rng = (*recipe.lead, recipe.batch_size), self.streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.players.space, rng=rng)
+        self.watch.finite("latents", [codes.values])
         with precision(self.recipe, self.device):
             fake: Tensor = self.generator(codes.values)
         return Batch(at_least_fp32(fake), codes.labels)
@@ -174,11 +185,12 @@ class Game:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
+        optimizers = {f"optimizer.{player}/": optimizer for player, optimizer in self.optimizers.items()}
+        require_known(state, ("players/", *optimizers, "watch/"))
         self.players.load_state(state)
-        with fitting():
-            for player, optimizer in self.optimizers.items():
-                load_optimizer_state(optimizer, below(f"optimizer.{player}/", state))
-            self.watch.load_state(below("watch/", state))
+        for prefix, optimizer in optimizers.items():
+            load_optimizer_state(optimizer, below(prefix, state))
+        self.watch.load_state(sums(below("watch/", state), self.recipe.lead))
 
 
 def _require_classes(recipe: Recipe, space: Space) -> None:

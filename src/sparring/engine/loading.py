@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sparring.data import Batch
-from sparring.engine.checkpoint import Checkpoint
 from sparring.engine.environment import choose_device
 from sparring.engine.game import Players
-from sparring.engine.rundir import RunFolder
+from sparring.engine.rundir import RunFolder, Saved
 from sparring.engine.sampling import draw, precision
-from sparring.engine.state import below, fitting
+from sparring.engine.state import below, fill, of_file
 from sparring.errors import UsageError
 from sparring.networks import ClassifierModule
 from sparring.randomness import Rng, Streams
 from sparring.recipes import ClassifierRecipe, Recipe, require_classifier
-from sparring.shapes import Bounds, Space, at_least_fp32
+from sparring.shapes import Space, at_least_fp32
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,11 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
     """
     recipe, place = run.game_recipe(), choose_device(device)
     checkpoint, problems = _newest(run)
-    players = Players(recipe, _space(checkpoint))
-    players.load_state(checkpoint.tensors)
+    players = Players(recipe, checkpoint.progress.space.space())
+    with of_file(checkpoint.file):
+        players.load_state(checkpoint.tensors)
     streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
-    return LoadedPlayers(recipe, players.to(place), streams, checkpoint.state["step"], tuple(problems))
+    return LoadedPlayers(recipe, players.to(place), streams, checkpoint.progress.step, tuple(problems))
 
 
 def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
@@ -94,20 +94,15 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     """
     recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
     checkpoint, problems = _newest(run)
-    space = _space(checkpoint)
+    space = checkpoint.progress.space.space()
     network = recipe.classifier.build(space, (), rng=Rng.of(0))
-    with fitting():
-        network.load_state_dict(below("classifier/", checkpoint.tensors))
-    return LoadedClassifier(recipe, network.to(place).eval(), space, checkpoint.state["step"], tuple(problems))
+    with of_file(checkpoint.file):
+        fill(network, below("classifier/", checkpoint.tensors))
+    return LoadedClassifier(recipe, network.to(place).eval(), space, checkpoint.progress.step, tuple(problems))
 
 
-def _newest(run: RunFolder) -> tuple[Checkpoint, list[str]]:
+def _newest(run: RunFolder) -> tuple[Saved, list[str]]:
     checkpoint, problems = run.latest()
     if checkpoint is None:
         raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
     return checkpoint, problems
-
-
-def _space(checkpoint: Checkpoint) -> Space:
-    shape, bounds, *classes = checkpoint.state["space"]
-    return Space(tuple(shape), bounds and Bounds(*bounds), *classes)

@@ -10,7 +10,10 @@ from sparring.engine.environment import choose_device
 from sparring.engine.game import Game
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
+from sparring.engine.state import of_file
+from sparring.errors import CorruptInput
 from sparring.recipes import AnyRecipe, Recipe
+from sparring.shapes import Space
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Loaded:
         log_bytes: the length of the log then.
         threads: CPU threads that played them, or None before the first checkpoint.
         problems: what was wrong with newer checkpoints.
+        lost: rounds that the newest of them was ahead.
     """
 
     game: Game | Pupil
@@ -31,6 +35,13 @@ class Loaded:
     log_bytes: int
     threads: int | None
     problems: tuple[str, ...]
+    lost: int
+
+    def remarks(self) -> list[str]:
+        """What a user should know of how the run was found."""
+        rounds = "1 round is" if self.lost == 1 else f"{self.lost:,} rounds are"
+        told = f"{'; '.join(self.problems)}; falling back to round {self.step}: {rounds} played again"
+        return [told] if self.problems else []
 
 
 def begun(recipe: AnyRecipe, device: torch.device) -> Game | Pupil:
@@ -48,14 +59,27 @@ def load_game(run: RunFolder, device: str) -> Loaded:
 
     Raises:
         UsageError: its data are not where the recipe says.
-        CorruptInput: there are checkpoints, and none is sound.
+        CorruptInput: there are checkpoints, and none is sound; or the data are others.
+        StorageError: one cannot be read.
     """
-    checkpoint, problems = run.latest()
     recipe, place = run.recipe(), choose_device(device)
+    checkpoint, problems = run.latest()
     if checkpoint is None:
-        return Loaded(begun(recipe, place), 0, 0.0, 0, None, ())
-    source = recipe.data.open(place)
+        return Loaded(begun(recipe, place), 0, 0.0, 0, None, (), 0)
+    progress, source = checkpoint.progress, recipe.data.open(place)
+    _require_same_data(run, progress.space.space(), source.facts.space)
     game = Game(recipe, source, place) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
-    game.load_state(checkpoint.tensors)
-    state = checkpoint.state
-    return Loaded(game, state["step"], state["seconds"], state["log_bytes"], state["threads"], tuple(problems))
+    with of_file(checkpoint.file):
+        if progress.step > recipe.steps:
+            raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
+        game.load_state(checkpoint.tensors)
+    lost = int(run.saved()[-1].name) - progress.step
+    return Loaded(game, progress.step, progress.seconds, progress.log_bytes, progress.threads, tuple(problems), lost)
+
+
+def _require_same_data(run: RunFolder, saved: Space, found: Space) -> None:
+    if saved != found:
+        raise CorruptInput(
+            f"{run.path}: was trained on samples of {saved.in_words()}, and its data have {found.in_words()}",
+            "put back the data that the recipe names",
+        )

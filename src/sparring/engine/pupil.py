@@ -12,7 +12,16 @@ from sparring.data import Batch, Source
 from sparring.engine.fakes import FrozenGenerator
 from sparring.engine.inheritance import inherit
 from sparring.engine.sampling import precision
-from sparring.engine.state import below, fitting, load_optimizer_state, optimizer_state, saved, within
+from sparring.engine.state import (
+    below,
+    fill,
+    load_optimizer_state,
+    optimizer_state,
+    require_known,
+    saved,
+    sums,
+    within,
+)
 from sparring.engine.watch import Watch
 from sparring.errors import UsageError
 from sparring.randomness import Streams
@@ -57,6 +66,7 @@ class Pupil:
                 "choose data with labels, for example digits",
             )
         self.streams = Streams(recipe.seed, None, device)
+        recipe.attack.check(self.space)
         network = recipe.classifier.build(self.space, (), rng=Streams(recipe.seed).rng("init/classifier")).to(device)
         if recipe.memory_format == "channels_last":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -111,12 +121,12 @@ class Pupil:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        with fitting():
-            self.network.load_state_dict(below("classifier/", state))
-            for generator in self.fakes:
-                generator.network.load_state_dict(below("fakes/", state))
-            load_optimizer_state(self.optimizer, below("optimizer/", state))
-            self.watch.load_state(below("watch/", state))
+        require_known(state, ("classifier/", *["fakes/" for _ in self.fakes], "optimizer/", "watch/"))
+        fill(self.network, below("classifier/", state))
+        for generator in self.fakes:
+            fill(generator.network, below("fakes/", state))
+        load_optimizer_state(self.optimizer, below("optimizer/", state))
+        self.watch.load_state(sums(below("watch/", state), ()))
 
 
 def _share(side: Literal["real", "fake"], weight: float, batch: Batch) -> Share:

@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
+import hashlib
 import os
-import shutil
-import socket
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring.engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from sparring.errors import CorruptInput, FolderBusy, StorageError, UsageError
-from sparring.files import storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
+from torch import Tensor
+
+from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
+from sparring.engine.lock import Lock
+from sparring.engine.origin import naming_the_version
+from sparring.engine.progress import Progress, SavedSpace
+from sparring.engine.rows import append_row, read_rows
+from sparring.engine.trust import require_trusted, trust
+from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
+from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
+from sparring.shapes import Space
+from sparring.strict import read_mapping, read_plain, sha256_of_first
 
 KEEP = 2
-"""How many checkpoints stay: the newest, and one to fall back to."""
+"""How many sound checkpoints stay: the newest, and one to fall back to."""
+_LOCK = ".lock"
+_LARGEST_RECIPE = 1 << 16
+_FOLDERS = ("samples", "probes", "checkpoints", "tb")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint of a run that is sound, and belongs to this run.
+
+    Args:
+        folder: that it is in.
+        tensors: by name.
+        progress: how far the run was.
+    """
+
+    folder: Path
+    tensors: dict[str, Tensor]
+    progress: Progress
+
+    @property
+    def file(self) -> Path:
+        """Where the tensors are."""
+        return self.folder / TENSORS
 
 
 class RunFolder:
@@ -31,6 +61,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = Lock(path / _LOCK)
         self.rows_path = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.probes = path / "probes"
@@ -38,8 +69,9 @@ class RunFolder:
         self.report = path / "report.html"
 
     @classmethod
-    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """StartingPoint a run folder.
+    @contextmanager
+    def begun(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> Iterator[RunFolder]:
+        """A new run folder, held from before anybody can see it.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -48,17 +80,27 @@ class RunFolder:
         """
         path = path.resolve()
         cls.require_free(path)
-        try:
-            with storage_errors(path), whole_folder(path) as folder:
-                (folder / "samples").mkdir()
-                (folder / "checkpoints").mkdir()
-                write_whole(folder / "recipe.yaml", to_yaml(recipe).encode())
-                write_json(folder / "environment.json", environment)
-                (folder / "metrics.jsonl").touch()
-        except StorageError:
-            cls.require_free(path)  # another process may have been first
-            raise
-        return cls(path)
+        text = to_yaml(recipe)
+        with ExitStack() as held:
+            try:
+                with storage_errors(path), whole_folder(path) as folder:
+                    (folder / "samples").mkdir()
+                    (folder / "checkpoints").mkdir()
+                    write_whole(folder / "recipe.yaml", text.encode())
+                    write_json(folder / "environment.json", environment)
+                    (folder / "metrics.jsonl").touch()
+                    held.enter_context(Lock(folder / _LOCK).held())
+            except StorageError:
+                cls.require_free(path)  # another process may have been first
+                raise
+            trust(text, recipe.model_dump(mode="json"))
+            yield cls(path)
+
+    @classmethod
+    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
+        """A new run folder that nobody holds; as `begun`."""
+        with cls.begun(path, recipe, environment) as run:
+            return run
 
     @classmethod
     def require_free(cls, path: Path) -> None:
@@ -71,8 +113,11 @@ class RunFolder:
         if path.resolve() == Path.cwd():
             raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         if (path / "recipe.yaml").is_file():
-            with cls(path).owned():
-                raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
+            lock = cls(path).lock
+            holder = lock.holder()
+            if holder:
+                raise lock.busy(holder)
+            raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path}: already there and not empty", "choose another --out")
 
@@ -95,46 +140,43 @@ class RunFolder:
 
         Raises:
             FolderBusy: another process holds it; names that process.
+            CorruptInput: a part of it is a link, or nothing that a run could write to.
+            StorageError: the disk refused.
         """
-        lock = self.path / ".lock"
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                owner = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-                raise FolderBusy(f"{self.path}: in use by {owner}", "wait for it, or stop it first") from None
-            with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
-                os.ftruncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        self._require_plain()
+        with self.lock.held():
             for folder in (self.path, self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
             yield
-        finally:
-            os.close(handle)
 
     def is_owned(self) -> bool:
         """Whether a process holds the folder now; leaves no trace."""
-        try:
-            handle = os.open(self.path / ".lock", os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        return self.lock.holder() is not None
 
     def environment(self) -> dict[str, Any]:
         """environment.json, or an empty mapping without one."""
         return self._json("environment.json")
 
     def recipe(self) -> AnyRecipe:
-        """The resolved recipe of the run."""
-        text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
-        return validated(parse_yaml(text, str(self.path / "recipe.yaml")), str(self.path / "recipe.yaml"))
+        """The resolved recipe of the run.
+
+        Raises:
+            CorruptInput: it is damaged, not a recipe, or names code that this user neither started nor allows.
+            StorageError: it cannot be read.
+        """
+        path = self.path / "recipe.yaml"
+        try:
+            text = self._recipe_text().decode()
+        except UnicodeDecodeError as error:
+            raise CorruptInput(f"{path}: not text ({error})", "restore the file") from None
+        with naming_the_version(self.path):
+            values = parse_yaml(text, str(path))
+            require_trusted(path, text, values)
+            return validated(values, str(path))
+
+    def _recipe_text(self) -> bytes:
+        with storage_errors(self.path):
+            return read_plain(self.path / "recipe.yaml", _LARGEST_RECIPE)
 
     def game_recipe(self) -> Recipe:
         """The resolved recipe of a run that is a game.
@@ -145,69 +187,110 @@ class RunFolder:
         return require_game(self.recipe(), str(self.path))
 
     def append_row(self, row: dict[str, Any]) -> None:
-        """Add one row to the log.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        with storage_errors(self.rows_path), open(self.rows_path, "ab") as file:
-            file.write((json.dumps(row, allow_nan=False) + "\n").encode())
+        """Add one row to the log; as `rows.append_row`."""
+        append_row(self.rows_path, row)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All complete rows of the log, oldest first."""
-        if not self.rows_path.is_file():
-            return []
-        lines = self.rows_path.read_bytes().split(b"\n")[:-1]
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError as error:
-            raise CorruptInput(f"{self.rows_path}: not JSON lines ({error})", "restore the file") from None
+        """All complete rows of the log, oldest first; as `rows.read_rows`."""
+        return read_rows(self.rows_path)
 
-    def save(self, step: int, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint after `step` rounds, with the length of the log, then drop the oldest.
+    def save(self, step: int, tensors: dict[str, Tensor], *, seconds: float, threads: int, space: Space) -> None:
+        """Write the checkpoint after `step` rounds, read it back, then drop all older than the two newest good ones.
+
+        One that is there already is sound: `rewind` leaves no other.
+
+        Args:
+            step: rounds played.
+            tensors: the state, by name.
+            seconds: time spent on them.
+            threads: CPU threads that played them.
+            space: of the samples.
 
         Raises:
+            NonFinite: the state holds a number that is not finite.
             StorageError: the disk refused; the earlier checkpoints are untouched.
         """
-        target = self.checkpoints / f"{step:09d}"
-        if target.exists():
+        if self._checkpoint(step).exists():
             return
+        bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+        if bad is not None:
+            raise NonFinite(f"round {step}: not finite: {bad} of the state to save", "train again with lower rates")
         with storage_errors(self.rows_path):
             sync(self.rows_path)
-        state = checkpoint.state | {"step": step, "log_bytes": self.rows_path.stat().st_size}
-        write_checkpoint(target, Checkpoint(checkpoint.tensors, state))
-        for old in self.saved()[:-KEEP]:
-            shutil.rmtree(old, ignore_errors=True)
+            log_bytes = self.rows_path.stat().st_size
+            log_sha256 = sha256_of_first(self.rows_path, log_bytes)
+        progress = Progress(
+            step=step,
+            seconds=seconds,
+            threads=threads,
+            space=SavedSpace.of(space),
+            recipe_sha256=self._recipe_sha256(),
+            log_bytes=log_bytes,
+            log_sha256=log_sha256,
+        )
+        write_checkpoint(self._checkpoint(step), Checkpoint(tensors, progress.model_dump(mode="json")))
+        self._prune(step)
 
-    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+    def _prune(self, newest: int) -> None:
+        """Drop what is older than the newest checkpoint, which is sound, and the sound ones that stay beside it."""
+        older = [folder for folder in reversed(self.saved()) if int(folder.name) < newest]
+        sound = 1
+        for folder in older:
+            with suppress(CorruptInput, OSError):  # what cannot be removed now is removed after the next save
+                if sound == KEEP:
+                    remove_whole(folder)
+                else:
+                    require_sound(folder)
+                    sound += 1
+
+    def latest(self) -> tuple[Saved | None, list[str]]:
         """The newest checkpoint that is sound, or None before the first; and what was wrong with newer ones.
 
         Raises:
             CorruptInput: there are checkpoints, and none is sound.
+            StorageError: one cannot be read.
         """
-        saved = self.saved()
         problems: list[str] = []
-        for folder in reversed(saved):
+        for folder in reversed(self.saved()):
             try:
-                return read_checkpoint(folder), problems
+                return self.read(folder), problems
             except CorruptInput as error:
                 problems.append(error.cause)
-        if saved:
-            raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
+        with naming_the_version(self.path):
+            if problems:
+                raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
         return None, []
+
+    def read(self, folder: Path) -> Saved:
+        """One of the checkpoints.
+
+        Raises:
+            CorruptInput: it is damaged, of another run, or the log has lost rows that it goes with.
+            StorageError: it cannot be read.
+        """
+        checkpoint = read_checkpoint(folder)
+        progress, remedy = Progress.of(checkpoint, str(folder)), "restore the file, or the checkpoint"
+        if progress.step != int(folder.name):
+            raise CorruptInput(f"{folder / STATE}: of round {progress.step}", remedy)
+        if progress.recipe_sha256 != self._recipe_sha256():
+            raise CorruptInput(f"{folder}: saved under another recipe than {self.path / 'recipe.yaml'}", remedy)
+        with storage_errors(self.rows_path):
+            if sha256_of_first(self.rows_path, progress.log_bytes) != progress.log_sha256:
+                raise CorruptInput(f"{self.rows_path}: changed since round {progress.step} was saved", remedy)
+        return Saved(folder, checkpoint.tensors, progress)
 
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to what the folder was after `step` rounds; later checkpoints are damaged, later rows come again.
 
         Raises:
-            CorruptInput: the log is shorter than it was then.
+            StorageError: the disk refused.
         """
-        for folder in self.saved():
-            if int(folder.name) > step:
-                shutil.rmtree(folder, ignore_errors=True)
-        if self.rows_path.stat().st_size < log_bytes:
-            raise CorruptInput(f"{self.rows_path}: shorter than at the last checkpoint", "restore the file")
-        os.truncate(self.rows_path, log_bytes)
+        with storage_errors(self.path):
+            for folder in self.saved():
+                if int(folder.name) > step:
+                    remove_whole(folder)
+            with open(self.rows_path, "ab") as file:
+                file.truncate(log_bytes)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
@@ -219,12 +302,27 @@ class RunFolder:
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name
-        try:
-            found: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
-        except ValueError as error:
-            raise CorruptInput(f"{path}: not JSON ({error})", "restore the file") from None
-        return found
+        with storage_errors(path):
+            return read_mapping(path) if os.path.lexists(path) else {}
 
     def saved(self) -> list[Path]:
-        """The checkpoint folders, oldest first."""
-        return sorted(folder for folder in self.checkpoints.glob("[0-9]*") if folder.is_dir())
+        """Where the checkpoints are, oldest first; whether they are sound is another question."""
+        named = re.compile(r"[0-9]{9,18}")
+        with storage_errors(self.checkpoints):
+            found = [entry for entry in self.checkpoints.iterdir() if named.fullmatch(entry.name)]
+        return sorted(found, key=lambda entry: int(entry.name))
+
+    def _checkpoint(self, step: int) -> Path:
+        return self.checkpoints / f"{step:09d}"
+
+    def _recipe_sha256(self) -> str:
+        return hashlib.sha256(self._recipe_text()).hexdigest()
+
+    def _require_plain(self) -> None:
+        """Refuse to write through links, which may lead anywhere, and to what is no file or folder."""
+        there = {name: self.path / name for name in (*_FOLDERS, self.rows_path.name)}
+        for name, path in there.items():
+            kind = path.is_dir if name in _FOLDERS else path.is_file
+            if os.path.lexists(path) and (path.is_symlink() or not kind()):
+                told = f"{path}: not a plain {'folder' if name in _FOLDERS else 'file'}"
+                raise CorruptInput(told, "put back what the run had there; nothing is written through links")

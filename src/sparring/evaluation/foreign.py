@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field, ValidationError, model_validator
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sparring.engine.tensors import unpacked
 from sparring.errors import CorruptInput, UsageError
-from sparring.files import sha256
+from sparring.files import sha256, storage_errors
 from sparring.pieces import import_object
 from sparring.recipes import parse_yaml
 from sparring.records import InvalidRecord, Record, problems_in
 from sparring.shapes import Samples, expand_like
+from sparring.strict import read_plain, shortened
 
+_LARGEST = 1 << 36
+"""Bytes of a file of weights, at most."""
+_CONVERT = (
+    "where you trust it, turn it into safetensors: "
+    "python -c 'import sys, torch; from safetensors.torch import save_file; "
+    "save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])' WEIGHTS.pt WEIGHTS.safetensors "
+    "(or let the function that makes the network load it)"
+)
 Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
 
@@ -71,7 +79,7 @@ class Foreign(Record):
 
     Args:
         model: `package.module:factory`, a function or class that makes the network without arguments, or a network.
-        weights: a safetensors file, or a state dict saved by `torch.save`; None takes the network as it is made.
+        weights: a safetensors file; None takes the network as it is made.
         inputs: what it wants of images.
     """
 
@@ -89,7 +97,8 @@ class Foreign(Record):
 
         Raises:
             UsageError: it cannot be made, or there is no such file.
-            CorruptInput: the weights are damaged, unsafe, or not of this network.
+            CorruptInput: the weights are damaged, no safetensors, or not of this network.
+            StorageError: they cannot be read.
         """
         try:
             made = import_object(self.model)
@@ -149,25 +158,15 @@ def parse_foreign(text: str, weights: str | None = None, inputs: dict[str, Any] 
 
 
 def _fill(network: nn.Module, path: Path, model: str) -> None:
-    state = _state(path)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file", "give a safetensors file")
+    try:
+        with storage_errors(path):
+            state = unpacked(read_plain(path.resolve(), _LARGEST), str(path))
+    except CorruptInput as error:
+        raise CorruptInput(error.cause, _CONVERT) from None
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        lines = " ".join(line.strip() for line in str(error).splitlines()[1:3])
+        lines = shortened(" ".join(line.strip() for line in str(error).splitlines()[1:3]))
         raise CorruptInput(f"{path}: not the weights of {model}: {lines}", "give the file of this network") from None
-
-
-def _state(path: Path) -> Mapping[str, Any]:
-    """Tensors by name, read without running anything that a file may hold."""
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file", "give a safetensors file, or a state dict saved by torch.save")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's reader raises almost anything on a file that is no state dict
-        remedy = "save its state dict: torch.save(network.state_dict(), FILE)"
-        raise CorruptInput(f"{path}: not a file of tensors alone ({type(error).__name__})", remedy) from None
-    if not isinstance(found, Mapping) or not all(isinstance(each, Tensor) for each in found.values()):
-        raise CorruptInput(f"{path}: not a state dict", "save it: torch.save(network.state_dict(), FILE)")
-    return found

@@ -11,7 +11,6 @@ import numpy as np
 from sparring.data import Batch, is_store
 from sparring.data import verify as verify_store
 from sparring.engine import RunFolder, load_players
-from sparring.engine.checkpoint import read_checkpoint
 from sparring.engine.gallery import png_grid, png_points
 from sparring.engine.measuring import Measures
 from sparring.engine.summary import final_numbers
@@ -177,7 +176,7 @@ def verify(path: Path) -> list[str]:
     run.recipe()
     checked = [f"{run.rows_path} ({len(run.rows())} rows)"]
     for folder in run.saved():
-        read_checkpoint(folder)
+        run.read(folder)
         checked.append(str(folder))
     return checked
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ from weakref import ref
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import CorruptInput, UsageError
-from sparring.files import sha256, storage_errors
+from sparring.errors import CorruptInput, NonFinite, UsageError
+from sparring.files import storage_errors
 from sparring.networks.base import FeatureNetwork
 from sparring.networks.inception import InceptionV3
 from sparring.pieces import Piece, piece
@@ -47,7 +48,11 @@ class Viewer:
         self._last: tuple[ref[Tensor], Seen] | None = None
 
     def see(self, samples: Tensor) -> Seen:
-        """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1]."""
+        """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1].
+
+        Raises:
+            NonFinite: one of them is not finite; a metric would not show it.
+        """
         if self._last is None or self._last[0]() is not samples:
             self._last = ref(samples), self._look(samples)
         return self._last[1]
@@ -55,7 +60,10 @@ class Viewer:
     @torch.no_grad()
     def _look(self, samples: Tensor) -> Seen:
         parts = [self._network.see(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
-        return Seen(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
+        seen = Seen(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
+        if not all(each.isfinite().all() for each in seen):
+            raise NonFinite(f"not finite: what is seen by {self.name}", "measure with another extractor")
+        return seen
 
     def _rounded(self, samples: Tensor) -> Tensor:
         images = as_bytes(samples).to(self._device).float() / 127.5 - 1
@@ -105,7 +113,8 @@ class InceptionFeatures(Extractor):
                 f"download {WEIGHTS} from {RELEASE} and name it: '{{name: inception, weights: PATH}}'",
             )
         with storage_errors(path):
-            found = sha256(path)
+            content = path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
         if found != SHA256:
             raise CorruptInput(
                 f"{path}: its SHA-256 begins with {found[:12]}, that of the published weights with {SHA256[:12]}",
@@ -113,7 +122,7 @@ class InceptionFeatures(Extractor):
             )
         with torch.device("meta"):
             network = InceptionV3()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), assign=True)
+        network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), assign=True)
         return Viewer(network, "Inception-v3 of 2015-12-05 as in pytorch-fid (images resized to 299)", found, device)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,9 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sparring.errors import CorruptInput
+from sparring.strict import read_mapping
 
 FILE, ARRAYS = "robustness.json", "robustness.npz"
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -214,12 +216,12 @@ def read_card(folder: Path) -> Card | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_bytes())
+        content = read_mapping(path)
         listed = content["subjects"]
         step, seed = (_whole(content.get(name)) for name in ("step", "seed"))
         subjects, notes = _subjects(listed)
         problems = tuple(map(str, content.get("problems") or ()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, CorruptInput, ValueError, KeyError, TypeError, AttributeError):
         return Card(folder, None, None, {}, (f"{FILE} is damaged; `sparring evaluate --robust` writes it again.",))
     return Card(folder, step, seed, subjects, (*problems, *notes))
 

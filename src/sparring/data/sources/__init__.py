@@ -15,6 +15,7 @@ from sparring.data.sources.folders import has_images, read_folder
 from sparring.data.sources.idx import has_idx, read_idx
 from sparring.data.sources.imagenet import has_imagenet, read_imagenet
 from sparring.data.sources.lsun import has_lmdb, read_lsun
+from sparring.data.sources.refusals import refusal
 from sparring.data.sources.tables import has_parquet, read_hub, read_parquet
 from sparring.errors import UsageError
 
@@ -69,10 +70,14 @@ def open_source(source: str, faults: Faults) -> Raw:
 
     Raises:
         UsageError: nothing is there, or nothing that can be read.
+        CorruptInput: it is a pickle.
     """
     for reader in READERS:
         if reader.applies(source):
             return reader.read(source, faults)
+    refused = refusal(Path(source))
+    if refused is not None:
+        raise refused
     if Path(source).exists():
         raise UsageError(f"{source}: nothing here that can be read as images", f"give {_KNOWN}")
     raise UsageError(f"{source}: no such file or folder", f"give {_KNOWN}")

@@ -91,11 +91,6 @@ def split_in(name: str) -> str:
     return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
-def visible(paths: Iterable[Path], root: Path) -> list[Path]:
-    """The paths below root without a hidden part, sorted."""
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
-
-
-def first_of(path: Path, names: Iterable[str]) -> Path | None:
+def first_of(path: Path, names: Iterable[str]) -> str | None:
     """The first of these that is below a path."""
-    return next((path / name for name in names if (path / name).exists()), None)
+    return next((name for name in names if (path / name).exists()), None)

@@ -8,14 +8,17 @@ Source: Z. Liu, P. Luo, X. Wang, X. Tang, Deep learning face attributes in the w
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from sparring.data.faults import Faults
+from sparring.data.faults import Faults, first_line
+from sparring.data.opening import lines
 from sparring.data.sources.base import Example, Raw, Split, first_of
-from sparring.data.sources.images import decoded, image_names
+from sparring.data.sources.images import decoded
+from sparring.data.sources.tree import Tree
 
 _FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")
@@ -38,35 +41,38 @@ def read_celeba(path: Path, faults: Faults) -> Raw:
         faults.add("missing files", f"{_PARTITIONS[0]}: not here; it tells training, validation and test images apart")
     if folder is None or partition is None:
         return Raw("CelebA", False, {})
-    listed, found = _listed(partition, faults), dict.fromkeys(image_names(folder))
-    for name in listed:
-        if name not in found:
-            faults.add("missing files", f"{name}: listed in {partition.name}, but not in {folder.name}")
+    found = dict.fromkeys(map(os.path.basename, Tree(path, faults).images(folder, nested=False)))
+    listed = _listed(path / partition, found, os.path.basename(folder), faults)
     for name in found:
         if name not in listed:
-            faults.add("unlisted files", f"{folder.name}/{name}: not listed in {partition.name}")
+            faults.add("unlisted files", f"{os.path.basename(folder)}/{name}: not listed in {Path(partition).name}")
     splits: dict[str, list[str]] = {}
     for name, split in listed.items():
-        if name in found:
-            splits.setdefault(split, []).append(name)
+        splits.setdefault(split, []).append(name)
     return Raw(
         "CelebA",
         False,
-        {split: Split(len(names), partial(_examples, folder, names)) for split, names in splits.items()},
+        {split: Split(len(names), partial(_examples, path / folder, names)) for split, names in splits.items()},
     )
 
 
-def _listed(partition: Path, faults: Faults) -> dict[str, str]:
+def _listed(partition: Path, found: Container[str], folder: str, faults: Faults) -> dict[str, str]:
+    """The split of every image that is listed and found."""
     listed: dict[str, str] = {}
-    for number, line in enumerate(partition.read_text(errors="replace").splitlines(), 1):
-        match = _LINE.fullmatch(line.strip())
-        if match is None:
-            if line.strip() not in ("", _HEADER):
-                faults.add("unreadable lines", f"{partition.name}:{number}: not the name of an image and 0, 1 or 2")
-        elif match["name"] in listed:
-            faults.add("doubtful lines", f"{partition.name}:{number}: {match['name']} is listed already")
-        else:
-            listed[match["name"]] = _SPLITS[int(match["split"])]
+    try:
+        for number, line in lines(partition):
+            match = _LINE.fullmatch(line.strip())
+            if match is None:
+                if line.strip() not in ("", _HEADER):
+                    faults.add("unreadable lines", f"{partition.name}:{number}: not the name of an image and 0, 1 or 2")
+            elif match["name"] not in found:
+                faults.add("missing files", f"{match['name']}: listed in {partition.name}, but not in {folder}")
+            elif match["name"] in listed:
+                faults.add("doubtful lines", f"{partition.name}:{number}: {match['name']} is listed already")
+            else:
+                listed[match["name"]] = _SPLITS[int(match["split"])]
+    except OSError as error:
+        faults.add("unreadable files", f"{partition.name}: {first_line(error)}")
     return listed
 
 

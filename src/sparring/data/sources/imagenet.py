@@ -13,17 +13,18 @@ Source: O. Russakovsky et al., ImageNet large scale visual recognition challenge
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from scipy.io import loadmat
-
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import Example, Raw, Split, first_of, visible
-from sparring.data.sources.images import coloured, image_names
+from sparring.data.opening import lines
+from sparring.data.sources.base import Example, Raw, Split, first_of
+from sparring.data.sources.images import coloured
+from sparring.data.sources.synsets import read_synsets
+from sparring.data.sources.tree import Tree
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")
@@ -39,54 +40,56 @@ def has_imagenet(path: Path) -> bool:
     """Whether the official folders are here, or training images by wnid."""
     train = first_of(path, _TRAIN)
     official = first_of(path, (_TRAIN[0], _VALIDATION[0])) is not None
-    return official or (train is not None and bool(_wnids(train)))
+    return official or (train is not None and bool(_wnids(Tree(path, Faults()), train)))
 
 
 def read_imagenet(path: Path, faults: Faults) -> Raw:
     """Open a folder of ImageNet."""
+    tree = Tree(path, faults)
     train, validation = first_of(path, _TRAIN), first_of(path, _VALIDATION)
     if train is None:
         faults.add("missing folders", f"{_TRAIN[0]}: not here; the training images are needed")
         return Raw("ImageNet", True, {})
-    classes = {wnid: label for label, wnid in enumerate(_wnids(train))}
+    classes = {wnid: label for label, wnid in enumerate(_wnids(tree, train))}
     if not classes:
-        faults.add("missing folders", f"{train.name}: no folders by wnid, such as n01440764; unpack every class there")
+        faults.add("missing folders", f"{train}: no folders by wnid, such as n01440764; unpack every class there")
         return Raw("ImageNet", True, {})
-    splits = {"train": _by_wnid(train, classes, faults)}
-    if validation is not None and _wnids(validation):
-        splits["validation"] = _by_wnid(validation, classes, faults)
+    splits = {"train": _by_wnid(tree, train, classes, faults)}
+    if validation is not None and _wnids(tree, validation):
+        splits["validation"] = _by_wnid(tree, validation, classes, faults)
     elif validation is not None and _has_devkit(path / _DEVKIT, faults):
-        splits["validation"] = _flat(validation, path / _DEVKIT, classes, faults)
+        splits["validation"] = _flat(tree, validation, classes, faults)
     test = first_of(path, _TEST)
-    if test is not None and _wnids(test):
-        splits["test"] = _by_wnid(test, classes, faults)
+    if test is not None and _wnids(tree, test):
+        splits["test"] = _by_wnid(tree, test, classes, faults)
     return Raw("ImageNet", True, splits, tuple(classes))
 
 
-def _wnids(folder: Path) -> list[str]:
-    return sorted(child.name for child in folder.glob("n*") if _WNID.fullmatch(child.name) and child.is_dir())
+def _wnids(tree: Tree, folder: str) -> list[str]:
+    return [name for name in tree.folders(folder) if _WNID.fullmatch(name)]
 
 
-def _by_wnid(root: Path, classes: Mapping[str, int], faults: Faults) -> Split:
+def _by_wnid(tree: Tree, root: str, classes: Mapping[str, int], faults: Faults) -> Split:
     count = 0
-    for child in visible((child for child in root.iterdir() if child.is_dir()), root):
-        if child.name not in classes:
-            faults.add("unknown classes", f"{root.name}/{child.name}: not the wnid of a training folder")
+    for child in tree.folders(root):
+        if child not in classes:
+            faults.add("unknown classes", f"{root}/{child}: not the wnid of a training folder")
         else:
-            inside = len(image_names(child))
+            inside = sum(1 for _ in tree.images(f"{root}/{child}", nested=False))
             count += inside
             if not inside:
-                faults.add("empty classes", f"{root.name}/{child.name}: a class without an image")
-    for name in image_names(root):
-        faults.add("images without a class", f"{root.name}/{name}: lies beside the class folders")
-    return Split(count, partial(_examples_by_wnid, root, classes))
+                faults.add("empty classes", f"{root}/{child}: a class without an image")
+    for name in tree.images(root, nested=False):
+        faults.add("images without a class", f"{name}: lies beside the class folders")
+    return Split(count, partial(_examples_by_wnid, tree, root, classes))
 
 
-def _examples_by_wnid(root: Path, classes: Mapping[str, int]) -> Iterator[Example]:
+def _examples_by_wnid(tree: Tree, root: str, classes: Mapping[str, int]) -> Iterator[Example]:
+    present = set(tree.folders(root))
     for wnid, label in classes.items():
         # Listed again, class by class, so that 1.3 million names are never held at once.
-        for name in image_names(root / wnid) if (root / wnid).is_dir() else ():
-            yield Example(f"{root.name}/{wnid}/{name}", partial(coloured, root / wnid / name), label)
+        for name in tree.images(f"{root}/{wnid}", nested=False) if wnid in present else ():
+            yield Example(name, partial(coloured, tree.root / name), label)
 
 
 def _has_devkit(devkit: Path, faults: Faults) -> bool:
@@ -96,41 +99,37 @@ def _has_devkit(devkit: Path, faults: Faults) -> bool:
     return not missing
 
 
-def _flat(root: Path, devkit: Path, classes: Mapping[str, int], faults: Faults) -> Split:
-    truth = _ground_truth(devkit, classes, faults)
-    found = dict.fromkeys(image_names(root))
-    for name in truth:
-        if name not in found:
-            faults.add("missing files", f"{root.name}/{name}: in {_TRUTH}, but not here")
+def _flat(tree: Tree, root: str, classes: Mapping[str, int], faults: Faults) -> Split:
+    found = dict.fromkeys(map(os.path.basename, tree.images(root, nested=False)))
+    truth = _ground_truth(tree.root / _DEVKIT, root, found, classes, faults)
+    return Split(len(truth), partial(_examples, tree.root / root, truth))
+
+
+def _ground_truth(
+    devkit: Path, root: str, found: Mapping[str, None], classes: Mapping[str, int], faults: Faults
+) -> dict[str, int]:
+    """The class of every validation image that is found, by its name; 0 for one whose fault is told."""
+    wnids = read_synsets(devkit / _META, faults)
+    truth: dict[str, int] = {}
+    number = 0
+    try:
+        for number, line in lines(devkit / _TRUTH):
+            identifier = line.strip()
+            wnid = wnids.get(identifier)
+            if wnids and wnid is None:
+                faults.add("labels", f"{_TRUTH}:{number}: {identifier} is no ILSVRC2012_ID of {_META}")
+            elif wnids and wnid not in classes:
+                faults.add("labels", f"{_TRUTH}:{number}: {wnid} is not the wnid of a training folder")
+            if _IMAGE.format(number) in found:
+                truth[_IMAGE.format(number)] = classes.get(wnid or "", 0)
+            else:
+                faults.add("missing files", f"{root}/{_IMAGE.format(number)}: in {_TRUTH}, but not here")
+    except OSError as error:
+        faults.add("unreadable files", f"{_TRUTH}: {first_line(error)}")
     for name in found:
         if name not in truth:
-            faults.add("unlisted files", f"{root.name}/{name}: not one of the {len(truth):,} images of {_TRUTH}")
-    labels = {name: label for name, label in truth.items() if name in found}
-    return Split(len(labels), partial(_examples, root, labels))
-
-
-def _ground_truth(devkit: Path, classes: Mapping[str, int], faults: Faults) -> dict[str, int]:
-    """The class of every validation image by its name; 0 for one whose fault is told."""
-    wnids = _synsets(devkit / _META, faults)
-    truth: dict[str, int] = {}
-    for number, line in enumerate((devkit / _TRUTH).read_text(errors="replace").split(), 1):
-        wnid = wnids.get(line)
-        if wnids and wnid is None:
-            faults.add("labels", f"{_TRUTH}:{number}: {line} is no ILSVRC2012_ID of {_META}")
-        elif wnids and wnid not in classes:
-            faults.add("labels", f"{_TRUTH}:{number}: {wnid} is not the wnid of a training folder")
-        truth[_IMAGE.format(number)] = classes.get(wnid or "", 0)
+            faults.add("unlisted files", f"{root}/{name}: not one of the {number:,} images of {_TRUTH}")
     return truth
-
-
-def _synsets(meta: Path, faults: Faults) -> dict[str, str]:
-    """WordNet ids by ILSVRC2012_ID; inner nodes of the hierarchy are among them, but no image's class."""
-    try:
-        synsets = np.atleast_1d(loadmat(meta, squeeze_me=True, variable_names="synsets")["synsets"])
-        return dict(zip(map(str, synsets["ILSVRC2012_ID"]), map(str, synsets["WNID"]), strict=True))
-    except Exception as error:  # SciPy's reader raises almost anything on a damaged file
-        faults.add("unreadable files", f"{_META}: damaged, or not the devkit's ({first_line(error)})")
-        return {}
 
 
 def _examples(root: Path, labels: Mapping[str, int]) -> Iterator[Example]:

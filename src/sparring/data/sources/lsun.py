@@ -2,8 +2,7 @@
 
 One such folder is a source, and so is a folder of several. Several categories are the classes; one is none. A name
 without a split, as those of the objects, is training data. `test_lmdb` is left out: its categories are not published.
-Images keep the order of the categories and, within one, of the keys. The databases are opened for reading and without
-a lock file, so nothing is written beside them.
+Images keep the order of the categories and, within one, of the keys.
 Source: F. Yu, A. Seff, Y. Zhang, S. Song, T. Funkhouser, J. Xiao, LSUN: construction of a large-scale image dataset
 using deep learning with humans in the loop (arXiv:1506.03365).
 """
@@ -14,27 +13,27 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import SPLITS, Example, Raw, Split, unreadable, visible
-from sparring.data.sources.extras import library
+from sparring.data.sources.base import SPLITS, Example, Pixels, Raw, Split, Unreadable, unreadable
 from sparring.data.sources.images import coloured
+from sparring.data.sources.lmdb import Damaged, Database, Value
+from sparring.data.sources.tree import Tree
 
 _FILE = "data.mdb"
-_NAME = re.compile(r"(?P<category>.+?)(_(?P<split>train|val))?(_lmdb)?")
+_NAME = re.compile(r"(?P<category>.+?)(_(?P<split>train|val))?(_lmdb)?", re.DOTALL)
 _UNLABELLED = "test_lmdb"
 
 
 def has_lmdb(path: Path) -> bool:
     """Whether this is an LMDB folder, or a folder with some."""
-    return bool(_databases(path))
+    return bool(_databases(path, Faults()))
 
 
 def read_lsun(path: Path, faults: Faults) -> Raw:
     """Open an LMDB folder or a folder of them."""
     found: dict[str, dict[str, Path]] = {}
-    for database in _databases(path):
+    for database in _databases(path, faults):
         match = _NAME.fullmatch(database.resolve().name)
         assert match is not None  # it takes any name
         first = found.setdefault(SPLITS[match["split"] or "train"], {}).setdefault(match["category"], database)
@@ -52,42 +51,42 @@ def read_lsun(path: Path, faults: Faults) -> Raw:
     return Raw("LSUN", bool(classes), splits, classes)
 
 
-def _databases(path: Path) -> list[Path]:
+def _databases(path: Path, faults: Faults) -> list[Path]:
     if (path / _FILE).is_file():
         return [path]
-    return visible((file.parent for file in path.glob(f"*/{_FILE}") if file.parent.name != _UNLABELLED), path)
-
-
-def _opened(database: Path) -> Any:
-    return library("lmdb", extra="lsun").open(str(database), readonly=True, lock=False)
+    if not path.is_dir():
+        return []
+    tree = Tree(path, faults)
+    inside = [name for name in tree.folders() if name != _UNLABELLED]
+    return [path / name for name in inside if (path / name / _FILE).is_file()]
 
 
 def _entries(database: Path, faults: Faults) -> int | None:
     """How many images a database holds, or None if it is damaged."""
-    lmdb = library("lmdb", extra="lsun")
-    where = f"{database.resolve().name}/{_FILE}"
     try:
-        with _opened(database) as environment:
-            needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-            size = (database / _FILE).stat().st_size
-            # The pages are mapped: to read one beyond the end of the file would kill the process.
-            if size < needed:
-                faults.add("unreadable files", f"{where}: cut short, {size:,} of {needed:,} bytes")
-                return None
-            return int(environment.stat()["entries"])
-    except lmdb.Error as error:
+        with Database(database / _FILE) as opened:
+            return opened.entries
+    except (Damaged, OSError) as error:
+        where = f"{database.resolve().name}/{_FILE}"
         faults.add("unreadable files", f"{where}: damaged, or not an LMDB file ({first_line(error)})")
         return None
 
 
 def _examples(labels: Mapping[Path, int | None]) -> Iterator[Example]:
-    lmdb = library("lmdb", extra="lsun")
     for database, label in labels.items():
         where = database.resolve().name
         try:
-            with _opened(database) as environment, environment.begin() as transaction:
-                for key, value in transaction.cursor():
+            with Database(database / _FILE) as opened:
+                for key, value in opened.items():
                     name = f"{where}[{key.decode(errors='backslashreplace')}]"
-                    yield Example(name, partial(coloured, value), label)
-        except lmdb.Error as error:
+                    yield Example(name, partial(_decoded, value), label)
+        except (Damaged, OSError) as error:
             yield unreadable(where, f"unreadable from here on ({first_line(error)})", label)
+
+
+def _decoded(value: Value) -> Pixels:
+    try:
+        content = value()
+    except (Damaged, OSError) as error:
+        raise Unreadable(first_line(error)) from None
+    return coloured(content)

@@ -3,12 +3,13 @@
 A table has a column of encoded images, `{bytes, path}` or bytes, and at most one of labels; class names stand
 in the schema. Numbers that identify a person or an image are no labels, those that identify a class are. Only bytes in
 the table are decoded: a path in it is never followed. A split in which every label is -1, the hub's sign for labels
-that are not published, is left out.
+that are not published, is left out. Nothing of a file is unpacked before it is known to be of bearable size.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -16,62 +17,81 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import SPLITS, Example, Raw, Split, split_in, unreadable, visible
+from sparring.data.opening import opened
+from sparring.data.sources.base import SPLITS, Example, Raw, Split, split_in, unreadable
 from sparring.data.sources.extras import library
 from sparring.data.sources.images import decoded
+from sparring.data.sources.pages import pages
+from sparring.data.sources.tree import Tree
 from sparring.errors import UsageError
 
 _IMAGES = ("image", "img", "images", "jpg", "png")
 _LABELS = ("label", "labels", "fine_label", "cls", "class")
 _IDENTIFIER = re.compile(r"(.*_)?(?<!class_)(?<!label_)(?<!category_)(id|idx|index)", re.IGNORECASE)
 _UNPUBLISHED = -1
+_BYTES = "bytes"
 _ROWS = 256
 _EXTRA = "data"
+_SUFFIX = ".parquet"
+
+_BUFFER = 2**20
+_FOOTER = 2**23
+_MARK = b"PAR1"
+_PAGE, _INCOMPRESSIBLE = 2**26, 2**28
+"""Bytes that a page may unpack to, and may if it is packed no more than twofold, as pages of images are."""
+_TOGETHER = 2**25
+"""Bytes of images that are unpacked at once, unless a single one takes more."""
 
 Batches = Callable[[list[str]], Iterable[Any]]
 """From column names to Arrow batches or tables of some rows each."""
 
 
 class Columns(NamedTuple):
-    """Where a table keeps its images and labels, and the class names."""
+    """Where a table keeps its images and labels, and the class names.
+
+    Args:
+        image: the column.
+        leaf: where in it the bytes are.
+        label: the column, or None.
+        classes: their names, where the schema has them.
+    """
 
     image: str
+    leaf: str
     label: str | None
     classes: tuple[str, ...]
 
 
+class Table(NamedTuple):
+    """A file that was looked into: what is in its columns, how many rows it has, and how many are read at once."""
+
+    columns: Columns
+    rows: int
+    together: int
+
+
 def has_parquet(path: Path) -> bool:
     """Whether this is a Parquet file, or a folder with some."""
-    return bool(_parquet_files(path))
+    return bool(_parquet_files(path, Faults()))
 
 
 def read_parquet(path: Path, faults: Faults) -> Raw:
     """Open a Parquet file or a folder of them; the split is read off each file's name."""
-    datasets = library("datasets", extra=_EXTRA)
-    files = _parquet_files(path)
-    named = {file: split_in(str(file.relative_to(path)) if path.is_dir() else file.name) for file in files}
+    named = {file: split_in(name) for file, name in _parquet_files(path, faults).items()}
     if not any(named.values()):
-        named = dict.fromkeys(files, "train")
-    found: dict[Path, Columns] = {}
-    counts: dict[Path, int] = {}
+        named = dict.fromkeys(named, "train")
+    found: dict[Path, Table] = {}
     for file, name in named.items():
-        opened = _opened(file, faults)
+        table = _table(file, faults)
         if not name:
             faults.add("files without a split", f"{file.name}: train or test does not appear in its name")
-        elif opened is not None:
-            with opened:
-                columns = _columns(file.name, datasets.Features.from_arrow_schema(opened.schema_arrow), faults)
-                counts[file] = opened.metadata.num_rows
-            if columns is not None and _published(name, columns, partial(_file_batches, file)):
-                found[file] = columns
-    splits = {
-        name: Split(
-            sum(counts[file] for file in found if named[file] == name),
-            partial(_examples_of_files, name, {file: found[file] for file in found if named[file] == name}),
-        )
-        for name in sorted({named[file] for file in found})
-    }
-    return _raw("Parquet", {file.name: columns for file, columns in found.items()}, splits, faults)
+        elif table is not None and _published(name, table.columns, partial(_file_batches, file, table.together)):
+            found[file] = table
+    splits = {}
+    for name in sorted({named[file] for file in found}):
+        tables = {file: table for file, table in found.items() if named[file] == name}
+        splits[name] = Split(sum(table.rows for table in tables.values()), partial(_examples_of_files, name, tables))
+    return _raw("Parquet", {file.name: table.columns for file, table in found.items()}, splits, faults)
 
 
 def read_hub(source: str, faults: Faults) -> Raw:
@@ -92,28 +112,73 @@ def read_hub(source: str, faults: Faults) -> Raw:
     found, splits = {}, {}
     for word, table in loaded.items():
         name = SPLITS.get(word, word)
-        columns, batches = _columns(word, table.features, faults), partial(_hub_batches, table)
+        columns, batches = _columns(word, table.features.arrow_schema, faults), partial(_hub_batches, table)
         if name in found:
             faults.add("doubtful splits", f"{word}: another split is the {name} split already")
-        elif columns is not None and _published(name, columns, batches):
-            found[name] = columns
-            splits[name] = Split(len(table), partial(_examples, name, columns, batches))
+        elif columns is not None:
+            columns = columns._replace(leaf=columns.image)
+            if _published(name, columns, batches):
+                found[name] = columns
+                splits[name] = Split(len(table), partial(_examples, name, columns, batches))
     return _raw("Hugging Face hub", found, splits, faults)
 
 
-def _parquet_files(path: Path) -> list[Path]:
+def _parquet_files(path: Path, faults: Faults) -> dict[Path, str]:
+    """Every file, and its name as far as it may tell the split."""
     if path.is_dir():
-        return visible((file for file in path.rglob("*.parquet") if file.is_file()), path)
-    return [path] if path.suffix == ".parquet" and path.is_file() else []
+        names = Tree(path, faults).files(lambda name: name.endswith(_SUFFIX))
+        return {path / name: name for name in names}
+    return {path: path.name} if path.suffix == _SUFFIX and path.is_file() else {}
 
 
-def _opened(file: Path, faults: Faults) -> Any:
-    parquet, arrow = library("pyarrow.parquet", extra=_EXTRA), library("pyarrow", extra=_EXTRA)
+def _table(file: Path, faults: Faults) -> Table | None:
+    parquet = library("pyarrow.parquet", extra=_EXTRA)
     try:
-        return parquet.ParquetFile(file)
-    except (arrow.ArrowException, OSError) as error:
+        size = _size_of_sound_footer(file)
+        with parquet.ParquetFile(file) as table:
+            if table.metadata.num_rows > size:
+                raise ValueError(f"{table.metadata.num_rows:,} rows in {size:,} bytes")
+            columns = _columns(file.name, table.schema_arrow, faults)
+            if columns is None:
+                return None
+            if columns.label is not None:
+                _largest_page(file, table.metadata, columns.label)
+            largest = _largest_page(file, table.metadata, columns.leaf)
+            return Table(columns, table.metadata.num_rows, min(max(_TOGETHER // max(largest, 1), 1), _ROWS))
+    except Exception as error:  # Arrow raises its own types and Python's on a damaged file
         faults.add("unreadable files", f"{file.name}: damaged or cut short ({first_line(error)})")
         return None
+
+
+def _size_of_sound_footer(file: Path) -> int:
+    """The size of a file whose footer does not take more than that of a real one."""
+    with opened(file) as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(size - 8, 0))
+        end = stream.read()
+    footer = int.from_bytes(end[:4], "little")
+    if end[4:] != _MARK or footer > min(size, _FOOTER):
+        raise ValueError(f"a footer of {footer:,} bytes" if end[4:] == _MARK else "no footer")
+    return size
+
+
+def _largest_page(file: Path, metadata: Any, path: str) -> int:
+    """What the largest page of a column unpacks to."""
+    largest = 0
+    with opened(file) as stream:
+        for group in range(metadata.num_row_groups):
+            row_group = metadata.row_group(group)
+            for chunk in (row_group.column(index) for index in range(row_group.num_columns)):
+                if chunk.path_in_schema != path:
+                    continue
+                start = chunk.data_page_offset
+                if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
+                    start = chunk.dictionary_page_offset
+                for page in pages(stream, start, start + chunk.total_compressed_size):
+                    largest = max(largest, page.unpacked)
+                    if page.unpacked > (_INCOMPRESSIBLE if page.unpacked <= 2 * page.packed else _PAGE):
+                        raise ValueError(f"a page of {page.packed:,} bytes would unpack to {page.unpacked:,}")
+    return largest
 
 
 def _raw(kind: str, found: Mapping[str, Columns], splits: Mapping[str, Split], faults: Faults) -> Raw:
@@ -124,18 +189,52 @@ def _raw(kind: str, found: Mapping[str, Columns], splits: Mapping[str, Split], f
     return Raw(kind, labelled, splits, classes)
 
 
-def _columns(where: str, features: Mapping[str, Any], faults: Faults) -> Columns | None:
-    image = _chosen(features, _IMAGES, _is_image)
-    classes = {name: feature for name, feature in features.items() if not _IDENTIFIER.fullmatch(name)}
-    label = _chosen(classes, _LABELS, _is_label)
-    if image is None:
-        faults.add("missing columns", f"{where}: no single column of images among {', '.join(features)}")
+def _columns(where: str, schema: Any, faults: Faults) -> Columns | None:
+    types = library("pyarrow", extra=_EXTRA).types
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    if len(kinds) < len(schema.names):
+        faults.add("doubtful columns", f"{where}: two columns have one name")
         return None
-    odd = [name for name in _LABELS if name in features and not _is_label(features[name])]
+    image = _chosen({name: _leaf(name, kind, types) is not None for name, kind in kinds.items()}, _IMAGES)
+    whole = {name: types.is_integer(kind) for name, kind in kinds.items()}
+    label = _chosen({name: fits for name, fits in whole.items() if not _IDENTIFIER.fullmatch(name)}, _LABELS)
+    if image is None:
+        faults.add("missing columns", f"{where}: no single column of images among {', '.join(kinds)}")
+        return None
+    odd = [name for name in _LABELS if name in kinds and not whole[name]]
     if label is None and odd:
         faults.add("wrong types", f"{where}: the labels in {odd[0]!r} are neither classes nor whole numbers")
-    names = getattr(features[label], "names", None) if label else None
-    return Columns(image, label, tuple(names or ()))
+    leaf = _leaf(image, kinds[image], types)
+    assert leaf is not None
+    return Columns(image, leaf, label, _class_names(schema, label) if label else ())
+
+
+def _chosen(fits: Mapping[str, bool], names: tuple[str, ...]) -> str | None:
+    fitting = [name for name, fit in fits.items() if fit]
+    usual = [name for name in names if name in fitting]
+    return next(iter(usual), fitting[0] if len(fitting) == 1 else None)
+
+
+def _leaf(name: str, kind: Any, types: Any) -> str | None:
+    """Where the bytes of a column of images are, or None if it is none."""
+    if types.is_struct(kind):
+        index = kind.get_field_index(_BYTES)
+        return f"{name}.{_BYTES}" if index >= 0 and _is_bytes(kind.field(index).type, types) else None
+    return name if _is_bytes(kind, types) and not types.is_null(kind) else None
+
+
+def _is_bytes(kind: Any, types: Any) -> bool:
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_null(kind))
+
+
+def _class_names(schema: Any, label: str) -> tuple[str, ...]:
+    """What the schema's `ClassLabel` says; read as plain JSON, since `datasets` makes objects of what it names."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[label]["names"] if features[label]["_type"] == "ClassLabel" else ()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return tuple(map(str, names or ()))
 
 
 def _published(split: str, columns: Columns, batches: Batches) -> bool:
@@ -154,31 +253,16 @@ def _published(split: str, columns: Columns, batches: Batches) -> bool:
     return not found
 
 
-def _chosen(features: Mapping[str, Any], names: tuple[str, ...], fits: Callable[[Any], bool]) -> str | None:
-    fitting = [name for name, feature in features.items() if fits(feature)]
-    usual = [name for name in names if name in fitting]
-    return next(iter(usual), fitting[0] if len(fitting) == 1 else None)
+def _examples_of_files(split: str, tables: Mapping[Path, Table]) -> Iterator[Example]:
+    for file, table in tables.items():
+        where = split if len(tables) == 1 else f"{split}: {file.name}"
+        yield from _examples(where, table.columns, partial(_file_batches, file, table.together))
 
 
-def _is_image(feature: Any) -> bool:
-    if isinstance(feature, dict):
-        return "bytes" in feature
-    return type(feature).__name__ == "Image" or getattr(feature, "dtype", "") in ("binary", "large_binary")
-
-
-def _is_label(feature: Any) -> bool:
-    return type(feature).__name__ == "ClassLabel" or getattr(feature, "dtype", "").startswith(("int", "uint"))
-
-
-def _examples_of_files(split: str, files: Mapping[Path, Columns]) -> Iterator[Example]:
-    for file, columns in files.items():
-        where = split if len(files) == 1 else f"{split}: {file.name}"
-        yield from _examples(where, columns, partial(_file_batches, file))
-
-
-def _file_batches(file: Path, columns: list[str]) -> Iterator[Any]:
-    with library("pyarrow.parquet", extra=_EXTRA).ParquetFile(file) as opened:
-        yield from opened.iter_batches(_ROWS, columns=columns)
+def _file_batches(file: Path, together: int, columns: list[str]) -> Iterator[Any]:
+    # Buffered, so that a row group is not held whole.
+    with library("pyarrow.parquet", extra=_EXTRA).ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as table:
+        yield from table.iter_batches(together, columns=columns, use_threads=False)
 
 
 def _hub_batches(table: Any, columns: list[str]) -> Iterator[Any]:
@@ -189,19 +273,24 @@ def _examples(where: str, columns: Columns, batches: Batches) -> Iterator[Exampl
     arrow = library("pyarrow", extra=_EXTRA)
     row = 0
     try:
-        for batch in batches([columns.image, columns.label] if columns.label else [columns.image]):
-            images = batch.column(columns.image).to_pylist()
+        for batch in batches([columns.leaf, columns.label] if columns.label else [columns.leaf]):
+            images = _bytes_in(batch.column(columns.image))
             labels = batch.column(columns.label).to_pylist() if columns.label else [None] * len(images)
-            for image, label in zip(images, labels, strict=True):
-                yield _example(f"{where}[{row}]", image, label)
+            for index, label in enumerate(labels):
+                yield _example(f"{where}[{row}]", images[index].as_py(), label)
                 row += 1
     except (arrow.ArrowException, OSError) as error:
         yield unreadable(f"{where}[{row}]", f"unreadable from here on ({first_line(error)})")
 
 
-def _example(where: str, image: Any, label: int | None) -> Example:
-    content = image.get("bytes") if isinstance(image, dict) else image
+def _bytes_in(images: Any) -> Any:
+    compute = library("pyarrow.compute", extra=_EXTRA)
+    if library("pyarrow", extra=_EXTRA).types.is_struct(images.type):
+        return compute.struct_field(images, _BYTES)
+    return images
+
+
+def _example(where: str, content: bytes | None, label: int | None) -> Example:
     if content is None:
-        named = isinstance(image, dict) and image.get("path")
-        return unreadable(where, f"only the path {named!r}, not the image" if named else "no image", label)
+        return unreadable(where, "no image; a path, if there is one, is not followed", label)
     return Example(where, partial(decoded, content), label)
