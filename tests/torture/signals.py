@@ -307,6 +307,7 @@ def long_measurement(trial: Trial) -> None:
     assert ended.at - began < IN_TIME
     _require_two_lines(ended)
     assert "after round 16 of 24; everything is saved" in ended.err, ended
+    assert [int(folder.name) for folder in RunFolder.open(out).saved()] == [14, 16]
     _require_done(run(["resume", out, "--device", "cpu"], trial.folder))
     assert not differences(undisturbed("plain", trial.shared), out)
 
