@@ -1,4 +1,4 @@
-"""The same recipe ends bit-identical in another process, folder, hash order, language and time zone, on as many threads.
+"""A recipe ends bit-identical in another process, folder, hash order, language or time zone, on as many threads.
 
 So does its report, but for the time that the run took, and so do the stores that its data are prepared into.
 """
