@@ -55,6 +55,10 @@ class _NoMetrics(Measures):
     def measure(self, *_arguments: Any, **_options: Any) -> dict[str, float]:
         return {}
 
+    @property
+    def judge(self) -> None:
+        return None
+
     def names(self) -> set[str]:
         return set()
 

@@ -51,7 +51,7 @@ def test_all_damage_of_a_store_is_told_at_once(store: Path) -> None:
     found_all(
         caught.value.cause,
         "train/samples.npy: 247 bytes, but the manifest says 248",
-        "train/labels.npy: No such file",
+        "train/labels.npy: missing",
         "test/samples.npy: its header says that it takes 30,058 bytes",
         "test/labels.npy: its SHA-256 is not the manifest's",
     )
@@ -104,8 +104,8 @@ def _set(*path: str, value: object) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("edit", "messages"),
     [
-        (lambda text: text[:-20], ["not valid JSON"]),
-        (lambda text: "", ["not valid JSON"]),
+        (lambda text: text[:-20], ["manifest.json: not JSON"]),
+        (lambda text: "", ["manifest.json: not JSON"]),
         (_set("format", value=2), ["format = 2"]),
         (_set("shape", value=[1, 5]), ["shape"]),
         (_set("shape", value=[1, 4, 5]), ["train/samples.npy: holds uint8 (6, 1, 5, 4)", "test/samples.npy"]),
@@ -127,7 +127,7 @@ def test_a_manifest_that_does_not_hold(store: Path, edit: Callable[[str], str], 
 
 def test_a_missing_manifest_is_damage(store: Path) -> None:
     (store / "manifest.json").unlink()
-    with pytest.raises(CorruptInput, match=r"manifest\.json: No such file"):
+    with pytest.raises(CorruptInput, match=r"manifest\.json: missing"):
         inspect(store)
 
 

@@ -9,7 +9,7 @@ import sys
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with everything escaped that steers a terminal, turns text round, breaks a line or cannot be encoded."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
@@ -27,8 +27,8 @@ class SparringError(Exception):
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause, remedy)
-        self.cause = "\n".join(map(printable, cause.split("\n")))
-        self.remedy = printable(remedy)
+        self.cause = "\n".join(map(escaped, cause.split("\n")))
+        self.remedy = escaped(remedy)
 
     def __str__(self) -> str:
         return self.cause

@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import CorruptInput, printable
+from sparring.errors import CorruptInput, escaped
 
 LARGEST = 64 << 20
 """Bytes of a JSON document, at most."""
@@ -127,7 +127,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 def shortened(text: str, longest: int = 200) -> str:
     """The beginning of a stranger's text, printable and in one line."""
-    shown = printable(text[:longest])
+    shown = escaped(text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
 
 

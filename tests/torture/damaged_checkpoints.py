@@ -57,9 +57,9 @@ def _flip_many(scene: Scene) -> Path:
     return _flipped(scene.file(), scene.draw, scene.draw.randint(2, 64))
 
 
-def _flipped(file: Path, draw: random.Random, bits: int, start: int = 0) -> Path:
+def _flipped(file: Path, draw: random.Random, bits: int, start: int = 0, end: int | None = None) -> Path:
     content = bytearray(file.read_bytes())
-    for bit in draw.sample(range(8 * start, 8 * len(content)), bits):
+    for bit in draw.sample(range(8 * start, 8 * (end or len(content))), bits):
         content[bit // 8] ^= 1 << bit % 8
     file.write_bytes(content)
     return file
@@ -193,7 +193,7 @@ def _cut_the_log(scene: Scene) -> Path:
 
 
 def _damage_the_log(scene: Scene) -> Path:
-    return _flipped(scene.run.rows_path, scene.draw, 1, _log_bytes(scene.older))
+    return _flipped(scene.run.rows_path, scene.draw, 1, _log_bytes(scene.older), _log_bytes(scene.folder))
 
 
 def _log_bytes(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""The same recipe ends bit-identical in another process, folder, hash order, language, time zone; on as many threads.
+"""A recipe ends bit-identical in another process, folder, hash order, language or time zone, on as many threads.
 
 So does its report, but for the time that the run took, and so do the stores that its data are prepared into.
 """
@@ -6,7 +6,6 @@ So does its report, but for the time that the run took, and so do the stores tha
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from sparring.data import prepare
 from sparring.engine import RunFolder
 from sparring.recipes import AnyRecipe, load, to_yaml
 from sparring.report import report_folder
+from sparring.report.words import duration
 from torture.games import KINDS, made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial
 
@@ -62,8 +62,9 @@ def _make(recipe: AnyRecipe, folder: Path) -> None:
 def _page(run: Path) -> str:
     """The report of a run without the time that it took."""
     page = (run / "report.html").read_text(encoding="utf-8")
-    seconds = re.escape(f"{RunFolder.open(run).summary()['seconds']:,}")
-    return re.sub(rf'<span class="chip">{seconds} s</span>', "", page)
+    took = f'<span class="chip">{duration(RunFolder.open(run).summary()["seconds"])}</span>'
+    assert page.count(took) == 1
+    return page.replace(took, "")
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -169,9 +169,7 @@ class Report(OfARun):
 
     def done(self, folder: Path, shared: Path) -> None:
         content = self.content(folder)
-        assert content is not None and content.endswith(b"</html>\n"), (
-            "a page is whole, with the pictures it could read"
-        )
+        assert content is not None and content.endswith(b"</html>"), "a page is whole, with the pictures it could read"
 
 
 class Sample(OfARun):

@@ -242,6 +242,6 @@ PROMISE = Promise(
     number=9,
     title="A stranger's run, checkpoint or weights are refused or read, never run",
     quick=60,
-    long=700,
+    long=2000,
     trial=attempt,
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -294,6 +295,14 @@ SITES: dict[str, Site] = {
     ),
 }
 
+FIRST = {
+    *("real samples", "latents", "generated samples", "score", "payoff of D on real", "payoff of G", "penalty"),
+    *("gradient of an attack", "adversarial samples", "gradient of discriminator", "weights of generator"),
+    *("moments of discriminator", "running mean", "running statistics of generator", "samples of a measurement"),
+    "class loss of a classifier",
+}
+"""Those that every test run tries."""
+
 
 @contextmanager
 def planted(site: Site, planter: Planter) -> Iterator[None]:
@@ -307,24 +316,33 @@ def planted(site: Site, planter: Planter) -> Iterator[None]:
 
 def trial(trial: Trial) -> None:
     """Plant one number, see the run end, and see it go on."""
-    site = trial.turn(list(SITES.values()))
+    site = SITES[trial.turn(sorted(SITES, key=lambda name: name not in FIRST))]
     kind, at, bad = trial.draw.choice(site.kinds), trial.draw.choice(site.at), trial.draw.choice(BAD)
     recipe, path = recipe_of(kind, trial.shared), trial.folder / "run"
     whole = undisturbed(kind, trial.shared)
     with planted(site, Planter(at, bad, trial.draw, recipe)):
         for _ in range(2):  # the second time from the last checkpoint
-            with pytest.raises(NonFinite, match=f"not finite: {site.told}") as caught:
-                play(recipe, path)
-            assert caught.value.exit_code == 6
+            error = _ended(recipe, path)
+            assert error.exit_code == 6
+            assert re.search(f"not finite: {site.told}", error.cause), error.cause
             run = RunFolder.open(path)
             assert (run.summary()["status"], run.summary()["steps"]) == ("non-finite", at)
+            last = at if site.at is MEASURED else at - 1  # a state is saved before it is measured
             for folder in run.saved():
-                assert int(folder.name) < at or at in site.at[:2]
+                assert int(folder.name) <= last
                 assert all(tensor.isfinite().all() for tensor in read_checkpoint(folder).tensors.values())
     play(recipe, path)
     assert not differences(whole, path)
 
 
+def _ended(recipe: AnyRecipe, path: Path) -> NonFinite:
+    try:
+        play(recipe, path)
+    except NonFinite as error:
+        return error
+    raise AssertionError("the run went on")
+
+
 PROMISE = Promise(
-    6, "a number that is not finite ends the run in its round, by name, and is never saved", len(SITES), 300, trial
+    6, "a number that is not finite ends the run in its round, by name, and is never saved", len(FIRST), 240, trial
 )

@@ -237,7 +237,10 @@ def train(trial: Trial, name: str) -> None:
     recipe = recipe_of(kind, trial.shared)
     path.write_text(to_yaml(recipe))
     begin = ["train", path, "--out", out, "--device", "cpu", *trial.draw.choice([[], ["--json"]])]
-    cut(trial, f"train {name}", place, begin)
+    ended = cut(trial, f"train {name}", place, begin)
+    told = re.search(r"after round (\d+) .* everything is saved", ended.err)
+    if told and int(told[1]):
+        assert int(RunFolder.open(out).saved()[-1].name) == int(told[1])
     play(recipe, out)
     _require_whole(trial.folder)
     assert not differences(ended_as, out)
@@ -304,6 +307,7 @@ def long_measurement(trial: Trial) -> None:
     assert ended.at - began < IN_TIME
     _require_two_lines(ended)
     assert "after round 16 of 24; everything is saved" in ended.err, ended
+    assert [int(folder.name) for folder in RunFolder.open(out).saved()] == [14, 16]
     _require_done(run(["resume", out, "--device", "cpu"], trial.folder))
     assert not differences(undisturbed("plain", trial.shared), out)
 

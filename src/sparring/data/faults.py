@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.errors import CorruptInput, printable
+from sparring.errors import CorruptInput, escaped
 
 SHOWN = 20
 """Faults of one kind that are spelled out; the rest are counted."""
@@ -31,7 +31,7 @@ class Faults:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         shown = self._shown.setdefault(kind, [])
         if len(shown) < SHOWN:
-            line = printable(detail)
+            line = escaped(detail)
             shown.append(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
 
     def count(self, kind: str, more: int) -> None:
@@ -53,7 +53,7 @@ class Faults:
         Raises:
             CorruptInput: with one line for each.
         """
-        lines, what = self.lines(), printable(what)
+        lines, what = self.lines(), escaped(what)
         if len(self) == 1:
             raise CorruptInput(f"{what}: {lines[0]}", remedy)
         if lines:

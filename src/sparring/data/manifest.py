@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from sparring.data.selection import Dropped, Selection
-from sparring.errors import printable
+from sparring.errors import escaped
 from sparring.records import Bytes, Count, Every, Record
 
 FILENAME = "manifest.json"
@@ -26,7 +26,7 @@ def plain(name: str) -> str:
     Raises:
         ValueError: it has characters that steer a terminal, or too many.
     """
-    if printable(name) != name:
+    if escaped(name) != name:
         raise ValueError("should be printable")
     if len(name) > _LONGEST:
         raise ValueError(f"should have at most {_LONGEST:,} characters")

@@ -1,49 +1,43 @@
-"""The files of a stranger: only regular ones are opened, and never more is read of one than is asked for."""
+"""The files of a source: plain ones only. A link is followed: the user named it, or it stays within the source."""
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
+
+from sparring.strict import plain_file, read_plain
 
 _LONGEST_TEXT = 2**24
 """Bytes; the lists of images that data sets come with are a few MB long."""
 
 
-def opened(path: Path) -> BufferedReader:
-    """A regular file, open for reading. A pipe would wait for ever, and a device may do anything.
+def opened(path: Path) -> AbstractContextManager[BufferedReader]:
+    """A file, open for reading.
 
     Raises:
-        OSError: it is none, or cannot be opened.
+        CorruptInput: it is missing or no plain file.
+        OSError: it cannot be read.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = os.fdopen(handle, "rb")
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return file
+    return plain_file(path.resolve())
 
 
 def contents(path: Path, most: int) -> bytes:
     """The bytes of a file.
 
     Raises:
-        OSError: it cannot be read, or there are more than `most`.
+        CorruptInput: it is missing, no plain file, or larger than `most`.
+        OSError: it cannot be read.
     """
-    with opened(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
-    return content
+    return read_plain(path.resolve(), most)
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text; what is not UTF-8 is replaced.
 
     Raises:
-        OSError: it cannot be read, or is too long.
+        CorruptInput: it is missing, no plain file, or too long.
+        OSError: it cannot be read.
     """
     return enumerate(TextIOWrapper(BytesIO(contents(path, _LONGEST_TEXT)), errors="replace"), 1)

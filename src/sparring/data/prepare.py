@@ -20,7 +20,7 @@ from sparring.data.sources import Raw, open_source, source_name
 from sparring.data.store import is_store, verified
 from sparring.data.survey import Survey
 from sparring.data.writing import SplitFiles
-from sparring.errors import StorageError, UsageError, printable
+from sparring.errors import StorageError, UsageError, escaped
 from sparring.files import whole_folder, write_whole
 
 Progress = Callable[[int, int], None]
@@ -63,7 +63,7 @@ def prepare(
     faults = Faults()
     try:
         raw = open_source(source, faults)
-        name = printable(source_name(source))
+        name = escaped(source_name(source))
         with whole_folder(out) as folder:
             return _written(raw, name, folder, selection or Selection(), size, faults, progress)
     except OSError as error:

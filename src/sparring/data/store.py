@@ -22,15 +22,15 @@ from sparring.data.base import Data, Facts, Source
 from sparring.data.faults import Faults, first_line
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
 from sparring.data.npy import read_header
-from sparring.data.opening import contents, opened
 from sparring.errors import CorruptInput, UsageError
 from sparring.pieces import piece
 from sparring.records import nearest, problems_in
 from sparring.shapes import IMAGE_BOUNDS
+from sparring.strict import mapping_in, plain_file, read_plain
 
 _REMEDY = "the store is damaged: prepare it again with `sparring data prepare SOURCE --out STORE`"
 
-_LARGEST = 2**24
+_LARGEST = 2**22
 """Bytes of a manifest; classes take most of them."""
 _CHUNK = 2**16
 
@@ -138,13 +138,15 @@ def _inspected(root: Path, *, hashed: bool) -> tuple[Manifest, Mapped]:
 
 def _manifest(path: Path) -> Manifest:
     try:
-        return Manifest.model_validate_json(contents(path, _LARGEST))
+        return Manifest.model_validate(mapping_in(read_plain(path, _LARGEST), str(path)))
+    except CorruptInput as error:
+        raise CorruptInput(error.cause, _REMEDY) from None
     except OSError as error:
         raise CorruptInput(f"{path}: {error.strerror}", _REMEDY) from None
     except ValidationError as error:
         faults = Faults()
         for problem in problems_in(error, Manifest.model_fields):
-            faults.add("faults", str(problem) if problem.path else f"not valid JSON: {problem.message}")
+            faults.add("faults", str(problem))
         faults.tell(str(path), _REMEDY)
         raise
 
@@ -163,7 +165,7 @@ def _mapped(path: Path, facts: FileFacts, wanted: str, faults: Faults, *, hashed
     """The array of a file, mapped while the file that was checked is still open; None if it is at fault."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        with opened(path) as file:
+        with plain_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size != facts.bytes:
                 raise ValueError(f"{size:,} bytes, but the manifest says {facts.bytes:,}")
@@ -175,9 +177,9 @@ def _mapped(path: Path, facts: FileFacts, wanted: str, faults: Faults, *, hashed
             if hashed and hashlib.file_digest(file, "sha256").hexdigest() != facts.sha256:
                 raise ValueError("its SHA-256 is not the manifest's; its bytes have changed")
             return np.memmap(file, header.dtype, "c", header.offset, header.shape)
-    except OSError as error:
-        faults.add("faults", f"{name}: {error.strerror or error}")
-    except ValueError as error:
+    except CorruptInput as error:
+        faults.add("faults", f"{name}{error.cause.removeprefix(str(path))}")
+    except (OSError, ValueError) as error:
         faults.add("faults", f"{name}: {first_line(error)}")
     return None
 

@@ -135,9 +135,9 @@ class Survey:
             try:
                 plain(name)
             except ValueError as error:
-                self._faults.add("class names", f"{name!r}: {error}")
+                self._faults.add("class names", f"class {name!r}: {error}")
             if count > 1:
-                self._faults.add("class names", f"{name!r}: the name of {count} classes")
+                self._faults.add("class names", f"class {name!r}: the name of {count} classes")
 
     def _label(self, split: str, where: str, label: int) -> None:
         known = len(self._raw.classes)

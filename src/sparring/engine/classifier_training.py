@@ -56,7 +56,7 @@ class ClassifierTraining(Training):
         return self.measures.measure(self.pupil.network, self.pupil.classify, done)
 
     def vitals(self, done: int) -> dict[str, Any]:
-        return dict(self._vitals.measure(done))
+        return dict(self._vitals.measure())
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
         """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""

@@ -25,8 +25,8 @@ class ClassifierVitals:
         self._shown = pupil.source.held_out(SAMPLES, rng=Rng.of(0, pupil.device)).samples
 
     @torch.no_grad()
-    def measure(self, step: int) -> Numbers:
+    def measure(self) -> Numbers:
         """The numbers of `VITALS` that apply."""
         with untraced(self.pupil.network):
             logits = self.pupil.classify(self._shown)
-        return noted(step, {"vital_predicted": effective_number(logits.argmax(-1), logits.shape[-1])})
+        return noted({"vital_predicted": effective_number(logits.argmax(-1), logits.shape[-1])})

@@ -62,11 +62,7 @@ class GameVitals:
 
     @torch.no_grad()
     def measure(self, step: int) -> Numbers:
-        """The numbers of `VITALS` that apply; a list with replicas.
-
-        Raises:
-            NonFinite: one of them is not finite.
-        """
+        """The numbers of `VITALS` that apply; a list with replicas."""
         game, lead = self.game, self._lead
         codes = game.recipe.generator.draw((*lead, SAMPLES), game.players.space, rng=game.streams.rng("vitals", step))
         with untraced(game.players):
@@ -74,7 +70,7 @@ class GameVitals:
                 samples = game.generator(codes.values)
             fake = Batch(at_least_fp32(samples), codes.labels)
             found = self._of_generator(fake.samples) | self._of_discriminator(fake)
-        return noted(step, found)
+        return noted(found)
 
     def _of_generator(self, fake: Samples) -> dict[str, Tensor]:
         flat = _flat(fake, len(self._lead) + 1)

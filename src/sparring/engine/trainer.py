@@ -144,7 +144,7 @@ class _Session:
         return every > 0 and (self._is_last or self.done % every == 0)
 
     def _look(self, events: Events, wish: StopWish) -> None:
-        """Log, measure and picture what is due after the rounds so far.
+        """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
 
         Raises:
             Stopped: a signal cut it short; the state from before is saved.
@@ -156,6 +156,9 @@ class _Session:
         pictures = self._is_due(self.training.picture_every)
         before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
         try:
+            if pictures:
+                with wish.at_once():
+                    self.training.save_pictures(self.run, self.done)
             row: dict[str, Any] = {"step": self.done}
             if means:
                 row |= self.training.watch.means()
@@ -166,11 +169,9 @@ class _Session:
                 row |= self.training.vitals(self.done)
             if means or vitals:
                 self._log(row, events)
-            if pictures:
-                with wish.at_once():
-                    self.training.save_pictures(self.run, self.done)
         except Stopped:
-            self._save(before)
+            if self.done > self.start:  # else it is what this session was given
+                self._save(before)
             raise
 
     def _log(self, row: dict[str, Any], events: Events) -> None:

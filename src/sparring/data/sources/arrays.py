@@ -160,7 +160,8 @@ def _scaled(name: str, rows: Rows, faults: Faults) -> Rows | None:
     try:
         for block in rows.blocks():
             if rows.dtype != np.uint8:
-                values.add(block)
+                with np.errstate(all="ignore"):
+                    values.add(block)
     except Exception as error:  # as above
         faults.add("unreadable arrays", f"{name}: the images cannot be read ({first_line(error)})")
         return None

@@ -19,6 +19,7 @@ from sparring.data.opening import lines
 from sparring.data.sources.base import Example, Raw, Split, first_of
 from sparring.data.sources.images import decoded
 from sparring.data.sources.tree import Tree
+from sparring.errors import CorruptInput
 
 _FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")
@@ -71,7 +72,7 @@ def _listed(partition: Path, found: Container[str], folder: str, faults: Faults)
                 faults.add("doubtful lines", f"{partition.name}:{number}: {match['name']} is listed already")
             else:
                 listed[match["name"]] = _SPLITS[int(match["split"])]
-    except OSError as error:
+    except (CorruptInput, OSError) as error:
         faults.add("unreadable files", f"{partition.name}: {first_line(error)}")
     return listed
 

@@ -25,6 +25,7 @@ from sparring.data.sources.base import Example, Raw, Split, first_of
 from sparring.data.sources.images import coloured
 from sparring.data.sources.synsets import read_synsets
 from sparring.data.sources.tree import Tree
+from sparring.errors import CorruptInput
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")
@@ -124,7 +125,7 @@ def _ground_truth(
                 truth[_IMAGE.format(number)] = classes.get(wnid or "", 0)
             else:
                 faults.add("missing files", f"{root}/{_IMAGE.format(number)}: in {_TRUTH}, but not here")
-    except OSError as error:
+    except (CorruptInput, OSError) as error:
         faults.add("unreadable files", f"{_TRUTH}: {first_line(error)}")
     for name in found:
         if name not in truth:

@@ -92,6 +92,9 @@ def resized(pixels: Pixels, size: int) -> Pixels:
 
 def _decoded(content: bytes) -> Pixels:
     image = _opened(content)
+    if image.format == "PNG":
+        # Decoding passes over the checksums of the pixels; and what was verified must be opened anew.
+        Image.open(BytesIO(content), formats=("PNG",)).verify()
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode != _TARGETS[image.mode]:
         image = image.convert(_TARGETS[image.mode])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -66,18 +67,16 @@ class Database:
 
     Raises:
         Damaged: it is no LMDB file, cut short, or has what no plain database has.
-        OSError: it cannot be read.
+        CorruptInput, OSError: it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = opened(path)
-        try:
+        with ExitStack() as stack:
+            self._file = stack.enter_context(opened(path))
             self._size = os.fstat(self._file.fileno()).st_size
             self._meta = self._newest_meta()
-        except BaseException:
-            self._file.close()
-            raise
-        self.entries = self._meta.entries
+            self.entries = self._meta.entries
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Database:
         return self
@@ -85,7 +84,7 @@ class Database:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._stack.close()
 
     def items(self) -> Iterator[tuple[bytes, Value]]:
         """Every key with its value, in the order of the keys.

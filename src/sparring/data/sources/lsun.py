@@ -19,6 +19,7 @@ from sparring.data.sources.base import SPLITS, Example, Pixels, Raw, Split, Unre
 from sparring.data.sources.images import coloured
 from sparring.data.sources.lmdb import Damaged, Database, Value
 from sparring.data.sources.tree import Tree
+from sparring.errors import CorruptInput
 
 _FILE = "data.mdb"
 _NAME = re.compile(r"(?P<category>.+?)(_(?P<split>train|val))?(_lmdb)?", re.DOTALL)
@@ -66,7 +67,7 @@ def _entries(database: Path, faults: Faults) -> int | None:
     try:
         with Database(database / _FILE) as opened:
             return opened.entries
-    except (Damaged, OSError) as error:
+    except (Damaged, CorruptInput, OSError) as error:
         where = f"{database.resolve().name}/{_FILE}"
         faults.add("unreadable files", f"{where}: damaged, or not an LMDB file ({first_line(error)})")
         return None
@@ -80,13 +81,13 @@ def _examples(labels: Mapping[Path, int | None]) -> Iterator[Example]:
                 for key, value in opened.items():
                     name = f"{where}[{key.decode(errors='backslashreplace')}]"
                     yield Example(name, partial(_decoded, value), label)
-        except (Damaged, OSError) as error:
+        except (Damaged, CorruptInput, OSError) as error:
             yield unreadable(where, f"unreadable from here on ({first_line(error)})", label)
 
 
 def _decoded(value: Value) -> Pixels:
     try:
         content = value()
-    except (Damaged, OSError) as error:
+    except (Damaged, CorruptInput, OSError) as error:
         raise Unreadable(first_line(error)) from None
     return coloured(content)

@@ -26,7 +26,7 @@ Numbers = npt.NDArray[Any]
 _BLOCK = 2**20
 _LARGEST = 2**25
 """Bytes of one sample."""
-_BOMB, _SMALL = 500, 2**26
+BOMB, SMALL = 500, 2**26
 """How many times a file's size it may unpack to, beyond so many bytes; pictures of two levels go up to a hundred."""
 
 
@@ -67,7 +67,7 @@ class Rows:
         whole = header.shape[0] * row
         if row > _LARGEST:
             raise ValueError(f"samples of {row:,} bytes, where {_LARGEST:,} are allowed")
-        if whole > max(_SMALL, _BOMB * stored):
+        if whole > max(SMALL, BOMB * stored):
             raise ValueError(f"{stored:,} bytes would unpack to {whole:,}")
 
         def blocks() -> Iterator[Numbers]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from sparring.data.sources.base import SPLITS, Example, Raw, Split, split_in, un
 from sparring.data.sources.extras import library
 from sparring.data.sources.images import decoded
 from sparring.data.sources.pages import pages
+from sparring.data.sources.rows import BOMB, SMALL
 from sparring.data.sources.tree import Tree
 from sparring.errors import UsageError
 
@@ -63,11 +65,19 @@ class Columns(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A file that was looked into: what is in its columns, how many rows it has, and how many are read at once."""
+    """A file that was looked into.
+
+    Args:
+        columns: what is in it.
+        rows: how many it has.
+        together: how many are read at once.
+        most: bytes that all its images may take.
+    """
 
     columns: Columns
     rows: int
     together: int
+    most: int
 
 
 def has_parquet(path: Path) -> bool:
@@ -144,7 +154,8 @@ def _table(file: Path, faults: Faults) -> Table | None:
             if columns.label is not None:
                 _largest_page(file, table.metadata, columns.label)
             largest = _largest_page(file, table.metadata, columns.leaf)
-            return Table(columns, table.metadata.num_rows, min(max(_TOGETHER // max(largest, 1), 1), _ROWS))
+            together = min(max(_TOGETHER // max(largest, 1), 1), _ROWS)
+            return Table(columns, table.metadata.num_rows, together, max(SMALL, BOMB * size))
     except Exception as error:  # Arrow raises its own types and Python's on a damaged file
         faults.add("unreadable files", f"{file.name}: damaged or cut short ({first_line(error)})")
         return None
@@ -231,10 +242,10 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...]:
     """What the schema's `ClassLabel` says; read as plain JSON, since `datasets` makes objects of what it names."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[label]["names"] if features[label]["_type"] == "ClassLabel" else ()
+        names = features[label]["names"] if features[label]["_type"] == "ClassLabel" else None
     except (ValueError, KeyError, TypeError, RecursionError):
         return ()
-    return tuple(map(str, names or ()))
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
 
 
 def _published(split: str, columns: Columns, batches: Batches) -> bool:
@@ -256,7 +267,7 @@ def _published(split: str, columns: Columns, batches: Batches) -> bool:
 def _examples_of_files(split: str, tables: Mapping[Path, Table]) -> Iterator[Example]:
     for file, table in tables.items():
         where = split if len(tables) == 1 else f"{split}: {file.name}"
-        yield from _examples(where, table.columns, partial(_file_batches, file, table.together))
+        yield from _examples(where, table.columns, partial(_file_batches, file, table.together), table.most)
 
 
 def _file_batches(file: Path, together: int, columns: list[str]) -> Iterator[Any]:
@@ -269,17 +280,21 @@ def _hub_batches(table: Any, columns: list[str]) -> Iterator[Any]:
     return iter(table.select_columns(columns).with_format("arrow").iter(_ROWS))
 
 
-def _examples(where: str, columns: Columns, batches: Batches) -> Iterator[Example]:
+def _examples(where: str, columns: Columns, batches: Batches, most: int = sys.maxsize) -> Iterator[Example]:
     arrow = library("pyarrow", extra=_EXTRA)
-    row = 0
+    row, size = 0, 0
     try:
         for batch in batches([columns.leaf, columns.label] if columns.label else [columns.leaf]):
             images = _bytes_in(batch.column(columns.image))
             labels = batch.column(columns.label).to_pylist() if columns.label else [None] * len(images)
             for index, label in enumerate(labels):
-                yield _example(f"{where}[{row}]", images[index].as_py(), label)
+                content = images[index].as_py()
+                size += len(content or b"")
+                if size > most:
+                    raise ValueError(f"more than {most:,} bytes of images, which no file of this size holds")
+                yield _example(f"{where}[{row}]", content, label)
                 row += 1
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError) as error:
         yield unreadable(f"{where}[{row}]", f"unreadable from here on ({first_line(error)})")
 
 

@@ -36,7 +36,7 @@ class Tree:
 
     def files(self, fits: Callable[[str], bool], inside: str = "", *, nested: bool = True) -> Iterator[str]:
         """The files below a folder whose own name fits; those directly in it if not nested."""
-        waiting = self._entries(inside)[::-1]
+        waiting = self._first(inside)[::-1]
         while waiting:
             name, kind = waiting.pop()
             if kind == _FOLDER:
@@ -58,7 +58,7 @@ class Tree:
     def folders(self, inside: str = "") -> list[str]:
         """The names of the folders directly in a folder."""
         found = []
-        for name, kind in self._entries(inside):
+        for name, kind in self._first(inside):
             if kind == _FOLDER:
                 found.append(os.path.basename(name))
             elif kind == _LINKED:
@@ -70,11 +70,15 @@ class Tree:
             self._told.add(name)
             self._faults.add("links, pipes and devices", f"{name}: {what}")
 
-    def _entries(self, inside: str) -> list[tuple[str, str]]:
-        """Name and kind of what lies directly in a folder, sorted: a file, a folder, or what it is instead."""
+    def _first(self, inside: str) -> list[tuple[str, str]]:
+        """What lies directly in a folder that is not yet known to be reached without a link."""
         if os.path.realpath(self.root / inside) != os.path.normpath(os.path.join(self._real, inside)):
             self._tell(inside, _LINKED)
             return []
+        return self._entries(inside)
+
+    def _entries(self, inside: str) -> list[tuple[str, str]]:
+        """Name and kind of what lies directly in a folder, sorted: a file, a folder, or what it is instead."""
         try:
             with os.scandir(self.root / inside) as entries:
                 return sorted(
