@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,16 @@ def test_a_checkpoint_of_an_earlier_format_is_refused_in_one_sentence(run: RunFo
     manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
     with pytest.raises(CorruptInput, match="checkpoint format 1, and this version reads 2 alone"):
         run.latest()
+
+
+def test_half_written_things_go_at_the_next_start_but_those_of_others_at_work(run: RunFolder) -> None:
+    mine, others, gone = (f".partial-x-{number}-00c0ffee" for number in (os.getpid(), os.getppid(), 999_999_999))
+    for folder in (run.path, run.checkpoints):
+        for name in (mine, others, gone, ".partial-of-an-earlier-version"):
+            (folder / name).write_text("half")
+    with run.owned():
+        assert [path.name for path in run.path.glob(".partial-*")] == [others]
+        assert not list(run.checkpoints.glob(".partial-*"))
 
 
 def nothing(*_arguments: Any, **_options: Any) -> None:

@@ -20,7 +20,16 @@ from sparring.engine.progress import Progress, SavedSpace
 from sparring.engine.rows import append_row, read_rows
 from sparring.engine.trust import require_trusted, trust
 from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
-from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
+from sparring.files import (
+    remove_whole,
+    storage_errors,
+    sweep_abandoned,
+    sweep_partial,
+    sync,
+    whole_folder,
+    write_json,
+    write_whole,
+)
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 from sparring.shapes import Space
 from sparring.strict import read_mapping, read_plain, sha256_of_first
@@ -145,7 +154,8 @@ class RunFolder:
         """
         self._require_plain()
         with self.lock.held():
-            for folder in (self.path, self.samples, self.probes, self.checkpoints):
+            sweep_abandoned(self.path)  # a report or an evaluation may be written there now
+            for folder in (self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
             yield
 
