@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,9 +50,14 @@ class _NoMetrics(Measures):
 
     def __init__(self, *_arguments: Any) -> None:
         self.metrics, self.samples = [], 1
+        self.reference = SimpleNamespace(judge=None)
 
     def measure(self, *_arguments: Any, **_options: Any) -> dict[str, float]:
         return {}
+
+    @property
+    def judge(self) -> None:
+        return None
 
     def names(self) -> set[str]:
         return set()

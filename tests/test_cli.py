@@ -228,16 +228,6 @@ def test_a_second_process_is_told_who_owns_the_folder(
         assert f"process {long_run.pid}" in answer.err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_a_process_saved_and_with_its_exit_code(
-    number: signal.Signals, code: int, long_run: subprocess.Popen[bytes], sparring: Command, tmp_path: Path
-) -> None:
-    long_run.send_signal(number)
-    assert long_run.wait(30) == code
-    assert "everything is saved" in (tmp_path / "said").read_text()
-    assert "sound" in sparring("verify", tmp_path / "run").out
-
-
 @pytest.mark.parametrize(
     ("number", "everyone", "code"),
     [(signal.SIGTERM, False, 143), (signal.SIGINT, True, 130), (signal.SIGKILL, False, -9)],

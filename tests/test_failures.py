@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import re
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,84 +16,43 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.engine import Game, RunFolder, resume, train
+from sparring.engine import RunFolder, resume, train
 from sparring.engine.game import Players
+from sparring.engine.spectator import Nobody
+from sparring.engine.watch import Watch
 from sparring.errors import NonFinite, StorageError
 from sparring.evaluation import evaluate_generator
-from sparring.lipschitz import Clip
-from sparring.networks import Verdict
-from sparring.networks.mlp import MLPGenerator
-from sparring.objectives import Linear
 from sparring.recipes import Recipe
-
-SITES: dict[str, Callable[[pytest.MonkeyPatch, Any], None]] = {
-    "real samples": lambda patch, bad: patch.setattr(
-        "sparring.data.synthetic.MixtureSource.batch", _spoilt("sparring.data.synthetic", "MixtureSource", "batch", bad)
-    ),
-    "payoff of D on real samples": lambda patch, bad: patch.setattr(Linear, "real", lambda self, s: s * bad),
-    "payoff of D on generated samples": lambda patch, bad: patch.setattr(Linear, "fake", lambda self, s: s * bad),
-    "payoff of G": lambda patch, bad: patch.setattr(Linear, "generator", lambda self, s: s * bad),
-    "Lipschitz penalty": lambda patch, bad: patch.setattr(
-        Clip, "penalty", lambda self, score, real, fake, *, batch_axes, rng: torch.full((), bad)
-    ),
-    "generated samples": lambda patch, bad: patch.setattr(
-        MLPGenerator, "forward", lambda self, latents: self.layers(latents) * bad
-    ),
-    "score of real samples": lambda patch, bad: patch.setattr(
-        Game, "judge", lambda self, samples: Verdict(self.discriminator(samples).score * bad)
-    ),
-    # sqrt(0) is finite, and its slope is not.
-    "gradient of the discriminator": lambda patch, bad: patch.setattr(
-        Linear, "real", lambda self, s: torch.sqrt(s * 0)
-    ),
-    "gradient of the generator": lambda patch, bad: patch.setattr(
-        Linear, "generator", lambda self, s: torch.sqrt(s * 0)
-    ),
-    "weights of the generator": lambda patch, bad: patch.setattr(
-        torch.optim.Adam, "step", lambda self: self.param_groups[0]["params"][2].data.fill_(bad)
-    ),
-    "weights of the discriminator": lambda patch, bad: patch.setattr(
-        torch.optim.RMSprop, "step", lambda self: self.param_groups[0]["params"][-1].data.fill_(bad)
-    ),
-}
+from torture import non_finite
 
 
-def _spoilt(module: str, owner: str, method: str, bad: float) -> Callable[..., Any]:
-    import importlib
+@pytest.mark.parametrize("name", ["gradient of an attack", "moments of discriminator"])
+def test_a_site_that_is_not_watched_is_noticed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, site = Watch.finite, non_finite.SITES[name]._replace(kinds=["mixed"])
 
-    original = getattr(getattr(importlib.import_module(module), owner), method)
+    def deaf(watch: Watch, place: str, tensors: Iterable[Tensor]) -> None:
+        if not re.match(site.told, place):
+            watched(watch, place, tensors)
 
-    def spoil(self: Any, *arguments: Any) -> Any:
-        batch = original(self, *arguments)
-        return batch._replace(samples=batch.samples * bad)
+    monkeypatch.setattr(Watch, "finite", deaf)
+    monkeypatch.setattr(non_finite, "SITES", {name: site})
+    with pytest.raises(AssertionError):
+        non_finite.PROMISE.attempt(0, seed=0, shared=tmp_path)
 
-    return spoil
 
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-@pytest.mark.parametrize("site", SITES)
-def test_non_finite_numbers_stop_the_round_and_name_the_site(
-    site: str, bad: float, short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Planter:
-        def note(self, text: str) -> None:
-            pass
-
+def test_a_state_that_is_not_finite_is_not_saved(short: Callable[..., Recipe], run_path: Path) -> None:
+    class Spoiler(Nobody):
         def played(self, done: int, total: int) -> None:
-            if done == 9:
-                SITES[site](monkeypatch, bad)
+            if done == 6:
+                Watch.mean(watch.pop(), "spoilt", torch.tensor(float("nan")))
 
-    with pytest.raises(NonFinite, match=f"round 10: not finite: {site}") as caught:
-        train(
-            short("objective=linear", "feedback=honest", "lipschitz.bound=0.1"),
-            run_path,
-            device="cpu",
-            spectator=Planter(),
-        )
-    assert caught.value.exit_code == 6
-    run = RunFolder.open(run_path)
-    assert [folder.name for folder in run.saved()] == ["000000007"]
-    assert run.summary()["status"] == "non-finite"
+    watch: list[Watch] = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = Watch.__init__
+        patch.setattr(Watch, "__init__", lambda self, *given: (original(self, *given), watch.append(self))[0])
+        with pytest.raises(NonFinite, match="round 7: not finite: watch/spoilt of the state to save"):
+            train(short(), run_path, device="cpu", spectator=Spoiler())
+    assert not RunFolder.open(run_path).saved()
 
 
 class _Overflowing(nn.Module):

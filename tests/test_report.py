@@ -88,7 +88,7 @@ def test_every_figure_of_points_is_there(ring_page: Page) -> None:
     titles = ("Modes covered", "High quality", "Distance to real samples", "What D thinks", "Payoffs", "Gradient norms")
     for title in (*titles, "Saturated scores"):
         assert title in page.text
-    assert len(page.named("svg")) == 7
+    assert len(page.named("svg")) == 10
     assert [found["data-step"] for found in page.classed("frame")] == ["0", "3", "6"]
     assert ["hidden" in found for found in page.classed("frame")] == [True, True, False]
     assert len(page.named("img")) == 3 * 2

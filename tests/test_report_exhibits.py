@@ -128,7 +128,7 @@ def test_the_critic_stands_beside_the_exact_distance_of_points(short: Callable[.
     assert "/255" not in page.text.split("Final numbers")[0] and "of [0, 1]" not in page.source.split("Recipe")[0]
     train(short(*keys), tmp_path / "plain", device="cpu")
     page = Page(report_run(RunFolder.open(tmp_path / "plain")))
-    assert len(page.named("svg")) == 7
+    assert len(page.named("svg")) == 10
     assert "probability of real" in page.source
     assert not re.search("critic's estimate of|under one fixed attack|training attacks", page.text)
     assert "Exact Wasserstein-1 distance of the same samples" in page.text

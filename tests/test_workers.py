@@ -37,10 +37,12 @@ def test_what_one_worker_fails_with_is_told_and_the_others_are_saved(
     assert not multiprocessing.active_children()
 
 
-def test_a_worker_that_is_killed_is_missed(short: Callable[..., Recipe], run_path: Path) -> None:
-    def kill(_done: int, _total: int) -> None:
-        for worker in multiprocessing.active_children():
-            worker.kill()
+def _kill_workers(_done: int, _total: int) -> None:
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
-    with pytest.raises(SparringError, match="exit code -9"):
-        play_side_by_side({run_path: short(*LONG)}, kill)
+
+def test_workers_that_are_killed_again_and_again_are_missed(short: Callable[..., Recipe], run_path: Path) -> None:
+    with pytest.raises(SparringError, match=r"3 worker processes were killed in a row \(SIGKILL\).* round 0"):
+        play_side_by_side({run_path: short(*LONG)}, _kill_workers)
+    assert not multiprocessing.active_children()

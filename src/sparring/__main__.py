@@ -1,5 +1,32 @@
-"""`python -m sparring`."""
+"""The command `sparring`, and `python -m sparring`: heeds signals from before the long imports to the last word."""
 
-from sparring.cli import main
+from __future__ import annotations
 
-main()
+import signal
+import sys
+
+from sparring.errors import SparringError, tell
+from sparring.signals import STOPS, Terminated, terminate_on_signals
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that DESIGN promises."""
+    terminate_on_signals()
+    try:
+        try:
+            from sparring.cli import main as run
+
+            run()
+        finally:
+            # What is decided by now stays: no signal cuts the interpreter's own way out.
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    except Terminated as stop:
+        number = stop.signal
+    tell(
+        SparringError(f"stopped by {number.name}", "run it again; a run that has begun goes on with `sparring resume`")
+    )
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.errors import SparringError, StorageError, UsageError
+from sparring.errors import SparringError, StorageError, UsageError, tell
 
 app = typer.Typer(
     name="sparring",
@@ -66,11 +65,12 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe in a new run folder."""
-    from sparring.console import following
-    from sparring.engine import train as play
     from sparring.recipes import load
 
-    loaded = load(recipe, overrides)
+    loaded = load(recipe, overrides)  # a mistake is told before the rest is even imported
+    from sparring.console import following
+    from sparring.engine import train as play
+
     _set_threads(threads)
     with following("rounds") as follower:
         summary = play(loaded, out, device=device, spectator=follower)
@@ -423,21 +423,14 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     sys.path.insert(0, "")  # a recipe may name a class of a module in the working folder
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
     try:
         app(args=arguments)
     except Exception as error:
         if debug:
             traceback.print_exc()
         told = _as_told(error)
-        _tell(told.cause, told.remedy)
+        tell(told)
         sys.exit(told.exit_code)
-
-
-def _leave(number: int, _frame: object) -> None:
-    # An exception, so that what is half-made is removed on the way out.
-    raise SystemExit(128 + number)
 
 
 def _as_told(error: Exception) -> SparringError:
@@ -446,12 +439,6 @@ def _as_told(error: Exception) -> SparringError:
     if isinstance(error, OSError):
         return StorageError.from_os(error, "the file system")
     return SparringError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug for the traceback")
-
-
-def _tell(cause: str, remedy: str) -> None:
-    print(f"error: {cause}", file=sys.stderr)
-    if remedy:
-        print(f"  try: {remedy}", file=sys.stderr)
 
 
 def _tell_problems(problems: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -90,3 +91,10 @@ class Interrupted(SparringError):
         super().__init__(cause, remedy)
         self.args = (cause, remedy, signal)  # what a worker process rebuilds it from
         self.exit_code = 128 + signal
+
+
+def tell(error: SparringError) -> None:
+    """Print an error on standard error: a line of cause, and one of remedy where there is any."""
+    print(f"error: {error.cause}", file=sys.stderr)
+    if error.remedy:
+        print(f"  try: {error.remedy}", file=sys.stderr)

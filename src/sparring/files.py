@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -81,6 +82,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """A block that fills a folder; if it fails, the folder goes with any parent made for it, as far as it is empty.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        with storage_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()
+        raise
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that at every moment either the old or the new one is there.
 
@@ -117,9 +137,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sweep_partial(folder: Path) -> None:
-    """Remove what killed processes left half-written in this folder."""
+    """Remove everything half-written in a folder that nobody else writes to.
+
+    Process numbers say nothing here: those of a restarted container are the same again.
+    """
     for leftover in folder.glob(f"{PREFIX}*"):
-        if not _is_at_work(leftover):
+        _erase(leftover)
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove what processes that are gone left half-written in a folder that others may be writing to as well.
+
+    Nothing in it may be this process's own work: its number may be that of one before it.
+    """
+    for leftover in folder.glob(f"{PREFIX}*"):
+        if _process_of(leftover) == os.getpid() or not _is_at_work(leftover):
             _erase(leftover)
 
 
@@ -139,13 +171,20 @@ def _beside(path: Path) -> Path:
 
 def _is_at_work(temporary: Path) -> bool:
     """Whether the process that makes this file or folder still lives; its name carries the process number."""
+    number = _process_of(temporary)
     try:
-        os.kill(int(temporary.name.rsplit("-", 2)[1]), 0)
-    except ProcessLookupError:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
         return False
-    except (ValueError, IndexError, OSError, OverflowError):
+    except OSError:
         return True
-    return True
+    return number > 0
+
+
+def _process_of(temporary: Path) -> int:
+    """The process number in a name that `_beside` gave, or 0 in another."""
+    found = re.fullmatch(r".*-([0-9]{1,9})-[0-9a-f]+", temporary.name)
+    return int(found[1]) if found else 0
 
 
 def _erase(path: Path) -> None:

@@ -169,12 +169,17 @@ def import_object(reference: str) -> Any:
     """What stands at `package.module:attribute`.
 
     Raises:
-        ImportError, AttributeError, ValueError: it cannot be imported.
+        ImportError: it cannot be imported, whatever its module raises.
     """
     if not REFERENCE.fullmatch(reference):
-        raise ValueError("it does not read package.module:attribute")
+        raise ImportError("it does not read package.module:attribute")
     module, _, attribute = reference.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(str(error)) from None
+    except (Exception, SystemExit) as error:  # a stranger's code
+        raise ImportError(f"{type(error).__name__}: {error}") from None
 
 
 def summary(cls: type[Any]) -> str:
@@ -185,7 +190,7 @@ def summary(cls: type[Any]) -> str:
 def _import(family: type[AnyPiece], reference: str) -> type[AnyPiece]:
     try:
         found = import_object(reference)
-    except (ImportError, AttributeError, ValueError) as error:
+    except ImportError as error:
         raise UnknownPiece(_mistake(reference, f"cannot be imported: {error}")) from None
     if not (isinstance(found, type) and issubclass(found, family)):
         wanted = f"{family.__module__}.{family.__qualname__}"

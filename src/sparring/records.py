@@ -14,11 +14,19 @@ from sparring.errors import UsageError
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+MOST = 2**31 - 1
+"""The largest whole number that anything counts to."""
+Count = Annotated[int, Field(ge=1, le=MOST)]
 """A whole number of at least one."""
-Every = Annotated[int, Field(ge=0)]
+Every = Annotated[int, Field(ge=0, le=MOST)]
 """An interval in rounds; 0 means never."""
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""The size of a file."""
 Widths = Annotated[tuple[Count, ...], Field(strict=False)]
+
+
+TOLD = 30
+"""Mistakes that are told one by one."""
 
 
 class Problem(BaseModel):
@@ -49,11 +57,12 @@ class InvalidRecord(UsageError):
     """A record that does not validate, with all of its problems."""
 
     def __init__(self, what: str, problems: Sequence[Problem], remedy: str = "") -> None:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
         if len(problems) == 1:
             cause = f"{what}: {problems[0]}"
         else:
-            cause = f"{what} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems)
+            more = [f"... and {len(problems) - TOLD:,} more"] if len(problems) > TOLD else []
+            lines = "\n".join(f"  {line}" for line in [*problems[:TOLD], *more])
+            cause = f"{what} has {len(problems):,} mistakes:\n{lines}"
         super().__init__(cause, remedy)
         self.args = (what, problems, remedy)
         self.problems = tuple(problems)
@@ -79,8 +88,22 @@ def as_one(problems: Iterable[Problem]) -> PydanticCustomError:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name closest to a mistyped one, or nothing."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+    """The known name closest to a mistyped one, or those that are about as close; nothing where none is."""
+    plain = _plain(word)
+    if len(plain) > _LONGEST:
+        return ""
+    scored = [(difflib.SequenceMatcher(None, plain, _plain(each)).ratio(), each) for each in known]
+    best = max((score for score, _ in scored), default=0.0)
+    close = [each for score, each in sorted(scored, key=lambda pair: -pair[0]) if score >= max(_ALIKE, best - _TIED)]
+    return " or ".join(close[:3])
+
+
+_LONGEST, _ALIKE, _TIED = 100, 0.65, 0.05
+"""Letters of a name that is worth comparing; how alike a name must be; and what makes two of them equally so."""
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_")
 
 
 def problems_in(error: ValidationError, keys: Iterable[str] = ()) -> list[Problem]:

@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import CorruptInput
+from sparring.errors import CorruptInput, escaped
 
 LARGEST = 64 << 20
 """Bytes of a JSON document, at most."""
@@ -92,8 +92,10 @@ def mapping_in(data: bytes, what: str) -> dict[str, Any]:
 
     Raises:
         CorruptInput: it is not UTF-8 or not JSON, a key stands twice, a number is not finite or endless, it nests too
-            deeply, or it is no mapping.
+            deeply, it is no mapping, or far too long.
     """
+    if len(data) > LARGEST:
+        raise CorruptInput(f"{what}: {len(data):,} bytes", _REMEDY)
     try:
         found = json.loads(
             data.decode(),
@@ -107,7 +109,7 @@ def mapping_in(data: bytes, what: str) -> dict[str, Any]:
     except RecursionError:
         raise CorruptInput(f"{what}: nested too deeply", _REMEDY) from None
     except ValueError as error:
-        raise CorruptInput(f"{what}: not JSON ({printable(str(error))})", _REMEDY) from None
+        raise CorruptInput(f"{what}: not JSON ({shortened(str(error))})", _REMEDY) from None
     if not isinstance(found, dict):
         raise CorruptInput(f"{what}: holds a {type(found).__name__}, not a mapping", _REMEDY)
     return found
@@ -123,9 +125,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return mapping_in(read_plain(path, LARGEST), str(path))
 
 
-def printable(text: str, longest: int = 200) -> str:
-    """A stranger's text as one line that is safe to print: nothing in it moves a cursor or hides a character."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:longest])
+def shortened(text: str, longest: int = 200) -> str:
+    """The beginning of a stranger's text, printable and in one line."""
+    shown = escaped(text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
 
 

@@ -18,7 +18,8 @@ from unittest import mock
 
 _OPEN = io.open
 _BY_PATH = ("open", "rename", "replace", "mkdir", "truncate", "unlink", "remove", "rmdir")
-_BY_HANDLE = ("fsync", "ftruncate", "read")
+_BY_HANDLE = ("fsync", "ftruncate", "read", "pread")
+_WRITING = ("write", "pwrite")
 SPENDING = ("mkdir", "write")
 """What a full disk refuses again and again: whatever needs space."""
 
@@ -96,9 +97,10 @@ def operations(under: Path, at: int, act: Callable[[], None], *, lasting: Collec
             return super().truncate(size)
 
     def opened(file: Any, mode: str = "r", buffering: int = -1, *arguments: Any, **options: Any) -> Any:
-        if isinstance(file, int) or not counted.concerns(file):
+        if not counted.concerns(file):
             return _OPEN(file, mode, buffering, *arguments, **options)
-        counted.meet("open")
+        if not isinstance(file, int):  # which is open already
+            counted.meet("open")
         return _buffered(File, file, mode, buffering, *arguments, **options)
 
     with ExitStack() as patches:
@@ -106,7 +108,8 @@ def operations(under: Path, at: int, act: Callable[[], None], *, lasting: Collec
             patches.enter_context(mock.patch.object(os, name, _by_path(counted, name)))
         for name in _BY_HANDLE:
             patches.enter_context(mock.patch.object(os, name, _by_handle(counted, name)))
-        patches.enter_context(mock.patch.object(os, "write", _write(counted)))
+        for name in _WRITING:
+            patches.enter_context(mock.patch.object(os, name, _writing(counted, name)))
         patches.enter_context(mock.patch.object(io, "open", opened))
         patches.enter_context(mock.patch.object(builtins, "open", opened))
         yield counted
@@ -173,12 +176,12 @@ def _by_handle(counted: Counted, name: str) -> Callable[..., Any]:
     return counting
 
 
-def _write(counted: Counted) -> Callable[[int, Any], int]:
-    original = os.write
+def _writing(counted: Counted, name: str) -> Callable[..., int]:
+    original = getattr(os, name)
 
-    def counting(handle: int, data: Any) -> int:
+    def counting(handle: int, data: Any, *place: int) -> int:
         if not counted.concerns(handle):
-            return original(handle, data)
-        return counted.write(data, lambda part: original(handle, part))
+            return int(original(handle, data, *place))
+        return counted.write(data, lambda part: int(original(handle, part, *place)))
 
     return counting

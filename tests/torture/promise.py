@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TypeVar
+from unittest import mock
 
 Option = TypeVar("Option")
 
@@ -64,16 +66,17 @@ class Promise:
 
         Raises:
             Exception: the promise is broken.
-            TimeoutError: the trial hangs.
+            AssertionError: the trial hangs.
         """
-        with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as folder, _limited():
+        cache = mock.patch.dict(os.environ, SPARRING_CACHE=str(shared / "cache"))  # never the user's
+        with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as folder, _limited(), cache:
             self.trial(Trial(index, random.Random(f"{seed}/{self.number}/{index}"), Path(folder).resolve(), shared))
 
 
 @contextmanager
 def _limited() -> Iterator[None]:
     def give_up(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"the trial hangs: no end after {LIMIT} seconds")
+        raise AssertionError(f"the trial hangs: no end after {LIMIT} seconds")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(LIMIT)

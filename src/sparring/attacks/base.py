@@ -50,6 +50,13 @@ class Attack(Piece, family="attack"):
     epsilon: Epsilon
     ball: Ball = Linf()
 
+    def check(self, space: Space) -> None:
+        """Refuse, before anything is attacked, samples that the search is not for; members say which.
+
+        Raises:
+            UsageError: it is for other samples.
+        """
+
     @final
     def __call__(self, x: Samples, loss: LossFunction, *, network: nn.Module, space: Space, rng: Rng) -> Samples:
         """Adversarial samples, detached.
@@ -62,8 +69,9 @@ class Attack(Piece, family="attack"):
             rng: of random starts and directions.
 
         Raises:
-            UsageError: a member's search changed the shape.
+            UsageError: the search is not for these samples, or changed their shape.
         """
+        self.check(space)
         with untraced(network), torch.enable_grad():
             found = self.search(x.detach(), loss, space=space, rng=rng)
         if found.shape != x.shape:

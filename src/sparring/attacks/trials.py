@@ -71,12 +71,15 @@ class Dimming(Trials):
     epsilon: Epsilon = 0.5
     strengths: Count = 10
 
-    def places(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
+    def check(self, space: Space) -> None:
         if space.bounds is None:
             raise UsageError(
                 "attack: dimming makes images darker, and this data has no range",
                 "attack it with random_search, or with a gradient attack",
             )
+
+    def places(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
+        assert space.bounds is not None  # as checked
         intensity = (x - space.bounds.low).clamp(0, width_of(space))
         for number in range(self.strengths + 1):
             yield x - self.epsilon * number / self.strengths * intensity

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from sparring.data.selection import Dropped, Selection
 from sparring.errors import escaped
-from sparring.records import Count, Every, Record
+from sparring.records import Bytes, Count, Every, Record
 
 FILENAME = "manifest.json"
 SAMPLES = "samples.npy"
@@ -44,7 +44,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class FileFacts(Record):
     """The size and hash of a file."""
 
-    bytes: Count
+    bytes: Bytes
     sha256: Sha256
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
@@ -52,7 +52,7 @@ class Store(Data):
         augment: applied to training batches, in order.
     """
 
-    path: str
+    path: str = Field(min_length=1)
     split: str = "train"
     augment: Augmentations = ()
 

@@ -11,12 +11,15 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from sparring.data.base import Batch, Data, Facts, Source
 from sparring.pieces import piece
 from sparring.randomness import Rng, Streams
-from sparring.records import Count, Positive
+from sparring.records import Positive
+
+MOST_MODES = 10_000
 
 
 class Mixture(Data):
@@ -66,7 +69,7 @@ class Ring(Mixture):
         std: of every mode.
     """
 
-    modes: Count = 8
+    modes: int = Field(default=8, ge=1, le=MOST_MODES)
     radius: Positive = 2.0
     std: Positive = 0.1
 
@@ -85,7 +88,7 @@ class Grid(Mixture):
         std: of every mode.
     """
 
-    side: Count = 5
+    side: int = Field(default=5, ge=1, le=math.isqrt(MOST_MODES))
     spacing: Positive = 1.0
     std: Positive = 0.05
 

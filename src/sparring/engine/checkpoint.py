@@ -18,8 +18,8 @@ from torch import Tensor
 from sparring.engine.tensors import packed, unpacked
 from sparring.errors import CorruptInput, StorageError
 from sparring.files import remove_whole, storage_errors, whole_folder, write_synced
-from sparring.records import Every, Record, problems_in
-from sparring.strict import mapping_in, plain_file, printable, read_mapping, read_plain
+from sparring.records import Bytes, Record, problems_in
+from sparring.strict import mapping_in, plain_file, read_mapping, read_plain, shortened
 
 FORMAT = 2
 """Since 2, state.json names the recipe and the log that it belongs to."""
@@ -40,7 +40,7 @@ class Checkpoint:
 class FileFacts(Record):
     """The size and hash of a file."""
 
-    bytes: Every
+    bytes: Bytes
     sha256: Sha256
 
 
@@ -118,12 +118,12 @@ def _manifest(path: Path) -> Manifest:
         raise CorruptInput(f"{path}: not a folder", _REMEDY)
     found = read_mapping(path / MANIFEST)
     if found.get("format") != FORMAT:
-        told = f"checkpoint format {printable(repr(found.get('format')))}, and this version reads {FORMAT} alone"
+        told = f"checkpoint format {shortened(repr(found.get('format')))}, and this version reads {FORMAT} alone"
         raise CorruptInput(f"{path / MANIFEST}: {told}", "use the version of sparring that wrote it")
     try:
         return Manifest.model_validate(found)
     except ValidationError as error:
-        problem = printable(str(problems_in(error)[0]))
+        problem = shortened(str(problems_in(error)[0]))
         raise CorruptInput(f"{path / MANIFEST}: {problem}", _REMEDY) from None
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparring.data import Source
 from sparring.engine.classifier_measures import ClassifierMeasures
+from sparring.engine.classifier_vitals import ClassifierVitals
 from sparring.engine.lesson import give_lesson
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
@@ -28,6 +29,7 @@ class ClassifierTraining(Training):
     def __init__(self, pupil: Pupil) -> None:
         self.pupil = pupil
         self.measures = ClassifierMeasures(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
+        self._vitals = ClassifierVitals(pupil)
 
     @property
     def recipe(self) -> ClassifierRecipe:
@@ -52,6 +54,9 @@ class ClassifierTraining(Training):
 
     def measure(self, done: int) -> dict[str, Any]:
         return self.measures.measure(self.pupil.network, self.pupil.classify, done)
+
+    def vitals(self, done: int) -> dict[str, Any]:
+        return dict(self._vitals.measure())
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
         """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""

@@ -82,6 +82,8 @@ class Game:
         self.source = source
         self.device = device
         self.streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, device)
+        if recipe.regime.trained_against:
+            recipe.regime.trained_against.check(source.facts.space)
         players = Players(recipe, source.facts.space).to(device)
         if recipe.memory_format == "channels_last":
             players = players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -128,6 +130,7 @@ class Game:
         recipe = self.recipe
         shape, rng = (*recipe.lead, recipe.batch_size), self.streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.players.space, rng=rng)
+        self.watch.finite("latents", [codes.values])
         with precision(self.recipe, self.device):
             fake: Tensor = self.generator(codes.values)
         return Batch(at_least_fp32(fake), codes.labels)

@@ -12,6 +12,7 @@ from sparring.engine.class_head import ClassHead
 from sparring.engine.exhibits import save_exhibits
 from sparring.engine.gallery import save_samples
 from sparring.engine.game import Game
+from sparring.engine.game_vitals import GameVitals
 from sparring.engine.measuring import Measures
 from sparring.engine.probing import Probe
 from sparring.engine.round import play_round
@@ -37,6 +38,7 @@ class GameTraining(Training):
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
+        self._vitals = GameVitals(game, self.measures.judge if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHead(game)] if heads else []
 
@@ -69,6 +71,9 @@ class GameTraining(Training):
         for head in self.class_heads:
             numbers |= head.measure(done)
         return numbers | self.probe.measure(self.game, done)
+
+    def vitals(self, done: int) -> dict[str, Any]:
+        return dict(self._vitals.measure(done))
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
         if self.measures is None:

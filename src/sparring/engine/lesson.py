@@ -36,6 +36,7 @@ def give_lesson(pupil: Pupil, step: int) -> None:
         total += loss.detach()
     pupil.watch.mean("loss", total)
     descend("classifier", pupil.parameters, pupil.optimizer, pupil.watch, 0)
+    pupil.watch.finite("running statistics of the classifier", pupil.network.buffers())
 
 
 def _statistics(pupil: Pupil, share: Share) -> AbstractContextManager[None]:
@@ -49,10 +50,12 @@ def attacked(pupil: Pupil, share: Share, step: int) -> Samples:
     attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), pupil.streams.rng(f"attack/{share.side}", step)
 
     def loss(samples: Samples) -> Tensor:
+        pupil.watch.slope(f"slope of the loss at {share.side} samples", samples)
         return recipe.criterion.loss(pupil.classify(samples), share.labels)
 
     with evaluating(pupil.network):
         moved = attack(x, loss, network=pupil.network, space=pupil.space, rng=rng)
+    pupil.watch.finite(f"adversarial {share.side} samples", [moved])
     size = attack.ball.size(moved - x, batch_axes_of(x, pupil.space)) / width_of(pupil.space)
     pupil.watch.mean(f"attack_{share.side}_size", over_samples(size))
     pupil.watch.mean(f"attack_{share.side}_idle", over_samples((size == 0).float()))
@@ -62,6 +65,7 @@ def attacked(pupil: Pupil, share: Share, step: int) -> Samples:
 def _loss(pupil: Pupil, share: Share, samples: Samples) -> Tensor:
     """The mean cross-entropy of a share."""
     logits = pupil.classify(samples)
+    pupil.watch.finite(f"logits of {share.side} samples", [logits])
     loss = F.cross_entropy(logits, share.labels)
     right = (logits.detach().argmax(-1) == share.labels).float()
     pupil.watch.finite(f"loss on {share.side} samples", [loss])

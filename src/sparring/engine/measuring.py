@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparring.data import Source
 from sparring.engine.judging import classifier_for, real_features, shows_images
-from sparring.metrics import Metric, Reference
+from sparring.metrics import Judge, Metric, Reference
 from sparring.pieces import members
 from sparring.randomness import Rng
 from sparring.recipes import Recipe
@@ -62,6 +62,11 @@ class Measures:
             return dict(self._measure_one(samples))
         found = [self._measure_one(each) for each in samples.unbind(0)]
         return {name: [numbers[name] for numbers in found] for name in found[0]}
+
+    @property
+    def judge(self) -> Judge | None:
+        """The classifier of the data, or None."""
+        return self.reference.judge
 
     def names(self) -> set[str]:
         """Every number that `measure` returns."""

@@ -11,7 +11,7 @@ from sparring.engine.game import Game
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.state import of_file
-from sparring.errors import CorruptInput, UsageError
+from sparring.errors import CorruptInput
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.shapes import Space
 
@@ -58,8 +58,8 @@ def load_game(run: RunFolder, device: str) -> Loaded:
     """What a run trains at its newest sound checkpoint, or fresh before the first, to train on.
 
     Raises:
-        UsageError: its data are not where the recipe says, or others.
-        CorruptInput: there are checkpoints, and none is sound.
+        UsageError: its data are not where the recipe says.
+        CorruptInput: there are checkpoints, and none is sound; or the data are others.
         StorageError: one cannot be read.
     """
     recipe, place = run.recipe(), choose_device(device)
@@ -79,7 +79,7 @@ def load_game(run: RunFolder, device: str) -> Loaded:
 
 def _require_same_data(run: RunFolder, saved: Space, found: Space) -> None:
     if saved != found:
-        raise UsageError(
+        raise CorruptInput(
             f"{run.path}: was trained on samples of {saved.in_words()}, and its data have {found.in_words()}",
             "put back the data that the recipe names",
         )

@@ -9,9 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from sparring.engine.checkpoint import STATE, Checkpoint, Sha256
 from sparring.errors import CorruptInput
-from sparring.records import Count, Every, NonNegative, Record, problems_in
+from sparring.records import Bytes, Count, Every, NonNegative, Record, problems_in
 from sparring.shapes import Bounds, Space
-from sparring.strict import printable
+from sparring.strict import shortened
 
 _LARGEST_SAMPLE = 1 << 26
 """Numbers of a sample, at most: networks are built for it before their weights are seen."""
@@ -59,7 +59,7 @@ class Progress(Record):
     threads: Annotated[int, Field(ge=1, le=4096)]
     space: SavedSpace
     recipe_sha256: Sha256
-    log_bytes: Every
+    log_bytes: Bytes
     log_sha256: Sha256
 
     @classmethod
@@ -72,5 +72,5 @@ class Progress(Record):
         try:
             return cls.model_validate(checkpoint.state)
         except ValidationError as error:
-            problem = printable(str(problems_in(error, cls.model_fields)[0]))
+            problem = shortened(str(problems_in(error, cls.model_fields)[0]))
             raise CorruptInput(f"{what}/{STATE}: {problem}", "restore the folder") from None

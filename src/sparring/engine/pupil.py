@@ -66,6 +66,7 @@ class Pupil:
                 "choose data with labels, for example digits",
             )
         self.streams = Streams(recipe.seed, None, device)
+        recipe.attack.check(self.space)
         network = recipe.classifier.build(self.space, (), rng=Streams(recipe.seed).rng("init/classifier")).to(device)
         if recipe.memory_format == "channels_last":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -19,6 +19,8 @@ from sparring.randomness import Rng
 from sparring.regimes import Response, Responses, Side, View
 from sparring.shapes import over_samples
 
+WORDS: Mapping[Side, str] = {"real": "real", "fake": "generated"}
+"""The sides as an error calls them."""
 SATURATED = 10.0
 """A score of this size or more hardly passes a gradient through a bounded payoff; the log counts them."""
 
@@ -41,6 +43,10 @@ def play_round(game: Game, step: int) -> None:
         game.recipe.regime.update(side, seen_real, seen_fake)
     update_generator(game, fake, step)
     game.update_average()
+    average = game.players.average
+    game.watch.finite("running mean of the generator", [*average.parameters(), *average.buffers()])
+    for player, network in (("generator", game.generator), ("discriminator", game.discriminator)):
+        game.watch.finite(f"running statistics of the {player}", network.buffers())
 
 
 class Discriminating:
@@ -66,7 +72,11 @@ class Discriminating:
 
     def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
         """Add the gradient of the weighted payoff (equation 3.1), less what the Lipschitz control costs once a step."""
+        for each in view.attacked:
+            self.game.watch.finite(f"adversarial {WORDS[each]} samples", [view.of(each)])
         leaves = {side: view.of(side).detach().requires_grad_() for side in gradients}
+        for each, leaf in leaves.items():
+            self.game.watch.slope(f"slope of D at {WORDS[each]} samples", leaf)
         verdicts: dict[Side, Verdict] = {
             "real": self.game.judge(leaves.get("real", view.real)),
             "fake": self.game.judge(leaves.get("fake", view.fake)),
@@ -94,6 +104,7 @@ class Discriminating:
 
     def payoff(self, side: Side, samples: Tensor, *, of: Side | None = None) -> Tensor:
         """D's payoff for taking samples for a side's."""
+        self.game.watch.slope(f"slope of D at {WORDS[side]} samples", samples)
         return self._paid(side, self.game.judge(samples), of=of or side)
 
     def rng(self, name: str) -> Rng:
@@ -131,10 +142,12 @@ class Discriminating:
     def _note(self, view: View, verdicts: Mapping[Side, Verdict], real: Tensor, fake: Tensor) -> None:
         watch = self.game.watch
         scores = {side: self._score(verdict, side) for side, verdict in verdicts.items()}
-        watch.finite("score of real samples", [scores["real"]])
-        watch.finite("score of generated samples", [scores["fake"]])
-        watch.finite("payoff of D on real samples", [real])
-        watch.finite("payoff of D on generated samples", [fake])
+        payoffs: dict[Side, Tensor] = {"real": real, "fake": fake}
+        for side, payoff in payoffs.items():
+            watch.finite(f"score of {WORDS[side]} samples", [scores[side]])
+            classes = verdicts[side].classes
+            watch.finite(f"class logits of {WORDS[side]} samples", [] if classes is None else [classes])
+            watch.finite(f"payoff of D on {WORDS[side]} samples", [payoff])
         for side, score in scores.items():
             name = f"{side}_adversarial" if side in view.attacked else side
             self.note(f"d_{name}", torch.sigmoid(score))

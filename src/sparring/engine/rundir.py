@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
-import json
 import os
 import re
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +14,30 @@ from typing import Any
 from torch import Tensor
 
 from sparring.engine.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
+from sparring.engine.lock import Lock
+from sparring.engine.origin import naming_the_version
 from sparring.engine.progress import Progress, SavedSpace
+from sparring.engine.rows import append_row, read_rows
 from sparring.engine.trust import require_trusted, trust
-from sparring.errors import CorruptInput, FolderBusy, NonFinite, StorageError, UsageError
-from sparring.files import remove_whole, storage_errors, sweep_partial, sync, whole_folder, write_json, write_whole
+from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
+from sparring.files import (
+    remove_whole,
+    storage_errors,
+    sweep_abandoned,
+    sweep_partial,
+    sync,
+    whole_folder,
+    write_json,
+    write_whole,
+)
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 from sparring.shapes import Space
-from sparring.strict import mapping_in, plain_file, printable, read_mapping, read_plain, sha256_of_first
+from sparring.strict import read_mapping, read_plain, sha256_of_first
 
 KEEP = 2
 """How many sound checkpoints stay: the newest, and one to fall back to."""
-_LARGEST_RECIPE, _LARGEST_LOG, _LARGEST_ROW = 1 << 20, 1 << 30, 16 << 20
+_LOCK = ".lock"
+_LARGEST_RECIPE = 1 << 16
 _FOLDERS = ("samples", "probes", "checkpoints", "tb")
 
 
@@ -61,6 +70,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = Lock(path / _LOCK)
         self.rows_path = path / "metrics.jsonl"
         self.samples = path / "samples"
         self.probes = path / "probes"
@@ -68,8 +78,9 @@ class RunFolder:
         self.report = path / "report.html"
 
     @classmethod
-    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """Start a run folder.
+    @contextmanager
+    def begun(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> Iterator[RunFolder]:
+        """A new run folder, held from before anybody can see it.
 
         Raises:
             UsageError: the path exists and is not an empty folder.
@@ -78,19 +89,27 @@ class RunFolder:
         """
         path = path.resolve()
         cls.require_free(path)
-        try:
-            with storage_errors(path), whole_folder(path) as folder:
-                (folder / "samples").mkdir()
-                (folder / "checkpoints").mkdir()
-                text = to_yaml(recipe)
-                write_whole(folder / "recipe.yaml", text.encode())
-                write_json(folder / "environment.json", environment)
-                (folder / "metrics.jsonl").touch()
-        except StorageError:
-            cls.require_free(path)  # another process may have been first
-            raise
-        trust(text, recipe.model_dump(mode="json"))
-        return cls(path)
+        text = to_yaml(recipe)
+        with ExitStack() as held:
+            try:
+                with storage_errors(path), whole_folder(path) as folder:
+                    (folder / "samples").mkdir()
+                    (folder / "checkpoints").mkdir()
+                    write_whole(folder / "recipe.yaml", text.encode())
+                    write_json(folder / "environment.json", environment)
+                    (folder / "metrics.jsonl").touch()
+                    held.enter_context(Lock(folder / _LOCK).held())
+            except StorageError:
+                cls.require_free(path)  # another process may have been first
+                raise
+            trust(text, recipe.model_dump(mode="json"))
+            yield cls(path)
+
+    @classmethod
+    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
+        """A new run folder that nobody holds; as `begun`."""
+        with cls.begun(path, recipe, environment) as run:
+            return run
 
     @classmethod
     def require_free(cls, path: Path) -> None:
@@ -103,8 +122,11 @@ class RunFolder:
         if path.resolve() == Path.cwd():
             raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         if (path / "recipe.yaml").is_file():
-            with cls(path).owned():
-                raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
+            lock = cls(path).lock
+            holder = lock.holder()
+            if holder:
+                raise lock.busy(holder)
+            raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path}: already there and not empty", "choose another --out")
 
@@ -130,35 +152,16 @@ class RunFolder:
             CorruptInput: a part of it is a link, or nothing that a run could write to.
             StorageError: the disk refused.
         """
-        with storage_errors(self.path):
-            self._require_plain()
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                owner = printable(os.read(handle, 200).decode(errors="replace").strip()) or "another process"
-                raise FolderBusy(f"{self.path}: in use by {owner}", "wait for it, or stop it first") from None
-            with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
-                os.ftruncate(handle, 0)
-                os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-            for folder in (self.path, self.samples, self.probes, self.checkpoints):
+        self._require_plain()
+        with self.lock.held():
+            sweep_abandoned(self.path)  # a report or an evaluation may be written there now
+            for folder in (self.samples, self.probes, self.checkpoints):
                 sweep_partial(folder)
             yield
-        finally:
-            os.close(handle)
 
     def is_owned(self) -> bool:
         """Whether a process holds the folder now; leaves no trace."""
-        try:
-            with plain_file(self.path / ".lock") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except OSError:
-                    return True
-        except (OSError, CorruptInput):
-            return False
-        return False
+        return self.lock.holder() is not None
 
     def environment(self) -> dict[str, Any]:
         """environment.json, or an empty mapping without one."""
@@ -168,7 +171,7 @@ class RunFolder:
         """The resolved recipe of the run.
 
         Raises:
-            UsageError, CorruptInput: recipe.yaml is damaged, or names code that this user neither started nor allows.
+            CorruptInput: it is damaged, not a recipe, or names code that this user neither started nor allows.
             StorageError: it cannot be read.
         """
         path = self.path / "recipe.yaml"
@@ -176,9 +179,10 @@ class RunFolder:
             text = self._recipe_text().decode()
         except UnicodeDecodeError as error:
             raise CorruptInput(f"{path}: not text ({error})", "restore the file") from None
-        values = parse_yaml(text, str(path))
-        require_trusted(path, text, values)
-        return validated(values, str(path))
+        with naming_the_version(self.path):
+            values = parse_yaml(text, str(path))
+            require_trusted(path, text, values)
+            return validated(values, str(path))
 
     def _recipe_text(self) -> bytes:
         with storage_errors(self.path):
@@ -193,39 +197,17 @@ class RunFolder:
         return require_game(self.recipe(), str(self.path))
 
     def append_row(self, row: dict[str, Any]) -> None:
-        """Add one row to the log.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        with storage_errors(self.rows_path), open(self.rows_path, "ab") as file:
-            file.write((json.dumps(row, allow_nan=False) + "\n").encode())
+        """Add one row to the log; as `rows.append_row`."""
+        append_row(self.rows_path, row)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All complete rows of the log, oldest first.
-
-        Raises:
-            CorruptInput: the log is damaged; names the line.
-            StorageError: it cannot be read.
-        """
-        if not os.path.lexists(self.rows_path):
-            return []
-        with storage_errors(self.rows_path):
-            lines = read_plain(self.rows_path, _LARGEST_LOG).split(b"\n")[:-1]
-        rows: list[dict[str, Any]] = []
-        for number, line in enumerate(lines, 1):
-            what = f"{self.rows_path}, line {number}"
-            if len(line) > _LARGEST_ROW:
-                raise CorruptInput(f"{what}: {len(line):,} bytes", "restore the file")
-            row = mapping_in(line, what)
-            step = row.get("step")
-            if type(step) is not int or step <= (rows[-1]["step"] if rows else 0):
-                raise CorruptInput(f"{what}: its step is {printable(repr(step))}, out of order", "restore the file")
-            rows.append(row)
-        return rows
+        """All complete rows of the log, oldest first; as `rows.read_rows`."""
+        return read_rows(self.rows_path)
 
     def save(self, step: int, tensors: dict[str, Tensor], *, seconds: float, threads: int, space: Space) -> None:
         """Write the checkpoint after `step` rounds, read it back, then drop all older than the two newest good ones.
+
+        One that is there already is sound: `rewind` leaves no other.
 
         Args:
             step: rounds played.
@@ -238,6 +220,8 @@ class RunFolder:
             NonFinite: the state holds a number that is not finite.
             StorageError: the disk refused; the earlier checkpoints are untouched.
         """
+        if self._checkpoint(step).exists():
+            return
         bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
         if bad is not None:
             raise NonFinite(f"round {step}: not finite: {bad} of the state to save", "train again with lower rates")
@@ -282,8 +266,9 @@ class RunFolder:
                 return self.read(folder), problems
             except CorruptInput as error:
                 problems.append(error.cause)
-        if problems:
-            raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
+        with naming_the_version(self.path):
+            if problems:
+                raise CorruptInput("; ".join(problems), "restore a checkpoint, or train again in another folder")
         return None, []
 
     def read(self, folder: Path) -> Saved:
@@ -345,7 +330,7 @@ class RunFolder:
 
     def _require_plain(self) -> None:
         """Refuse to write through links, which may lead anywhere, and to what is no file or folder."""
-        there = {name: self.path / name for name in (*_FOLDERS, self.rows_path.name, ".lock")}
+        there = {name: self.path / name for name in (*_FOLDERS, self.rows_path.name)}
         for name, path in there.items():
             kind = path.is_dir if name in _FOLDERS else path.is_file
             if os.path.lexists(path) and (path.is_symlink() or not kind()):

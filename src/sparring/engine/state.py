@@ -91,8 +91,8 @@ def below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def saved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state as a file holds it."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    """The state as a file holds it: a copy, which what happens next leaves alone."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
 
 
 @contextmanager

@@ -27,8 +27,15 @@ def descend(
     watch.mean(f"gradient_{name}", norm)
     optimizer.step()
     watch.finite(f"weights of the {name}", parameters)
+    watch.finite(f"moments of the {name}", moments(optimizer))
     for parameter in parameters:
         parameter.grad = None
+
+
+def moments(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All that an optimizer remembers: an infinite second moment freezes a weight that looks sound."""
+    kept = (value for entries in optimizer.state.values() for value in entries.values())
+    return [value for value in kept if isinstance(value, Tensor)]
 
 
 def _norm(gradients: Sequence[Tensor], lead_axes: int) -> Tensor:

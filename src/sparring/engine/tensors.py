@@ -9,9 +9,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from sparring.errors import CorruptInput
-from sparring.strict import mapping_in, printable
+from sparring.strict import mapping_in, shortened
 
 _LARGEST_HEADER = 16 << 20
+_FACTS = {"dtype", "shape", "data_offsets"}
 _REFUSED = (SafetensorError, LookupError, TypeError, ValueError, OverflowError, RuntimeError, MemoryError)
 """What the reader raises about a header that does not fit the bytes behind it."""
 
@@ -34,9 +35,13 @@ def unpacked(data: bytes, what: str) -> dict[str, Tensor]:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, _LARGEST_HEADER):
         raise CorruptInput(f"{what}: not a safetensors file", "restore the file")
-    mapping_in(data[8 : 8 + length], f"{what}, header")  # the reader would take the last of two equal names
+    header = mapping_in(data[8 : 8 + length], f"{what}, header")  # the reader would take the last of two equal names
+    for name, facts in header.items():
+        if name != "__metadata__" and not (isinstance(facts, dict) and facts.keys() == _FACTS):
+            told = f"{what}: {shortened(repr(name), 100)} is described by other keys than {', '.join(sorted(_FACTS))}"
+            raise CorruptInput(told, "restore the file")
     try:
         return load(data)
     except _REFUSED as error:
-        told = f"{what}: not a safetensors file ({printable(str(error))})"
+        told = f"{what}: not a safetensors file ({shortened(str(error))})"
         raise CorruptInput(told, "restore the file") from None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from sparring.engine.alarms import Lookout
 from sparring.engine.classifier_training import ClassifierTraining
 from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
@@ -17,11 +20,12 @@ from sparring.engine.game_training import GameTraining
 from sparring.engine.opening import begun, load_game
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
-from sparring.engine.signals import stop_wish
 from sparring.engine.spectator import Nobody, Spectator
 from sparring.engine.training import Training
+from sparring.engine.vitals import interval
 from sparring.errors import Interrupted, NonFinite, SparringError
 from sparring.recipes import AnyRecipe
+from sparring.signals import Stopped, StopWish, stop_wish
 
 
 def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
@@ -45,8 +49,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
     watcher, place = spectator or Nobody(), choose_device(device)
     RunFolder.require_free(out)
     training = _training(begun(recipe, place), watcher)
-    run = RunFolder.create(out, recipe, describe(place, recipe.seed))
-    with run.owned():
+    with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
         return _Session(run, training, watcher, start=0, seconds=0.0).play()
 
 
@@ -80,7 +83,12 @@ def _training(game: Game | Pupil, spectator: Spectator) -> Training:
 
 
 class _Session:
-    """One process's part of a run."""
+    """One process's part of a run.
+
+    A signal is heard after the round, however long that is. What is due then (a measurement, pictures) may take
+    minutes, and is cut short: the run is saved as it was before anybody looked, and the next start looks first. So a
+    checkpoint is always the state after a round and before its row.
+    """
 
     def __init__(
         self,
@@ -95,63 +103,104 @@ class _Session:
         self.recipe = training.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
+        self.lookout = Lookout(self.recipe, run.rows())
 
     def play(self) -> dict[str, Any]:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
             self.spectator.note(remark)
         try:
-            with contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
-                self._rounds(events)
+            with stop_wish() as wish, contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
+                try:
+                    self._rounds(events, wish)
+                    with wish.at_once():
+                        return self._summarise("complete")
+                except Stopped as stop:
+                    raise self._interrupted(stop) from None
         except SparringError as error:
             with contextlib.suppress(SparringError):  # the first error is the one to tell
                 self._summarise(error.status)
             raise
-        return self._summarise("complete")
 
-    def _rounds(self, events: Events) -> None:
+    def _rounds(self, events: Events, wish: StopWish) -> None:
         recipe, training = self.recipe, self.training
-        if self.start == 0 and training.picture_every:
-            training.save_pictures(self.run, 0)
-        with stop_wish() as wish:
-            for step in range(self.start, recipe.steps):
-                training.play(step)
-                self._require_finite(step)
-                self.done = done = step + 1
-                last = done == recipe.steps
-                stopping = wish.signal  # asked once, so that what is saved and what is said agree
-                if last or _due(done, recipe.log_every) or _due(done, recipe.evaluate_every):
-                    self._log(done, last, events)
-                if training.picture_every and (last or _due(done, training.picture_every)):
-                    training.save_pictures(self.run, done)
-                if last or stopping or _due(done, recipe.checkpoint_every):
-                    self._save(done)
-                self.spectator.played(done, recipe.steps)
-                if stopping and not last:
-                    raise Interrupted(
-                        f"{stopping.name} after round {done} of {recipe.steps}; everything is saved",
-                        f"continue with `sparring resume {self.run.path}`",
-                        stopping,
-                    )
+        self._look(events, wish)
+        for step in range(self.start, recipe.steps):
+            training.play(step)
+            self.done = step + 1
+            self._refuse(training.watch.first_bad())
+            stopping = wish.signal  # asked once, so that what is saved and what is said agree
+            if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
+                self._save(training.state())
+            if stopping:
+                raise Stopped(stopping)
+            self._look(events, wish)
+            self.spectator.played(self.done, recipe.steps)
 
-    def _require_finite(self, step: int) -> None:
-        site = self.training.watch.first_bad()
-        if site:
-            raise NonFinite(f"round {step + 1}: not finite: {site}", self.training.remedy)
+    @property
+    def _is_last(self) -> bool:
+        return self.done == self.recipe.steps
 
-    def _log(self, done: int, last: bool, events: Events) -> None:
-        row: dict[str, Any] = {"step": done} | self.training.watch.means()
-        if self.recipe.evaluate_every and (last or _due(done, self.recipe.evaluate_every)):
-            row |= self.training.measure(done)
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and (self._is_last or self.done % every == 0)
+
+    def _look(self, events: Events, wish: StopWish) -> None:
+        """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
+
+        Raises:
+            Stopped: a signal cut it short; the state from before is saved.
+        """
+        recipe, played = self.recipe, self.done > 0
+        measures = played and self._is_due(recipe.evaluate_every)
+        means = measures or self._is_last or (played and self._is_due(recipe.log_every))
+        vitals = played and self._is_due(interval(recipe.steps))
+        pictures = self._is_due(self.training.picture_every)
+        before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
+        try:
+            if pictures:
+                with wish.at_once():
+                    self.training.save_pictures(self.run, self.done)
+            row: dict[str, Any] = {"step": self.done}
+            if means:
+                row |= self.training.watch.means()
+            if measures:
+                with wish.at_once():
+                    row |= self.training.measure(self.done)
+            if vitals:
+                row |= self.training.vitals(self.done)
+            if means or vitals:
+                self._log(row, events)
+        except Stopped:
+            if self.done > self.start:  # else it is what this session was given
+                self._save(before)
+            raise
+
+    def _log(self, row: dict[str, Any], events: Events) -> None:
+        """Add a row, and tell of what has collapsed."""
+        self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         self.run.append_row(row)
         events.add(row)
+        for line in self.lookout.see(row):
+            self.spectator.note(line)
 
-    def _save(self, done: int) -> None:
+    def _save(self, state: dict[str, Tensor]) -> None:
         self.run.save(
-            done,
-            self.training.state(),
+            self.done,
+            state,
             seconds=self._seconds(),
             threads=torch.get_num_threads(),
             space=self.training.source.facts.space,
+        )
+
+    def _refuse(self, site: str | None) -> None:
+        """End the run where something is not finite."""
+        if site is not None:
+            raise NonFinite(f"round {self.done}: not finite: {site}", self.training.remedy)
+
+    def _interrupted(self, stop: Stopped) -> Interrupted:
+        return Interrupted(
+            f"{stop.signal.name} after round {self.done} of {self.recipe.steps}; everything is saved",
+            f"continue with `sparring resume {self.run.path}`",
+            stop.signal,
         )
 
     def _summarise(self, status: str) -> dict[str, Any]:
@@ -161,6 +210,7 @@ class _Session:
             "status": status,
             "seconds": round(self._seconds(), 2),
             "metrics": self.training.metrics(self.run.rows(), complete=status == "complete"),
+            "alarms": [alarm.entry() for alarm in self.lookout.alarms()],
         }
         self.run.write_summary(summary)
         return summary
@@ -169,5 +219,6 @@ class _Session:
         return time.monotonic() - self.began
 
 
-def _due(done: int, every: int) -> bool:
-    return every > 0 and done % every == 0
+def _is_finite(value: Any) -> bool:
+    """Whether a number of the log is finite, or all of them with replicas."""
+    return all(math.isfinite(each) for each in (value if isinstance(value, list) else [value]) if each is not None)

@@ -54,6 +54,10 @@ class Training(ABC):
         """The numbers of an evaluation after `done` rounds, for the log."""
 
     @abstractmethod
+    def vitals(self, done: int) -> dict[str, Any]:
+        """The numbers that alarms are raised by, after `done` rounds; leaves no trace."""
+
+    @abstractmethod
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
         """The numbers that the run ends with, as summary.json has them.
 

@@ -28,11 +28,17 @@ class Watch:
         self._norms: list[Tensor] = []
 
     def finite(self, site: str, tensors: Iterable[Tensor]) -> None:
-        """Note whether everything at this site of the round is finite."""
-        for tensor in tensors:
-            self._sites.append(site)
+        """Note whether everything at this site of the round is finite; whole numbers are."""
+        watched = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+        if watched:
+            self._sites += [site] * len(watched)
             # A norm is finite exactly if all values are (and none is beyond 1e19): one pass, nothing allocated.
-            self._norms.append(torch.linalg.vector_norm(tensor.detach().flatten(), dim=0).float())
+            self._norms += [norm.float() for norm in torch._foreach_norm(watched)]
+
+    def slope(self, site: str, tensor: Tensor) -> None:
+        """Note whether every gradient with respect to this tensor is finite, whoever takes it in this round."""
+        if tensor.requires_grad:
+            tensor.register_hook(lambda gradient: self.finite(site, [gradient]))  # type: ignore[no-untyped-call]
 
     def mean(self, name: str, values: Tensor) -> None:
         """Add to the running mean of this name; `values` has the lead shape."""

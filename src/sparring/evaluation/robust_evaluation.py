@@ -19,7 +19,7 @@ from sparring.evaluation.foreign import Foreign, parse_foreign
 from sparring.evaluation.heads import Opened, labelled, subjects_of_run
 from sparring.evaluation.robustness import Played, examine
 from sparring.evaluation.subjects import Subject, subject_of
-from sparring.files import write_json, write_whole
+from sparring.files import folder_for, storage_errors, write_json, write_whole
 from sparring.pieces import members
 from sparring.recipes import parse_piece
 from sparring.records import Count, Every, InvalidRecord, Record, problems_in
@@ -95,6 +95,20 @@ def evaluate_robustness(
         StorageError: the disk refused.
     """
     folder = _folder(target, out)
+    with folder_for(folder):
+        found, pictures = _examined(target, options, device, played)
+        # The numbers go last and vanish first: they are never beside pictures of another evaluation.
+        with storage_errors(folder / FILE):
+            (folder / FILE).unlink(missing_ok=True)
+        write_whole(folder / ARRAYS, _as_arrays(pictures))
+        write_json(folder / FILE, found)
+    return found
+
+
+def _examined(
+    target: Path | Foreign, options: RobustOptions, device: str, played: Played | None
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What robustness.json and robustness.npz say."""
     opened = _open(target, options, device)
     parts = [
         examine(
@@ -115,9 +129,7 @@ def evaluate_robustness(
         "problems": list(opened.problems),
         "model": target.described(options.data) if isinstance(target, Foreign) else None,
     }
-    write_whole(folder / ARRAYS, _as_arrays(pictures))
-    write_json(folder / FILE, found)
-    return found
+    return found, pictures
 
 
 def require_unflagged(found: dict[str, Any]) -> None:
@@ -140,8 +152,6 @@ def _folder(target: Path | Foreign, out: Path | None) -> Path:
     folder = out or (target if isinstance(target, Path) else None)
     if folder is None:
         raise UsageError("evaluate: a model has no run folder to write to", "name a folder: --out FOLDER")
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -146,7 +146,7 @@ class Function(Perturbation):
     def _importable(cls, value: str) -> str:
         try:
             found: Any = import_object(value)
-        except (ImportError, AttributeError, ValueError) as error:
+        except ImportError as error:
             raise ValueError(f"should be an importable package.module:function ({error})") from None
         if not callable(found):
             raise ValueError("should name a function")

@@ -129,6 +129,21 @@ def spread(count: int, classes: int) -> Tensor | None:
     return torch.arange(count) * classes // count if classes else None
 
 
+def require_images(network: Network, space: Space) -> tuple[int, int, int]:
+    """Channels, height and width of the images that a convolutional network looks at.
+
+    Raises:
+        UsageError: the samples are no images.
+    """
+    if len(space.shape) != 3:
+        raise UsageError(
+            f"{network.family}: {network.name!r} wants images, the data have shape {space.shape}",
+            "choose data of images, for example digits",
+        )
+    channels, height, width = space.shape
+    return channels, height, width
+
+
 def require_image(network: Network, space: Space, lead: tuple[int, ...], multiple_of: int) -> tuple[int, int]:
     """Channels and side of the images that a convolutional network is built for.
 

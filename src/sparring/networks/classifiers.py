@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.base import FeatureNetwork, Network
+from sparring.networks.base import FeatureNetwork, Network, require_images
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -100,7 +100,7 @@ class SmallCNN(Classifier):
     width: Count = 32
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
-        channels, height, wide = space.shape
+        channels, height, wide = require_images(self, space)
         width = self.width
         with torch.random.fork_rng(devices=[]):
             features = nn.Sequential(
@@ -131,10 +131,10 @@ class SmallResNet(Classifier):
     width: Count = 16
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
-        width = self.width
+        (channels, _height, _wide), width = require_images(self, space), self.width
         with torch.random.fork_rng(devices=[]):
             features = nn.Sequential(
-                _norm_conv(space.shape[0], width),
+                _norm_conv(channels, width),
                 nn.MaxPool2d(2),
                 _norm_conv(width, 2 * width),
                 nn.MaxPool2d(2),

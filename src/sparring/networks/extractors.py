@@ -12,7 +12,7 @@ from weakref import ref
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import CorruptInput, UsageError
+from sparring.errors import CorruptInput, NonFinite, UsageError
 from sparring.files import storage_errors
 from sparring.networks.base import FeatureNetwork
 from sparring.networks.inception import InceptionV3
@@ -48,7 +48,11 @@ class Viewer:
         self._last: tuple[ref[Tensor], Seen] | None = None
 
     def see(self, samples: Tensor) -> Seen:
-        """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1]."""
+        """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1].
+
+        Raises:
+            NonFinite: one of them is not finite; a metric would not show it.
+        """
         if self._last is None or self._last[0]() is not samples:
             self._last = ref(samples), self._look(samples)
         return self._last[1]
@@ -56,7 +60,10 @@ class Viewer:
     @torch.no_grad()
     def _look(self, samples: Tensor) -> Seen:
         parts = [self._network.see(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
-        return Seen(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
+        seen = Seen(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
+        if not all(each.isfinite().all() for each in seen):
+            raise NonFinite(f"not finite: what is seen by {self.name}", "measure with another extractor")
+        return seen
 
     def _rounded(self, samples: Tensor) -> Tensor:
         images = as_bytes(samples).to(self._device).float() / 127.5 - 1

@@ -3,8 +3,9 @@
 from sparring.recipes.classifier import ClassifierRecipe, Fakes, StartingPoint
 from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
-from sparring.recipes.loading import changed, load, parse_piece, parse_yaml, recipe_names, to_yaml
+from sparring.recipes.loading import changed, load, parse_piece, recipe_names
 from sparring.recipes.recipe import Optimizers, Recipe
+from sparring.recipes.texts import parse_yaml, read_text, to_yaml
 
 __all__ = [
     "AnyRecipe",
@@ -18,6 +19,7 @@ __all__ = [
     "load",
     "parse_piece",
     "parse_yaml",
+    "read_text",
     "recipe_names",
     "require_classifier",
     "require_game",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from sparring.attacks import PGD, Attack, Criterion, CrossEntropy
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
@@ -20,7 +22,7 @@ class StartingPoint(Record):
         game: which one, where the run packs several.
     """
 
-    run: str
+    run: str = Field(min_length=1)
     game: Every = 0
 
 
@@ -33,7 +35,7 @@ class Fakes(Record):
         game: which one, where the run packs several.
     """
 
-    run: str
+    run: str = Field(min_length=1)
     weight: NonNegative = 0.5
     game: Every = 0
 

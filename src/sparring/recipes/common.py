@@ -26,7 +26,7 @@ class TrainingRecipe(Record):
     data: Data
     batch_size: Count
     steps: Count
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     log_every: Every = 100

@@ -14,11 +14,13 @@ from sparring.recipes.recipe import Recipe
 from sparring.records import InvalidRecord, problems_in
 
 AnyRecipe = Recipe | ClassifierRecipe
+_KINDS: tuple[type[Recipe] | type[ClassifierRecipe], ...] = (Recipe, ClassifierRecipe)
 
 
 def kind_of(values: Any) -> type[Recipe] | type[ClassifierRecipe]:
-    """The record that plain values are meant for: one with a `classifier` is a classifier's."""
-    return ClassifierRecipe if isinstance(values, Mapping) and "classifier" in values else Recipe
+    """The record that plain values are meant for: the one that knows most of their keys."""
+    keys = values.keys() if isinstance(values, Mapping) else ()
+    return max(_KINDS, key=lambda kind: len(kind.model_fields.keys() & keys))
 
 
 def validated(values: Any, what: str) -> AnyRecipe:

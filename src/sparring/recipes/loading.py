@@ -1,74 +1,19 @@
-"""Recipes as YAML: found by name or path, changed by dotted keys, written back with nothing left to defaults."""
+"""Recipes found by name or path, and changed by dotted keys."""
 
 from __future__ import annotations
 
 import os
-import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from sparring.errors import UsageError
 from sparring.pieces import AnyPiece, Piece, UnknownPiece, find
-from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, kind_of, validated
+from sparring.recipes.texts import parse_yaml, read_text
 from sparring.records import InvalidRecord, Record, nearest, problems_in
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML with 1e-4 as a number, only true and false as booleans, and no duplicate keys."""
-
-
-_REPLACED = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")
-_NUMBER = r"[-+]?(?:[0-9]+\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(rf"^(?:{_NUMBER}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
-    list("-+0123456789."),
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    pairs: list[tuple[Any, Any]] = loader.construct_pairs(node, deep=True)
-    keys = [str(key) for key, _ in pairs]
-    repeated = sorted({key for key in keys if keys.count(key) > 1})
-    if repeated:
-        problem = f"key given twice: {', '.join(repeated)}"
-        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-    return dict(pairs)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes what the loader would otherwise read as something else than text."""
-
-
-_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-
-
-def parse_yaml(text: str, what: str) -> Any:
-    """Plain values from YAML.
-
-    Raises:
-        UsageError: it is not YAML, or gives a key twice; names the line.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UsageError(f"{what}{line}: {error.problem}", "correct the YAML there") from None
-    except yaml.YAMLError as error:
-        raise UsageError(f"{what}: not YAML ({error})".replace("\n", " "), "correct the YAML") from None
 
 
 def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
@@ -82,12 +27,6 @@ def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
     except ValidationError as error:
         remedy = f"see `sparring list {family.family}`"
         raise InvalidRecord(text, problems_in(error), remedy) from None
-
-
-def to_yaml(recipe: TrainingRecipe) -> str:
-    """The recipe with every key written out; `load` reads it back to an equal record."""
-    text: str = yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return text
 
 
 def recipe_names() -> list[str]:
@@ -120,13 +59,19 @@ def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """The plain values of a recipe with dotted keys changed, in place.
 
     Raises:
-        UsageError: an override has no `=`, or a key lies below something that holds none.
+        UsageError: an override has no `=`, or a key lies below something that holds none; all of them at once.
     """
+    told: list[UsageError] = []
     for override in overrides:
         key, equals, value = override.partition("=")
-        if not equals or not key:
-            raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
-        _change(values, key.split("."), parse_yaml(value, override))
+        try:
+            if not equals or not key:
+                raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
+            _change(values, key.split("."), parse_yaml(value, override))
+        except UsageError as error:
+            told.append(error)
+    if told:
+        raise UsageError("\n".join(error.cause for error in told), told[0].remedy)
     return values
 
 
@@ -137,16 +82,21 @@ def _values(name: str, heirs: tuple[str, ...]) -> dict[str, Any]:
         raise UsageError(f"{name}: a recipe is a mapping of keys, not {type(values).__name__}", "see `sparring show`")
     if "extends" not in values:
         return values
-    parent = _beside(name, str(values.pop("extends")))
+    parent = values.pop("extends")
+    if not isinstance(parent, str):
+        raise UsageError(f"{name}: extends = {parent!r}: should be a recipe's name or file", "name one")
+    parent = _beside(name, parent)
     if parent in (*heirs, name):
         raise UsageError(f"{name}: extends {parent}, which extends it", "break the circle")
     try:
         whole = _values(parent, (*heirs, name))
     except UsageError as error:
         raise UsageError(f"{name} extends {error.cause}", error.remedy) from None
-    paths = {str(key): str(key).split(".") for key in values}
-    for key in sorted(paths, key=lambda key: len(paths[key])):  # a piece before the keys below it
-        _change(whole, paths[key], values[key])
+    for key in sorted(values, key=lambda key: key.count(".")):  # a piece before the keys below it
+        try:
+            _change(whole, key.split("."), values[key])
+        except UsageError as error:
+            raise UsageError(f"{name}: {error.cause}", error.remedy) from None
     return whole
 
 
@@ -160,14 +110,12 @@ def _text(name: str) -> str:
     known = recipe_names()
     if name in known:
         return (resources.files("sparring.recipes") / f"{name}.yaml").read_text(encoding="utf-8")
-    path = Path(name)
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        close = nearest(name, known)
+        return read_text(Path(name))
+    except UsageError as error:
+        close = "" if os.path.isfile(name) else nearest(name, known)
         hint = f"; did you mean {close}?" if close else ""
-        reason = "neither a recipe nor a file" if not path.exists() else f"cannot be read: {error}"
-        raise UsageError(f"{name}: {reason}{hint}", "`sparring list recipes` shows the names") from None
+        raise UsageError(f"{error.cause}{hint}", "`sparring list recipes` shows the names") from None
 
 
 def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:

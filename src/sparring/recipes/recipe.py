@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sparring.feedback import Feedback, HonestFeedback
 from sparring.lipschitz import Lipschitz, Unconstrained
@@ -12,6 +12,9 @@ from sparring.optimizers import Momentum, Optimizer
 from sparring.recipes.common import TrainingRecipe
 from sparring.records import Count, Every, Problem, Record, as_one
 from sparring.regimes import Plain, Regime
+
+MOST_GAMES = 10_000
+"""What one process packs."""
 
 
 class Optimizers(Record):
@@ -42,7 +45,7 @@ class Recipe(TrainingRecipe):
     lipschitz: Lipschitz = Unconstrained()
     optimizers: Optimizers
     critic_steps: Count = 1
-    replicas: Count = 1
+    replicas: int = Field(default=1, ge=1, le=MOST_GAMES)
     ema: Momentum = 0.0
     extractor: Extractor = ClassifierFeatures()
     sample_every: Every = 1000

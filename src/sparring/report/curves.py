@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sparring.report.alarms import vital_charts
 from sparring.report.charts import BLUE, CYCLE, DASHES, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.kinds import kind_of
 from sparring.report.measures import MEASURES, Measure, measured, telling, threshold
@@ -19,14 +20,14 @@ TOLD_APART = 14
 
 
 def charts(run: Run, key: str) -> list[Chart]:
-    """Every chart of a run, the measures first.
+    """Every chart of a run, the measures first, the vitals last.
 
     Args:
         run: what to draw.
         key: a prefix that is unique on the page.
     """
     measures = [_measure_chart(run, each, key) for each in measured(run) if each.name not in HIDDEN]
-    return [*measures, *kind_of(run).charts(run, key)]
+    return [*measures, *kind_of(run).charts(run, key), *vital_charts(run, key)]
 
 
 def few_charts(run: Run, key: str) -> list[Chart]:

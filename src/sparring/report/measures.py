@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sparring.engine.classifier_measures import main_attack
+from sparring.engine.vitals import VITALS
 from sparring.metrics import Classes
 from sparring.recipes import ClassifierRecipe
 from sparring.report.reading import Run
@@ -20,6 +21,7 @@ LOGGED = frozenset(
     | {"gradient_discriminator", "gradient_generator"}
     | {f"{name}_adversarial" for name in (*_OF_VIEWS, "payoff_d")}
     | {f"attack_{side}_{name}" for side in ("real", "fake") for name in ("size", "idle", "raises")}
+    | VITALS.keys()
 )
 """What is logged of a round."""
 

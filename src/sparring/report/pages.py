@@ -17,6 +17,7 @@ from sparring.engine import RunFolder
 from sparring.errors import SparringError, UsageError
 from sparring.files import write_whole
 from sparring.report import words
+from sparring.report.alarms import Notice, notices
 from sparring.report.cards import Card, read_card
 from sparring.report.charts import Chart
 from sparring.report.comparing import Map, differing, success_maps, total
@@ -50,6 +51,7 @@ class Section:
     key: str
     run: Run
     kind: Kind
+    alarms: tuple[Notice, ...]
     film: Film
     exhibits: tuple[Exhibit, ...]
     robustness: Robustness | None
@@ -73,6 +75,7 @@ class Line:
     main: str
     first: str
     seconds: str
+    alarms: str
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         looks=shared_exhibits(readable) if is_whole else (),
         sections=sections,
         strips=sections if any(section.kind.makes_samples for section in sections) else [],
+        has_alarms=any(section.alarms for section in sections),
         has_outcomes=total(readable) is not None,
         ending=heading(readable),
         unreadable=unreadable,
@@ -200,6 +204,7 @@ def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], looks: Sequ
         key=key,
         run=run,
         kind=kind_of(run),
+        alarms=notices(run),
         film=film,
         exhibits=tuple(looks),
         robustness=Robustness(card, parts_of(card, f"{key}-robust")) if card else None,
@@ -230,6 +235,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
                 if came
                 else words.NONE,
                 seconds=words.duration(run.summary.get("seconds")),
+                alarms=", ".join(notice.kind for notice in notices(run)),
             )
         )
     return found

@@ -1,0 +1,298 @@
+"""Promise 3: a checkpoint is damaged in every way there is; it is refused by name, and the one before it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from sparring.engine import Nobody, RunFolder, resume
+from sparring.engine.checkpoint import MANIFEST, STATE, TENSORS
+from torture.games import made_once, play, recipe_of, require_same
+from torture.promise import Promise, Trial
+from torture.refusals import refused
+
+GAME = "flip"
+FILES = (TENSORS, STATE, MANIFEST)
+RESUMED = 25
+"""One of so many trials plays on to the end."""
+HOPELESS = 10
+"""In one of so many trials nothing is left to fall back to."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What damage is done to.
+
+    Args:
+        draw: what is left to chance.
+        run: a copy of a run, to be damaged.
+        other: a run of the same game with another seed.
+        folder: the checkpoint to be damaged.
+        older: the one before it.
+    """
+
+    draw: random.Random
+    run: RunFolder
+    other: RunFolder
+    folder: Path
+    older: Path
+
+    def file(self) -> Path:
+        """Any file of the checkpoint."""
+        return self.folder / self.draw.choice(FILES)
+
+
+def _flip(scene: Scene) -> Path:
+    return _flipped(scene.file(), scene.draw, 1)
+
+
+def _flip_many(scene: Scene) -> Path:
+    return _flipped(scene.file(), scene.draw, scene.draw.randint(2, 64))
+
+
+def _flipped(file: Path, draw: random.Random, bits: int, start: int = 0, end: int | None = None) -> Path:
+    content = bytearray(file.read_bytes())
+    for bit in draw.sample(range(8 * start, 8 * (end or len(content))), bits):
+        content[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(content)
+    return file
+
+
+def _cut(scene: Scene) -> Path:
+    file = scene.file()
+    os.truncate(file, scene.draw.randrange(file.stat().st_size))
+    return file
+
+
+def _zero(scene: Scene) -> Path:
+    file = scene.file()
+    content = bytearray(file.read_bytes())
+    start = scene.draw.randrange(len(content) - 1)
+    length = min(len(content) - start, scene.draw.choice((16, 512, 4096)))
+    # The last byte of a zeroed block is one that was not zero: else nothing is damaged.
+    end = next((place for place in range(start + length, 0, -1) if content[place - 1]), 1)
+    start = min(start, end - 1)
+    content[start:end] = bytes(end - start)
+    file.write_bytes(content)
+    return file
+
+
+def _append(scene: Scene) -> Path:
+    file = scene.file()
+    with file.open("ab") as opened:
+        opened.write(scene.draw.randbytes(scene.draw.randint(1, 600)))
+    return file
+
+
+def _member_of_another(scene: Scene) -> Path:
+    file = scene.file()
+    return Path(shutil.copy(scene.other.checkpoints / scene.folder.name / file.name, file))
+
+
+def _of_another(scene: Scene) -> Path:
+    shutil.rmtree(scene.folder)
+    return Path(shutil.copytree(scene.other.checkpoints / scene.folder.name, scene.folder))
+
+
+def _of_another_round(scene: Scene) -> Path:
+    shutil.rmtree(scene.folder)
+    return Path(shutil.copytree(scene.other.checkpoints / scene.older.name, scene.folder))
+
+
+def _member_of_another_round(scene: Scene) -> Path:
+    file = scene.file()
+    return Path(shutil.copy(scene.other.checkpoints / scene.older.name / file.name, file))
+
+
+def _swap(scene: Scene) -> Path:
+    first, second = (scene.folder / name for name in scene.draw.sample(FILES, 2))
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    return scene.folder
+
+
+def _repeat_a_key(scene: Scene) -> Path:
+    """A key given twice, the second time with another value, and hashes that agree."""
+    file = scene.folder / scene.draw.choice((STATE, MANIFEST))
+    text = file.read_text()
+    name, value = scene.draw.choice(list(json.loads(text).items()))
+    file.write_text(text.replace("{", "{" + f'"{name}": {json.dumps(value)},', 1))
+    rehash(scene.folder)
+    return file
+
+
+def _repeat_a_tensor(scene: Scene) -> Path:
+    """A tensor described twice in the header, and hashes that agree."""
+    file = scene.folder / TENSORS
+    content = file.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = content[8 : 8 + length].decode()
+    name, facts = next((name, facts) for name, facts in json.loads(header).items() if name != "__metadata__")
+    header = header.rstrip()[:-1] + f",{json.dumps(name)}:{json.dumps(facts)}}}"
+    file.write_bytes(struct.pack("<Q", len(header)) + header.encode() + content[8 + length :])
+    rehash(scene.folder)
+    return file
+
+
+def _lose_a_file(scene: Scene) -> Path:
+    file = scene.file()
+    file.unlink()
+    return file
+
+
+def _folder_for_file(scene: Scene) -> Path:
+    file = _lose_a_file(scene)
+    file.mkdir()
+    return file
+
+
+def _link_for_file(scene: Scene) -> Path:
+    file = scene.file()
+    kept = scene.run.path.with_name("kept")
+    shutil.move(file, kept)
+    file.symlink_to(scene.draw.choice((str(kept), "/dev/zero", "nowhere")))
+    return file
+
+
+def _pipe_for_file(scene: Scene) -> Path:
+    file = _lose_a_file(scene)
+    os.mkfifo(file)
+    return file
+
+
+def _file_for_folder(scene: Scene) -> Path:
+    shutil.rmtree(scene.folder)
+    scene.folder.write_bytes(b"{}")
+    return scene.folder
+
+
+def _link_for_folder(scene: Scene) -> Path:
+    shutil.rmtree(scene.folder)
+    scene.folder.symlink_to(scene.older)
+    return scene.folder
+
+
+def _pipe_for_folder(scene: Scene) -> Path:
+    shutil.rmtree(scene.folder)
+    os.mkfifo(scene.folder)
+    return scene.folder
+
+
+def _cut_the_log(scene: Scene) -> Path:
+    shortest, longest = _log_bytes(scene.older), _log_bytes(scene.folder)
+    os.truncate(scene.run.rows_path, scene.draw.randrange(shortest, longest))
+    return scene.run.rows_path
+
+
+def _damage_the_log(scene: Scene) -> Path:
+    return _flipped(scene.run.rows_path, scene.draw, 1, _log_bytes(scene.older), _log_bytes(scene.folder))
+
+
+def _log_bytes(folder: Path) -> int:
+    return int(json.loads((folder / STATE).read_bytes())["log_bytes"])
+
+
+DAMAGES: tuple[Callable[[Scene], Path], ...] = (
+    _flip,
+    _flip_many,
+    _cut,
+    _zero,
+    _append,
+    _member_of_another,
+    _of_another,
+    _of_another_round,
+    _member_of_another_round,
+    _swap,
+    _repeat_a_key,
+    _repeat_a_tensor,
+    _lose_a_file,
+    _folder_for_file,
+    _link_for_file,
+    _pipe_for_file,
+    _file_for_folder,
+    _link_for_folder,
+    _pipe_for_folder,
+    _cut_the_log,
+    _damage_the_log,
+)
+"""Each does its damage and returns what must be named."""
+
+
+def rehash(folder: Path) -> None:
+    """Give a checkpoint the sizes and hashes of its files as they are, as a stranger would; other keys stay."""
+    path = folder / MANIFEST
+    said = path.read_text()
+    manifest = json.loads(said)
+    if json.dumps(manifest, indent=2) + "\n" != said:
+        return  # damaged itself
+    for name in (TENSORS, STATE):
+        content = (folder / name).read_bytes()
+        manifest["files"][name] = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
+    path.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def attempt(trial: Trial) -> None:
+    """Damage the newest checkpoint of a run, and look for it."""
+    whole, other = _runs(trial.shared)
+    run = RunFolder.open(Path(shutil.copytree(whole.path, trial.folder / "run", symlinks=True)))
+    older, newest = run.saved()
+    damage, rounds = trial.turn(DAMAGES), int(newest.name) - int(older.name)
+    named = damage(Scene(trial.draw, run, other, newest, older))
+    named = newest if named.name == MANIFEST else named  # if it disagrees with a file, nobody knows which is damaged
+    if trial.index % HOPELESS == HOPELESS - 1:
+        _flipped(older / trial.draw.choice(FILES), trial.draw, 1)
+        _require_refused(run, named, older)
+        return
+    found, problems = run.latest()
+    assert found is not None and found.folder == older, f"{damage.__name__}: used {found}"
+    assert len(problems) == 1 and str(named) in problems[0], problems
+    if trial.index % RESUMED == 0:
+        notes = _Notes()
+        resume(run.path, device="cpu", spectator=notes)
+        told = f"falling back to round {int(older.name)}: {rounds} rounds are played again"
+        assert any(str(named) in note and told in note for note in notes.told), notes.told
+        require_same(whole.path, run.path)
+
+
+def _require_refused(run: RunFolder, *named: Path) -> None:
+    before = _content(run.path)
+    told = refused(lambda: resume(run.path, device="cpu"), 4)
+    assert all(str(path) in told.cause for path in named), told.cause
+    assert _content(run.path) == before, "what a person might still repair was changed"
+
+
+def _content(folder: Path) -> dict[str, object]:
+    files = (path for path in folder.rglob("*") if path.name not in (".lock", "tb"))
+    return {str(path): path.read_bytes() if path.is_file() and not path.is_symlink() else None for path in files}
+
+
+def _runs(shared: Path) -> tuple[RunFolder, RunFolder]:
+    """A whole run with two checkpoints, and one of another seed."""
+    seeds = {seed: recipe_of(GAME, shared, f"seed={seed}") for seed in (0, 1)}
+    made = (
+        made_once(shared / f"{GAME}, seed {seed}", lambda path, recipe=recipe: play(recipe, path))
+        for seed, recipe in seeds.items()
+    )
+    whole, other = (RunFolder.open(path) for path in made)
+    return whole, other
+
+
+class _Notes(Nobody):
+    """A spectator that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+PROMISE = Promise(number=3, title="A damaged checkpoint is never used", quick=200, long=5000, trial=attempt)

@@ -1,0 +1,164 @@
+"""The tiny recipes that all promises play, about half a second of one core each, and what two runs are compared by."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sparring.engine import RunFolder, Spectator, resume, train
+from sparring.engine.checkpoint import read_checkpoint
+from sparring.recipes import AnyRecipe, changed, load, validated
+
+CHECKPOINT_EVERY = 7
+_ROUNDS = ("steps=24", "log_every=3", f"checkpoint_every={CHECKPOINT_EVERY}", "evaluate_every=16")
+"""Intervals that share no moment but the end."""
+_GAME = (
+    *_ROUNDS,
+    "sample_every=9",
+    "generator={name: mlp, latent: 8, hidden: [16, 16]}",
+    "discriminator={name: mlp, hidden: [16, 16]}",
+    "optimizers.generator.schedule=linear",
+    "batch_size=32",
+    "critic_steps=2",
+    "replicas=1",
+    "ema=0.9",
+)
+_IMAGES = (
+    "data=digits",
+    "critic_steps=1",
+    "generator={name: mnist, latent: 8, width: 4, batch_norm: true}",
+    "discriminator={name: mnist, width: 4}",
+    "lipschitz=spectral_norm",
+)
+_ON_THE_RING: dict[str, tuple[str, ...]] = {
+    "plain": ("objective=log", "feedback=honest"),
+    "flip": ("feedback={name: flip, probability: 0.3}",),
+    "power mixture": ("feedback={name: mixture, perturbations: [{perturbation: sqrt, probability: 0.3}]}",),
+    "symmetric": ("regime=symmetric", "regime.warmup={start: 2, end: 15}"),
+    "mixed": ("regime=mixed", "regime.attack=pgd"),
+    "PGD": ("regime=replace", "regime.attacked=both", "lipschitz=instance_noise"),
+    "GP": ("lipschitz=gradient_penalty", "objective=wasserstein"),
+    "spectral norm": ("lipschitz=spectral_norm",),
+}
+GAMES: dict[str, tuple[str, ...]] = {
+    **_ON_THE_RING,
+    **{f"{name}, replicas": (*changes, "replicas=2") for name, changes in _ON_THE_RING.items()},
+    "per batch": ("feedback.delivery=per_batch",),
+    "bf16": ("precision=bf16",),
+    "one-sided penalty": ("regime=mixed", "lipschitz=lipschitz_penalty"),
+    "adversarial penalty": ("regime=symmetric", "lipschitz=adversarial_lipschitz_penalty"),
+    "zero-centred penalty": ("regime=replace", "lipschitz=zero_centred"),
+    "controls together": ("lipschitz={name: together, controls: [spectral_norm, instance_noise]}",),
+    "images": (*_IMAGES, "regime=symmetric"),
+    # Convolutional networks are refused with replicas: only the MLPs have a packed form.
+    "images, replicas": ("data=digits", "critic_steps=1", "replicas=2", "batch_size=256"),
+    "classes": (*_IMAGES, "generator.conditional=true", "discriminator.head=auxiliary", "class_loss=split"),
+    "channels last": (
+        *_IMAGES,
+        "lipschitz=none",
+        "optimizers.discriminator={name: adam, lr: 0.001}",
+        "memory_format=channels_last",
+    ),
+}
+"""Every game as overrides of dishonest/ring-small, on top of those that make it tiny and all of its state needed."""
+CLASSIFIERS: dict[str, Callable[[Path], Sequence[str]]] = {
+    "classifier": lambda _shared: ("attack={name: pgd, epsilon: 0.1, steps: 2}", "warmup.end=9"),
+    "classifier from runs": lambda shared: (
+        f"start.run={_donor('classifier', shared)}",
+        f"fakes={{run: {_donor('classes', shared)}, weight: 0.5}}",
+        "attack=none",
+        "data.augment=[{name: flip}]",
+        "memory_format=channels_last",
+    ),
+}
+"""Every classifier as its overrides; runs that it starts from are made in the shared folder."""
+KINDS = (*GAMES, *CLASSIFIERS)
+"""The names of all recipes."""
+
+_SPEED = "seconds"
+"""The key of state.json and summary.json that differs between equal runs."""
+_OF_A_PROCESS = ("tb", ".lock", "environment.json", "report.html", "summary.json", "checkpoints")
+"""What a run folder has that tells of a process, is made on demand, or is compared by its content."""
+
+
+def recipe_of(kind: str, shared: Path, *overrides: str) -> AnyRecipe:
+    """The recipe of a kind, with further overrides."""
+    if kind in GAMES:
+        return load("dishonest/ring-small", [*_GAME, *GAMES[kind], *overrides])
+    small = {
+        "data": "digits",
+        "classifier": {"name": "small_resnet", "width": 2},
+        "optimizer": {"name": "adam", "lr": 0.01, "schedule": "steps"},
+        "batch_size": 16,
+    }
+    return validated(changed(small, [*_ROUNDS, *CLASSIFIERS[kind](shared), *overrides]), kind)
+
+
+def made_once(path: Path, make: Callable[[Path], object]) -> Path:
+    """What `make` makes at a path, made by one of all processes that ask."""
+    if not path.exists():
+        own = path.with_name(f"{path.name}-{os.getpid()}")
+        make(own)
+        try:
+            os.rename(own, path)
+        except OSError:  # another process was first
+            shutil.rmtree(own)
+    return path
+
+
+def _donor(kind: str, shared: Path) -> Path:
+    short = recipe_of(kind, shared, "steps=3", "evaluate_every=0")
+    return made_once(shared / f"donor {kind}", lambda path: train(short, path, device="cpu"))
+
+
+def play(recipe: AnyRecipe, run: Path, spectator: Spectator | None = None) -> None:
+    """Start or continue a run, as a user would."""
+    if (run / "recipe.yaml").is_file():
+        resume(run, device="cpu", spectator=spectator)
+    else:
+        train(recipe, run, device="cpu", spectator=spectator)
+
+
+def undisturbed(kind: str, shared: Path) -> Path:
+    """A run of this kind that nothing happened to."""
+    recipe = recipe_of(kind, shared)
+    return made_once(shared / f"undisturbed {kind}", lambda path: play(recipe, path))
+
+
+def fingerprint(run: Path) -> dict[str, str]:
+    """What a run consists of, by name: the tensors and the values of its newest checkpoint, and the other files."""
+    folder = RunFolder.open(run)
+    checkpoint = read_checkpoint(folder.saved()[-1])
+    found = {f"tensor {name}": _tensor_hash(tensor) for name, tensor in checkpoint.tensors.items()}
+    for source, values in {"state": checkpoint.state, "summary": folder.summary()}.items():
+        found |= {f"{source} {name}": repr(value) for name, value in values.items() if name != _SPEED}
+    files = {path.relative_to(run): path for path in run.rglob("*") if path.is_file()}
+    return found | {
+        str(name): _hash(path.read_bytes()) for name, path in files.items() if name.parts[0] not in _OF_A_PROCESS
+    }
+
+
+def differences(expected: Path, found: Path) -> list[str]:
+    """The names under which the fingerprints of two runs differ."""
+    first, second = fingerprint(expected), fingerprint(found)
+    return sorted(name for name in first | second if first.get(name) != second.get(name))
+
+
+def require_same(expected: Path, found: Path) -> None:
+    """Two runs differ in nothing."""
+    names = differences(expected, found)
+    assert not names, f"{len(names)} differences: {', '.join(names[:5])}"
+
+
+def _tensor_hash(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {tuple(tensor.shape)} {_hash(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())}"
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

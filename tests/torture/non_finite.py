@@ -1,0 +1,348 @@
+"""One number is not finite, somewhere, in some round: the run ends there and then, says where, and saves none."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks import Attack
+from sparring.engine import RunFolder, lesson, sampling
+from sparring.engine import round as rounds
+from sparring.engine.checkpoint import read_checkpoint
+from sparring.engine.classifier_training import ClassifierTraining
+from sparring.engine.fakes import FrozenGenerator
+from sparring.engine.game import Game
+from sparring.engine.game_training import GameTraining
+from sparring.engine.pupil import Pupil
+from sparring.engine.training import Training
+from sparring.errors import NonFinite
+from sparring.networks import ClassifierModule, Generator
+from sparring.recipes import AnyRecipe, Recipe
+from torture.games import differences, play, recipe_of, undisturbed
+from torture.promise import Promise, Trial
+
+BAD = (math.nan, math.inf, -math.inf)
+
+
+class Planter:
+    """Spoils one number of a tensor, in one round and in what is looked at after it.
+
+    Args:
+        at: the round, from 1.
+        bad: what stands there then.
+        draw: which number of a tensor it is.
+        recipe: of the run.
+    """
+
+    def __init__(self, at: int, bad: float, draw: random.Random, recipe: AnyRecipe) -> None:
+        self.at, self.bad, self.recipe, self.is_due = at, bad, recipe, False
+        self._draw = draw
+
+    def begin(self, training: Training, step: int) -> None:
+        """Note what is trained, and which round begins."""
+        self.training, self.is_due = training, step + 1 == self.at
+
+    def spoil(self, tensor: Tensor) -> Tensor:
+        """The tensor, with one number of it spoilt if the round has come."""
+        if not self.is_due or not tensor.numel():
+            return tensor
+        where = torch.zeros(tensor.shape, dtype=torch.bool)
+        where.view(-1)[self._draw.randrange(tensor.numel())] = True
+        return tensor.masked_fill(where, self.bad)
+
+    def one_of(self, tensors: Sequence[Tensor]) -> None:
+        """Spoil one number of one of the tensors, in place."""
+        chosen = self._draw.choice([tensor for tensor in tensors if tensor.is_floating_point()])
+        chosen.data.copy_(self.spoil(chosen.data))
+
+    def behind(self, samples: Tensor) -> Tensor:
+        """The same samples, but a gradient that comes back to them is spoilt."""
+        found: Tensor = _Behind.apply(samples, self)
+        return found
+
+
+class _Behind(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, samples: Tensor, planter: Planter) -> Tensor:
+        ctx.planter = planter
+        return samples.view_as(samples)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return ctx.planter.spoil(gradients[0]), None
+
+
+Patch = tuple[Any, str, Callable[..., Any]]
+"""A function that is replaced: its owner, its name, and by what."""
+
+
+class Site(NamedTuple):
+    """A place that a number is planted at.
+
+    Args:
+        told: what the error calls it, as a pattern.
+        kinds: recipes that have it.
+        plant: the functions to replace.
+        at: rounds after which it is looked at; any by default.
+    """
+
+    told: str
+    kinds: Sequence[str]
+    plant: Callable[[Planter], Sequence[Patch]]
+    at: Sequence[int] = range(1, 25)
+
+
+def _result(owner: Any, name: str, spoil: Callable[[Any], Any]) -> Patch:
+    """A function whose result is spoilt."""
+    original = getattr(owner, name)
+    return owner, name, lambda *arguments, **options: spoil(original(*arguments, **options))
+
+
+def _field(owner: Any, name: str, planter: Planter, field: str) -> Patch:
+    """A function with one field of its result spoilt."""
+    return _result(owner, name, lambda found: found._replace(**{field: planter.spoil(getattr(found, field))}))
+
+
+def _before(owner: Any, name: str, act: Callable[..., object]) -> Patch:
+    """A function before which something happens."""
+    original = getattr(owner, name)
+
+    def later(*arguments: Any, **options: Any) -> Any:
+        act(*arguments)
+        return original(*arguments, **options)
+
+    return owner, name, later
+
+
+def _after(owner: Any, name: str, act: Callable[..., object]) -> Patch:
+    """A function after which something happens."""
+    original = getattr(owner, name)
+
+    def earlier(*arguments: Any, **options: Any) -> Any:
+        found = original(*arguments, **options)
+        act(*arguments)
+        return found
+
+    return owner, name, earlier
+
+
+def _behind(owner: Any, name: str, planter: Planter) -> Patch:
+    """A method whose samples get a spoilt gradient back, where it is they that one is taken of."""
+    original = getattr(owner, name)
+
+    def spoilt(self: Any, samples: Tensor) -> Any:
+        return original(self, planter.behind(samples) if samples.is_leaf and samples.requires_grad else samples)
+
+    return owner, name, spoilt
+
+
+def _data(planter: Planter) -> Sequence[Patch]:
+    return [_field(type(planter.recipe.data.open(torch.device("cpu"))), "batch", planter, "samples")]
+
+
+def _piece(key: str, name: str) -> Callable[[Planter], Sequence[Patch]]:
+    """A function of one of the recipe's pieces, whose result is spoilt."""
+    return lambda planter: [_result(type(getattr(planter.recipe, key)), name, planter.spoil)]
+
+
+def _stepping(
+    player: str, spoil: Callable[[Planter, torch.optim.Optimizer], object]
+) -> Callable[[Planter], list[Patch]]:
+    """What is spoilt of a player when its optimizer has stepped."""
+
+    def plant(planter: Planter) -> list[Patch]:
+        steps: list[str] = []
+
+        def act(optimizer: torch.optim.Optimizer) -> None:
+            if steps[-1] == player:
+                spoil(planter, optimizer)
+
+        noting = [_before(module, "descend", lambda name, *_: steps.append(name)) for module in (rounds, lesson)]
+        return [*noting, *(_after(kind, "step", act) for kind in (torch.optim.Adam, torch.optim.RMSprop))]
+
+    return plant
+
+
+def _weights(planter: Planter, optimizer: torch.optim.Optimizer) -> None:
+    planter.one_of([weight for group in optimizer.param_groups for weight in group["params"]])
+
+
+def _moments(planter: Planter, optimizer: torch.optim.Optimizer) -> None:
+    planter.one_of([each for kept in optimizer.state.values() for each in kept.values()])
+
+
+def _gradients(player: str) -> Callable[[Planter], list[Patch]]:
+    """The gradient of a player, before its optimizer steps."""
+
+    def plant(planter: Planter) -> list[Patch]:
+        def act(name: str, parameters: Sequence[nn.Parameter], *_: Any) -> None:
+            if name == player:
+                planter.one_of([each.grad for each in parameters if each.grad is not None])
+
+        return [_before(module, "descend", act) for module in (rounds, lesson)]
+
+    return plant
+
+
+def _at_the_end(spoil: Callable[[Planter, Game], object]) -> Callable[[Planter], list[Patch]]:
+    """What is spoilt of a game when its round is nearly over."""
+    return lambda planter: [_after(Game, "update_average", lambda game: spoil(planter, game))]
+
+
+def _too_large(planter: Planter, game: Game) -> None:
+    """Finite weights whose products are not."""
+    if planter.is_due:
+        for weight in game.discriminator.parameters():
+            weight.data.fill_(3e38)
+
+
+def _hooked(planter: Planter) -> Callable[..., None]:
+    """What a generator draws outside of training."""
+
+    def act(_recipe: Recipe, generator: nn.Module, _codes: Tensor) -> None:
+        if planter.is_due:
+            generator.register_forward_hook(lambda _module, _given, samples: planter.spoil(samples))
+
+    return act
+
+
+GAMES = ("plain", "flip, replicas", "GP", "symmetric, replicas", "images", "classes", "bf16", "channels last")
+ATTACKED = ("symmetric", "mixed", "PGD", "PGD, replicas", "images")
+LEARNED = ("classifier", "classifier from runs")
+MEASURED = (16, 24)
+"""Rounds after which every recipe is measured."""
+SITES: dict[str, Site] = {
+    "real samples": Site("real samples", GAMES, _data),
+    "latents": Site("latents", GAMES, lambda p: [_field(Generator, "draw", p, "values")]),
+    "generated samples": Site("generated samples", GAMES, lambda p: [_field(Game, "generate", p, "samples")]),
+    "score": Site("score of real samples", GAMES, lambda p: [_field(Game, "judge", p, "score")]),
+    "class logits": Site("class logits of real samples", ["classes"], lambda p: [_field(Game, "judge", p, "classes")]),
+    "class loss": Site("payoff of D on real samples", ["classes"], _piece("class_loss", "payoff")),
+    "payoff of D on real": Site("payoff of D on real samples", GAMES, _piece("objective", "real")),
+    "payoff of D on fake": Site("payoff of D on generated samples", GAMES, _piece("objective", "fake")),
+    "payoff of G": Site("payoff of G", GAMES, lambda p: [_result(type(p.recipe.feedback), "transmit", p.spoil)]),
+    "penalty": Site("Lipschitz penalty", ["GP", "GP, replicas", "one-sided penalty"], _piece("lipschitz", "penalty")),
+    "gradient of an attack": Site(
+        "slope of D at (real|generated) samples", ATTACKED, lambda p: [_behind(Game, "judge", p)]
+    ),
+    "adversarial samples": Site(
+        "adversarial (real|generated) samples",
+        ATTACKED,
+        lambda p: [_result(Attack, name, p.spoil) for name in ("__call__", "from_gradient")],
+    ),
+    **{
+        f"{what} of {player}": Site(f"{what} of the {player}", kinds, plant(player))
+        for player, kinds in (("generator", GAMES), ("discriminator", GAMES), ("classifier", LEARNED))
+        for what, plant in {
+            "gradient": _gradients,
+            "weights": lambda player: _stepping(player, _weights),
+            "moments": lambda player: _stepping(player, _moments),
+        }.items()
+    },
+    "running statistics of generator": Site(
+        "running statistics of the generator",
+        ["images", "classes"],
+        _at_the_end(lambda p, game: p.one_of(list(game.generator.buffers()))),
+    ),
+    "running statistics of discriminator": Site(
+        "running statistics of the discriminator",
+        ["images", "spectral norm", "spectral norm, replicas"],
+        _at_the_end(lambda p, game: p.one_of(list(game.discriminator.buffers()))),
+    ),
+    "running mean": Site(
+        "running mean of the generator",
+        GAMES,
+        _at_the_end(lambda p, game: p.one_of(list(game.players.average.parameters()))),
+    ),
+    "overflow": Site(
+        "score of real samples",
+        ["bf16", "plain"],
+        lambda p: [_before(Game, "set_rates", lambda game, _: _too_large(p, game))],
+    ),
+    "samples of a measurement": Site(
+        "samples of G in eval mode", GAMES, lambda p: [_before(sampling, "rendered", _hooked(p))], MEASURED
+    ),
+    "judge": Site("what is seen by", ["images"], lambda p: [_field(ClassifierModule, "see", p, "logits")], MEASURED),
+    "real samples of a classifier": Site("real samples", LEARNED, _data),
+    "fakes": Site("fake samples", ["classifier from runs"], lambda p: [_field(FrozenGenerator, "draw", p, "samples")]),
+    "class logits of a classifier": Site(
+        "(logits of real samples|slope of the loss at real samples)",
+        LEARNED,
+        lambda p: [_result(Pupil, "classify", p.spoil)],
+    ),
+    "gradient of an attack on a classifier": Site(
+        "slope of the loss at real samples", ["classifier"], lambda p: [_behind(Pupil, "classify", p)]
+    ),
+    "adversarial samples of a classifier": Site(
+        "adversarial real samples", LEARNED, lambda p: [_result(Attack, "__call__", p.spoil)]
+    ),
+    "class loss of a classifier": Site(
+        "loss on real samples", LEARNED, lambda p: [_result(lesson.F, "cross_entropy", p.spoil)]
+    ),
+    "running statistics of classifier": Site(
+        "running statistics of the classifier",
+        LEARNED,
+        lambda p: [_after(lesson, "descend", lambda *_: p.one_of(list(p.training.pupil.network.buffers())))],
+    ),
+}
+
+FIRST = {
+    *("real samples", "latents", "generated samples", "score", "payoff of D on real", "payoff of G", "penalty"),
+    *("gradient of an attack", "adversarial samples", "gradient of discriminator", "weights of generator"),
+    *("moments of discriminator", "running mean", "running statistics of generator", "samples of a measurement"),
+    "class loss of a classifier",
+}
+"""Those that every test run tries."""
+
+
+@contextmanager
+def planted(site: Site, planter: Planter) -> Iterator[None]:
+    """A block in which runs meet the number."""
+    noting = [_before(kind, "play", planter.begin) for kind in (GameTraining, ClassifierTraining)]
+    with ExitStack() as patches:
+        for owner, name, replacement in [*site.plant(planter), *noting]:
+            patches.enter_context(mock.patch.object(owner, name, replacement))
+        yield
+
+
+def trial(trial: Trial) -> None:
+    """Plant one number, see the run end, and see it go on."""
+    site = SITES[trial.turn(sorted(SITES, key=lambda name: name not in FIRST))]
+    kind, at, bad = trial.draw.choice(site.kinds), trial.draw.choice(site.at), trial.draw.choice(BAD)
+    recipe, path = recipe_of(kind, trial.shared), trial.folder / "run"
+    whole = undisturbed(kind, trial.shared)
+    with planted(site, Planter(at, bad, trial.draw, recipe)):
+        for _ in range(2):  # the second time from the last checkpoint
+            error = _ended(recipe, path)
+            assert error.exit_code == 6
+            assert re.search(f"not finite: {site.told}", error.cause), error.cause
+            run = RunFolder.open(path)
+            assert (run.summary()["status"], run.summary()["steps"]) == ("non-finite", at)
+            last = at if site.at is MEASURED else at - 1  # a state is saved before it is measured
+            for folder in run.saved():
+                assert int(folder.name) <= last
+                assert all(tensor.isfinite().all() for tensor in read_checkpoint(folder).tensors.values())
+    play(recipe, path)
+    assert not differences(whole, path)
+
+
+def _ended(recipe: AnyRecipe, path: Path) -> NonFinite:
+    try:
+        play(recipe, path)
+    except NonFinite as error:
+        return error
+    raise AssertionError("the run went on")
+
+
+PROMISE = Promise(
+    6, "a number that is not finite ends the run in its round, by name, and is never saved", len(FIRST), 240, trial
+)

@@ -1,0 +1,101 @@
+"""A run started or continued in a process of its own, which can be killed at any moment and tells how far it came."""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sparring.engine import Nobody
+from sparring.errors import SparringError
+
+_FORK = multiprocessing.get_context("fork")
+KILLED = -signal.SIGKILL
+"""The exit code of a process that was killed."""
+
+
+class Witness(Nobody):
+    """Writes down the first and the last round that its process played, where others can read it.
+
+    Args:
+        rounds: the two numbers.
+    """
+
+    def __init__(self, rounds: memoryview[int]) -> None:
+        self._rounds = rounds
+
+    @property
+    def has_played(self) -> bool:
+        """Whether it played a round."""
+        return self._rounds[0] > 0
+
+    def played(self, done: int, total: int) -> None:
+        if not self.has_played:
+            self._rounds[0] = done
+        self._rounds[1] = done
+
+
+class Start:
+    """A process that plays.
+
+    Args:
+        play: what it does; it tells the spectator that it is given.
+    """
+
+    def __init__(self, play: Callable[[Witness], object]) -> None:
+        self._rounds = memoryview(mmap.mmap(-1, 16)).cast("q")
+        self._process = _FORK.Process(target=_lead, args=(play, Witness(self._rounds)), daemon=True)
+        self._process.start()
+
+    @property
+    def first(self) -> int:
+        """The first round that it played, from 1; 0 if none."""
+        return self._rounds[0]
+
+    @property
+    def last(self) -> int:
+        """The last round that it played; 0 if none."""
+        return self._rounds[1]
+
+    @property
+    def number(self) -> int:
+        """Of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it plays, or waits."""
+        return self._process.is_alive()
+
+    def code(self, within: float | None = None) -> int:
+        """Its exit code; it is killed if it has not ended by itself within so many seconds."""
+        self._process.join(within)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+
+def kill_oneself() -> None:
+    """End this process as the kernel does that needs its memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def require_swept(folder: Path) -> None:
+    """Nothing is left below a folder of what was being written when a process was killed."""
+    left = [str(path) for path in folder.rglob(".partial-*")]
+    assert not left, f"temporary files are left: {left}"
+
+
+def _lead(play: Callable[[Witness], object], witness: Witness) -> None:
+    """What the process does; its exit code is that of the command line."""
+    try:
+        play(witness)
+    except SparringError as error:
+        sys.exit(error.exit_code)
