@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import CorruptInput
+from sparring.errors import printable as printable
 
 LARGEST = 64 << 20
 """Bytes of a JSON document, at most."""
@@ -123,12 +124,6 @@ def read_mapping(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     return mapping_in(read_plain(path, LARGEST), str(path))
-
-
-def printable(text: str, longest: int = 200) -> str:
-    """A stranger's text as one line that is safe to print: nothing in it moves a cursor or hides a character."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:longest])
-    return shown if len(text) <= longest else f"{shown}..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
