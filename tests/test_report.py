@@ -41,7 +41,7 @@ def test_only_the_page_s_own_script_may_run(ring_page: Page) -> None:
     (policy,) = [found["content"] or "" for found in ring_page.named("meta") if "http-equiv" in found]
     (script,) = ring_page.scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.startswith("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:;")
     assert f"script-src 'sha256-{digest}'" in policy
 
 

@@ -150,7 +150,7 @@ def test_what_a_real_run_logs_is_known(tmp_path: Path) -> None:
     train(recipe(), tmp_path / "run", device="cpu")
     run = read_run(RunFolder.open(tmp_path / "run"))
     assert set(run.logged) <= LOGGED | MEASURES.keys()
-    assert set(run.summary["metrics"]) <= MEASURES.keys()
+    assert run.summary.metrics.keys() <= MEASURES.keys()
     assert {"loss", "accuracy_test", "robust_accuracy_train", "llv_test"} <= set(run.logged)
     assert "How training went" in Page(report_run(run.folder)).text
 

@@ -86,7 +86,7 @@ def test_unlike_data_and_an_unreadable_run_share_a_page(ring: RunFolder, digits:
     broken.rows_path.write_text("{oops\n")
     page = Page(report_runs([ring, digits, broken], tmp_path / "report.html", title="mixed"))
     assert "cannot be read" in page.text
-    assert "not JSON lines" in page.text
+    assert "not JSON" in page.text
     assert len(page.classed("run")) == 2
     assert "Modes covered, mean" in page.text
     assert "Classes covered, mean" in page.text

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.errors import SparringError, StorageError, UsageError, tell
+from sparring.errors import SparringError, StorageError, UsageError, say, tell
 
 app = typer.Typer(
     name="sparring",
@@ -52,7 +52,7 @@ def demo(
         _print_json({"report": str(result.report), "runs": {k: v.summary for k, v in result.outcomes.items()}})
         return
     listing.print_successes({name: outcome.summary for name, outcome in result.outcomes.items()})
-    print(f"report: {result.report}")
+    say(f"report: {result.report}")
 
 
 @app.command()
@@ -187,7 +187,7 @@ def evaluate(
         print_robustness(run, found)
     page = report_folder(out or Path(run))
     if not as_json:
-        print(f"report: {page}")
+        say(f"report: {page}")
     require_unflagged(found)
 
 
@@ -259,7 +259,7 @@ def sample(
         _print_json(found)
     else:
         _tell_problems(found["problems"])
-        print(f"{found['out']}: {found['samples']} samples after {found['step']:,} rounds")
+        say(f"{found['out']}: {found['samples']} samples after {found['step']:,} rounds")
 
 
 @app.command()
@@ -271,7 +271,7 @@ def report(
     from sparring.report import report_folder
 
     page = report_folder(path)
-    _print_json({"report": str(page)}) if as_json else print(page)
+    _print_json({"report": str(page)}) if as_json else say(str(page))
 
 
 @app.command("list")
@@ -334,7 +334,7 @@ def verify(
     from sparring.evaluation import verify as check
 
     checked = check(path)
-    _print_json({"sound": checked}) if as_json else print("\n".join(f"{name}: sound" for name in checked))
+    _print_json({"sound": checked}) if as_json else say("\n".join(f"{name}: sound" for name in checked))
 
 
 @app.command()
@@ -401,11 +401,11 @@ def data_prepare(
         _print_json(manifest.model_dump(mode="json"))
         return
     splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
-    print(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
+    say(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
     for name, split in manifest.splits.items():
         left_out = selection.left_out(split.dropped)
         if left_out:
-            print(f"dropped of {name}: {left_out}")
+            say(f"dropped of {name}: {left_out}")
 
 
 @data_app.command("inspect")
@@ -443,7 +443,7 @@ def _as_told(error: Exception) -> SparringError:
 
 def _tell_problems(problems: list[str]) -> None:
     for problem in problems:
-        print(f"passed over: {problem}", file=sys.stderr)
+        say(f"passed over: {problem}", sys.stderr)
 
 
 def _print_json(value: Any) -> None:
@@ -472,5 +472,5 @@ def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     if summary["metrics"]:
         print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
     if isinstance(recipe, Recipe):
-        print(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
-    print(f"report: {page}")
+        say(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
+    say(f"report: {page}")

@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from sparring.errors import LONGEST_LINE, printable, say
+
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
 
@@ -45,7 +47,7 @@ class _Bar:
         self._progress, self._task = progress, progress.add_task(what, total=None)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(printable(text, LONGEST_LINE), markup=False, highlight=False)
 
     def played(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
@@ -56,7 +58,7 @@ class _Lines:
         self._what, self._began, self._told, self._first = what, time.monotonic(), 0.0, 0
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text, sys.stderr)
 
     def played(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -96,9 +98,14 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     console = Console(emoji=False)
     if not console.is_terminal:
         console = Console(width=200, emoji=False)
-    table = Table(title=title or None, title_justify="left", show_lines=False)
+    table = Table(title=_plain(title) if title else None, title_justify="left", show_lines=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(_plain(column), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(_plain, row))
     console.print(table)
+
+
+def _plain(text: str) -> Text:
+    """A text without markup: in that of a stranger, what looks like it is none."""
+    return Text(printable(text, LONGEST_LINE))

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import re
 import sys
+from typing import TextIO
+
+LONGEST_LINE = 10_000
+"""Letters of a line that is said."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -93,8 +97,24 @@ class Interrupted(SparringError):
         self.exit_code = 128 + signal
 
 
+def printable(text: str, longest: int = 200) -> str:
+    """A stranger's text as one line that is safe to print: nothing in it moves a cursor or hides a character."""
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:longest])
+    return shown if len(text) <= longest else f"{shown}..."
+
+
 def tell(error: SparringError) -> None:
     """Print an error on standard error: a line of cause, and one of remedy where there is any."""
-    print(f"error: {error.cause}", file=sys.stderr)
+    say(f"error: {error.cause}", sys.stderr)
     if error.remedy:
-        print(f"  try: {error.remedy}", file=sys.stderr)
+        say(f"  try: {error.remedy}", sys.stderr)
+
+
+def say(text: str, out: TextIO | None = None) -> None:
+    """Print lines of text, in which a stranger may have had a word.
+
+    Args:
+        text: the lines.
+        out: standard output, unless another is named.
+    """
+    print("\n".join(printable(line, LONGEST_LINE) for line in text.split("\n")), file=out, flush=True)

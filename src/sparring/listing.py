@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sparring.bench import Timing
 from sparring.console import print_table
-from sparring.errors import UsageError
+from sparring.errors import UsageError, say
 from sparring.evaluation import TheoryRow, perturbation_row, perturbation_table, theory_table
 from sparring.feedback import Perturbation
 from sparring.objectives import is_increasing, is_odd
@@ -69,10 +69,8 @@ def print_theory() -> None:
     cells = {(row.adversary, row.objective): _theory_cell(row) for row in games}
     rows = [[name, *(cells[name, objective] for objective in objectives)] for name in adversaries]
     print_table("Is P_G = P_data best for G against the optimal D?", ["adversary", *objectives], rows)
-    print(
-        "  Theorem 5, 6: it covers the game, and no better P_G was found; uncovered: neither does, and none was found"
-    )
-    print("  broken: a P_G was found whose V lies below V(P_data) by the number given (--json says which)\n")
+    say("  Theorem 5, 6: it covers the game, and no better P_G was found; uncovered: neither does, and none was found")
+    say("  broken: a P_G was found whose V lies below V(P_data) by the number given (--json says which)\n")
     print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
 
 
@@ -82,7 +80,7 @@ def print_metrics(metrics: Mapping[str, Any], title: str) -> None:
     print_table(title, ["measure", "value", "95 % interval"], rows)
     for protocol in dict.fromkeys(entry["protocol"] for entry in metrics.values()):
         names = ", ".join(name for name, entry in metrics.items() if entry["protocol"] == protocol)
-        print(f"  {names}: {protocol}")
+        say(f"  {names}: {protocol}")
 
 
 def print_attacks(rows: list[Row]) -> None:
@@ -98,7 +96,7 @@ def print_attacks(rows: list[Row]) -> None:
     table = [[row["run"], f"{row['step']:,}", row["generator"], *(cell(row, name) for name in names)] for row in rows]
     print_table("Mean attacks until D takes one side for the other, and shares of samples", columns, table)
     for protocol in dict.fromkeys(row["protocol"] for row in rows):
-        print(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
+        say(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
 
 
 def print_robustness(target: str, found: Row) -> None:
@@ -123,10 +121,8 @@ def print_robustness(target: str, found: Row) -> None:
         ]
         print_table("Battery", ["check", "holds", "detail"], checks)
         for remark in entry["remarks"]:
-            print(f"note: {remark}")
-        print(
-            "\n".join(f"FLAG: {flag}" for flag in entry["flags"]) or f"{entry['subject']}: {entry['headline']['text']}"
-        )
+            say(f"note: {remark}")
+        say("\n".join(f"FLAG: {flag}" for flag in entry["flags"]) or f"{entry['subject']}: {entry['headline']['text']}")
 
 
 def _attack_cells(row: Row) -> list[str]:

@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import CorruptInput, escaped
+from sparring.errors import CorruptInput, printable
 
 LARGEST = 64 << 20
 """Bytes of a JSON document, at most."""
@@ -109,7 +109,7 @@ def mapping_in(data: bytes, what: str) -> dict[str, Any]:
     except RecursionError:
         raise CorruptInput(f"{what}: nested too deeply", _REMEDY) from None
     except ValueError as error:
-        raise CorruptInput(f"{what}: not JSON ({shortened(str(error))})", _REMEDY) from None
+        raise CorruptInput(f"{what}: not JSON ({printable(str(error))})", _REMEDY) from None
     if not isinstance(found, dict):
         raise CorruptInput(f"{what}: holds a {type(found).__name__}, not a mapping", _REMEDY)
     return found
@@ -123,12 +123,6 @@ def read_mapping(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     return mapping_in(read_plain(path, LARGEST), str(path))
-
-
-def shortened(text: str, longest: int = 200) -> str:
-    """The beginning of a stranger's text, printable and in one line."""
-    shown = escaped(text[:longest])
-    return shown if len(text) <= longest else f"{shown}..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

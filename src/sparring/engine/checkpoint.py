@@ -16,10 +16,10 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from sparring.engine.tensors import packed, unpacked
-from sparring.errors import CorruptInput, StorageError
+from sparring.errors import CorruptInput, StorageError, printable
 from sparring.files import remove_whole, storage_errors, whole_folder, write_synced
 from sparring.records import Bytes, Record, problems_in
-from sparring.strict import mapping_in, plain_file, read_mapping, read_plain, shortened
+from sparring.strict import mapping_in, plain_file, read_mapping, read_plain
 
 FORMAT = 2
 """Since 2, state.json names the recipe and the log that it belongs to."""
@@ -118,12 +118,12 @@ def _manifest(path: Path) -> Manifest:
         raise CorruptInput(f"{path}: not a folder", _REMEDY)
     found = read_mapping(path / MANIFEST)
     if found.get("format") != FORMAT:
-        told = f"checkpoint format {shortened(repr(found.get('format')))}, and this version reads {FORMAT} alone"
+        told = f"checkpoint format {printable(repr(found.get('format')))}, and this version reads {FORMAT} alone"
         raise CorruptInput(f"{path / MANIFEST}: {told}", "use the version of sparring that wrote it")
     try:
         return Manifest.model_validate(found)
     except ValidationError as error:
-        problem = shortened(str(problems_in(error)[0]))
+        problem = printable(str(problems_in(error)[0]))
         raise CorruptInput(f"{path / MANIFEST}: {problem}", _REMEDY) from None
 
 

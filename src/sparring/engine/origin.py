@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from sparring.errors import CorruptInput, UsageError
-from sparring.strict import read_mapping, shortened
+from sparring.errors import CorruptInput, UsageError, printable
+from sparring.strict import read_mapping
 
 OURS = version("sparring")
 
@@ -38,4 +38,4 @@ def written_by(run: Path) -> str:
         found = read_mapping(run / "environment.json")["packages"]["sparring"]
     except (CorruptInput, OSError, KeyError, TypeError):
         return ""
-    return shortened(found, 40) if isinstance(found, str) else ""
+    return printable(found, 40) if isinstance(found, str) else ""

@@ -8,10 +8,9 @@ from typing import Annotated
 from pydantic import Field, ValidationError, model_validator
 
 from sparring.engine.checkpoint import STATE, Checkpoint, Sha256
-from sparring.errors import CorruptInput
+from sparring.errors import CorruptInput, printable
 from sparring.records import Bytes, Count, Every, NonNegative, Record, problems_in
 from sparring.shapes import Bounds, Space
-from sparring.strict import shortened
 
 _LARGEST_SAMPLE = 1 << 26
 """Numbers of a sample, at most: networks are built for it before their weights are seen."""
@@ -72,5 +71,5 @@ class Progress(Record):
         try:
             return cls.model_validate(checkpoint.state)
         except ValidationError as error:
-            problem = shortened(str(problems_in(error, cls.model_fields)[0]))
+            problem = printable(str(problems_in(error, cls.model_fields)[0]))
             raise CorruptInput(f"{what}/{STATE}: {problem}", "restore the folder") from None

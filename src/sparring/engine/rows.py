@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import CorruptInput
+from sparring.errors import CorruptInput, printable
 from sparring.files import storage_errors
-from sparring.strict import mapping_in, read_plain, shortened
+from sparring.strict import mapping_in, read_plain
 
 _LARGEST, _LARGEST_ROW = 1 << 30, 16 << 20
 
@@ -43,6 +43,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         row = mapping_in(line, what)
         step = row.get("step")
         if type(step) is not int or step < (rows[-1]["step"] if rows else 1):
-            raise CorruptInput(f"{what}: its step is {shortened(repr(step))}, out of order", "restore the file")
+            raise CorruptInput(f"{what}: its step is {printable(repr(step))}, out of order", "restore the file")
         rows.append(row)
     return rows

@@ -8,8 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from sparring.errors import CorruptInput
-from sparring.strict import mapping_in, shortened
+from sparring.errors import CorruptInput, printable
+from sparring.strict import mapping_in
 
 _LARGEST_HEADER = 16 << 20
 _FACTS = {"dtype", "shape", "data_offsets"}
@@ -38,10 +38,10 @@ def unpacked(data: bytes, what: str) -> dict[str, Tensor]:
     header = mapping_in(data[8 : 8 + length], f"{what}, header")  # the reader would take the last of two equal names
     for name, facts in header.items():
         if name != "__metadata__" and not (isinstance(facts, dict) and facts.keys() == _FACTS):
-            told = f"{what}: {shortened(repr(name), 100)} is described by other keys than {', '.join(sorted(_FACTS))}"
+            told = f"{what}: {printable(repr(name), 100)} is described by other keys than {', '.join(sorted(_FACTS))}"
             raise CorruptInput(told, "restore the file")
     try:
         return load(data)
     except _REFUSED as error:
-        told = f"{what}: not a safetensors file ({shortened(str(error))})"
+        told = f"{what}: not a safetensors file ({printable(str(error))})"
         raise CorruptInput(told, "restore the file") from None

@@ -10,13 +10,13 @@ from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
 from sparring.engine.tensors import unpacked
-from sparring.errors import CorruptInput, UsageError
+from sparring.errors import CorruptInput, UsageError, printable
 from sparring.files import sha256, storage_errors
 from sparring.pieces import import_object
 from sparring.recipes import parse_yaml
 from sparring.records import InvalidRecord, Record, problems_in
 from sparring.shapes import Samples, expand_like
-from sparring.strict import read_plain, shortened
+from sparring.strict import read_plain
 
 _LARGEST = 1 << 36
 """Bytes of a file of weights, at most."""
@@ -168,5 +168,5 @@ def _fill(network: nn.Module, path: Path, model: str) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        lines = shortened(" ".join(line.strip() for line in str(error).splitlines()[1:3]))
+        lines = printable(" ".join(line.strip() for line in str(error).splitlines()[1:3]))
         raise CorruptInput(f"{path}: not the weights of {model}: {lines}", "give the file of this network") from None

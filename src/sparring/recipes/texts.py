@@ -88,8 +88,10 @@ def parse_yaml(text: str, what: str) -> Any:
 
 def to_yaml(recipe: TrainingRecipe) -> str:
     """The recipe with every key written out; `load` reads it back to an equal record."""
-    text: str = yaml.dump(recipe.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return text
+    values = recipe.model_dump(mode="json")
+    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    is_plain = all(letter.isprintable() or letter == "\n" for letter in text)
+    return text if is_plain else str(yaml.dump(values, Dumper=_Dumper, sort_keys=False))  # escapes what hides
 
 
 def read_text(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,20 +10,17 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from sparring.errors import CorruptInput
+from sparring.report.saved import LARGEST_SIDE, arrays_in
+from sparring.report.told import Told
 from sparring.strict import read_mapping
 
+_NOTHING = np.zeros(0)
 FILE, ARRAYS = "robustness.json", "robustness.npz"
 Share = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Told(BaseModel):
-    """A part of the file. A key that is not known here is left alone, one that is missing has a default."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=True)
+Size = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Rate(Told):
@@ -179,6 +175,7 @@ class Arrays:
         return (
             self.clean.ndim == 5
             and self.clean.size > 0
+            and max(self.clean.shape[3:]) <= LARGEST_SIDE
             and {each.shape for each in images} == {self.clean.shape}
             and {each.shape for each in labels} == {self.clean.shape[:2]}
             and [str(each.dtype) for each in images] == ["uint8", "uint8", "int8"]
@@ -231,11 +228,9 @@ def _subjects(listed: list[Any]) -> tuple[dict[int, Subject], tuple[str, ...]]:
     notes = []
     for index, values in enumerate(listed):
         try:
-            found[index] = Subject.model_validate(values)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"])) or "subject"
-            notes.append(f"{FILE}, subject {index}: cannot be read at {place} ({first['msg']}).")
+            found[index] = Subject.of(values, f"{FILE}, subject {index}")
+        except CorruptInput as error:
+            notes.append(f"{error.cause}.")
     return found, tuple(notes)
 
 
@@ -245,11 +240,11 @@ def _whole(value: Any) -> int | None:
 
 def _arrays(path: Path, subjects: Mapping[int, Subject]) -> Iterator[tuple[int, Arrays]]:
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
-            for index in subjects:
-                if f"{index}/clean" in found.files:
-                    arrays = Arrays(**{name: found[f"{index}/{name}"] for name in Arrays.__dataclass_fields__})
-                    if arrays.is_whole:
-                        yield index, arrays
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        found = arrays_in(path)
+    except (CorruptInput, OSError):
         return
+    for index in subjects:
+        named = {name: found.get(f"{index}/{name}", _NOTHING) for name in Arrays.__dataclass_fields__}
+        arrays = Arrays(**named)
+        if arrays.is_whole:
+            yield index, arrays

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from sparring.errors import printable
 from sparring.report.reading import Floats, Run
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#AA4C85", "#B87700"
@@ -24,6 +25,8 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, "#4C9CC9", INK)
 DASHES = ("-", "--", ":", "-.")
 LEGEND = 44
 """Up to this many letters a legend takes one row."""
+LONGEST = 80
+"""Letters of any text in a chart."""
 FEW = 30
 """Up to this many points a line shows them."""
 
@@ -123,7 +126,7 @@ class Chart:
             for line in self.lines:
                 _draw(axes, line, is_log=self.is_log)
             for mark in self.marks:
-                axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=mark.label)
+                axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=_legible(mark.label))
             self._dress(axes)
             handles, labels = axes.get_legend_handles_labels()
             columns = 2 if sum(map(len, labels)) > LEGEND else 4
@@ -135,8 +138,8 @@ class Chart:
         return _inline(out.getvalue(), self.key, self.title)
 
     def _dress(self, axes: Axes) -> None:
-        axes.set_xlabel(self.across)
-        axes.set_ylabel(self.unit)
+        axes.set_xlabel(_legible(self.across))
+        axes.set_ylabel(_legible(self.unit))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=self.whole))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}" if self.whole else f"{at:g}"))
         axes.margins(x=0.02)
@@ -149,6 +152,12 @@ class Chart:
         if self.is_log:
             bottom, top = axes.get_ylim()
             axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if top < 100 * bottom else (1.0,)))
+
+
+def _legible(text: str) -> str:
+    """A text that a chart has room for; an underscore in front would hide it from a legend."""
+    shown = printable(text, LONGEST)
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _draw(axes: Axes, line: Line, *, is_log: bool) -> None:
@@ -167,7 +176,7 @@ def _draw(axes: Axes, line: Line, *, is_log: bool) -> None:
         linestyle=line.dash,
         marker=marker,
         markersize=2.5,
-        label=line.label,
+        label=_legible(line.label),
     )
 
 

@@ -26,13 +26,14 @@ def charts(run: Run, key: str) -> list[Chart]:
         run: what to draw.
         key: a prefix that is unique on the page.
     """
-    measures = [_measure_chart(run, each, key) for each in measured(run) if each.name not in HIDDEN]
+    shown = [each for each in measured(run) if each.name not in HIDDEN]
+    measures = [_measure_chart(run, each, f"{key}-measure-{place}") for place, each in enumerate(shown)]
     return [*measures, *kind_of(run).charts(run, key), *vital_charts(run, key)]
 
 
 def few_charts(run: Run, key: str) -> list[Chart]:
     """The two charts that tell most: the first measure, and the first of the run's kind."""
-    measures = [_measure_chart(run, each, key) for each in measured(run)[:1] if each.name not in HIDDEN]
+    measures = [_measure_chart(run, each, f"{key}-measure") for each in measured(run)[:1] if each.name not in HIDDEN]
     return [*measures, *kind_of(run).charts(run, key)[:1]]
 
 
@@ -60,7 +61,7 @@ def _together(runs: Sequence[Run], measure: Measure, key: str) -> Chart:
     needs = {threshold(measure, run) for run in runs if measure in telling(run)}
     limits = (measure.lowest, 100.0 if measure.is_share else None)
     marks = tuple(Mark(need, "needed for a success") for need in needs if need is not None and len(needs) == 1)
-    return Chart(f"{key}-{_slug(measure.name)}", title, measure.look, measure.unit, lines, marks, limits)
+    return Chart(key, title, measure.look, measure.unit, lines, marks, limits)
 
 
 def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
@@ -73,11 +74,4 @@ def _measure_chart(run: Run, measure: Measure, key: str) -> Chart:
     needed = threshold(measure, run)
     marks = () if needed is None else (Mark(needed * scale, "needed for a success"),)
     limits = (measure.lowest, 100.0 if measure.is_share else None)
-    return Chart(
-        f"{key}-{_slug(measure.name)}", measure.title, measure.look, measure.unit, lines + floor, marks, limits
-    )
-
-
-def _slug(name: str) -> str:
-    """A name that is safe in an id."""
-    return "".join(letter if letter.isascii() and letter.isalnum() else f"-{ord(letter):x}-" for letter in name)
+    return Chart(key, measure.title, measure.look, measure.unit, lines + floor, marks, limits)

@@ -5,7 +5,6 @@ Source: AS-GAN, figures 1, 5a, 9, 14 and 15.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +17,11 @@ from PIL import Image
 
 from sparring.attacks import in_scales
 from sparring.engine.probing import ATTACK
+from sparring.errors import CorruptInput
 from sparring.report.charts import BLUE, GREY, Chart, Line
 from sparring.report.pictures import data_uri
 from sparring.report.reading import Run
+from sparring.report.saved import LARGEST_SIDE, arrays_in
 from sparring.report.words import number
 
 TILE = 64
@@ -66,8 +67,7 @@ class Saved:
     @cached_property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What `engine.exhibits` says of one game."""
-        with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
-            return {name: found[name][0] for name in found.files}
+        return {name: values[0] for name, values in arrays_in(self.path).items()}
 
 
 def exhibits(run: Run) -> tuple[Exhibit, ...]:
@@ -122,18 +122,28 @@ def readable(run: Run) -> list[Saved]:
     return [saved for saved in dict.fromkeys(found) if saved]
 
 
-_SHOWN = frozenset(
-    {"real", "gradient", "gradient_top", "adversarial", "perturbation", "d_real", "d_adversarial"}
-    | {"counts", "edges", "between"}
-)
-"""What a file must hold to be shown."""
-
-
 def _opens(saved: Saved) -> bool:
+    """Whether the file holds all that is shown, as `engine.exhibits` saves it."""
     try:
-        return saved.arrays.keys() >= _SHOWN
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile):
+        arrays = saved.arrays
+        images, bins, between = arrays["real"].shape, len(arrays["counts"]), arrays["between"].shape
+        expected = {
+            "real": ("u", images), "adversarial": ("u", images), "perturbation": ("i", images),
+            "gradient": ("u", (images[0], *images[2:])), "gradient_top": ("f", images[:1]),
+            "d_real": ("f", images[:1]), "d_adversarial": ("f", images[:1]),
+            "counts": ("i", (bins,)), "edges": ("f", (bins + 1,)), "between": ("u", (*between[:2], *images[1:])),
+        }  # fmt: skip
+        found = {name: (arrays[name].dtype.kind, arrays[name].shape) for name in expected}
+        edges = arrays["edges"]
+    except (CorruptInput, OSError, KeyError, IndexError, TypeError):
         return False
+    return (
+        found == expected
+        and len(images) == 4
+        and min(*images, *between) > 0
+        and max(images) <= LARGEST_SIDE
+        and bool(np.isfinite(edges).all() and (np.diff(edges) > 0).all())
+    )
 
 
 _GRADIENTS = (

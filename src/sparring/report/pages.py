@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from sparring.engine import RunFolder
-from sparring.errors import SparringError, UsageError
+from sparring.errors import SparringError, UsageError, printable
 from sparring.files import write_whole
 from sparring.report import words
 from sparring.report.alarms import Notice, notices
@@ -32,6 +32,8 @@ from sparring.report.robust_runs import sides
 from sparring.report.robustness import Part, parts_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 
+LONGEST = 20_000
+"""Letters of a line on a page."""
 COMPACT = 8
 """With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""
 
@@ -212,7 +214,7 @@ def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], looks: Sequ
         charts=tuple(drawn),
         table=final_table(run),
         table_of_d=table_of_d(run),
-        seconds=words.duration(run.summary["seconds"]) if "seconds" in run.summary else "",
+        seconds=words.duration(run.summary.seconds) if run.summary.seconds is not None else "",
         device=str(run.environment.get("device", "")),
         environment=tuple((name, words.plain(value)) for name, value in flat.items()),
     )
@@ -234,7 +236,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
                 first=f"{words.number(round(sum(came) / len(came)))} ({words.games(len(came))})"
                 if came
                 else words.NONE,
-                seconds=words.duration(run.summary.get("seconds")),
+                seconds=words.duration(run.summary.seconds),
                 alarms=", ".join(notice.kind for notice in notices(run)),
             )
         )
@@ -251,6 +253,13 @@ def _given(found: Map) -> str:
     return ", ".join(f"{key} {words.plain(value)}" for key, value in found.given)
 
 
+def _visible(value: Any) -> Any:
+    """What is put on a page: of a text, lines in which nothing hides or turns the rest around, of bounded length."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(printable(line, LONGEST) for line in value.split("\n"))
+
+
 def _text(name: str) -> str:
     return resources.files("sparring.report").joinpath(name).read_text(encoding="utf-8")
 
@@ -260,6 +269,7 @@ def _render(template: str, **values: Any) -> bytes:
         loader=jinja2.FunctionLoader(_text),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from PIL import Image, ImageDraw
 
 from sparring.data import Mixture
 from sparring.engine.gallery import IMAGES
+from sparring.errors import CorruptInput
 from sparring.report.measures import primary
 from sparring.report.reading import Run
+from sparring.report.saved import Arrays, arrays_in, picture_in
 from sparring.report.words import number
 
 SIDE = 288
@@ -28,6 +29,8 @@ MOST = 41
 """Saved rounds of one run on a page, at most."""
 BUDGET = 9_000_000
 """Bytes of pictures on a page, roughly."""
+LARGEST_FIELD = 1024
+"""Places of D's landscape along a side, at most."""
 PANEL_BYTES = 7_000
 """What a panel of points takes, roughly."""
 
@@ -100,14 +103,14 @@ def _frame(run: Run, file: Path) -> Frame | None:
     step = int(file.stem)
     try:
         panels = _plane_panels(run, file, step) if file.suffix == ".npz" else _image_panels(run, file, step)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, Image.DecompressionBombError):
+    except (CorruptInput, OSError, KeyError):
         return None
     return Frame(step, panels)
 
 
 def _plane_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
-    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
-        points, landscape, extent = arrays["points"], arrays["landscape"], float(arrays["extent"])
+    arrays = arrays_in(file)
+    points, landscape, extent = _plane_of(arrays, run.recipe.replicas, file)
     data = run.recipe.data
     modes = (data.centres().numpy(), data.std) if isinstance(data, Mixture) else (np.zeros((0, 2)), 0.0)
     panels = []
@@ -118,6 +121,22 @@ def _plane_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
         image = plane(cloud, field, extent, *modes)
         panels.append(Panel(data_uri(image), image.size, _title(run, game), note))
     return tuple(panels)
+
+
+def _plane_of(arrays: Arrays, games: int, file: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any], float]:
+    """Points `(games, n, 2)`, D's landscape `(games, side, side)` and half the side of the plane.
+
+    Raises:
+        KeyError: one of them is missing.
+        CorruptInput: they are something else.
+    """
+    points, landscape, extent = arrays["points"], arrays["landscape"], arrays["extent"]
+    numbers = all(each.dtype.kind == "f" for each in (points, landscape, extent))
+    shapes = points.ndim == 3 and points.shape[2] == 2 and landscape.ndim == 3 and extent.ndim == 0
+    counts = shapes and len(points) == len(landscape) == games and 0 < min(landscape.shape[1:]) <= LARGEST_FIELD
+    if not (numbers and counts and max(landscape.shape) <= LARGEST_FIELD and 0 < float(extent) < np.inf):
+        raise CorruptInput(f"{file}: no points of {games} games with a landscape", "remove the file")
+    return points, landscape, float(extent)
 
 
 def plane(
@@ -167,8 +186,7 @@ def _palette() -> list[int]:
 
 
 def _image_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
-    with Image.open(file) as opened:
-        grid = opened.copy()
+    grid = picture_in(file)
     each = IMAGES // run.recipe.replicas
     parts = games_in(grid, run.recipe.replicas, each)
     if not parts:

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sparring.engine import RunFolder
-from sparring.errors import CorruptInput, UsageError
+from sparring.errors import CorruptInput, UsageError, printable
 from sparring.files import PREFIX
 from sparring.intervals import wilson
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier, require_game, to_yaml
+from sparring.records import MOST
+from sparring.report.told import LARGEST, Summary
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,7 +62,7 @@ class Run:
     folder: RunFolder
     recipe: AnyRecipe
     rows: tuple[dict[str, Any], ...]
-    summary: dict[str, Any]
+    summary: Summary
     environment: dict[str, Any]
     status: Status
 
@@ -93,9 +95,9 @@ class Run:
         return to_yaml(self.recipe)
 
     @property
-    def seeds(self) -> tuple[int, ...]:
+    def seeds(self) -> range:
         """The seed of every game."""
-        return tuple(range(self.recipe.seed, self.recipe.seed + self.recipe.replicas))
+        return range(self.recipe.seed, self.recipe.seed + self.recipe.replicas)
 
     @property
     def rounds(self) -> int:
@@ -158,18 +160,33 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     Raises:
         UsageError, CorruptInput: the recipe, the log or the summary cannot be read.
     """
-    recipe, rows, summary = folder.recipe(), tuple(folder.rows()), folder.summary()
-    rounds = int(rows[-1]["step"]) if rows else 0
-    status = _status(recipe, rounds, summary, owned=folder.is_owned())
-    current = {} if status.kind == "running" else summary
-    run = Run(name or folder.path.resolve().name, folder, recipe, rows, current, folder.environment(), status)
-    try:
-        for logged in run.logged:
-            run.series(logged)
-    except (TypeError, ValueError):
-        cause = f"{folder.rows_path}: {logged!r} is not {recipe.replicas} numbers in every row"
-        raise CorruptInput(cause, "restore the file") from None
-    return run
+    recipe, rows = folder.recipe(), tuple(folder.rows())
+    summary = Summary.of(folder.summary(), str(folder.path / "summary.json"))
+    _require_numbers(folder, rows, summary, recipe.replicas)
+    rounds = rows[-1]["step"] if rows else 0
+    status = _status(recipe, rounds, summary.status, owned=folder.is_owned())
+    current = Summary() if status.kind == "running" else summary
+    return Run(name or folder.path.resolve().name, folder, recipe, rows, current, folder.environment(), status)
+
+
+def _require_numbers(folder: RunFolder, rows: Sequence[dict[str, Any]], summary: Summary, games: int) -> None:
+    """Refuse a log or a summary that has not one number for each game."""
+    if rows and rows[-1]["step"] > MOST:
+        raise CorruptInput(f"{folder.rows_path}: reaches no such round", "restore the file")
+    for row in rows:
+        for name, value in row.items():
+            each = value if isinstance(value, list) else [value]
+            if name != "step" and (len(each) != games or not all(map(_is_number, each))):
+                cause = f"{folder.rows_path}: {printable(repr(name))} is not {games} numbers in every row"
+                raise CorruptInput(cause, "restore the file")
+    for name, metric in summary.metrics.items():
+        if len(metric.games) not in (0, games):
+            cause = f"{folder.path / 'summary.json'}: {printable(repr(name))} is not {games} numbers"
+            raise CorruptInput(cause, "restore the file")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def names_of(folders: Sequence[RunFolder]) -> list[str]:
@@ -183,9 +200,8 @@ def _half_written(path: Path) -> bool:
     return any(part.startswith(PREFIX) for part in path.parts)
 
 
-def _status(recipe: AnyRecipe, rounds: int, summary: dict[str, Any], *, owned: bool) -> Status:
+def _status(recipe: AnyRecipe, rounds: int, ended: str, *, owned: bool) -> Status:
     reached = f"round {rounds:,} of {recipe.steps:,}"
-    ended = str(summary.get("status", ""))
     if owned:
         return Status("running", f"still running, at {reached}")
     if ended == "complete":

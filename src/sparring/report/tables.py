@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sparring.report.measures import OF_D, Measure, measure_of, measured
 from sparring.report.reading import Run
+from sparring.report.told import Each, One
 from sparring.report.words import number, percent
+
+Metric = One | Each
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ def table_of_d(run: Run) -> Table:
 
 def endurance(run: Run) -> tuple[Endurance, ...]:
     """The attack study at the end of a run, both ways; nothing where it was not made."""
-    metrics = run.summary.get("metrics", {})
-    if "attacks_fake" not in metrics:
+    metrics = run.summary.metrics
+    if not metrics.keys() >= _STUDIED:
         return ()
 
     def mean(name: str) -> float:
-        return float(np.mean(metrics[name]["value"]))
+        value = metrics[name].whole.value
+        return float("nan") if value is None else value
 
     return tuple(
         Endurance(
@@ -96,17 +99,19 @@ def endurance(run: Run) -> tuple[Endurance, ...]:
     )
 
 
-def _metrics(run: Run) -> Mapping[str, Any]:
-    metrics: Mapping[str, Any] = run.summary.get("metrics") or _last_measured(run)
-    return metrics
+_STUDIED = {f"attacks_{side}{part}" for side in ("fake", "real") for part in ("", "_reached", "_overshot")}
 
 
-def _table(run: Run, metrics: Mapping[str, Any]) -> Table:
-    protocols = tuple(dict.fromkeys(str(entry["protocol"]) for entry in metrics.values() if entry["protocol"]))
+def _metrics(run: Run) -> Mapping[str, Metric]:
+    return run.summary.metrics or _last_measured(run)
+
+
+def _table(run: Run, metrics: Mapping[str, Metric]) -> Table:
+    protocols = tuple(dict.fromkeys(entry.protocol for entry in metrics.values() if entry.protocol))
     rows: list[Row] = []
     for name, entry in metrics.items():
         measure = measure_of(name)
-        note = protocols.index(str(entry["protocol"])) + 1 if entry["protocol"] else 0
+        note = protocols.index(entry.protocol) + 1 if entry.protocol else 0
         best = _best(run, measure, note)
         rows.append(_row(measure, entry, "final" if best else "", note))
         rows += [best] if best else []
@@ -119,26 +124,25 @@ def mean_final(run: Run, measure: Measure) -> float | None:
     return None if series is None else float(series.values[-1].mean())
 
 
-def _last_measured(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _last_measured(run: Run) -> dict[str, Metric]:
+    found: dict[str, Metric] = {}
     of_d = (measure_of(name) for name in run.logged if name in OF_D)
     for measure in (*measured(run), *of_d):
         series = run.series(measure.name)
         if series is not None:
-            found[measure.name] = {"value": series.values[-1].tolist(), "interval": None, "protocol": ""}
+            found[measure.name] = Each(value=tuple(series.values[-1].tolist()))
     return found
 
 
-def _row(measure: Measure, entry: Mapping[str, Any], kind: str, note: int) -> Row:
-    value, interval = entry["value"], entry["interval"]
-    if not isinstance(value, list):
-        return Row(measure.title, kind, (), Entry(_shown(measure, value), _span(interval)), note)
-    spans = interval if isinstance(interval, list) else [None] * len(value)
-    each = tuple(Entry(_shown(measure, one), _span(span)) for one, span in zip(value, spans, strict=True))
-    if len(value) == 1:
+def _row(measure: Measure, metric: Metric, kind: str, note: int) -> Row:
+    each = tuple(_entry(measure, one) for one in metric.games)
+    if len(each) == 1:
         return Row(measure.title, kind, (), each[0], note)
-    known = [one for one in value if one is not None]
-    return Row(measure.title, kind, each, Entry(_shown(measure, float(np.mean(known)) if known else None)), note)
+    return Row(measure.title, kind, each, _entry(measure, metric.whole), note)
+
+
+def _entry(measure: Measure, one: One) -> Entry:
+    return Entry(_shown(measure, one.value), _span(one.interval))
 
 
 def _best(run: Run, measure: Measure, note: int) -> Row | None:
@@ -165,5 +169,5 @@ def _shown(measure: Measure, value: float | None) -> str:
     return f"{100 * value:.1f} %" if measure.is_share or measure.name.endswith("success_rate") else number(value)
 
 
-def _span(interval: Any) -> str:
+def _span(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"[{percent(interval[0])}, {percent(interval[1])}]"
