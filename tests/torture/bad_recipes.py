@@ -519,7 +519,7 @@ WRONG = [*(IN_A_RECIPE * 13), *FILES, *OVERRIDES, *PAIRS]
 
 PROMISE = Promise(
     number=11,
-    title="a recipe with a mistake is refused at once, with the key and what was meant; nothing is made",
+    title="A recipe with a mistake is refused at once, with the key and what was meant; nothing is made",
     quick=300,
     long=5_000,
     trial=_trial,

@@ -77,7 +77,7 @@ def _seen(folder: Path) -> dict[str, str]:
 
 PROMISE = Promise(
     number=8,
-    title="data from strangers are read or refused: no payload runs, nothing is written elsewhere, 300 MB at most",
+    title="Data from strangers are read or refused: no payload runs, nothing is written elsewhere, 300 MB at most",
     quick=len(CASES),
     long=600,
     trial=trial,

@@ -20,8 +20,8 @@ from sparring.report.charts import LONGEST as LONGEST_IN_A_CHART
 from torture.browser import browser, listening, loaded
 from torture.command import sparring
 from torture.damaged_runs import damage
+from torture.injections import OWNED, PAYLOADS, PORT, harmless
 from torture.old_runs import newest
-from torture.payloads import OWNED, PAYLOADS, PORT, harmless
 from torture.promise import Promise, Trial
 
 IN_STRUCTURE = frozenset(
@@ -257,7 +257,7 @@ def _damaged_run(trial: Trial) -> None:
         damage(run, trial.draw)
     pages: dict[str, Callable[[], Path]] = {
         "run": lambda: report_run(RunFolder.open(run)),
-        "runs": lambda: report_runs([RunFolder(run)], trial.folder / "all.html", title="t"),
+        "runs": lambda: report_runs([RunFolder(run)], trial.folder / "all.html", title="T"),
     }
     if (run / "robustness.json").exists():
         pages["card"] = lambda: report_card(run)
@@ -344,7 +344,7 @@ def _trial(trial: Trial) -> None:
 
 PROMISE = Promise(
     number=10,
-    title="a report on a stranger's run holds no more than a harmless one, in a browser (if any) and on a terminal",
+    title="A report on a stranger's run holds no more than a harmless one, in a browser (if any) and on a terminal",
     quick=16,
     long=450,
     trial=_trial,

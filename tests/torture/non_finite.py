@@ -344,5 +344,5 @@ def _ended(recipe: AnyRecipe, path: Path) -> NonFinite:
 
 
 PROMISE = Promise(
-    6, "a number that is not finite ends the run in its round, by name, and is never saved", len(FIRST), 240, trial
+    6, "A number that is not finite ends the run in its round, by name, and is never saved", len(FIRST), 240, trial
 )

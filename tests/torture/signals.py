@@ -413,5 +413,5 @@ def trial(trial: Trial) -> None:
 
 
 PROMISE = Promise(
-    5, "a signal at any moment: saved in time, the right exit code, nobody left, goes on bit-identical", 10, 100, trial
+    5, "A signal at any moment: saved in time, the right exit code, nobody left, goes on bit-identical", 10, 100, trial
 )
