@@ -1,10 +1,24 @@
-"""Runs of earlier versions."""
+"""Runs of earlier versions open: each is reported, sampled, evaluated, resumed and fine-tuned by this one."""
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+import torch
+
 import corpus
+from corpus.write import STEPS, inside
+from sparring.engine import RunFolder, finetuning, resume, train
+from sparring.engine.checkpoint import read_checkpoint
+from sparring.errors import CorruptInput
+from sparring.evaluation import evaluate, evaluate_robustness, robust_options, write_samples
+from sparring.report import report_run
+from torture.promise import Promise, Trial
 
 CORPUS = Path(corpus.__file__).parent
 
@@ -18,3 +32,87 @@ def versions() -> list[Path]:
 def newest() -> Path:
     """The runs of the newest version that wrote some."""
     return versions()[-1]
+
+
+def _report(run: RunFolder) -> None:
+    assert report_run(run).stat().st_size > 10_000
+
+
+def _sample(run: RunFolder) -> None:
+    found = write_samples(run.path, run.path / "out.npz", count=4, seed=0, device="cpu")
+    assert found["samples"] == 4 * run.game_recipe().replicas
+
+
+def _evaluate(run: RunFolder) -> None:
+    assert evaluate(run.path, samples=8, extractor=None, device="cpu")["step"] == STEPS
+
+
+def _robustly(run: RunFolder) -> None:
+    found = evaluate_robustness(run.path, robust_options({"samples": 4, "threats": "fgsm"}), device="cpu")
+    assert found["step"] == STEPS
+
+
+def _finetune(run: RunFolder) -> None:
+    made = finetuning(run, overrides=["steps=1", "batch_size=8", "evaluate_every=0", "attack.steps=1"])
+    assert train(made.recipe, Path("tuned"), device="cpu")["status"] == "complete"
+
+
+def _resume(run: RunFolder) -> None:
+    """What is played again from half-way ends where it did, up to what another machine rounds otherwise."""
+    newest = run.saved()[-1]
+    expected, rows = read_checkpoint(newest).tensors, run.rows()
+    shutil.rmtree(newest)
+    assert resume(run.path, device="cpu")["status"] == "complete"
+    found = read_checkpoint(newest).tensors
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(
+            found[name], tensor, rtol=0.02, atol=0.01, msg=lambda told, name=name: f"{name}: {told}"
+        )
+    assert [row.keys() for row in run.rows()] == [row.keys() for row in rows]
+
+
+def _from_the_future(run: RunFolder) -> None:
+    """A checkpoint of a format that is not known yet."""
+    for folder in run.saved():
+        manifest = folder / "manifest.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
+    with pytest.raises(CorruptInput, match=r"format 99.*version"):
+        resume(run.path, device="cpu")
+
+
+_ANY = (_report, _evaluate, _resume, _from_the_future)
+VERBS: dict[str, tuple[Callable[[RunFolder], None], ...]] = {
+    "ring": (*_ANY, _sample),
+    "attacked": (*_ANY, _sample, _finetune),
+    "classes": (*_ANY, _sample, _finetune, _robustly),
+    "classifier": (*_ANY, _robustly),
+    "finetuned": (*_ANY, _robustly),
+}
+"""What is done with every run of the corpus."""
+TRIALS = [(folder, name, verb) for folder in versions() for name, verbs in VERBS.items() for verb in verbs]
+
+
+def _trial(trial: Trial) -> None:
+    """A run that does not open any more is refused with the version that wrote it."""
+    folder, name, verb = trial.turn(TRIALS)
+    shutil.copytree(folder, trial.folder / folder.name)
+    torch.set_num_threads(1)
+    with inside(trial.folder / folder.name):
+        try:
+            verb(RunFolder.open(Path(name)))
+        except CorruptInput as error:
+            refused = error
+        else:
+            return
+    assert folder.name != version("sparring"), refused
+    assert folder.name in refused.cause
+
+
+PROMISE = Promise(
+    number=15,
+    title="Runs of every released version open, or are refused with the version that wrote them",
+    quick=len(TRIALS),
+    long=len(TRIALS),
+    trial=_trial,
+)
