@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ _BEGIN, _END = "<!-- last result -->\n", "<!-- end of the last result -->\n"
 
 
 def main() -> int:
-    """Run the trials, print the table, and return 1 if a promise is broken."""
+    """Run the trials, all or until Ctrl-C, print the table, and return 1 if a promise is broken."""
     options = _options()
     torch.set_num_threads(1)
     began = time.monotonic()
@@ -35,7 +36,7 @@ def main() -> int:
         for promise in chosen
     }
     tried, broken = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0)
-    with tempfile.TemporaryDirectory(prefix="torture-") as shared:
+    with tempfile.TemporaryDirectory(prefix="torture-") as shared, suppress(KeyboardInterrupt):
         for number, failure in _attempts(planned, options.seed, options.jobs, Path(shared)):
             tried[number] += 1
             if failure:
@@ -62,15 +63,15 @@ def _options() -> argparse.Namespace:
 
 
 def _attempts(planned: dict[int, int], seed: int, jobs: int, shared: Path) -> Iterator[tuple[int, str]]:
-    """The promise's number and what broke it, or nothing, for every trial as it ends."""
-    with ProcessPoolExecutor(jobs) as pool:
-        futures = [
-            pool.submit(_attempt, number, index, seed, shared)
-            for number, count in planned.items()
-            for index in range(count)
-        ]
+    """The promise's number and what broke it, or nothing, for every trial as it ends; all promises advance together."""
+    trials = [(index / count, number, index) for number, count in planned.items() for index in range(count)]
+    pool = ProcessPoolExecutor(jobs)
+    try:
+        futures = [pool.submit(_attempt, number, index, seed, shared) for _, number, index in sorted(trials)]
         for future in as_completed(futures):
             yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _attempt(number: int, index: int, seed: int, shared: Path) -> tuple[int, str]:
