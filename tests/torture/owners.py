@@ -16,7 +16,7 @@ from sparring.engine import Nobody, RunFolder, resume, train
 from sparring.recipes import AnyRecipe
 from torture.games import play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial
-from torture.starts import KILLED, Start, Witness, require_swept
+from torture.starts import KILLED, Start, Witness, kill_all, require_swept
 
 _STARTERS = 8
 _KIND = "flip"
@@ -78,9 +78,11 @@ def _together(trial: Trial, starters: Sequence[_Play], gate: Path) -> tuple[Star
         assert any(start.is_alive for start in started), "none of them plays"
         time.sleep(0.01)
     owner = next(start for start in started if start.last >= after)
-    codes = [start.code() for start in started if start is not owner]
-    assert sum(start.first > 0 for start in started) == 1, "more than one plays"
-    return owner, codes
+    others = [start for start in started if start is not owner]
+    while any(start.is_alive for start in others) and not any(start.first for start in others):
+        time.sleep(0.01)
+    assert not any(start.first for start in others), "more than one plays"
+    return owner, [start.code() for start in others]
 
 
 def _owners_killed(trial: Trial) -> None:
@@ -197,10 +199,18 @@ def _remove(path: Path) -> None:
 
 _WAYS = (_at_once, _owners_killed, _stale_lock, _not_a_lock_file, _children_live_on)
 
+
+def _trial(trial: Trial) -> None:
+    try:
+        trial.turn(_WAYS)(trial)
+    finally:
+        kill_all()
+
+
 PROMISE = Promise(
     number=12,
     title="Two processes, one folder: one owner, the others exit with 3",
     quick=6,
     long=100,
-    trial=lambda trial: trial.turn(_WAYS)(trial),
+    trial=_trial,
 )

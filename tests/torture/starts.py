@@ -87,6 +87,13 @@ def kill_oneself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill_all() -> None:
+    """Kill every start of this process that a failed trial left."""
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+
+
 def require_swept(folder: Path) -> None:
     """Nothing is left below a folder of what was being written when a process was killed."""
     left = [str(path) for path in folder.rglob(".partial-*")]
