@@ -163,7 +163,7 @@ def _stepping(
         steps: list[str] = []
 
         def act(optimizer: torch.optim.Optimizer) -> None:
-            if steps[-1] == player:
+            if planter.is_due and steps[-1] == player:
                 spoil(planter, optimizer)
 
         noting = [_before(module, "descend", lambda name, *_: steps.append(name)) for module in (rounds, lesson)]
@@ -321,12 +321,14 @@ def trial(trial: Trial) -> None:
     recipe, path = recipe_of(kind, trial.shared), trial.folder / "run"
     whole = undisturbed(kind, trial.shared)
     last = at if site.at is MEASURED else at - 1  # a state is saved before it is measured
+    run = RunFolder(path)
     for _ in range(2):  # the second time from the last checkpoint
-        with planted(site, Planter(at, bad, trial.draw, recipe)):
+        planter = Planter(at, bad, trial.draw, recipe)
+        planter.is_due = at in [int(folder.name) for folder in run.saved()]  # what begins there measures first
+        with planted(site, planter):
             error = _ended(recipe, path)
         assert error.exit_code == 6
         assert re.search(f"not finite: {site.told}", error.cause), error.cause
-        run = RunFolder.open(path)
         assert (run.summary()["status"], run.summary()["steps"]) == ("non-finite", at)
         for folder in run.saved():
             assert int(folder.name) <= last
