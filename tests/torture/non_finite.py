@@ -163,7 +163,7 @@ def _stepping(
         steps: list[str] = []
 
         def act(optimizer: torch.optim.Optimizer) -> None:
-            if steps[-1] == player:
+            if planter.is_due and steps[-1] == player:
                 spoil(planter, optimizer)
 
         noting = [_before(module, "descend", lambda name, *_: steps.append(name)) for module in (rounds, lesson)]
@@ -320,17 +320,19 @@ def trial(trial: Trial) -> None:
     kind, at, bad = trial.draw.choice(site.kinds), trial.draw.choice(site.at), trial.draw.choice(BAD)
     recipe, path = recipe_of(kind, trial.shared), trial.folder / "run"
     whole = undisturbed(kind, trial.shared)
-    with planted(site, Planter(at, bad, trial.draw, recipe)):
-        for _ in range(2):  # the second time from the last checkpoint
+    last = at if site.at is MEASURED else at - 1  # a state is saved before it is measured
+    run = RunFolder(path)
+    for _ in range(2):  # the second time from the last checkpoint
+        planter = Planter(at, bad, trial.draw, recipe)
+        planter.is_due = (run.checkpoints / f"{at:09d}").exists()  # what begins there measures first
+        with planted(site, planter):
             error = _ended(recipe, path)
-            assert error.exit_code == 6
-            assert re.search(f"not finite: {site.told}", error.cause), error.cause
-            run = RunFolder.open(path)
-            assert (run.summary()["status"], run.summary()["steps"]) == ("non-finite", at)
-            last = at if site.at is MEASURED else at - 1  # a state is saved before it is measured
-            for folder in run.saved():
-                assert int(folder.name) <= last
-                assert all(tensor.isfinite().all() for tensor in read_checkpoint(folder).tensors.values())
+        assert error.exit_code == 6
+        assert re.search(f"not finite: {site.told}", error.cause), error.cause
+        assert (run.summary()["status"], run.summary()["steps"]) == ("non-finite", at)
+        for folder in run.saved():
+            assert int(folder.name) <= last
+            assert all(tensor.isfinite().all() for tensor in read_checkpoint(folder).tensors.values())
     play(recipe, path)
     assert not differences(whole, path)
 
