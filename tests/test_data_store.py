@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import sparring.data.store as store_module
 from data_layouts import found_all, images, png, write_parquet
 from sparring.data import Store, describe, inspect, prepare, verify
 from sparring.errors import CorruptInput, UsageError
@@ -154,3 +155,26 @@ def test_held_out_comes_from_the_test_split(tmp_path: Path) -> None:
         held = ((source.held_out(9, rng=rng).samples + 1) * 127.5).round().byte().numpy()[:, 0]
         expected = arrays.get("x_test", GREY)
         assert {each.tobytes() for each in held} == {each.tobytes() for each in expected}
+
+
+@pytest.mark.parametrize("swapped_while", ["opened", "checked"])
+def test_a_store_put_in_the_place_of_another_is_not_trained_on(
+    store: Path, swapped_while: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(store.parent / "others.npz", x_train=255 - GREY, y_train=LABELS, x_test=GREY, y_test=LABELS)
+    prepare(str(store.parent / "others.npz"), store.parent / "other")
+
+    def swap() -> None:
+        store.rename(store.parent / "gone")
+        (store.parent / "other").rename(store)
+
+    if swapped_while == "checked":
+        tensors = store_module._tensors
+        swaps = iter([swap])
+        monkeypatch.setattr(store_module, "_tensors", lambda arrays: (next(swaps, lambda: None)(), tensors(arrays))[1])
+    source = Store(path=str(store)).open(torch.device("cpu"))
+    if swapped_while == "opened":
+        swap()
+    bytes_ = ((source.batch(0, 6, Streams(0)).samples + 1) * 127.5).round().byte().numpy()[:, 0]
+    assert {each.tobytes() for each in bytes_} == {each.tobytes() for each in GREY}
+    assert Store(path=str(store)).open(torch.device("cpu")).facts.fingerprint != source.facts.fingerprint
