@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def _value(run: Path, draw: random.Random) -> None:
             lines[at : at + 1] = [json.dumps(_spoilt(json.loads(lines[at]), draw))] if lines else ['{"step": 1}']
             path.write_text("\n".join(lines) + "\n")
         elif path.suffix == ".yaml":
-            path.write_text(json.dumps(_spoilt(yaml.safe_load(path.read_text()), draw)))
+            path.write_text(yaml.safe_dump(_spoilt(yaml.safe_load(path.read_text()), draw)))
         else:
             path.write_text(json.dumps(_spoilt(json.loads(path.read_text()), draw)))
 
@@ -215,15 +216,16 @@ def _arrays(run: Path, draw: random.Random) -> None:
     path.write_bytes(draw.choice([content] * 4 + [content[:at], _bomb(), _tall(), b"PK\x05\x06" + b"\0" * 18]))
 
 
+@cache
 def _bomb() -> bytes:
-    """A megabyte that becomes a gigabyte."""
+    """100 kilobytes that become 100 megabytes."""
     out = io.BytesIO()
     with (
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
         archive.open("real.npy", "w") as file,
     ):
-        for _ in range(64):
-            file.write(bytes(16 << 20))
+        for _ in range(25):
+            file.write(bytes(4 << 20))
     return out.getvalue()
 
 

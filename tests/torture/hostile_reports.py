@@ -105,7 +105,7 @@ def written_by(stranger: str, run: Path) -> None:
             recipe[key]["run"] = stranger
     if "extractor" in recipe:
         recipe["extractor"] = {"name": "inception", "weights": stranger}
-    (run / "recipe.yaml").write_text(json.dumps(recipe))
+    (run / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     _write(
         run / "environment.json",
         {
@@ -196,7 +196,7 @@ def _write(path: Path, value: Any) -> None:
 def _page_of_a_run(trial: Trial) -> None:
     name = trial.draw.choice(RUNS)
     with listening() as port:
-        text = _text(trial, port.number)
+        text = _readable(_text(trial, port.number))
         pages = [report_run(RunFolder.open(_copied(trial, name, each, side))) for side, each in _twins(text)]
         _require_alike(pages, text, trial, least=8)
         if browser() and (trial.index < len(TRIALS) or trial.draw.random() < IN_A_BROWSER):
@@ -205,7 +205,7 @@ def _page_of_a_run(trial: Trial) -> None:
 
 
 def _page_of_runs(trial: Trial) -> None:
-    text, names, reasons = _text(trial, 9), trial.draw.sample(RUNS, 2), trial.draw.sample(range(REASONS), 2)
+    text, names, reasons = _readable(_text(trial, 9)), trial.draw.sample(RUNS, 2), trial.draw.sample(range(REASONS), 2)
     pages = []
     for side, each in _twins(text):
         runs = [_copied(trial, name, each, side) for name in names]
@@ -218,7 +218,7 @@ def _page_of_runs(trial: Trial) -> None:
 
 
 def _page_of_a_card(trial: Trial) -> None:
-    text = _text(trial, 9)
+    text = _readable(_text(trial, 9))
     pages = [report_card(_copied(trial, "classes", each, side)) for side, each in _twins(text)]
     _require_alike(pages, text, trial, least=5)
 
@@ -286,6 +286,11 @@ def _text(trial: Trial, port: int) -> str:
 def _twins(text: str) -> Iterator[tuple[str, str]]:
     yield "hostile", text
     yield "harmless", harmless(text)
+
+
+def _readable(text: str) -> str:
+    """The text without halves of characters, with which a file is refused."""
+    return text.encode(errors="ignore").decode()
 
 
 def _copied(trial: Trial, run: str, text: str, side: str, name: str = "") -> Path:

@@ -14,6 +14,8 @@ from types import FrameType
 from typing import TypeVar
 from unittest import mock
 
+from sparring.signals import STOPS
+
 Option = TypeVar("Option")
 
 LIMIT = 300
@@ -69,8 +71,22 @@ class Promise:
             AssertionError: the trial hangs.
         """
         cache = mock.patch.dict(os.environ, SPARRING_CACHE=str(shared / "cache"))  # never the user's
-        with tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True) as folder, _limited(), cache:
+        folders = tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True)
+        with folders as folder, _heeding(), _limited(), cache:
             self.trial(Trial(index, random.Random(f"{seed}/{self.number}/{index}"), Path(folder).resolve(), shared))
+
+
+@contextmanager
+def _heeding() -> Iterator[None]:
+    """A block that hears stop signals, even in a process that was started to ignore some, as `nohup` does."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    for number in STOPS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -120,7 +121,8 @@ class Chart:
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's browser has it
             figure = Figure(figsize=(4.4, self.height), layout="constrained")
             axes = figure.add_subplot()
             for line in self.lines:
