@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from typing import TextIO
+from typing import Any
 
 LONGEST_LINE = 10_000
 """Letters of a line that is said."""
@@ -110,11 +110,11 @@ def tell(error: SparringError) -> None:
         say(f"  try: {error.remedy}", sys.stderr)
 
 
-def say(text: str, out: TextIO | None = None) -> None:
+def say(text: str, out: Any = None) -> None:
     """Print lines of text, in which a stranger may have had a word.
 
     Args:
         text: the lines.
-        out: standard output, unless another is named.
+        out: a text stream; standard output by default.
     """
     print("\n".join(printable(line, LONGEST_LINE) for line in text.split("\n")), file=out, flush=True)
