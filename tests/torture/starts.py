@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sparring.engine import Nobody
 from sparring.errors import SparringError
+from torture import games
 
 _FORK = multiprocessing.get_context("fork")
 KILLED = -signal.SIGKILL
@@ -39,6 +42,13 @@ class Witness(Nobody):
         self._rounds[1] = done
 
 
+@cache
+def warm() -> None:
+    """Import all that a run needs, once, before processes are forked that would each import it again."""
+    with TemporaryDirectory() as folder:
+        games.play(games.recipe_of("images", Path(folder), "steps=1"), Path(folder) / "run")
+
+
 class Start:
     """A process that plays.
 
@@ -47,6 +57,7 @@ class Start:
     """
 
     def __init__(self, play: Callable[[Witness], object]) -> None:
+        warm()
         self._rounds = memoryview(mmap.mmap(-1, 16)).cast("q")
         self._process = _FORK.Process(target=_lead, args=(play, Witness(self._rounds)), daemon=True)
         self._process.start()
