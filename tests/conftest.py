@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from sparring.engine.measuring import Measures
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a script starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = ["report_pages"]
 
 

@@ -17,7 +17,7 @@ def _unpickled(file: Path) -> bool:
     return bool(pickle.loads(file.read_bytes()))
 
 
-def _as_it_is(text: str) -> str:
+def _as_it_is(text: str, _longest: int = 0) -> str:
     return text
 
 
@@ -36,7 +36,7 @@ def _a_file(*_: Any) -> str:
         ("image: of another format", ["data.sources.images.FORMATS"], None),
         ("image: markup, scripts and noise", ["files._erase"], _nothing),
         ("folder: a link to a file", ["data.sources.tree.Tree._kind_of_link"], _a_file),
-        ("folder: names of broken images", ["errors.escaped", "data.faults.escaped"], _as_it_is),
+        ("folder: names of broken images", ["errors.escaped", "data.faults.escaped", "errors.printable"], _as_it_is),
         ("CIFAR's pickles", ["data.sources.refusals._is_pickle"], _unpickled),
         ("store: labels beyond the classes", ["data.store._check_labels"], _nothing),
     ],
