@@ -2,13 +2,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test torture check clean
+.PHONY: demo test units promises torture check clean
 
 demo: $(VENV)/installed
 	$(BIN)/sparring demo
 
+# Side by side: each half keeps one core busy.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory -j2 --output-sync=target units promises
+
+units: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --ignore=tests/test_promises.py
+
+promises: $(VENV)/installed-dev
+	$(BIN)/python -m pytest tests/test_promises.py
 
 torture: $(VENV)/installed-dev
 	cd tests && ../$(BIN)/python -m torture $(TORTURE)
