@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
@@ -81,8 +82,10 @@ class SplitFiles:
 
     def __init__(self, folder: Path, announced: int, *, labelled: bool) -> None:
         folder.mkdir()
-        self._samples = ArrayFile(folder / SAMPLES, announced)
-        self._labels = ArrayFile(folder / LABELS, announced) if labelled else None
+        with ExitStack() as opened:
+            self._samples = opened.enter_context(ArrayFile(folder / SAMPLES, announced))
+            self._labels = opened.enter_context(ArrayFile(folder / LABELS, announced)) if labelled else None
+            self._opened = opened.pop_all()
 
     def append(self, pixels: npt.NDArray[np.uint8], label: int | None) -> None:
         """Write a sample."""
@@ -101,9 +104,7 @@ class SplitFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._samples.__exit__(kind, error, trace)
-        if self._labels is not None:
-            self._labels.__exit__(kind, error, trace)
+        self._opened.close()
 
 
 def _header(like: npt.NDArray[Any], rows: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,8 +53,13 @@ class TensorBoard:
             folder.mkdir(exist_ok=True)
             self._file = self._path.open("wb")
         self._records = RecordWriter(self._file)
-        self._write(Event(wall_time=now, file_version="brain.Event:2"))
-        self._write(Event(wall_time=now, step=start + 1, session_log=SessionLog(status=SessionLog.START)))
+        try:
+            self._write(Event(wall_time=now, file_version="brain.Event:2"))
+            self._write(Event(wall_time=now, step=start + 1, session_log=SessionLog(status=SessionLog.START)))
+        except BaseException:
+            with suppress(OSError):  # the disk refused already
+                self.close()
+            raise
 
     def add(self, row: dict[str, Any]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
