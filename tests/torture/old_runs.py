@@ -21,6 +21,8 @@ from sparring.report import report_run
 from torture.promise import Promise, Trial
 
 CORPUS = Path(corpus.__file__).parent
+FUTURE = "9.9.9"
+"""A version that is not there yet."""
 
 
 def versions() -> list[Path]:
@@ -72,16 +74,38 @@ def _resume(run: RunFolder) -> None:
     assert [row.keys() for row in run.rows()] == [row.keys() for row in rows]
 
 
-def _from_the_future(run: RunFolder) -> None:
+def _format_of_the_future(run: RunFolder) -> None:
     """A checkpoint of a format that is not known yet."""
+    _written_by(FUTURE, run)
     for folder in run.saved():
         manifest = folder / "manifest.json"
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
-    with pytest.raises(CorruptInput, match=r"format 99.*version"):
+    with pytest.raises(CorruptInput, match=rf"written by sparring {FUTURE}.*format 99") as caught:
         resume(run.path, device="cpu")
+    assert FUTURE in caught.value.remedy
 
 
-_ANY = (_report, _evaluate, _resume, _from_the_future)
+def _recipe_of_the_future(run: RunFolder) -> None:
+    """A recipe with a key that is not known yet; what else a later version says is no reason to refuse a run."""
+    _written_by(FUTURE, run)
+    report_run(run)
+    recipe = run.path / "recipe.yaml"
+    recipe.write_text(recipe.read_text() + "entropy: 0.1\n")
+    with pytest.raises(CorruptInput, match=rf"written by sparring {FUTURE}.*entropy") as caught:
+        report_run(run)
+    assert FUTURE in caught.value.remedy
+
+
+def _written_by(name: str, run: RunFolder) -> None:
+    """Let a run say that it is of this version, and more than any says yet."""
+    for path in (run.path / "environment.json", run.path / "summary.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"said by none": [{"a": None}]}))
+    path = run.path / "environment.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"packages": told["packages"] | {"sparring": name}}))
+
+
+_ANY = (_report, _evaluate, _resume, _format_of_the_future, _recipe_of_the_future)
 VERBS: dict[str, tuple[Callable[[RunFolder], None], ...]] = {
     "ring": (*_ANY, _sample),
     "attacked": (*_ANY, _sample, _finetune),
