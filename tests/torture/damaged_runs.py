@@ -179,7 +179,10 @@ def _arrays(run: Path, draw: random.Random) -> None:
             arrays = {name: found[name] for name in found.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return
-    name = draw.choice(sorted(arrays))
+    sound = sorted(name for name, array in arrays.items() if array.size and array.dtype.kind in "biuf")
+    if not sound:  # it is damaged already
+        return
+    name = draw.choice(sound)
     old = arrays[name]
     others: list[Any] = [
         None,
