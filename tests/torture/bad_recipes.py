@@ -428,6 +428,7 @@ OVERRIDES = [
     _on_the_ring("generator.hidden.0=3", "generator.hidden holds no keys", "give the whole value"),
     _on_the_ring("generator[hidden]=3", "unknown key"),
     _on_the_ring("a." * 3_000 + "b=1", "a key of 3,001 parts"),
+    _on_the_ring("regime={name: symmetric, attack: {name: fgsm, epsilon: 1e300}}", "regime.attack.epsilon", "1000000"),
     _on_the_ring("data.radius=1e300", "data.radius", "1000000"),
     _on_the_ring("data.std=1e7", "data.std", "1000000"),
     _on_the_ring("objective.margn=1", "objective.margn", "unknown key"),
