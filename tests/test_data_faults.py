@@ -33,6 +33,19 @@ def refused(source: Path, tmp_path: Path) -> str:
     return caught.value.cause
 
 
+def test_parquet_files_that_are_missing_of_a_split(tmp_path: Path) -> None:
+    for name in ("train-00000-of-00003", "train-00002-of-00003-ab12", "test-00000-of-00001"):
+        write_parquet(tmp_path / "pets" / f"{name}.parquet", CONTENTS, LABELS)
+    told = "train-NNNNN-of-00003: 2 of the 3 files that their names tell of"
+    assert told in refused(tmp_path / "pets", tmp_path)
+    prepare(str(tmp_path / "pets" / "train-00000-of-00003.parquet"), tmp_path / "store")  # given by itself
+
+
+def test_labels_that_are_spans_of_time(tmp_path: Path) -> None:
+    np.savez(tmp_path / "pets.npz", x=GREY, y=np.array(LABELS, "timedelta64[s]"))
+    assert "labels of type timedelta64[s]" in refused(tmp_path / "pets.npz", tmp_path)
+
+
 def test_parquet_with_every_fault_of_a_row(tmp_path: Path) -> None:
     unlike = png(images(1, 4, 4)[0])
     contents = [CONTENTS[0], b"not an image", unlike, None, CONTENTS[1][:60], CONTENTS[2], CONTENTS[3]]

@@ -12,9 +12,9 @@ import torch
 
 from sparring.engine import RunFolder, checkpoint, rundir, state
 from sparring.engine.checkpoint import TENSORS
-from sparring.errors import CorruptInput, NonFinite, StorageError
+from sparring.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.files import write_synced
-from sparring.recipes import Recipe
+from sparring.recipes import Recipe, load
 from sparring.shapes import Space
 from torture import damaged_checkpoints, hostile_checkpoints
 from torture.promise import Promise
@@ -126,3 +126,10 @@ def fails(promise: Promise, index: int, shared: Path) -> bool:
     except Exception:
         return True
     return False
+
+
+def test_a_recipe_too_long_to_be_read_back_makes_no_folder(tmp_path: Path) -> None:
+    recipe = load("dishonest/ring-small", [f"description={'x' * 70_000}"])
+    with pytest.raises(UsageError, match="the recipe takes"):
+        RunFolder.create(tmp_path / "run", recipe, {})
+    assert not list(tmp_path.iterdir())

@@ -433,11 +433,18 @@ def main() -> None:
         sys.exit(told.exit_code)
 
 
+_NO_MEMORY = ("can't allocate memory", "out of memory")
+"""What torch says, as a RuntimeError, of the memory of a CPU and of a GPU."""
+
+
 def _as_told(error: Exception) -> SparringError:
     if isinstance(error, SparringError):
         return error
     if isinstance(error, OSError):
         return StorageError.from_os(error, "the file system")
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+        told = (str(error) or "no more to be had").splitlines()[0]
+        return SparringError(f"out of memory: {told}", "make batch_size, replicas or the networks smaller")
     return SparringError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug for the traceback")
 
 

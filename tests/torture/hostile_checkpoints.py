@@ -65,7 +65,11 @@ def _of_checkpoint(name: str) -> Callable[[Path, Trial], None]:
         CHECKPOINTS[name](run, trial.draw)
         before = _content(run)
         refused(lambda: resume(run, device="cpu"), 4)
-        for look in (lambda: load_players(RunFolder.open(run), "cpu"), lambda: verify(run)):
+        for look in (
+            lambda: load_players(RunFolder.open(run), "cpu"),
+            lambda: evaluate(run, samples=20, device="cpu"),
+            lambda: verify(run),
+        ):
             told = refusal(look)  # what they need of it may be sound
             assert told is None or told.exit_code == 4, told
         assert _content(run) == before, "something was written"

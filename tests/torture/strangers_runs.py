@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import load, save
 
 from sparring.engine import RunFolder
@@ -161,6 +162,19 @@ def _state(**values: Any) -> Spoil:
     return spoil
 
 
+def _of_recipe(key: str, **values: Any) -> Spoil:
+    """Other values below a key of the recipe, of which the state knows."""
+
+    def spoil(run: Path, draw: random.Random) -> None:
+        path = run / "recipe.yaml"
+        recipe = yaml.safe_load(path.read_text())
+        recipe[key] = values if "name" in values else recipe[key] | values
+        path.write_text(yaml.safe_dump(recipe))
+        _state(recipe_sha256=sha256(path.read_bytes()).hexdigest())(run, draw)
+
+    return spoil
+
+
 def _document(name: str, change: Callable[[bytes], bytes]) -> Spoil:
     """Another JSON document."""
 
@@ -258,6 +272,10 @@ CHECKPOINTS: dict[str, Spoil] = {
     "sums of singles": _changed("watch/", torch.Tensor.float),
     "sums of no rounds": _changed("watch/", lambda x: x * 0),
     "sums of half a round": _changed("watch/", lambda x: x * 0 + 0.5),
+    "networks larger": _of_recipe("generator", hidden=[17, 16]),
+    "networks of petabytes": _of_recipe("generator", hidden=[2**25, 2**25]),
+    "networks of many latents": _of_recipe("generator", latent=2**31 - 1),
+    "data of another shape": _of_recipe("data", name="digits"),
     **{f"state: {name}": _document(STATE, change) for name, change in _SURPRISES.items()},
     **{f"state: {key} = {str(value)[:20]}": _state(**{key: value}) for key, value in [
         ("step", 1), ("step", -1), ("step", True), ("step", "24"), ("step", 24.0), ("step", None), ("step", 10**30),

@@ -31,7 +31,7 @@ def _fraction(value: Any) -> Any:
         return value
 
 
-Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0)]
+Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1e6)]
 """A size in units of [0, 1], whatever range the samples have; may be written `8/255`."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -17,9 +17,10 @@ from torch import Tensor
 from sparring.data.base import Batch, Data, Facts, Source
 from sparring.pieces import piece
 from sparring.randomness import Rng, Streams
-from sparring.records import Positive
 
 MOST_MODES = 10_000
+Length = Annotated[float, Field(gt=0, le=1e6)]
+"""A distance in the plane; what is larger by far has no square in fp32."""
 
 
 class Mixture(Data):
@@ -27,7 +28,7 @@ class Mixture(Data):
 
     bounded: ClassVar[bool] = False
 
-    std: Positive
+    std: Length
 
     @abstractmethod
     def centres(self) -> Tensor:
@@ -70,8 +71,8 @@ class Ring(Mixture):
     """
 
     modes: int = Field(default=8, ge=1, le=MOST_MODES)
-    radius: Positive = 2.0
-    std: Positive = 0.1
+    radius: Length = 2.0
+    std: Length = 0.1
 
     def centres(self) -> Tensor:
         angle = 2 * math.pi * torch.arange(self.modes) / self.modes
@@ -89,8 +90,8 @@ class Grid(Mixture):
     """
 
     side: int = Field(default=5, ge=1, le=math.isqrt(MOST_MODES))
-    spacing: Positive = 1.0
-    std: Positive = 0.05
+    spacing: Length = 1.0
+    std: Length = 0.05
 
     def centres(self) -> Tensor:
         axis = self.spacing * (torch.arange(self.side) - (self.side - 1) / 2)

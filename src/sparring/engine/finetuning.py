@@ -16,6 +16,7 @@ import torch
 
 from sparring.attacks import PGD, Attack
 from sparring.data import Facts
+from sparring.engine.loading import load_players
 from sparring.engine.rundir import RunFolder
 from sparring.errors import UsageError
 from sparring.networks import Branch
@@ -46,7 +47,8 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
         overrides: `KEY=VALUE` with dotted keys, as in `load`.
 
     Raises:
-        UsageError: the run trains a classifier, or its data have no labels.
+        UsageError: the run trains a classifier, has no checkpoint yet, or its data have no labels.
+        CorruptInput: no checkpoint is sound.
         InvalidRecord: the overrides do not validate.
     """
     played = run.game_recipe()
@@ -56,6 +58,7 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
             f"{run.path}: its data, {played.data.name!r}, have no labels, so there is no class to tune for",
             "fine-tune a run on labelled data",
         )
+    load_players(run, "cpu")  # whose networks the recipe names must be those that were saved, before they are built
     values = _recipe(run, played, game, facts).model_dump(mode="json")
     what = f"finetune {run.path}"
     recipe = require_classifier(validated(changed(values, overrides or []), what), what)

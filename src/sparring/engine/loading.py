@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from sparring.data import Batch
+from sparring.data import Batch, Source
+from sparring.engine.allowance import Allowance
 from sparring.engine.environment import choose_device
 from sparring.engine.game import Players
 from sparring.engine.rundir import RunFolder, Saved
 from sparring.engine.sampling import draw, precision
 from sparring.engine.state import below, fill, of_file
-from sparring.errors import UsageError
+from sparring.errors import CorruptInput, UsageError
 from sparring.networks import ClassifierModule
 from sparring.randomness import Rng, Streams
-from sparring.recipes import ClassifierRecipe, Recipe, require_classifier
+from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
 from sparring.shapes import Space, at_least_fp32
 
 
@@ -23,11 +26,16 @@ from sparring.shapes import Space, at_least_fp32
 class LoadedPlayers:
     """The networks of a run as they were after `step` rounds; its data are not needed."""
 
+    path: Path
     recipe: Recipe
     players: Players
     streams: Streams
     step: int
     problems: tuple[str, ...]
+
+    def data(self) -> Source:
+        """The data that the run was trained on; as `same_data`."""
+        return same_data(self.path, self.recipe, self.players.space, self.streams.device)
 
     def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
         """Samples `(*lead, count, ...)` of every game, and their classes; as in `Game.draw`."""
@@ -49,18 +57,23 @@ class LoadedPlayers:
         players = Players(recipe, self.players.space)
         players.load_state_dict({name: tensor[index] for name, tensor in self.players.state_dict().items()})
         streams = Streams(recipe.seed, None, self.streams.device)
-        return LoadedPlayers(recipe, players.to(streams.device), streams, self.step, self.problems)
+        return LoadedPlayers(self.path, recipe, players.to(streams.device), streams, self.step, self.problems)
 
 
 @dataclass(frozen=True)
 class LoadedClassifier:
     """The classifier of a run as it was after `step` rounds, in eval mode; its data are not needed."""
 
+    path: Path
     recipe: ClassifierRecipe
     network: ClassifierModule
     space: Space
     step: int
     problems: tuple[str, ...]
+
+    def data(self) -> Source:
+        """The data that the run was trained on; as `same_data`."""
+        return same_data(self.path, self.recipe, self.space, next(self.network.parameters()).device)
 
     def classify(self, samples: Tensor) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
@@ -78,11 +91,12 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
     """
     recipe, place = run.game_recipe(), choose_device(device)
     checkpoint, problems = _newest(run)
-    players = Players(recipe, checkpoint.progress.space.space())
+    with Allowance(checkpoint.file, checkpoint.tensors):
+        players = Players(recipe, checkpoint.progress.space.space())
     with of_file(checkpoint.file):
         players.load_state(checkpoint.tensors)
     streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
-    return LoadedPlayers(recipe, players.to(place), streams, checkpoint.progress.step, tuple(problems))
+    return LoadedPlayers(run.path, recipe, players.to(place), streams, checkpoint.progress.step, tuple(problems))
 
 
 def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
@@ -95,10 +109,29 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
     checkpoint, problems = _newest(run)
     space = checkpoint.progress.space.space()
-    network = recipe.classifier.build(space, (), rng=Rng.of(0))
+    with Allowance(checkpoint.file, checkpoint.tensors):
+        network = recipe.classifier.build(space, (), rng=Rng.of(0))
     with of_file(checkpoint.file):
         fill(network, below("classifier/", checkpoint.tensors))
-    return LoadedClassifier(recipe, network.to(place).eval(), space, checkpoint.progress.step, tuple(problems))
+    network = network.to(place).eval()
+    return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))
+
+
+def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device) -> Source:
+    """The data that a run's recipe names, opened.
+
+    Raises:
+        UsageError: they are not where the recipe says.
+        CorruptInput: they are damaged, or others than those that the run was trained on.
+    """
+    source = recipe.data.open(device)
+    found = source.facts.space
+    if saved != found:
+        raise CorruptInput(
+            f"{path}: was trained on samples of {saved.in_words()}, and its data have {found.in_words()}",
+            "put back the data that the recipe names",
+        )
+    return source
 
 
 def _newest(run: RunFolder) -> tuple[Saved, list[str]]:

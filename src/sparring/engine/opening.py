@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import torch
 
+from sparring.engine.allowance import Allowance
 from sparring.engine.environment import choose_device
 from sparring.engine.game import Game
+from sparring.engine.loading import same_data
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.state import of_file
 from sparring.errors import CorruptInput
 from sparring.recipes import AnyRecipe, Recipe
-from sparring.shapes import Space
 
 
 @dataclass(frozen=True)
@@ -66,20 +67,13 @@ def load_game(run: RunFolder, device: str) -> Loaded:
     checkpoint, problems = run.latest()
     if checkpoint is None:
         return Loaded(begun(recipe, place), 0, 0.0, 0, None, (), 0)
-    progress, source = checkpoint.progress, recipe.data.open(place)
-    _require_same_data(run, progress.space.space(), source.facts.space)
-    game = Game(recipe, source, place) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
+    progress = checkpoint.progress
+    source = same_data(run.path, recipe, progress.space.space(), place)
+    with Allowance(checkpoint.file, checkpoint.tensors):
+        game = Game(recipe, source, place) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
     with of_file(checkpoint.file):
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
         game.load_state(checkpoint.tensors)
     lost = int(run.saved()[-1].name) - progress.step
     return Loaded(game, progress.step, progress.seconds, progress.log_bytes, progress.threads, tuple(problems), lost)
-
-
-def _require_same_data(run: RunFolder, saved: Space, found: Space) -> None:
-    if saved != found:
-        raise CorruptInput(
-            f"{run.path}: was trained on samples of {saved.in_words()}, and its data have {found.in_words()}",
-            "put back the data that the recipe names",
-        )

@@ -83,13 +83,16 @@ class RunFolder:
         """A new run folder, held from before anybody can see it.
 
         Raises:
-            UsageError: the path exists and is not an empty folder.
+            UsageError: the path exists and is not an empty folder, or the recipe is too long to be read back.
             FolderBusy: it holds a run that another process owns.
             StorageError: the disk refused; nothing is left behind.
         """
         path = path.resolve()
         cls.require_free(path)
         text = to_yaml(recipe)
+        if len(text.encode()) > _LARGEST_RECIPE:
+            told = f"the recipe takes {len(text.encode()):,} bytes with every key; {_LARGEST_RECIPE:,} are read back"
+            raise UsageError(f"{path}: {told}", "shorten its description, or its lists")
         with ExitStack() as held:
             try:
                 with storage_errors(path), whole_folder(path) as folder:

@@ -58,7 +58,7 @@ def study_attacks(paths: Sequence[Path], study: AttackStudy, *, device: str = "a
 
 def _rows(path: Path, study: AttackStudy, device: str) -> list[dict[str, Any]]:
     loaded = load_players(RunFolder.open(path), device)
-    source = loaded.recipe.data.open(loaded.streams.device)
+    source = loaded.data()
     real = source.held_out(study.samples, rng=Rng.of(0, loaded.streams.device)).samples
     rows = []
     opponents: tuple[Opponent, ...] = get_args(Opponent)

@@ -29,6 +29,6 @@ def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str 
     """
     loaded, place = load_classifier(RunFolder.open(path), device), choose_device(device)
     recipe = loaded.recipe
-    measures = ClassifierMeasures(recipe.trained_against, recipe.seed, recipe.data.open(place), place, samples=samples)
+    measures = ClassifierMeasures(recipe.trained_against, recipe.seed, loaded.data(), place, samples=samples)
     numbers = measures.measure(loaded.network, loaded.classify, seed)
     return {"step": loaded.step, "metrics": measures.entries(numbers), "problems": list(loaded.problems)}

@@ -72,7 +72,7 @@ def subjects_of_run(
             raise UsageError(f"{path}: trains one classifier, not several games", "leave --game out")
         return _classifier(run, on, samples, seed, device)
     loaded = load_players(run, device).game(game)
-    source = loaded.recipe.data.open(loaded.streams.device)
+    source = loaded.data()
     chosen = on or (("class",) if loaded.recipe.discriminator.head.classifies else ("source",))
     for name in chosen:
         _require_head(name, loaded.recipe, source.facts, path)
@@ -93,7 +93,7 @@ def _classifier(run: RunFolder, on: tuple[str, ...], samples: int, seed: int, de
         raise UsageError(f"{run.path}: a classifier has no {' and '.join(on)} head", "leave --on out")
     loaded = load_classifier(run, device)
     place = next(loaded.network.parameters()).device
-    source = loaded.recipe.data.open(place)
+    source = loaded.data()
     held_out, training = labelled(source, samples, seed, place)
     assert held_out.labels is not None
     subject = Subject(

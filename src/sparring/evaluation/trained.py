@@ -61,7 +61,7 @@ def evaluate_generator(
         NonFinite: a sample is not finite.
     """
     loaded = load_players(RunFolder.open(path), device)
-    source = loaded.recipe.data.open(loaded.streams.device)
+    source = loaded.data()
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     measures = Measures(recipe, source, loaded.streams.device, samples=samples)
     drawn = loaded.draw(samples, "evaluate", seed).samples
@@ -105,7 +105,7 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
         NonFinite: a sample is not finite.
     """
     loaded = load_players(RunFolder.open(path), device)
-    lead, source = loaded.recipe.lead, loaded.recipe.data.open(loaded.streams.device)
+    lead, source = loaded.recipe.lead, loaded.data()
     real = source.held_out(STEEPNESS_AT, rng=Rng.of(0, loaded.streams.device)).samples
     fake = loaded.draw(len(real), "evaluate", seed).samples
     network, problems, metrics = loaded.players.discriminator, list(loaded.problems), {}

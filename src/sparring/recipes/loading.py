@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sparring.errors import UsageError
 from sparring.pieces import AnyPiece, Piece, UnknownPiece, find
 from sparring.recipes.kinds import AnyRecipe, kind_of, validated
-from sparring.recipes.texts import parse_yaml, read_text
+from sparring.recipes.texts import DEEPEST, parse_yaml, read_text
 from sparring.records import InvalidRecord, Record, nearest, problems_in
 
 
@@ -120,6 +120,8 @@ def _text(name: str) -> str:
 
 def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
     """Set a nested key; what is left out on the way there is filled in by the defaults of its record."""
+    if len(keys) > DEEPEST:
+        raise UsageError(f"{'.'.join(keys)[:100]}...: a key of {len(keys):,} parts", "see `sparring show`")
     record: type[Record] | None = kind_of(values)
     for depth, key in enumerate(keys[:-1]):
         held = values.get(key, _default(record, key))

@@ -163,6 +163,7 @@ def _bad_labels(plot: Plot) -> list[tuple[str, bytes]]:
             np.zeros((count, 2), int),
             np.zeros(count + plot.draw.choice((-1, 1)), int),
             np.zeros(count, "datetime64[s]"),
+            np.zeros(count, "timedelta64[s]"),
         )
     )
     return [(_X, npy(picture(plot.draw, count, 8, 8))), ("y.npy", npy(labels))]

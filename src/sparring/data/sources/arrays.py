@@ -197,7 +197,7 @@ class _Values:
 def _labels(name: str, rows: Rows | None, faults: Faults) -> Rows | None:
     if rows is None:
         return None
-    if len(rows.shape) != 1 or not np.issubdtype(rows.dtype, np.integer):
+    if len(rows.shape) != 1 or rows.dtype.kind not in "iu":
         faults.add("labels", f"{name}: labels of type {rows.dtype} and shape {rows.shape}, not whole numbers (N)")
         return None
     try:

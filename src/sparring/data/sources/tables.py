@@ -35,6 +35,8 @@ _BYTES = "bytes"
 _ROWS = 256
 _EXTRA = "data"
 _SUFFIX = ".parquet"
+_PART = re.compile(r"(?P<set>.*?)(?P<part>[0-9]{5})-of-(?P<all>[0-9]{5})(?![0-9])")
+"""How the hub names the files of a split: train-00000-of-00002.parquet, with a hash behind that in older ones."""
 
 _BUFFER = 2**20
 _FOOTER = 2**23
@@ -87,7 +89,10 @@ def has_parquet(path: Path) -> bool:
 
 def read_parquet(path: Path, faults: Faults) -> Raw:
     """Open a Parquet file or a folder of them; the split is read off each file's name."""
-    named = {file: split_in(name) for file, name in _parquet_files(path, faults).items()}
+    names = _parquet_files(path, faults)
+    if path.is_dir():
+        _require_all_parts(names.values(), faults)
+    named = {file: split_in(name) for file, name in names.items()}
     if not any(named.values()):
         named = dict.fromkeys(named, "train")
     found: dict[Path, Table] = {}
@@ -139,6 +144,17 @@ def _parquet_files(path: Path, faults: Faults) -> dict[Path, str]:
         names = Tree(path, faults).files(lambda name: name.endswith(_SUFFIX))
         return {path / name: name for name in names}
     return {path: path.name} if path.suffix == _SUFFIX and path.is_file() else {}
+
+
+def _require_all_parts(names: Iterable[str], faults: Faults) -> None:
+    """Note what is missing of a set of files that say of themselves how many they are."""
+    found: dict[tuple[str, int], set[int]] = {}
+    for match in filter(None, map(_PART.match, names)):
+        found.setdefault((match["set"], int(match["all"])), set()).add(int(match["part"]))
+    for (name, count), parts in found.items():
+        if len(parts) < count:
+            told = f"{len(parts):,} of the {count:,} files that their names tell of"
+            faults.add("missing files", f"{name}NNNNN-of-{count:05}: {told}")
 
 
 def _table(file: Path, faults: Faults) -> Table | None:
