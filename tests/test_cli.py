@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,8 +18,10 @@ import numpy as np
 import pytest
 
 from sparring.cli import main
+from sparring.console import following
 from sparring.data import prepare
 from sparring.engine import RunFolder
+from sparring.errors import UsageError, tell
 from sparring.evaluation import bounds
 from sparring.networks import Schooling, SmallCNN
 from sparring.recipes import Recipe, to_yaml
@@ -323,3 +326,15 @@ def test_help_does_not_import_torch() -> None:
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip().endswith("False")
     assert "train" in answer.stdout
+
+
+def test_a_reader_who_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with following("rounds") as follower:
+        follower.note("a remark")
+        follower.played(1, 1)
+    tell(UsageError("a cause", "a remedy"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from sparring.errors import LONGEST_LINE, printable, say
+from sparring.errors import LONGEST_LINE, printable, remark
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
@@ -58,7 +57,7 @@ class _Lines:
         self._what, self._began, self._told, self._first = what, time.monotonic(), 0.0, 0
 
     def note(self, text: str) -> None:
-        say(text, sys.stderr)
+        remark(text)
 
     def played(self, done: int, total: int) -> None:
         now = time.monotonic()

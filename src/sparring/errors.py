@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 LONGEST_LINE = 10_000
@@ -105,9 +106,13 @@ def printable(text: str, longest: int = 200) -> str:
 
 def tell(error: SparringError) -> None:
     """Print an error on standard error: a line of cause, and one of remedy where there is any."""
-    say(f"error: {error.cause}", sys.stderr)
-    if error.remedy:
-        say(f"  try: {error.remedy}", sys.stderr)
+    remark(f"error: {error.cause}" + (f"\n  try: {error.remedy}" if error.remedy else ""))
+
+
+def remark(text: str) -> None:
+    """Print lines of text on standard error, where it takes them: a reader who is gone stops nothing."""
+    with suppress(OSError):
+        say(text, sys.stderr)
 
 
 def say(text: str, out: Any = None) -> None:

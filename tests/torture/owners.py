@@ -118,6 +118,24 @@ def _stale_lock(trial: Trial) -> None:
     require_same(undisturbed(_KIND, trial.shared), run)
 
 
+def _lock_removed(trial: Trial) -> None:
+    """A lock file is removed while its owner lives: who goes on is the owner, and the one before writes no more."""
+    run, gate, recipe = trial.folder / "run", trial.folder / "gate", recipe_of(_KIND, trial.shared)
+    after = trial.draw.randint(1, 20)
+    first = Start(lambda witness: play(recipe, run, _Pause(witness, after, gate)))
+    while first.last < after:
+        time.sleep(0.01)
+    (run / ".lock").unlink()
+    second = Start(lambda witness: resume(run, device="cpu", spectator=_Pause(witness, 22, trial.folder / "end")))
+    while second.last < 22:
+        time.sleep(0.01)
+    gate.touch()
+    assert first.code() == _BUSY
+    (trial.folder / "end").touch()
+    assert second.code() == _DONE
+    require_same(undisturbed(_KIND, trial.shared), run)
+
+
 def _not_a_lock_file(trial: Trial) -> None:
     """What else lies where the lock file belongs is named, and left alone."""
     run, victim = _stopped(trial), trial.folder / "victim"
@@ -197,7 +215,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-_WAYS = (_at_once, _owners_killed, _stale_lock, _not_a_lock_file, _children_live_on)
+_WAYS = (_at_once, _owners_killed, _stale_lock, _lock_removed, _not_a_lock_file, _children_live_on)
 
 
 def _trial(trial: Trial) -> None:

@@ -263,7 +263,8 @@ VERBS: dict[str, Callable[[Trial], list[object]]] = {
 def verb(trial: Trial, name: str) -> None:
     """A verb is cut, leaves nothing half-made, and when it runs again makes what it makes undisturbed."""
     arguments = VERBS[name](trial)
-    cut(trial, name, VERB, arguments)
+    ended = cut(trial, name, VERB, arguments)
+    assert ended.code > 128 or not (trial.folder / "notes").exists(), "the signal is not heard"
     for made in trial.folder.glob(MADE):
         assert any(made.iterdir()), "an empty folder is left"
     if name == "data prepare" and (trial.folder / MADE).exists():
@@ -368,12 +369,12 @@ def lost_terminal(trial: Trial) -> None:
 
 def demonstration(trial: Trial) -> None:
     """The demo's processes stop together, each with its game saved, whoever of them hears the signal."""
-    number, everyone = trial.draw.choice(STOPS), trial.draw.random() < 0.5
+    number, everyone, signals = trial.draw.choice(STOPS), trial.draw.random() < 0.5, trial.draw.choice([1, 2])
     said = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     out = trial.folder / "demo"
     with subprocess.Popen(_command("demo", "--out", out, "--steps", 1000000, "--seeds", 2), **said) as process:
         _begun(process)
-        for _ in range(trial.draw.choice([1, 2])):
+        for _ in range(signals):
             time.sleep(trial.draw.uniform(0, 10))
             os.kill(-process.pid if everyone else process.pid, number)
         out_text, err = process.communicate()  # ends when the last process lets go of it
@@ -381,7 +382,9 @@ def demonstration(trial: Trial) -> None:
     assert process.returncode == 128 + number
     _require_nobody(process.pid)
     for path in out.glob("*/recipe.yaml"):
-        assert not RunFolder.open(path.parent).is_owned()
+        run = RunFolder.open(path.parent)
+        assert not run.is_owned()
+        assert signals == 2 or run.summary()["status"] == "interrupted", "not saved"
         verify(path.parent)
 
 

@@ -33,17 +33,21 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._handle: int | None = None
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, place: Path | None = None) -> Iterator[None]:
         """Hold it.
+
+        Args:
+            place: where the file is by now, if its folder is still to be moved to where it belongs.
 
         Raises:
             FolderBusy: another process holds it; names that process.
             CorruptInput: there is something else where the lock file belongs.
             StorageError: the operating system refuses to open it.
         """
-        handle = self._open(os.O_RDWR | os.O_CREAT)
+        handle = self._open(place or self.path, os.O_RDWR | os.O_CREAT)
         try:
             with storage_errors(self.path):
                 taken = _taken(handle)
@@ -52,14 +56,33 @@ class Lock:
             with contextlib.suppress(OSError):  # who holds it is a courtesy; a full disk must not stop a resume
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            self._handle = handle
             yield
         finally:
+            self._handle = None
             _close(handle)
+
+    def require(self) -> None:
+        """Refuse to write on where the lock file was removed since this process took it: who comes takes a new one.
+
+        Raises:
+            FolderBusy: the file is not there any more, or is another one.
+            StorageError: the operating system refuses to look.
+        """
+        if self._handle is None:
+            return
+        with storage_errors(self.path), contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(self.path.lstat(), os.fstat(self._handle)):
+                return
+        raise FolderBusy(
+            f"{self.path}: removed while this process held it, so that another may use the folder",
+            "leave the files of a run alone while it is played, and go on with `sparring resume`",
+        )
 
     def holder(self) -> str | None:
         """The process that holds it now, or None; leaves no trace."""
         try:
-            handle = self._open(os.O_RDONLY)
+            handle = self._open(self.path, os.O_RDONLY)
         except SparringError:
             return None
         try:
@@ -74,14 +97,14 @@ class Lock:
         """What the others are told."""
         return FolderBusy(f"{self.path.parent}: in use by {holder}", "wait for it, or stop it first")
 
-    def _open(self, flags: int) -> int:
+    def _open(self, path: Path, flags: int) -> int:
         """A run folder may come from a stranger: nothing but a file of its own is opened, and written to."""
-        with storage_errors(self.path):
+        with storage_errors(path):
             with contextlib.suppress(FileNotFoundError):
-                found = self.path.lstat()
+                found = path.lstat()
                 if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-                    raise CorruptInput(f"{self.path}: not a lock file", "remove it, if no process uses the folder")
-            handle = os.open(self.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+                    raise CorruptInput(f"{path}: not a lock file", "remove it, if no process uses the folder")
+            handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         _opened.add(handle)
         return handle
 

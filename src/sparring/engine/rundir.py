@@ -89,7 +89,7 @@ class RunFolder:
         """
         path = path.resolve()
         cls.require_free(path)
-        text = to_yaml(recipe)
+        run, text = cls(path), to_yaml(recipe)
         if len(text.encode()) > _LARGEST_RECIPE:
             told = f"the recipe takes {len(text.encode()):,} bytes with every key; {_LARGEST_RECIPE:,} are read back"
             raise UsageError(f"{path}: {told}", "shorten its description, or its lists")
@@ -101,12 +101,12 @@ class RunFolder:
                     write_whole(folder / "recipe.yaml", text.encode())
                     write_json(folder / "environment.json", environment)
                     (folder / "metrics.jsonl").touch()
-                    held.enter_context(Lock(folder / _LOCK).held())
+                    held.enter_context(run.lock.held(folder / _LOCK))
             except StorageError:
                 cls.require_free(path)  # another process may have been first
                 raise
             trust(text, recipe.model_dump(mode="json"))
-            yield cls(path)
+            yield run
 
     @classmethod
     def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
@@ -200,7 +200,12 @@ class RunFolder:
         return require_game(self.recipe(), str(self.path))
 
     def append_row(self, row: dict[str, Any]) -> None:
-        """Add one row to the log; as `rows.append_row`."""
+        """Add one row to the log; as `rows.append_row`.
+
+        Raises:
+            FolderBusy: another process may have taken the folder over.
+        """
+        self.lock.require()
         append_row(self.rows_path, row)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -221,8 +226,10 @@ class RunFolder:
 
         Raises:
             NonFinite: the state holds a number that is not finite.
+            FolderBusy: another process may have taken the folder over.
             StorageError: the disk refused; the earlier checkpoints are untouched.
         """
+        self.lock.require()
         if self._checkpoint(step).exists():
             return
         bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
@@ -306,7 +313,13 @@ class RunFolder:
                 file.truncate(log_bytes)
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write summary.json."""
+        """Write summary.json.
+
+        Raises:
+            FolderBusy: another process may have taken the folder over.
+            StorageError: the disk refused.
+        """
+        self.lock.require()
         write_json(self.path / "summary.json", summary)
 
     def summary(self) -> dict[str, Any]:
