@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparring.errors import LONGEST_LINE, printable, say
+from sparring.processes import rank
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
@@ -78,7 +79,7 @@ class _Lines:
 @contextmanager
 def following(what: str) -> Iterator[Follower]:
     """A follower for one thing that runs, on standard error."""
-    console = Console(stderr=True, emoji=False)
+    console = Console(stderr=True, emoji=False, quiet=rank() > 0)
     if not console.is_terminal:
         yield _Lines(what)
         return
