@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sparring.errors import SparringError, StorageError, UsageError, say, tell
+from sparring.processes import rank
 
 app = typer.Typer(
     name="sparring",
@@ -465,6 +466,8 @@ def _set_threads(threads: int) -> None:
 
 
 def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
+    if rank():
+        return  # the first of the processes that `torchrun` started tells
     from sparring.engine import RunFolder
     from sparring.evaluation import covered_by
     from sparring.listing import print_metrics

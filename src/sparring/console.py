@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparring.errors import LONGEST_LINE, printable, remark
+from sparring.processes import rank
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
@@ -77,7 +78,7 @@ class _Lines:
 @contextmanager
 def following(what: str) -> Iterator[Follower]:
     """A follower for one thing that runs, on standard error."""
-    console = Console(stderr=True, emoji=False)
+    console = Console(stderr=True, emoji=False, quiet=rank() > 0)
     if not console.is_terminal:
         yield _Lines(what)
         return

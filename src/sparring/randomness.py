@@ -7,7 +7,8 @@ turning one consumer on (an adversary, say) does not shift another's draws (the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,19 +16,38 @@ from torch import Tensor
 _GOLDEN = -7046029254386353131  # 2^64 / golden ratio, as a signed 64-bit number
 
 
+class Part(NamedTuple):
+    """One of several equal parts of every batch.
+
+    Args:
+        rank: which, from 0.
+        of: how many there are.
+    """
+
+    rank: int = 0
+    of: int = 1
+
+
+WHOLE = Part()
+
+
 class Rng:
     """Draws from one generator, or from R of them stacked along a leading replica axis.
 
-    With replicas, row r of every draw comes from generator r alone and equals what a single game would have drawn.
+    With replicas, row r of every draw comes from generator r alone and equals what a single game would have drawn. With
+    a part, the draw is made for the whole batch, and the part of its first axis is kept; an axis of one is not split,
+    as what one number decides for a batch is decided alike for all its parts.
 
     Args:
         generators: one generator for a single game, or one for each replica.
         stacked: whether the leading axis of every shape counts replicas.
+        part: of the batch, for a single game.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator], *, stacked: bool) -> None:
+    def __init__(self, generators: Sequence[torch.Generator], *, stacked: bool, part: Part = WHOLE) -> None:
         self._generators = tuple(generators)
         self._stacked = stacked
+        self._part = part
 
     @classmethod
     def of(cls, seed: int, device: torch.device | str = "cpu") -> Rng:
@@ -41,29 +61,29 @@ class Rng:
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Independent draws from N(0, 1)."""
-        out = torch.empty(tuple(shape), device=self.device)
-        for row, generator in self._rows(out):
-            row.normal_(generator=generator)
-        return out
+        return self._filled(shape, torch.float32, lambda row, generator: row.normal_(generator=generator))
 
     def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Tensor:
         """Independent draws from U[low, high)."""
-        out = torch.empty(tuple(shape), device=self.device)
-        for row, generator in self._rows(out):
-            row.uniform_(low, high, generator=generator)
-        return out
+        return self._filled(shape, torch.float32, lambda row, generator: row.uniform_(low, high, generator=generator))
 
     def integers(self, shape: Sequence[int], below: int) -> Tensor:
         """Independent whole numbers from 0 to below - 1."""
-        out = torch.empty(tuple(shape), device=self.device, dtype=torch.int64)
-        for row, generator in self._rows(out):
-            row.random_(0, below, generator=generator)
-        return out
+        return self._filled(shape, torch.int64, lambda row, generator: row.random_(0, below, generator=generator))
 
     def permutation(self, length: int) -> Tensor:
         """A random order of 0 .. length - 1, shape `(length)` or `(replicas, length)`."""
         rows = [torch.randperm(length, generator=each, device=self.device) for each in self._generators]
         return torch.stack(rows) if self._stacked else rows[0]
+
+    def _filled(
+        self, shape: Sequence[int], dtype: torch.dtype, fill: Callable[[Tensor, torch.Generator], Tensor]
+    ) -> Tensor:
+        parts = self._part.of if shape and shape[0] > 1 else 1
+        out = torch.empty((*(parts * length for length in shape[:1]), *shape[1:]), device=self.device, dtype=dtype)
+        for row, generator in self._rows(out):
+            fill(row, generator)
+        return out if parts == 1 else out.chunk(parts)[self._part.rank]
 
     def _rows(self, out: Tensor) -> list[tuple[Tensor, torch.Generator]]:
         if not self._stacked:
@@ -80,12 +100,16 @@ class Streams:
         seed: the recipe's seed.
         replicas: how many games are packed; None for a single game without a replica axis.
         device: where the draws are wanted.
+        part: of every batch that is drawn; for a single game.
     """
 
-    def __init__(self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu", part: Part = WHOLE
+    ) -> None:
         self.seeds = tuple(range(seed, seed + (replicas or 1)))
         self.replicas = replicas
         self.device = torch.device(device)
+        self.part = part
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -95,7 +119,7 @@ class Streams:
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
         generators = [torch.Generator(self.device).manual_seed(derive(seed, name, number)) for seed in self.seeds]
-        return Rng(generators, stacked=self.replicas is not None)
+        return Rng(generators, stacked=self.replicas is not None, part=self.part)
 
 
 def derive(seed: int, name: str, number: int) -> int:

@@ -38,7 +38,7 @@ from sparring.pieces import FAMILIES, Piece, members, summary
 from sparring.randomness import Rng, Streams
 from sparring.recipes import parse_yaml
 from sparring.regimes import Regime, Response, Responses, Side, View
-from sparring.shapes import IMAGE_BOUNDS, Bounds, Seen, Space
+from sparring.shapes import IMAGE_BOUNDS, Bounds, Seen, Space, over_samples
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
 _SETTLED = 100
@@ -178,6 +178,10 @@ class _Side:
 
     def rng(self, name: str) -> Rng:
         return Streams(0).rng(name)
+
+    def mean(self, values: Tensor) -> Tensor:
+        assert not values.requires_grad, "a mean over processes has no graph"
+        return over_samples(values)
 
     def note(self, name: str, values: Tensor) -> None:
         assert values.shape == (4,), "a number per sample is noted"

@@ -69,7 +69,7 @@ class Source(ABC):
 
     @abstractmethod
     def batch(self, number: int, size: int, streams: Streams) -> Batch:
-        """Training batch `number`, of shape `(*streams.lead, size, ...)`."""
+        """Training batch `number`, or the streams' part of it, of shape `(*streams.lead, size, ...)`."""
 
     @abstractmethod
     def held_out(self, count: int, *, rng: Rng) -> Batch:

@@ -35,8 +35,9 @@ class Order:
         self._permutations: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Tensor] = {}
 
     def batch(self, number: int, size: int, streams: Streams) -> Picks:
-        """The picks of batch `number`, a function of (seed, number, size) alone."""
-        first, end = number * size, (number + 1) * size
+        """The picks of batch `number`, or of this part of it: a function of (seed, number, part, size) alone."""
+        first = (number * streams.part.of + streams.part.rank) * size
+        end = first + size
         parts = []
         for epoch in range(first // self._count, (end - 1) // self._count + 1):
             start = epoch * self._count

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.data import Batch, Source
+from sparring.engine.party import ALONE, Party
 from sparring.engine.sampling import draw, precision
 from sparring.engine.state import (
     below,
@@ -27,7 +28,7 @@ from sparring.modules import batch_statistics, untraced
 from sparring.networks import Verdict
 from sparring.randomness import Rng, Streams
 from sparring.recipes import Recipe
-from sparring.shapes import Space, at_least_fp32
+from sparring.shapes import Space, at_least_fp32, over_samples
 
 
 class Players(nn.Module):
@@ -75,13 +76,25 @@ class Game:
         recipe: what is played.
         source: opened data.
         device: where it is played.
+        party: the processes that play it.
+
+    Attributes:
+        streams: of draws for all processes alike.
+        own_streams: of draws for this process's part of a batch.
+        share: samples of a batch that are its own.
+
+    Raises:
+        UsageError: the networks do not fit the data, or the game cannot be split over the party.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, source: Source, device: torch.device, party: Party = ALONE) -> None:
         self.recipe = recipe
         self.source = source
         self.device = device
-        self.streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, device)
+        self.party, self.share = party, _share(recipe, party)
+        replicas = recipe.replicas if recipe.lead else None
+        self.streams = Streams(recipe.seed, replicas, device)
+        self.own_streams = Streams(recipe.seed, replicas, device, party.part)
         if recipe.regime.trained_against:
             recipe.regime.trained_against.check(source.facts.space)
         players = Players(recipe, source.facts.space).to(device)
@@ -94,7 +107,7 @@ class Game:
             "generator": recipe.optimizers.generator.build(players.generator.parameters()),
             "discriminator": recipe.optimizers.discriminator.build(players.discriminator.parameters()),
         }
-        self.watch = Watch(recipe.lead, device)
+        self.watch = Watch(recipe.lead, device, party)
         recipe.lipschitz.constrain(players.discriminator)
 
     @property
@@ -128,7 +141,7 @@ class Game:
     def generate(self, stream: str, number: int) -> Batch:
         """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
         recipe = self.recipe
-        shape, rng = (*recipe.lead, recipe.batch_size), self.streams.rng(stream, number)
+        shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.players.space, rng=rng)
         self.watch.finite("latents", [codes.values])
         with precision(self.recipe, self.device):
@@ -148,8 +161,14 @@ class Game:
 
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
-        progress, rng = step / self.recipe.steps, self.streams.rng(f"disturb/{stream}", number)
+        progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
         return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
+
+    def over_batch(self, values: Tensor) -> Tensor:
+        """The mean over the whole batch of each game, of values without a graph: `(*batch) -> lead`."""
+        mean = over_samples(values)
+        self.party.average([mean])
+        return mean
 
     def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
         """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph, and their classes.
@@ -191,6 +210,15 @@ class Game:
         for prefix, optimizer in optimizers.items():
             load_optimizer_state(optimizer, below(prefix, state))
         self.watch.load_state(sums(below("watch/", state), self.recipe.lead))
+
+
+def _share(recipe: Recipe, party: Party) -> int:
+    if recipe.lead and party.part.of > 1:
+        raise UsageError(
+            f"replicas = {recipe.replicas}: packed games are not split over {party.part.of} processes",
+            "set replicas=1, or play the recipe in one process",
+        )
+    return party.share(recipe.batch_size)
 
 
 def _require_classes(recipe: Recipe, space: Space) -> None:

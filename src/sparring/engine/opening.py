@@ -10,10 +10,11 @@ from sparring.engine.allowance import Allowance
 from sparring.engine.environment import choose_device
 from sparring.engine.game import Game
 from sparring.engine.loading import same_data
+from sparring.engine.party import ALONE, Party
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.state import of_file
-from sparring.errors import CorruptInput
+from sparring.errors import CorruptInput, UsageError
 from sparring.recipes import AnyRecipe, Recipe
 
 
@@ -45,35 +46,61 @@ class Loaded:
         return [told] if self.problems else []
 
 
-def begun(recipe: AnyRecipe, device: torch.device) -> Game | Pupil:
+def begun(recipe: AnyRecipe, device: torch.device, party: Party = ALONE) -> Game | Pupil:
     """What a recipe trains, before its first round.
+
+    Args:
+        recipe: what is trained.
+        device: where.
+        party: the processes that play a game.
 
     Raises:
         UsageError, CorruptInput: the recipe, the data, or a run that it starts from cannot be used.
     """
     source = recipe.data.open(device)
-    return Game(recipe, source, device) if isinstance(recipe, Recipe) else Pupil.begun(recipe, source, device)
+    if isinstance(recipe, Recipe):
+        return Game(recipe, source, device, party)
+    _require_alone(party)
+    return Pupil.begun(recipe, source, device)
 
 
-def load_game(run: RunFolder, device: str) -> Loaded:
+def load_game(run: RunFolder, device: str, party: Party = ALONE) -> Loaded:
     """What a run trains at its newest sound checkpoint, or fresh before the first, to train on.
 
+    Args:
+        run: which.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        party: the processes that play it.
+
     Raises:
-        UsageError: its data are not where the recipe says.
+        UsageError: its data are not where the recipe says, or another number of processes played it.
         CorruptInput: there are checkpoints, and none is sound; or the data are others.
         StorageError: one cannot be read.
     """
     recipe, place = run.recipe(), choose_device(device)
     checkpoint, problems = run.latest()
     if checkpoint is None:
-        return Loaded(begun(recipe, place), 0, 0.0, 0, None, (), 0)
+        return Loaded(begun(recipe, place, party), 0, 0.0, 0, None, (), 0)
     progress = checkpoint.progress
+    _require_as_many(run, progress.processes, party.part.of)
     source = same_data(run.path, recipe, progress.space.space(), place)
     with Allowance(checkpoint.file, checkpoint.tensors):
-        game = Game(recipe, source, place) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
+        game = Game(recipe, source, place, party) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
     with of_file(checkpoint.file):
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
         game.load_state(checkpoint.tensors)
     lost = int(run.saved()[-1].name) - progress.step
     return Loaded(game, progress.step, progress.seconds, progress.log_bytes, progress.threads, tuple(problems), lost)
+
+
+def _require_alone(party: Party) -> None:
+    if party.part.of > 1:
+        raise UsageError("a classifier is trained by one process", "start it without torchrun")
+
+
+def _require_as_many(run: RunFolder, played: int, there: int) -> None:
+    """Another number of processes sums gradients in another order, so the run would not be what it says."""
+    if played != there:
+        start = f"torchrun --nproc-per-node {played} -m sparring" if played > 1 else "sparring"
+        raise UsageError(f"{run.path}: played by {played} processes, not {there}", f"`{start} resume {run.path}`")

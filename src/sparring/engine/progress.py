@@ -47,7 +47,8 @@ class Progress(Record):
     Args:
         step: rounds played.
         seconds: time spent on them.
-        threads: CPU threads that played them.
+        threads: CPU threads that played them, in each process.
+        processes: that played them together.
         space: of the samples.
         recipe_sha256: of the run's recipe.yaml.
         log_bytes, log_sha256: of metrics.jsonl then.
@@ -56,6 +57,7 @@ class Progress(Record):
     step: Count
     seconds: NonNegative
     threads: Annotated[int, Field(ge=1, le=4096)]
+    processes: Annotated[int, Field(ge=1, le=1 << 20)] = 1
     space: SavedSpace
     recipe_sha256: Sha256
     log_bytes: Bytes

@@ -33,7 +33,7 @@ def play_round(game: Game, step: int) -> None:
     game.set_rates(step)
     for turn in range(game.recipe.critic_steps):
         number = step * game.recipe.critic_steps + turn
-        real = game.source.batch(number, game.recipe.batch_size, game.streams)
+        real = game.source.batch(number, game.share, game.own_streams)
         fake = game.generate("latents", number)
         game.watch.finite("real samples", [real.samples])
         game.watch.finite("generated samples", [fake.samples])
@@ -46,6 +46,7 @@ def play_round(game: Game, step: int) -> None:
     average = game.players.average
     game.watch.finite("running mean of the generator", [*average.parameters(), *average.buffers()])
     for player, network in (("generator", game.generator), ("discriminator", game.discriminator)):
+        game.party.average([buffer for buffer in network.buffers() if buffer.is_floating_point()])
         game.watch.finite(f"running statistics of the {player}", network.buffers())
 
 
@@ -109,7 +110,11 @@ class Discriminating:
 
     def rng(self, name: str) -> Rng:
         """A random stream of this turn."""
-        return self.game.streams.rng(name, self.number)
+        return self.game.own_streams.rng(name, self.number)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean over the whole batch, of which the values may be a part."""
+        return self.game.over_batch(values)
 
     def note(self, name: str, values: Tensor) -> None:
         """Add to the log's running means."""
@@ -123,7 +128,7 @@ class Discriminating:
 
     @torch.no_grad()
     def _mean(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
-        return over_samples(self._paid(side, verdict, of=of))
+        return self.mean(self._paid(side, verdict, of=of))
 
     def _score(self, verdict: Verdict, of: Side) -> Tensor:
         return self.game.recipe.discriminator.head.score(verdict, self.labels[of])
@@ -174,7 +179,7 @@ def update_generator(game: Game, fake: Batch, step: int) -> None:
     with frozen(game.discriminator):
         verdict = game.judge(game.disturb(fake.samples, step, "told", step))
         score = recipe.discriminator.head.score(verdict, fake.labels)
-        rng = game.streams.rng("feedback", step)
+        rng = game.own_streams.rng("feedback", step)
         source = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
         payoff = recipe.class_loss.payoff("generator", source, verdict.classes, fake.labels)
         game.watch.finite("score told to G", [score])
@@ -188,4 +193,5 @@ def update_generator(game: Game, fake: Batch, step: int) -> None:
 def advance(game: Game, player: str) -> None:
     """One optimizer step of a player along the gradients that it has gathered, which are forgotten."""
     parameters = list(getattr(game.players, player).parameters())
+    game.party.average([parameter.grad for parameter in parameters if parameter.grad is not None])
     descend(player, parameters, game.optimizers[player], game.watch, len(game.recipe.lead))

@@ -212,7 +212,16 @@ class RunFolder:
         """All complete rows of the log, oldest first; as `rows.read_rows`."""
         return read_rows(self.rows_path)
 
-    def save(self, step: int, tensors: dict[str, Tensor], *, seconds: float, threads: int, space: Space) -> None:
+    def save(
+        self,
+        step: int,
+        tensors: dict[str, Tensor],
+        *,
+        seconds: float,
+        threads: int,
+        space: Space,
+        processes: int = 1,
+    ) -> None:
         """Write the checkpoint after `step` rounds, read it back, then drop all older than the two newest good ones.
 
         One that is there already is sound: `rewind` leaves no other.
@@ -223,6 +232,7 @@ class RunFolder:
             seconds: time spent on them.
             threads: CPU threads that played them.
             space: of the samples.
+            processes: that played them together.
 
         Raises:
             NonFinite: the state holds a number that is not finite.
@@ -243,6 +253,7 @@ class RunFolder:
             step=step,
             seconds=seconds,
             threads=threads,
+            processes=processes,
             space=SavedSpace.of(space),
             recipe_sha256=self._recipe_sha256(),
             log_bytes=log_bytes,

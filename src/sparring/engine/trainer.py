@@ -17,7 +17,9 @@ from sparring.engine.environment import choose_device, describe
 from sparring.engine.events import Events, events_in
 from sparring.engine.game import Game
 from sparring.engine.game_training import GameTraining
-from sparring.engine.opening import begun, load_game
+from sparring.engine.opening import Loaded, begun, load_game
+from sparring.engine.party import Party, gathered
+from sparring.engine.playing_along import play_along, stop_asked
 from sparring.engine.pupil import Pupil
 from sparring.engine.rundir import RunFolder
 from sparring.engine.spectator import Nobody, Spectator
@@ -31,7 +33,8 @@ from sparring.signals import Stopped, StopWish, stop_wish
 def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
     """Play a recipe in a new run folder and return its summary.
 
-    Everything that can be wrong with the recipe or the data is found before the folder is made.
+    Everything that can be wrong with the recipe or the data is found before the folder is made. Processes that
+    `torchrun` started play one game, each a part of every batch; the first one writes the folder.
 
     Args:
         recipe: what is played.
@@ -46,17 +49,22 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
         NonFinite: the game's numbers turned non-finite; the last checkpoint is good.
         Interrupted: a signal came; everything is saved.
     """
-    watcher, place = spectator or Nobody(), choose_device(device)
-    RunFolder.require_free(out)
-    training = _training(begun(recipe, place), watcher)
-    with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
-        return _Session(run, training, watcher, start=0, seconds=0.0).play()
+    watcher = spectator or Nobody()
+    with gathered(device) as (party, name):
+        place = choose_device(name)
+        if not party.leads:
+            return _along(out, begun(recipe, place, party), 0)
+        RunFolder.require_free(out)
+        training = _training(begun(recipe, place, party), watcher)
+        with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
+            return _Session(run, training, watcher, party, start=0, seconds=0.0).play()
 
 
 def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> dict[str, Any]:
     """Continue a run from its newest sound checkpoint and return its summary.
 
-    On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it.
+    On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it. Processes that
+    `torchrun` started resume together what as many played.
 
     Args:
         path: the run folder.
@@ -68,14 +76,36 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
         The same as `train`; CorruptInput if no checkpoint is sound.
     """
     run, watcher = RunFolder.open(path), spectator or Nobody()
-    with run.owned():
-        loaded = load_game(run, device)
-        for remark in loaded.remarks():
-            watcher.note(remark)
-        torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
-        run.rewind(loaded.step, loaded.log_bytes)
-        training = _training(loaded.game, watcher)
-        return _Session(run, training, watcher, start=loaded.step, seconds=loaded.seconds).play()
+    with gathered(device) as (party, name):
+        if not party.leads:
+            loaded = _found(run, name, threads, party)
+            return _along(path, loaded.game, loaded.step)
+        with run.owned():
+            loaded = _found(run, name, threads, party)
+            for remark in loaded.remarks():
+                watcher.note(remark)
+            run.rewind(loaded.step, loaded.log_bytes)
+            training = _training(loaded.game, watcher)
+            return _Session(run, training, watcher, party, start=loaded.step, seconds=loaded.seconds).play()
+
+
+def _found(run: RunFolder, device: str, threads: int, party: Party) -> Loaded:
+    """What the run trains, once every process of the party has read it."""
+    loaded = load_game(run, device, party)
+    torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
+    latest = party.greatest(loaded.step)
+    if latest != loaded.step:
+        raise SparringError(
+            f"{run.path}: process {party.part.rank} finds round {loaded.step}, another finds round {latest}",
+            "let all processes see the same folder",
+        )
+    return loaded
+
+
+def _along(path: Path, game: Game | Pupil, start: int) -> dict[str, Any]:
+    assert isinstance(game, Game), "a classifier is refused to several processes"
+    play_along(game, start)
+    return RunFolder.open(path).summary()
 
 
 def _training(game: Game | Pupil, spectator: Spectator) -> Training:
@@ -95,11 +125,12 @@ class _Session:
         run: RunFolder,
         training: Training,
         spectator: Spectator,
+        party: Party,
         *,
         start: int,
         seconds: float,
     ) -> None:
-        self.run, self.training, self.spectator = run, training, spectator
+        self.run, self.training, self.spectator, self.party = run, training, spectator, party
         self.recipe = training.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
@@ -113,7 +144,9 @@ class _Session:
                 try:
                     self._rounds(events, wish)
                     with wish.at_once():
-                        return self._summarise("complete")
+                        summary = self._summarise("complete")
+                    self.party.greatest(0)  # the others wait for it
+                    return summary
                 except Stopped as stop:
                     raise self._interrupted(stop) from None
         except SparringError as error:
@@ -128,7 +161,7 @@ class _Session:
             training.play(step)
             self.done = step + 1
             self._refuse(training.watch.first_bad())
-            stopping = wish.signal  # asked once, so that what is saved and what is said agree
+            stopping = stop_asked(wish, self.party)  # asked once, so that what is saved and what is said agree
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
                 self._save(training.state())
             if stopping:
@@ -188,6 +221,7 @@ class _Session:
             state,
             seconds=self._seconds(),
             threads=torch.get_num_threads(),
+            processes=self.party.part.of,
             space=self.training.source.facts.space,
         )
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from sparring.engine.party import ALONE, Party
+
 
 class Watch:
     """Running means since the last log row, and the finiteness of one round's numbers.
@@ -17,11 +19,14 @@ class Watch:
     Args:
         lead: `()`, or `(replicas,)`; every logged value has this shape.
         device: where the game lives.
+        party: the processes that play it; the means and the finiteness are those of them all.
     """
 
-    def __init__(self, lead: tuple[int, ...], device: torch.device) -> None:
+    def __init__(self, lead: tuple[int, ...], device: torch.device, party: Party = ALONE) -> None:
         self._lead = lead
         self._device = device
+        self._party = party
+        self._noted: list[tuple[str, Tensor]] = []
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._sites: list[str] = []
@@ -42,20 +47,23 @@ class Watch:
 
     def mean(self, name: str, values: Tensor) -> None:
         """Add to the running mean of this name; `values` has the lead shape."""
-        values = values.detach().to(torch.float64)
-        previous = self._sums.get(name)
-        self._sums[name] = values.clone() if previous is None else previous.add_(values)
-        self._counts[name] = self._counts.get(name, 0) + 1
+        self._noted.append((name, values.detach().to(torch.float64, copy=True)))
 
     def first_bad(self) -> str | None:
-        """The first site of the round that was not finite, or None; forgets the round."""
-        flags = torch.isfinite(torch.stack(self._norms)).tolist() if self._norms else []
+        """The first site of the round that was not finite in any process, or None; forgets the round."""
+        self._add_up()
+        if not self._norms:
+            return None
+        norms = torch.stack(self._norms)
+        self._party.average([norms])  # of which one is not finite, their mean is not
+        flags = torch.isfinite(norms).tolist()
         site = next((name for name, good in zip(self._sites, flags, strict=True) if not good), None)
         self._sites, self._norms = [], []
         return site
 
     def means(self) -> dict[str, float | list[float]]:
         """The mean of every name since the last call, sorted by name; a list with replicas."""
+        self._add_up()
         means: dict[str, float | list[float]] = {
             name: (total / self._counts[name]).tolist() for name, total in sorted(self._sums.items())
         }
@@ -64,6 +72,7 @@ class Watch:
 
     def state(self) -> dict[str, Tensor]:
         """The running sums, each with its count in front."""
+        self._add_up()
         return {
             name: torch.cat([torch.tensor([float(self._counts[name])], dtype=torch.float64), total.cpu().flatten()])
             for name, total in self._sums.items()
@@ -73,3 +82,12 @@ class Watch:
         """Continue from `state`."""
         self._counts = {name: int(packed[0]) for name, packed in state.items()}
         self._sums = {name: packed[1:].reshape(self._lead).to(self._device) for name, packed in state.items()}
+
+    def _add_up(self) -> None:
+        """Add what was noted since the last time to the sums, as a mean over the processes."""
+        self._party.average([values for _, values in self._noted])
+        for name, values in self._noted:
+            previous = self._sums.get(name)
+            self._sums[name] = values if previous is None else previous.add_(values)
+            self._counts[name] = self._counts.get(name, 0) + 1
+        self._noted = []

@@ -21,7 +21,7 @@ from torch import Tensor
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
 from sparring.records import Every, Record
 from sparring.regimes.base import DiscriminatorSide, Regime, Response, Responses, Side, View
-from sparring.shapes import Samples, expand_like, over_samples
+from sparring.shapes import Samples, expand_like
 
 
 class Warmup(Record):
@@ -103,7 +103,7 @@ class AdversarialRegime(Regime):
         else:
 
             def of_others() -> Tensor:
-                return over_samples(side.payoff(name, others, of=other))
+                return side.mean(side.payoff(name, others, of=other))
 
             opposite = (lambda: seen.opposite) if seen else _once(of_others)
 

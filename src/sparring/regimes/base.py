@@ -101,6 +101,13 @@ class DiscriminatorSide(Protocol):
     def rng(self, name: str) -> Rng:
         """A random stream of this turn."""
 
+    def mean(self, values: Scores) -> Tensor:
+        """The mean over the whole batch of each game, detached, where several processes hold a part of it each.
+
+        Args:
+            values: of this process's samples, `(*batch)`, without a graph.
+        """
+
     def note(self, name: str, values: Tensor) -> None:
         """Add a number per sample `(*batch)` to the log's running means."""
 

@@ -1,0 +1,112 @@
+"""Plays games together with a second process, and alone, and writes how far the two come apart; run by test_party.py.
+
+python two_processes.py OUT, once for each RANK.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sparring.engine import Game, play_round
+from sparring.engine.party import ALONE, Party, gathered
+from sparring.recipes import load, require_game
+
+ROUNDS = 50
+_GAME = (
+    "data=digits",
+    "generator={name: mlp, latent: 8, hidden: [16, 16]}",
+    "discriminator={name: mlp, hidden: [16, 16]}",
+    "optimizers.generator={name: sgd, lr: 0.005, momentum: 0.5}",
+    "optimizers.discriminator={name: sgd, lr: 0.005, momentum: 0.5}",
+    "objective=log",
+    "feedback=honest",
+    "batch_size=16",
+    "replicas=1",
+    "ema=0.9",
+    f"steps={ROUNDS}",
+)
+REGIMES = ("plain", "symmetric", "mixed", "replace")
+CONTROLS = (
+    "none",
+    "clip",
+    "spectral_norm",
+    "instance_noise",
+    "gradient_penalty",
+    "lipschitz_penalty",
+    "adversarial_lipschitz_penalty",
+    "{name: zero_centred, at: both}",
+    "{name: together, controls: [spectral_norm, instance_noise, gradient_penalty]}",
+)
+_CONVOLUTIONS = (
+    "generator={name: dcgan, latent: 8, width: 8, batch_norm: false}",
+    "discriminator={name: dcgan, width: 8, batch_norm: false}",
+)
+GAMES: dict[str, tuple[str, ...]] = {
+    **{
+        f"{regime}, {control}": (f"regime={regime}", f"lipschitz={control}")
+        for regime, control in itertools.product(REGIMES, CONTROLS)
+    },
+    "flip": ("feedback={name: flip, probability: 0.3}", "critic_steps=2"),
+    "per batch": ("feedback={name: flip, probability: 0.3, delivery: per_batch}",),
+    "augmented": ("data={name: digits, augment: [flip, dequantize]}",),
+    "adam": ("optimizers.generator={name: adam, lr: 0.0002}", "optimizers.discriminator={name: adam, lr: 0.0002}"),
+    "classes": (
+        "generator.conditional=true",
+        "discriminator.head=auxiliary",
+        "class_loss=split",
+        "regime={name: symmetric, attacked: both}",
+    ),
+    "convolutions": (*_CONVOLUTIONS, "regime=mixed", "lipschitz=gradient_penalty"),
+    "ring": ("data=ring", "regime=mixed"),
+}
+NORMALISED = (
+    "generator={name: dcgan, latent: 8, width: 8}",
+    "discriminator={name: dcgan, width: 8}",
+)
+
+
+def main(out: Path) -> None:
+    """Write {game: the largest difference of a tensor's values, relative to its own largest one}."""
+    torch.set_num_threads(1)
+    with gathered("cpu") as (party, _device):
+        together = {name: _played(changes, party) for name, changes in _all()}
+    apart = {
+        name: _difference(together[name], _played(changes, ALONE))
+        for name, changes in itertools.islice(_all(), party.part.rank, None, party.part.of)
+    }
+    out.joinpath(f"{party.part.rank}.json").write_text(json.dumps(apart))
+
+
+def _all() -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield from GAMES.items()
+    yield "batch normalisation", NORMALISED
+
+
+def _played(changes: tuple[str, ...], party: Party) -> dict[str, Tensor]:
+    recipe = require_game(load("dishonest/digits", [*_GAME, *changes]), "a test")
+    device = torch.device("cpu")
+    game = Game(recipe, recipe.data.open(device), device, party)
+    for step in range(ROUNDS):
+        play_round(game, step)
+        assert game.watch.first_bad() is None
+    return game.state()
+
+
+def _difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    assert one.keys() == other.keys()
+    return max(_relative(one[name].double(), other[name].double()) for name in one)
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max().clamp(min=1e-6))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
