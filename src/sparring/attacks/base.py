@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, final
@@ -21,14 +22,16 @@ LossFunction = Callable[[Samples], Scores]
 """What an attack ascends: `(*batch, ...) -> (*batch)`."""
 
 
+_PLAIN = r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*"
+_FRACTION = re.compile(f"{_PLAIN}(?:/{_PLAIN})?", re.ASCII | re.IGNORECASE)
+"""What Python's own `float` reads is more: digits of any script, underscores."""
+
+
 def _fraction(value: Any) -> Any:
-    if not isinstance(value, str):
+    parts = _FRACTION.fullmatch(value) if isinstance(value, str) else None
+    if parts is None or float(parts[2] or 1) == 0:
         return value
-    above, slash, below = value.partition("/")
-    try:
-        return float(above) / float(below) if slash else float(value)
-    except (ValueError, ZeroDivisionError):
-        return value
+    return float(parts[1]) / float(parts[2] or 1)
 
 
 Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1e6)]
