@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from sparring.engine.cells import write_table
 from sparring.engine.cluster import Cluster
 from sparring.engine.environment import choose_device
+from sparring.engine.packing import Pack
 from sparring.engine.side_by_side import Crew
 from sparring.engine.sweep import Sweep
+from sparring.engine.table import write_table
 from sparring.engine.workers import Processes
 from sparring.errors import SparringError, UsageError
 from sparring.report import report_folder
+
+_COLUMNS, _LINES = 9, 200
+"""Of the table on a terminal, at most; the files have all of it."""
 
 
 @runtime_checkable
@@ -84,6 +88,17 @@ class Swept:
     parquet: Path
     report: Path
     aside: dict[str, SparringError]
+
+    def files(self) -> dict[str, Path]:
+        """What was written, by what it is."""
+        return {"csv": self.csv, "parquet": self.parquet, "report": self.report}
+
+    def telling(self) -> list[dict[str, Any]]:
+        """The rows that fit a terminal: what varies, how the cell ended, and the first numbers."""
+        columns = [name for name in self.rows[0] if not name.endswith(("_low", "_high"))][:_COLUMNS]
+        if not self.aside:
+            columns.remove("reason")
+        return [{name: row[name] for name in columns} for row in self.rows[:_LINES]]
 
     def require_whole(self) -> None:
         """Refuse a sweep whose runs are not all complete.
@@ -154,8 +169,8 @@ def _play(found: Sweep, workers: Workers, audience: Audience) -> Swept:
     return Swept(rows, found.csv, found.parquet, report_folder(found.path), aside)
 
 
-def shape(runs: Sequence[Any]) -> str:
-    """How cells are packed: `8 runs of 3 packed games, 2 single runs`."""
+def shape(runs: Sequence[Pack]) -> str:
+    """How cells are packed: `8 runs of 3 packed games, 2 runs of 1 cell`."""
     sizes = [len(run.cells) for run in runs]
     told = []
     for size in sorted(set(sizes), reverse=True):

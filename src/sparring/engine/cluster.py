@@ -1,19 +1,20 @@
 """A crew of Ray tasks: on this machine, or on a cluster whose machines share the folder of the runs.
 
-Ray's own retries are off: a task that is lost is started again here, from the run's last checkpoint, and given up by the
-same rule as a process of this machine.
+Ray's own retries are off: a task that is lost is started again here, from the run's last checkpoint, and given up by
+the same rule as a process of this machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import logging
 import os
 import signal
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,7 @@ class Cluster(Crew):
     """
 
     def __init__(self, address: str = LOCAL, size: int = 0, gpus_per_run: float = 0.0) -> None:
-        if importlib.util.find_spec("ray") is None:
-            raise UsageError("Ray is not installed", "pip install 'sparring[cluster]', or sweep without --address")
-        import ray
-
-        self._ray = ray
+        ray = self._ray = _ray()
         with _own_signals():
             _connect(address, size)
         shares = ray.cluster_resources()
@@ -62,8 +59,7 @@ class Cluster(Crew):
             ray.shutdown()
             raise UsageError(f"{address}: no GPU to give {gpus_per_run:g} of", "take less of --gpus-per-run, or 0")
         self.size = size or most
-        options = {"num_cpus": 1, "num_gpus": gpus_per_run, "max_retries": 0}
-        self._work = ray.remote(**options)(_work)
+        self._work = ray.remote(num_cpus=1, num_gpus=gpus_per_run, max_retries=0)(_work)
         self._device = "cuda" if gpus_per_run else "cpu"
         self._tasks: list[_Task] = []
 
@@ -101,24 +97,32 @@ class _Task(Worker):
         return _rounds(self._rows)
 
     def end(self) -> End | None:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
+        ray = _ray()
         ready, _ = ray.wait([self.result], timeout=0)
         if not ready:
             return None
         self.has_ended = True
         try:
             return End(error=ray.get(self.result))
-        except RayTaskError as error:  # what it failed with could not even be told
+        except ray.exceptions.RayTaskError as error:  # what it failed with could not even be told
             return End(error=error)
-        except RayError as error:  # the process, its node or its memory is gone
+        except ray.exceptions.RayError as error:  # the process, its node or its memory is gone
             return End(killed=type(error).__name__)
 
 
-def _connect(address: str, size: int) -> None:
-    import ray
+def _ray() -> Any:
+    """The package, whether or not a type checker can see it.
 
+    Raises:
+        UsageError: it is not installed.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("Ray is not installed", "pip install 'sparring[cluster]', or sweep without --address")
+    return importlib.import_module("ray")
+
+
+def _connect(address: str, size: int) -> None:
+    ray = _ray()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     own: dict[str, Any] = {"num_cpus": size or None, "include_dashboard": False, "object_store_memory": _STORE}
@@ -130,7 +134,7 @@ def _connect(address: str, size: int) -> None:
 
 
 @contextlib.contextmanager
-def _own_signals() -> Any:
+def _own_signals() -> Iterator[None]:
     """A block that leaves signals to whom they were: Ray puts its own handlers there."""
     before = {number: signal.getsignal(number) for number in STOPS}
     try:

@@ -5,6 +5,7 @@ This is the whole rule; what plays a sweep asks for nothing but the packs.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def _parts(cells: Sequence[Cell], count: int) -> list[Sequence[Cell]]:
     """At most `count` parts of nearly equal length."""
     count = min(count, len(cells))
     bounds = [len(cells) * part // count for part in range(count + 1)]
-    return [cells[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [cells[low:high] for low, high in itertools.pairwise(bounds)]
 
 
 def _pack(cells: Sequence[Cell]) -> Pack:
