@@ -85,17 +85,18 @@ def cells_of(base: Mapping[str, Any], grid: Grid, what: str) -> list[Cell]:
     if count > MOST_CELLS:
         raise UsageError(f"the grid has {count:,} cells, more than {MOST_CELLS:,}", "sweep a part of it")
     varied = [key for key, values in by_games.items() if len(values) > 1]
-    found, told = list[Cell](), list[str]()
+    found, told = list[Cell](), dict[str, list[tuple[int, str]]]()
     for index, values in enumerate(itertools.product(*by_games.values())):
         settings = dict(zip(by_games, values, strict=True))
         shown = {key: settings[key] for key in varied}
         try:
             found.append(Cell(index, shown, _single(_recipe(base, settings, what))))
         except UsageError as error:
-            told.append(f"cell {index} ({in_words(shown)}): {error.cause}")
+            told.setdefault(error.cause, []).append((index, in_words(shown)))
     if told:
-        more = [f"... and {len(told) - TOLD:,} more cells"] if len(told) > TOLD else []
-        raise UsageError("\n".join([*told[:TOLD], *more]), "`sparring show RECIPE` prints every key")
+        lines = [f"{_named(cells)}: {cause}" for cause, cells in told.items()]
+        more = [f"... and {len(lines) - TOLD:,} more"] if len(lines) > TOLD else []
+        raise UsageError("\n".join([*lines[:TOLD], *more]), "`sparring show RECIPE` prints every key")
     return found
 
 
@@ -107,6 +108,14 @@ def in_words(settings: Mapping[str, Any]) -> str:
 def plain(value: Any) -> Any:
     """A value as a table has it: numbers, words and truths as they are, what is made of several as JSON."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) or value is None else value
+
+
+def _named(cells: Sequence[tuple[int, str]]) -> str:
+    """Cells that share a mistake: their places, and the settings of the first."""
+    places = ", ".join(str(index) for index, _ in cells[:TOLD])
+    if len(cells) == 1:
+        return f"cell {places} ({cells[0][1]})"
+    return f"cells {places}{', ...' if len(cells) > TOLD else ''} ({cells[0][1]}, ...)"
 
 
 def _values(text: str, word: str) -> tuple[Any, ...]:

@@ -91,7 +91,8 @@ def atlas_of(found: Sequence[Result]) -> Atlas:
     whole = [result for result in found if result.numbers]
     names = dict.fromkeys(name for result in whole for name in result.numbers)
     seen = [name for name in names if name not in (HIDDEN - {_SUCCESS}) | OF_D | {"steps_to_success"}]
-    ordered = sorted(seen, key=lambda name: (name != _SUCCESS, name not in PRIMARY))
+    constant = {name for name in seen if len({result.numbers.get(name) for result in whole}) == 1}
+    ordered = sorted(seen, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
     keys = [key for key in (found[0].cell.settings if found else {}) if key != "seed"]
     missing = tuple(
         Missing(result.cell.index, in_words(result.cell.settings), result.status, result.reason)
@@ -105,9 +106,9 @@ def atlas_of(found: Sequence[Result]) -> Atlas:
 def _told(found: Sequence[Result], keys: Sequence[str]) -> str:
     done = sum(result.status == "complete" for result in found)
     seeds = {result.cell.recipe.seed for result in found}
-    over = f", over {' and '.join(keys)}" if keys else ""
-    each = f", {len(seeds)} seeds each" if len(seeds) > 1 else ""
-    return f"{done:,} of {len(found):,} cells are complete{over}{each}."
+    over = [f"over {', '.join(keys)}"] if keys else []
+    each = [f"{len(seeds):,} seeds"] if len(seeds) > 1 else []
+    return f"{'; '.join([f'{done:,} of {len(found):,} cells are complete', *over, *each])}."
 
 
 def _sheet(found: Sequence[Result], keys: Sequence[str], name: str, key: str) -> Sheet:
