@@ -20,8 +20,8 @@ LARGEST = 1e100
 class Number:
     """A final number of one cell, and its interval where it has one; None is a success that never came."""
 
-    value: float | None
-    interval: tuple[float, float] | None = None
+    value: float | int | None
+    interval: tuple[float | int, float | int] | None = None
 
 
 @dataclass(frozen=True)

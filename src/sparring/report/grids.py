@@ -59,12 +59,11 @@ class GridMap:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One number: a line over a single key that is a number, else its maps."""
+    """The maps of one number."""
 
     title: str
     caption: str
     maps: tuple[GridMap, ...]
-    chart: Chart | None
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Atlas:
-    """All maps of a grid, and its cells that have no numbers."""
+    """A grid: lines over its only key where that is a number, else maps; and the cells that have no numbers."""
 
     told: str
+    charts: tuple[Chart, ...]
     sheets: tuple[Sheet, ...]
     missing: tuple[Missing, ...]
 
@@ -94,13 +94,18 @@ def atlas_of(found: Sequence[Result]) -> Atlas:
     constant = {name for name in seen if len({result.numbers.get(name) for result in whole}) == 1}
     ordered = sorted(seen, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
     keys = [key for key in (found[0].cell.settings if found else {}) if key != "seed"]
+    values = {key: tuple(dict.fromkeys(plain(result.cell.settings[key]) for result in found)) for key in keys}
     missing = tuple(
         Missing(result.cell.index, in_words(result.cell.settings), result.status, result.reason)
         for result in found
         if result.status != "complete"
     )
-    sheets = tuple(_sheet(found, keys, name, f"grid-{place}") for place, name in enumerate(ordered[:SHEETS]))
-    return Atlas(_told(found, keys), sheets, missing)
+    measures = [measure_of(name) for name in ordered[:SHEETS]]
+    if len(keys) == 1 and all(_is_number(value) for value in values[keys[0]]):
+        places = sorted(values[keys[0]])
+        lines = [_line(found, keys[0], places, each, f"grid-{at}") for at, each in enumerate(measures)]
+        return Atlas(_told(found, keys), tuple(lines), (), missing)
+    return Atlas(_told(found, keys), (), tuple(_sheet(found, values, each) for each in measures), missing)
 
 
 def _told(found: Sequence[Result], keys: Sequence[str]) -> str:
@@ -111,24 +116,21 @@ def _told(found: Sequence[Result], keys: Sequence[str]) -> str:
     return f"{'; '.join([f'{done:,} of {len(found):,} cells are complete', *over, *each])}."
 
 
-def _sheet(found: Sequence[Result], keys: Sequence[str], name: str, key: str) -> Sheet:
-    measure = measure_of(name)
-    values = {axis: tuple(dict.fromkeys(plain(result.cell.settings[axis]) for result in found)) for axis in keys}
-    if len(keys) == 1 and all(_is_number(value) for value in values[keys[0]]):
-        return Sheet(measure.title, "", (), _line(found, keys[0], sorted(values[keys[0]]), measure, key))
+def _sheet(found: Sequence[Result], values: dict[str, Values], measure: Measure) -> Sheet:
+    keys = list(values)
     rest = sorted(keys, key=lambda axis: -len(values[axis]))
-    axes = [*sorted(rest[:2], key=list(keys).index), "", ""][:2]
+    axes = [*sorted(rest[:2], key=keys.index), "", ""][:2]
     others = [axis for axis in keys if axis not in axes]
     scale = _Scale(found, keys, measure)
 
     def tile(settings: Settings) -> Tile:
-        return scale.tile(_numbers(found, name, settings))
+        return scale.tile(_numbers(found, measure.name, settings))
 
     maps = tuple(
         _map(tuple(zip(others, given, strict=True)), axes, values, tile)
         for given in product(*(values[axis] for axis in others))
     )
-    return Sheet(measure.title, scale.caption, maps, None)
+    return Sheet(measure.title, scale.caption, maps)
 
 
 def _map(given: Settings, axes: Sequence[str], values: dict[str, Values], tile: Callable[[Settings], Tile]) -> GridMap:
@@ -171,7 +173,7 @@ class _Scale:
         """How to read it."""
         direction = "better" if self._measure.better else "more"
         what = "Means over seeds, with their 95 % intervals; the" if self._many else "The"
-        return f"{what} darker, the {direction}. {self._measure.look}"
+        return f"{what} darker, the {direction}."
 
     def tile(self, numbers: Sequence[float]) -> Tile:
         """The tile of one setting, from the numbers of its seeds."""
@@ -199,11 +201,13 @@ def _numbers(found: Sequence[Result], name: str, settings: Settings) -> list[flo
 
 
 def _interval(measure: Measure, numbers: Sequence[float]) -> tuple[float, float] | None:
-    """Of the mean over seeds; None with one seed."""
+    """Of the mean over seeds; None with one seed, and where seeds that are all equal tell nothing of their spread."""
     if len(numbers) < 2:
         return None
     if measure.name == _SUCCESS:
         return wilson(round(sum(numbers)), len(numbers))
+    if len(set(numbers)) == 1:
+        return None
     low, high = student(numbers)
     low = low if measure.lowest is None else max(low, measure.lowest)
     return low, min(high, 1.0) if measure.is_share else high
