@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from sparring.signals import STOPS, heeded
 
 _SERVED = multiprocessing.get_context("forkserver")
 _SERVED.set_forkserver_preload(["sparring.engine"])
+_PATIENCE = (0.1, 0.3, 1.0, 3.0)
+"""Seconds after each try to start a worker."""
 _MOMENT = 5.0  # seconds until the server has told how a worker ended
 
 
@@ -105,12 +108,14 @@ class _Process(Worker):
 
 
 def _start(process: ForkServerProcess) -> None:
-    """Start a worker; if the server has just been killed, by another one."""
+    """Start a worker; if the server has just been killed, by another one, once it is known to be gone."""
     with _unheard():
-        try:
-            process.start()
-        except (OSError, EOFError):
-            process.start()
+        for seconds in _PATIENCE:
+            with contextlib.suppress(OSError, EOFError):
+                process.start()
+                return
+            time.sleep(seconds)
+        process.start()
 
 
 @contextmanager
