@@ -42,7 +42,7 @@ def test_tasks_of_ray_that_are_killed_play_the_same_table(tmp_path: Path) -> Non
 
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     tables = []
-    for name, crew in (("ray", Cluster(LOCAL, 2)), ("processes", Processes(2))):
+    for name, crew in (("ray", Cluster(LOCAL, 1)), ("processes", Processes(2))):
         with Sweep.begun(tmp_path / name, "dishonest/ring-small", GRID, 2) as sweep:
             aside = sweep.play(crew, kill_one if name == "ray" else lambda _done, _total: None, lambda _d, _t: None)
             assert not aside

@@ -24,11 +24,11 @@ _RECIPE = "dishonest/ring-small"
 _GRID = (
     "generator={name: mlp, latent: 8, hidden: [16, 16]}",
     "discriminator={name: mlp, hidden: [16, 16]}",
-    "steps=120",
+    "steps=80",
     "log_every=10",
     "checkpoint_every=20",
     "sample_every=0",
-    "evaluate_every=120",
+    "evaluate_every=80",
     "batch_size=32",
     "objective=log,square_root",
     "regime=plain,symmetric",
@@ -45,7 +45,7 @@ _PATIENCE = 60
 
 def _trial(trial: Trial) -> None:
     draw, shared, folder = trial.draw, trial.shared, trial.folder / "sweep"
-    kills = _Kills(draw, workers=draw.randint(1, 6), coordinators=draw.randint(0, 2))
+    kills = _Kills(draw, workers=draw.randint(1, 4), coordinators=draw.randint(0, 2))
     while True:
         coordinator = subprocess.Popen(
             [sys.executable, "-m", __name__, str(folder)],
