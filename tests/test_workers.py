@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sparring.engine import RunFolder, play_side_by_side
+from sparring.engine import Processes, RunFolder, Strict, play_side_by_side
 from sparring.errors import NonFinite, SparringError
 from sparring.recipes import Recipe
 
 LONG = ("steps=10000000", "checkpoint_every=0")
-
-
-@pytest.fixture(autouse=True)
-def _two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 def test_what_one_worker_fails_with_is_told_and_the_others_are_saved(
@@ -27,7 +21,7 @@ def test_what_one_worker_fails_with_is_told_and_the_others_are_saved(
     wild = short(*LONG, "optimizers.generator={name: sgd, lr: 1e+30}")
     runs = {tmp_path / "sound": short(*LONG), tmp_path / "wild": wild, tmp_path / "never begun": short(*LONG)}
     with pytest.raises(NonFinite, match="not finite") as caught:
-        play_side_by_side(runs, lambda _done, _total: None)
+        play_side_by_side(runs, Strict(lambda _done, _total: None), Processes(2))
     assert caught.value.exit_code == 6
     assert "trainer.py" in caught.value.__notes__[0], "the worker's traceback comes along"
     sound = RunFolder.open(tmp_path / "sound")
@@ -43,6 +37,6 @@ def _kill_workers(_done: int, _total: int) -> None:
 
 
 def test_workers_that_are_killed_again_and_again_are_missed(short: Callable[..., Recipe], run_path: Path) -> None:
-    with pytest.raises(SparringError, match=r"3 worker processes were killed in a row \(SIGKILL\).* round 0"):
-        play_side_by_side({run_path: short(*LONG)}, _kill_workers)
+    with pytest.raises(SparringError, match=r"3 workers were killed in a row \(SIGKILL\).* round 0"):
+        play_side_by_side({run_path: short(*LONG)}, Strict(_kill_workers), Processes(2))
     assert not multiprocessing.active_children()

@@ -104,11 +104,55 @@ def finetune(
 
 
 @app.command()
-def resume(run: RunPath, device: Device = "auto", threads: Threads = 0, as_json: AsJson = False) -> None:
-    """Continue a run from its newest sound checkpoint."""
+def sweep(
+    recipe: RecipeName,
+    grid: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=A,B,...]...", help="Dotted keys with values in YAML; 0..9 is 0 to 9; one value is for all."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The sweep's folder, new or that of the same sweep.")] = ...,  # type: ignore[assignment]
+    workers: Annotated[
+        int, typer.Option(min=0, help="Runs at a time.", show_default="one for each core, or for a GPU")
+    ] = 0,
+    device: Device = "auto",
+    address: Annotated[
+        str, typer.Option(help="Ray: local, auto, or ray://HOST:PORT.", show_default="processes of this machine")
+    ] = "",
+    gpus_per_run: Annotated[float, typer.Option(min=0, help="Ray: share of a GPU that a run takes.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Play every cell of a grid that is not complete yet; one table and one page with a map of the grid."""
+    from sparring.console import following
+    from sparring.sweep import Workers
+    from sparring.sweep import sweep as play
+
+    chosen = Workers(workers, device, address, gpus_per_run)
+    with following("rounds") as follower:
+        swept = play(recipe, grid or [], out, workers=chosen, audience=follower)
+    _tell_swept(swept, as_json)
+
+
+@app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(help="A run folder, or that of a sweep.", show_default=False)],
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Continue a run from its newest sound checkpoint, or a sweep with the cells that are missing."""
     from sparring.console import following
     from sparring.engine import resume as play
+    from sparring.engine.sweep import is_sweep
 
+    if is_sweep(run):
+        from sparring.sweep import Workers, resume_sweep
+
+        with following("rounds") as follower:
+            swept = resume_sweep(run, workers=Workers(device=device), audience=follower)
+        _tell_swept(swept, as_json)
+        return
     with following("rounds") as follower:
         summary = play(run, device=device, threads=threads, spectator=follower)
     _finish(run, summary, as_json)
@@ -463,6 +507,19 @@ def _set_threads(threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _tell_swept(swept: Any, as_json: bool) -> None:
+    from sparring.listing import print_rows
+
+    files = {name: str(path) for name, path in swept.files().items()}
+    if as_json:
+        _print_json({"rows": swept.rows, **files})
+    else:
+        print_rows("Cells", swept.telling())
+        for name, path in files.items():
+            say(f"{name}: {path}")
+    swept.require_whole()
 
 
 def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:

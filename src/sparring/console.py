@@ -33,6 +33,9 @@ class Follower(Protocol):
     def note(self, text: str) -> None:
         """A line that a user should read."""
 
+    def called(self, what: str) -> None:
+        """What is counted from now on."""
+
     def played(self, done: int, total: int) -> None:
         """`done` of `total` are finished."""
 
@@ -49,6 +52,9 @@ class _Bar:
     def note(self, text: str) -> None:
         self._progress.console.print(printable(text, LONGEST_LINE), markup=False, highlight=False)
 
+    def called(self, what: str) -> None:
+        self._progress.update(self._task, description=what)
+
     def played(self, done: int, total: int) -> None:
         self._progress.update(self._task, completed=done, total=total)
 
@@ -59,6 +65,9 @@ class _Lines:
 
     def note(self, text: str) -> None:
         remark(text)
+
+    def called(self, what: str) -> None:
+        self._what = what
 
     def played(self, done: int, total: int) -> None:
         now = time.monotonic()

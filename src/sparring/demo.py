@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring.engine import RunFolder, play_side_by_side
+from sparring.engine import Processes, RunFolder, Strict, play_side_by_side
 from sparring.errors import UsageError
 from sparring.recipes import Recipe, load, require_game
 from sparring.report import report_runs
@@ -59,7 +59,8 @@ def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, played: Callable[[in
     recipes = {name: require_game(load(RECIPE, [*changes, *overrides]), RECIPE) for name, changes in CELLS.items()}
     for name, recipe in recipes.items():
         _require_same(out / name, recipe)
-    play_side_by_side({out / name: recipe for name, recipe in recipes.items()}, played or (lambda _done, _total: None))
+    cells = {out / name: recipe for name, recipe in recipes.items()}
+    play_side_by_side(cells, Strict(played or (lambda _done, _total: None)), Processes())
     runs = {name: RunFolder.open(out / name) for name in recipes}
     outcomes = {name: Outcome(recipes[name], run.summary()) for name, run in runs.items()}
     return Demo(report_runs(list(runs.values()), out / "report.html", title=TITLE), outcomes)

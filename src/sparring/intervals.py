@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
 
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -25,3 +27,20 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     return (0.0 if successes == 0 else centre - half), (1.0 if successes == trials else centre + half)
+
+
+def student(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Student's t interval for the mean of a normal distribution: mean -+ t s / sqrt(n).
+
+    Args:
+        values: independent draws.
+        level: confidence level.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    count = len(values)
+    if count < 2:
+        raise ValueError(f"{count} values have no spread")
+    half = float(stdtrit(count - 1, 0.5 + level / 2)) * stdev(values) / math.sqrt(count)
+    return fmean(values) - half, fmean(values) + half

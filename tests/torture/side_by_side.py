@@ -1,9 +1,10 @@
-"""Runs side by side, whose processes are killed all the time, end as each would have ended by itself."""
+"""A sweep whose processes are killed all the time, the coordinator too, ends as one that nothing happened to."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,35 +12,44 @@ import time
 from pathlib import Path
 from random import Random
 
-from sparring.engine import RunFolder, play_side_by_side
-from sparring.engine.workers import TRIES
+from sparring.engine.side_by_side import TRIES
+from sparring.engine.sweep import Sweep
+from sparring.engine.table import write_table
+from sparring.engine.workers import Processes
 from sparring.errors import SparringError
-from sparring.recipes import AnyRecipe
-from sparring.report import report_folder
-from torture.games import made_once, play, recipe_of, require_same
+from torture.games import made_once, require_same
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, require_swept
 
-_CELLS = ("plain", "flip, replicas", "symmetric", "spectral norm, replicas", "classifier", "mixed")
-_CHOSEN = 3
-_LONGER = ("steps=250", "checkpoint_every=20", "log_every=10", "evaluate_every=120")
+_RECIPE = "dishonest/ring-small"
+_GRID = (
+    "generator={name: mlp, latent: 8, hidden: [16, 16]}",
+    "discriminator={name: mlp, hidden: [16, 16]}",
+    "steps=80",
+    "log_every=10",
+    "checkpoint_every=20",
+    "sample_every=0",
+    "evaluate_every=80",
+    "batch_size=32",
+    "objective=log,square_root",
+    "regime=plain,symmetric",
+    "feedback.probability=0.0,0.4",
+    "seed=0..2",
+)
+"""24 cells: 8 packs of 3 games."""
+_CELLS, _AT_A_TIME = 24, 2
 _MISSED, _BUSY = 1, 3
-"""Exit codes of a coordinator: workers were killed too often; one of an earlier coordinator still saves."""
+"""Exit codes of a coordinator: a run was killed too often; one of an earlier coordinator still saves."""
 _PATIENCE = 60
 """Seconds within which workers without a coordinator are gone."""
 
 
 def _trial(trial: Trial) -> None:
-    draw, shared = trial.draw, trial.shared
-    kinds, runs = draw.sample(_CELLS, _CHOSEN), trial.folder / "runs"
-    whole = {
-        kind: made_once(shared / f"cell {kind}", lambda path, kind=kind: play(_cell(kind, shared), path))
-        for kind in kinds
-    }
-    kills = _Kills(draw, runs, workers=draw.randint(1, 4), coordinators=draw.randint(0, 2))
+    draw, shared, folder = trial.draw, trial.shared, trial.folder / "sweep"
+    kills = _Kills(draw, folder / "runs", workers=draw.randint(1, 4), coordinators=draw.randint(0, 2))
     while True:
         coordinator = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(shared), str(runs), *kinds],
+            [sys.executable, "-m", __name__, str(folder)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         killed = kills.haunt(coordinator)
@@ -47,13 +57,24 @@ def _trial(trial: Trial) -> None:
         if code == 0:
             break
         assert code in (_MISSED, _BUSY, KILLED), f"the coordinator ended with exit code {code}"
-        assert code != _MISSED or killed >= TRIES, f"the coordinator gave up after {killed} kills"
+        assert code != _MISSED or killed >= TRIES, f"a run was set aside after {killed} kills"
     require_swept(trial.folder)
-    assert sorted(path.name for path in runs.iterdir()) == sorted(kinds)
-    for kind in kinds:
-        require_same(whole[kind], runs / kind)
-        shutil.copytree(whole[kind], trial.folder / "expected" / "runs" / kind)
-    assert _table(runs) == _table(trial.folder / "expected" / "runs"), "the pages differ"
+    undisturbed = made_once(shared / "undisturbed sweep", _sweep)
+    _require_every_cell_once(folder / "cells.csv")
+    for name in ("sweep.yaml", "aside.json", "cells.csv", "cells.parquet"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes(), f"{name} differs"
+    runs = sorted(path.name for path in (undisturbed / "runs").iterdir())
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == runs
+    for run in runs:
+        require_same(undisturbed / "runs" / run, folder / "runs" / run)
+
+
+def _require_every_cell_once(table: Path) -> None:
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["status"] for row in rows} == {"complete"}
+    keys = ("objective", "regime", "feedback.probability", "seed")
+    assert len(rows) == len({tuple(row[key] for key in keys) for row in rows}) == _CELLS
 
 
 class _Kills:
@@ -62,7 +83,7 @@ class _Kills:
     Args:
         draw: their moments and their victims.
         runs: the folder of the runs.
-        workers: how many of them.
+        workers: how many of them, or of the processes that fork them.
         coordinators: how many of them.
     """
 
@@ -73,19 +94,20 @@ class _Kills:
     def haunt(self, coordinator: subprocess.Popen[bytes]) -> int:
         """Kill workers every now and then until the coordinator ends, or is killed too; how many were killed."""
         killed = 0
-        doom = time.monotonic() + self._draw.uniform(1, 15) if self._coordinators else float("inf")
+        doom = time.monotonic() + self._draw.uniform(1, 10) if self._coordinators else float("inf")
         while coordinator.poll() is None:
-            time.sleep(self._draw.uniform(0.1, 3))
+            time.sleep(self._draw.uniform(0.1, 2))
             self._require_begun_once()
-            workers = _workers_of(coordinator.pid)
+            workers = _below(coordinator.pid)
             if time.monotonic() > doom:
                 self._coordinators -= 1
                 coordinator.kill()
                 _require_gone(workers)
-            elif workers and self._workers:
+                return killed
+            if workers and self._workers:
                 self._workers -= 1
                 killed += 1
-                os.kill(self._draw.choice(workers), signal.SIGKILL)
+                _kill(self._draw.choice(workers))
         self._require_begun_once()
         return killed
 
@@ -96,48 +118,55 @@ class _Kills:
             assert self._begun.setdefault(path, written) == written, f"{path.parent}: begun anew"
 
 
-def _workers_of(coordinator: int) -> list[int]:
+def _below(process: int) -> list[int]:
+    """The processes below one, itself left out."""
     try:
-        children = Path(f"/proc/{coordinator}/task/{coordinator}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-    except OSError:  # one ended meanwhile
+        children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:  # it ended meanwhile
         return []
+    return [*children, *(each for child in children for each in _below(child))]
 
 
-def _require_gone(workers: list[int]) -> None:
-    """Workers end, saved, when nobody coordinates them."""
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _require_gone(processes: list[int]) -> None:
+    """Workers end, saved, when nobody coordinates them, and what forked them ends with them."""
     deadline = time.monotonic() + _PATIENCE
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+    while any(Path(f"/proc/{process}").exists() for process in processes):
         assert time.monotonic() < deadline, "workers outlive their coordinator"
         time.sleep(0.05)
 
 
-def _table(runs: Path) -> bytes:
-    """The page of all runs, without the time that they took."""
-    for path in runs.iterdir():
-        run = RunFolder.open(path)
-        run.write_summary(run.summary() | {"seconds": 0.0})
-    return report_folder(runs).read_bytes()
+def _sweep(folder: Path) -> None:
+    """Play what is missing, as the verb does.
+
+    Raises:
+        SparringError: a run was set aside.
+    """
+    with Sweep.begun(folder, _RECIPE, _GRID, _AT_A_TIME) as sweep:
+        aside = sweep.play(Processes(_AT_A_TIME), lambda _done, _total: None, lambda _done, _total: None)
+        write_table(sweep)
+    for error in aside.values():
+        raise error
 
 
-def _cell(kind: str, shared: Path) -> AnyRecipe:
-    return recipe_of(kind, shared, *_LONGER)
-
-
-def _coordinate(shared: Path, runs: Path, *kinds: str) -> None:
+def _coordinate(folder: Path) -> None:
     try:
-        play_side_by_side({runs / kind: _cell(kind, shared) for kind in kinds}, lambda _done, _total: None)
+        _sweep(folder)
     except SparringError as error:
         sys.exit(error.exit_code)
 
 
 PROMISE = Promise(
     number=13,
-    title="Workers of runs side by side are killed, the coordinator too; every run is played once, to the same end",
+    title="Workers of a sweep of 24 cells are killed, the coordinator too; every cell once, the table byte-equal",
     quick=1,
     long=15,
     trial=_trial,
 )
 
 if __name__ == "__main__":
-    _coordinate(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    _coordinate(Path(sys.argv[1]))

@@ -8,9 +8,10 @@ from sparring.engine.opening import Loaded, load_game
 from sparring.engine.pupil import Pupil
 from sparring.engine.round import play_round
 from sparring.engine.rundir import RunFolder
+from sparring.engine.side_by_side import Strict, play_side_by_side
 from sparring.engine.spectator import Nobody, Spectator
 from sparring.engine.trainer import resume, train
-from sparring.engine.workers import play_side_by_side
+from sparring.engine.workers import Processes
 
 __all__ = [
     "FineTuning",
@@ -19,9 +20,11 @@ __all__ = [
     "LoadedClassifier",
     "LoadedPlayers",
     "Nobody",
+    "Processes",
     "Pupil",
     "RunFolder",
     "Spectator",
+    "Strict",
     "finetuning",
     "give_lesson",
     "load_classifier",

@@ -1,10 +1,10 @@
-"""Several runs side by side, a process with one CPU thread each, that stop together and lose nothing.
+"""A crew of processes on this machine, one CPU thread each.
 
 All workers hold the reading end of one pipe, their lifeline; the parent alone holds the other end and never writes.
 When it lets go of it, on purpose or because it died, every worker notices after a round, saves its game and ends.
 Workers pay no heed to signals of their own, so it does not matter whether Ctrl-C reaches only the parent or everyone.
-A worker that is killed all the same (the machine is out of memory, say) is followed by another, which goes on from the
-last checkpoint, as long as there is progress.
+
+Workers are forked by a server that has imported everything and done nothing, so that the next one starts at once.
 """
 
 from __future__ import annotations
@@ -15,133 +15,120 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sparring.engine.rundir import RunFolder
-from sparring.engine.trainer import resume, train
-from sparring.errors import SparringError
-from sparring.recipes import AnyRecipe, validated
+from sparring.engine.side_by_side import Crew, End, Worker, play_run
+from sparring.recipes import AnyRecipe
 from sparring.signals import STOPS, heeded
 
-TRIES = 3
-"""Workers of one run that may be killed in a row without a round that none before them played."""
-_TICK = 0.5  # seconds between two looks at the progress
-_SPAWN = multiprocessing.get_context("spawn")
+_SERVED = multiprocessing.get_context("forkserver")
+_SERVED.set_forkserver_preload(["sparring.engine"])
+_PATIENCE = (0.1, 0.3, 1.0, 3.0)
+"""Seconds after each try to start a worker."""
+_MOMENT = 5.0  # seconds until the server has told how a worker ended
 
 
-def play_side_by_side(runs: Mapping[Path, AnyRecipe], played: Callable[[int, int], None]) -> None:
-    """Play every recipe in its folder, as many at a time as there are cores; complete runs stay, stopped ones go on.
-
-    An exception here (a signal's, say) stops every run, saved; a second one while they save kills what is left.
+class Processes(Crew):
+    """Workers that are processes of this machine.
 
     Args:
-        runs: the recipes by run folder.
-        played: told how many rounds of all runs are played, and how many there are.
-
-    Raises:
-        SparringError: workers of a run were killed again and again.
-        The same as `train`: what one worker failed with, once the others are saved.
+        size: how many at a time; 0 is one for each core.
+        device: that they play on.
     """
-    lifeline, held = _SPAWN.Pipe(duplex=False)
-    seats = [_Seat(path, recipe, lifeline) for path, recipe in runs.items()]
-    total = sum(recipe.steps for recipe in runs.values())
-    waiting, playing = list(seats), list[_Seat]()
-    try:
-        while waiting or playing:
-            while waiting and len(playing) < (os.cpu_count() or 1):
-                playing.append(waiting.pop(0).start())
-            wait([seat.news for seat in playing], _TICK)
-            playing = [seat for seat in playing if not seat.is_complete()]
-            played(sum(seat.played for seat in seats), total)
-    finally:
-        held.close()
+
+    def __init__(self, size: int = 0, device: str = "cpu") -> None:
+        self.size = size or os.cpu_count() or 1
+        self._device = device
+        self._lifeline, self._held = _SERVED.Pipe(duplex=False)
+        self._workers: list[_Process] = []
+
+    def start(self, path: Path, recipe: AnyRecipe) -> Worker:
+        worker = _Process(path, recipe.model_dump(mode="json"), self._device, self._lifeline)
+        self._workers.append(worker)
+        return worker
+
+    def wait(self, seconds: float) -> None:
+        self._workers = [worker for worker in self._workers if not worker.news.closed]
+        wait([worker.news for worker in self._workers], seconds)
+
+    def dismiss(self) -> None:
+        self._held.close()
+        self._lifeline.close()
         try:
-            for seat in playing:
-                seat.news.close()  # nobody listens any more, so nobody waits to be heard
-                seat.worker.join()
+            for worker in self._workers:
+                worker.news.close()  # nobody listens any more, so nobody waits to be heard
+                worker.process.join()
         finally:
-            for seat in playing:
-                seat.worker.kill()
+            for worker in self._workers:
+                worker.process.kill()
 
 
-class _Seat:
-    """A run, and the workers that play it one after another.
+class _Process(Worker):
+    """A worker process, seen from its parent.
 
     Attributes:
-        worker: the latest.
-        news: where it tells what it fails with; closed by its end.
+        news: where its last word comes from: what it fails with, or None when the run is complete. It ends with the
+            process, whatever becomes of the server that forked it.
     """
 
-    worker: SpawnProcess
-    news: Connection
-
-    def __init__(self, path: Path, recipe: AnyRecipe, lifeline: Connection) -> None:
-        self._path, self._values, self._lifeline = path, recipe.model_dump(mode="json"), lifeline
-        self._progress = _SPAWN.RawValue(ctypes.c_int64, 0)
-        self._reached, self._killed = 0, 0
+    def __init__(self, path: Path, values: dict[str, Any], device: str, lifeline: Connection) -> None:
+        self._progress = _SERVED.RawValue(ctypes.c_int64, 0)
+        self.news, telling = _SERVED.Pipe(duplex=False)
+        told = _Parent(self._progress, telling, lifeline)
+        work = (path, values, device, dict(os.environ), told)
+        self.process: ForkServerProcess = _SERVED.Process(target=_work, args=work)
+        _start(self.process)
+        telling.close()
 
     @property
     def played(self) -> int:
-        """Rounds, of the worker that came furthest."""
-        return max(self._reached, self._progress.value)
+        rounds: int = self._progress.value
+        return rounds
 
-    def start(self) -> _Seat:
-        """Put a new worker to work."""
-        self.news, telling = _SPAWN.Pipe(duplex=False)
-        told = _Worker(self._progress, telling, self._lifeline)
-        self.worker = _SPAWN.Process(target=_work, args=(self._path, self._values, told))
-        # A new process inherits the mask: no signal can end it before it has chosen to ignore them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    def end(self) -> End | None:
+        if not self.news.poll():
+            return None
         try:
-            self.worker.start()
+            return End(error=self.news.recv())
+        except EOFError:
+            self.process.join(_MOMENT)
+            code = self.process.exitcode or 0
+            return End(killed=signal.Signals(-code).name if code < 0 else f"exit code {code}")
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            telling.close()
-        return self
-
-    def is_complete(self) -> bool:
-        """Whether the run is played to its end; a worker that was killed is followed by another.
-
-        Raises:
-            Exception: what the worker failed with.
-        """
-        ended = not self.worker.is_alive()
-        self._raise_failure()
-        if not ended:
-            return False
-        self.news.close()
-        code = self.worker.exitcode or 0
-        if code < 0:
-            self._go_on(-code)
-        if code > 0:
-            raise SparringError(f"a worker process ended with exit code {code}", "run the same command again")
-        return code == 0
-
-    def _raise_failure(self) -> None:
-        with contextlib.suppress(EOFError):  # it ended without a word
-            if self.news.poll():
-                raise self.news.recv()
-
-    def _go_on(self, signal_number: int) -> None:
-        self._killed = 0 if self.played > self._reached else self._killed + 1
-        self._reached = self.played
-        if self._killed == TRIES:
-            raise SparringError(
-                f"{self._path}: {TRIES} worker processes were killed in a row ({signal.Signals(signal_number).name}), "
-                f"none of which came beyond round {self._reached}",
-                "see who kills them (the kernel does when memory runs out), then run the same command again",
-            )
-        self.start()
+            self.news.close()
 
 
-class _Worker:
+def _start(process: ForkServerProcess) -> None:
+    """Start a worker; if the server has just been killed, by another one, once it is known to be gone."""
+    with _unheard():
+        for seconds in _PATIENCE:
+            with contextlib.suppress(OSError, EOFError):
+                process.start()
+                return
+            time.sleep(seconds)
+        process.start()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """A block whose new processes no signal can end before they have chosen to ignore them: they inherit the mask."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Parent:
     """A spectator that counts where the parent reads it, and asks for the end when the parent lets go.
 
     Args:
@@ -161,30 +148,25 @@ class _Worker:
         if self._lifeline.poll():
             signal.raise_signal(signal.SIGTERM)
 
-    def fail(self, error: Exception) -> None:
-        """Tell the parent, with the traceback, and end."""
-        error.add_note(traceback.format_exc())
+    def end(self, error: Exception | None) -> None:
+        """Tell the parent how it ends."""
         with contextlib.suppress(BrokenPipeError):
             self._telling.send(error)
-        sys.exit(1)
 
 
-def _work(path: Path, values: dict[str, Any], told: _Worker) -> None:
+def _work(path: Path, values: Mapping[str, Any], device: str, environment: dict[str, str], parent: _Parent) -> None:
     # Unheard before and after the rounds; within them the trainer listens, to the first signal only. (Not ignored: what
     # a process ignores its trainer does too.)
     for number in heeded():
         signal.signal(number, lambda _number, _frame: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    os.environ.clear()  # it is the server's, which may be older than the parent's
+    os.environ.update(environment)
     torch.set_num_threads(1)
     try:
-        _play(path, validated(values, str(path)), told)
+        play_run(path, values, device=device, spectator=parent)
     except Exception as error:
-        told.fail(error)
-
-
-def _play(path: Path, recipe: AnyRecipe, spectator: _Worker) -> None:
-    if not (path / "recipe.yaml").is_file():
-        train(recipe, path, device="cpu", spectator=spectator)
-    elif RunFolder.open(path).summary().get("status") != "complete":
-        resume(path, device="cpu", spectator=spectator)
-    spectator.played(recipe.steps, recipe.steps)
+        error.add_note(traceback.format_exc())
+        parent.end(error)
+        sys.exit(1)
+    parent.end(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,13 @@ class UniformPrior(Prior):
 
 
 class Network(Piece):
-    """A spec that builds a module; every initial weight comes from the given stream."""
+    """A spec that builds a module; every initial weight comes from the given stream.
+
+    Attributes:
+        packs: whether it has a form for packed games.
+    """
+
+    packs: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:

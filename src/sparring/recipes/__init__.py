@@ -3,9 +3,9 @@
 from sparring.recipes.classifier import ClassifierRecipe, Fakes, StartingPoint
 from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
-from sparring.recipes.loading import changed, load, parse_piece, recipe_names
+from sparring.recipes.loading import changed, load, parse_piece, recipe_names, set_key, unvalidated
 from sparring.recipes.recipe import Optimizers, Recipe
-from sparring.recipes.texts import parse_yaml, read_text, to_yaml
+from sparring.recipes.texts import dump_yaml, parse_yaml, read_text, to_yaml
 
 __all__ = [
     "AnyRecipe",
@@ -16,6 +16,7 @@ __all__ = [
     "StartingPoint",
     "TrainingRecipe",
     "changed",
+    "dump_yaml",
     "load",
     "parse_piece",
     "parse_yaml",
@@ -23,6 +24,8 @@ __all__ = [
     "recipe_names",
     "require_classifier",
     "require_game",
+    "set_key",
     "to_yaml",
+    "unvalidated",
     "validated",
 ]

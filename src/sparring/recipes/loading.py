@@ -52,7 +52,16 @@ def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; every mistake is named.
     """
-    return validated(changed(_values(name, ()), overrides or []), name)
+    return validated(changed(unvalidated(name), overrides or []), name)
+
+
+def unvalidated(name: str) -> dict[str, Any]:
+    """The plain values of a recipe by name or path, as they are before anything is changed in them.
+
+    Raises:
+        UsageError: there is no such recipe, or it is no mapping.
+    """
+    return _values(name, ())
 
 
 def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
         try:
             if not equals or not key:
                 raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
-            _change(values, key.split("."), parse_yaml(value, override))
+            set_key(values, key, parse_yaml(value, override))
         except UsageError as error:
             told.append(error)
     if told:
@@ -94,7 +103,7 @@ def _values(name: str, heirs: tuple[str, ...]) -> dict[str, Any]:
         raise UsageError(f"{name} extends {error.cause}", error.remedy) from None
     for key in sorted(values, key=lambda key: key.count(".")):  # a piece before the keys below it
         try:
-            _change(whole, key.split("."), values[key])
+            set_key(whole, key, values[key])
         except UsageError as error:
             raise UsageError(f"{name}: {error.cause}", error.remedy) from None
     return whole
@@ -118,10 +127,15 @@ def _text(name: str) -> str:
         raise UsageError(f"{error.cause}{hint}", "`sparring list recipes` shows the names") from None
 
 
-def _change(values: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a nested key; what is left out on the way there is filled in by the defaults of its record."""
+def set_key(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key, in place; what is left out on the way there is filled in by the defaults of its record.
+
+    Raises:
+        UsageError: it lies below something that holds no keys, or has more parts than any key.
+    """
+    keys = key.split(".")
     if len(keys) > DEEPEST:
-        raise UsageError(f"{'.'.join(keys)[:100]}...: a key of {len(keys):,} parts", "see `sparring show`")
+        raise UsageError(f"{key[:100]}...: a key of {len(keys):,} parts", "see `sparring show`")
     record: type[Record] | None = kind_of(values)
     for depth, key in enumerate(keys[:-1]):
         held = values.get(key, _default(record, key))

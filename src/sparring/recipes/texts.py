@@ -88,7 +88,11 @@ def parse_yaml(text: str, what: str) -> Any:
 
 def to_yaml(recipe: TrainingRecipe) -> str:
     """The recipe with every key written out; `load` reads it back to an equal record."""
-    values = recipe.model_dump(mode="json")
+    return dump_yaml(recipe.model_dump(mode="json"))
+
+
+def dump_yaml(values: Any) -> str:
+    """Plain values as YAML that `parse_yaml` reads back to equal ones."""
     text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     is_plain = all(letter.isprintable() or letter == "\n" for letter in text)
     return text if is_plain else str(yaml.dump(values, Dumper=_Dumper, sort_keys=False))  # escapes what hides

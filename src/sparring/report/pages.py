@@ -14,6 +14,8 @@ import jinja2
 from markupsafe import Markup
 
 from sparring.engine import RunFolder
+from sparring.engine.cells import results
+from sparring.engine.sweep import Sweep, is_sweep
 from sparring.errors import SparringError, UsageError, printable
 from sparring.files import write_whole
 from sparring.report import words
@@ -24,6 +26,7 @@ from sparring.report.comparing import Map, differing, success_maps, total
 from sparring.report.curves import charts, few_charts, shared_charts
 from sparring.report.endings import heading, verdict, verdict_of_runs
 from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
+from sparring.report.grids import Atlas, GridMap, atlas_of
 from sparring.report.kinds import Kind, kind_of
 from sparring.report.measures import primary
 from sparring.report.pictures import Film, films
@@ -89,7 +92,7 @@ class Unreadable:
 
 
 def report_folder(path: Path) -> Path:
-    """Write the page of what a folder holds: a run, an evaluation of no run, or else all runs below it.
+    """Write the page of what a folder holds: a run, a sweep, an evaluation of no run, or else all runs below it.
 
     Returns:
         The page's path.
@@ -100,6 +103,8 @@ def report_folder(path: Path) -> Path:
     """
     if (path / "recipe.yaml").is_file():
         return report_run(RunFolder.open(path))
+    if is_sweep(path):
+        return report_sweep(Sweep.open(path))
     if read_card(path) is not None:
         return report_card(path)
     return report_runs(find_runs(path), path / "report.html", title=path.resolve().name)
@@ -146,7 +151,25 @@ def report_card(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
+def report_sweep(sweep: Sweep) -> Path:
+    """Write DIR/report.html of a sweep, whatever state it is in: the map of its grid first, then every run.
+
+    Args:
+        sweep: what was played.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        CorruptInput: the list of what was set aside is damaged.
+        StorageError: the disk refused.
+    """
+    folders = [sweep.folder(run) for run in sweep.runs()]
+    begun = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
+    return report_runs(begun, sweep.report, title=sweep.path.name, atlas=atlas_of(results(sweep)))
+
+
+def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str, atlas: Atlas | None = None) -> Path:
     """Write one page for several runs: the table and the success map first, then every run.
 
     A run that cannot be read is named with its cause; the others are shown.
@@ -155,6 +178,7 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         runs: the run folders.
         out: the page's path.
         title: of the page.
+        atlas: the maps of the grid that they are of; without one, maps of what differs between them.
 
     Returns:
         The page's path.
@@ -183,7 +207,8 @@ def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str) -> Path:
         verdict=verdict_of_runs(readable),
         keys=tuple(differing(readable)),
         lines=_lines(readable),
-        maps=success_maps(games) if total(games) else [],
+        atlas=atlas,
+        maps=success_maps(games) if total(games) and atlas is None else [],
         shared=shared_charts(readable),
         sides=sides([section.robustness.card if section.robustness else None for section in sections]),
         looks=shared_exhibits(readable) if is_whole else (),
@@ -249,7 +274,7 @@ def shade(share: float) -> str:
     return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
 
 
-def _given(found: Map) -> str:
+def _given(found: Map | GridMap) -> str:
     return ", ".join(f"{key} {words.plain(value)}" for key, value in found.given)
 
 
