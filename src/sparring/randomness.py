@@ -87,6 +87,13 @@ class Streams:
         self.replicas = replicas
         self.device = torch.device(device)
 
+    @classmethod
+    def packed(cls, seeds: Sequence[int], device: torch.device | str = "cpu") -> Streams:
+        """The streams of packed games with these seeds, whichever they are."""
+        streams = cls(0, len(seeds), device)
+        streams.seeds = tuple(seeds)
+        return streams
+
     @property
     def lead(self) -> tuple[int, ...]:
         """The leading shape of every batch: `()` for a single game, `(replicas,)` for packed ones."""
