@@ -48,7 +48,8 @@ class Adversary(Feedback):
     def _mixture(self) -> tuple[tuple[Number, Perturbation], ...]:
         lies = self.lies()
         rest = 1.0 - sum(share for share, _ in lies)
-        return (((rest + abs(rest)) / 2, Honest()), *lies)  # the positive part: shares may round to more than 1
+        honest = rest * (rest > 0) + 0.0  # shares may round to more than 1; and never minus zero
+        return ((honest, Honest()), *lies)
 
 
 @piece("flip")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +106,8 @@ class MLPGeneratorSpec(Generator):
         hidden: the width of every hidden layer.
     """
 
+    packs: ClassVar[bool] = True
+
     hidden: Widths = (64, 64, 64)
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
@@ -119,6 +122,8 @@ class MLPDiscriminatorSpec(Discriminator):
     Args:
         hidden: the width of every hidden layer.
     """
+
+    packs: ClassVar[bool] = True
 
     hidden: Widths = (256, 256, 256)
 
