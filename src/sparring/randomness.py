@@ -7,7 +7,8 @@ turning one consumer on (an adversary, say) does not shift another's draws (the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,23 +22,24 @@ class Rng:
     With replicas, row r of every draw comes from generator r alone and equals what a single game would have drawn.
 
     Args:
-        generators: one generator for a single game, or one for each replica.
+        seeds: makes one seed for a single game, or one for each replica, at the first draw: most rounds hand out
+            streams that nobody draws from.
+        device: where the draws are wanted.
         stacked: whether the leading axis of every shape counts replicas.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator], *, stacked: bool) -> None:
-        self._generators = tuple(generators)
-        self._stacked = stacked
+    def __init__(self, seeds: Callable[[], Iterable[int]], device: torch.device | str, *, stacked: bool) -> None:
+        self._seeds, self._stacked = seeds, stacked
+        self.device = torch.device(device)
 
     @classmethod
     def of(cls, seed: int, device: torch.device | str = "cpu") -> Rng:
         """A stream of one's own, for use outside of the engine."""
-        return cls([torch.Generator(device).manual_seed(seed)], stacked=False)
+        return cls(lambda: [seed], device, stacked=False)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the draws live."""
-        return self._generators[0].device
+    @cached_property
+    def _generators(self) -> tuple[torch.Generator, ...]:
+        return tuple(torch.Generator(self.device).manual_seed(seed) for seed in self._seeds())
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Independent draws from N(0, 1)."""
@@ -101,8 +103,12 @@ class Streams:
 
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
-        generators = [torch.Generator(self.device).manual_seed(derive(seed, name, number)) for seed in self.seeds]
-        return Rng(generators, stacked=self.replicas is not None)
+        seeds = self.seeds
+
+        def derived() -> list[int]:
+            return [derive(seed, name, number) for seed in seeds]
+
+        return Rng(derived, self.device, stacked=self.replicas is not None)
 
 
 def derive(seed: int, name: str, number: int) -> int:
