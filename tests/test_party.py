@@ -64,7 +64,7 @@ def test_every_regime_and_control_is_among_the_games() -> None:
 @pytest.mark.parametrize("of", [2, 3])
 def test_parts_of_a_draw_are_the_draw(of: int) -> None:
     def rng(part: Part = WHOLE) -> Rng:
-        return Streams(5, part=part).rng("latents", 7)
+        return Streams(5).parted(part).rng("latents", 7)
 
     parts = [rng(Part(rank, of)) for rank in range(of)]
     assert torch.equal(torch.cat([each.normal((4, 3)) for each in parts]), rng().normal((4 * of, 3)))
@@ -79,7 +79,7 @@ def test_parts_of_a_draw_are_the_draw(of: int) -> None:
 def test_parts_of_a_batch_are_the_batch(data: Digits | Ring, number: int) -> None:
     source = data.open(CPU)
     whole = source.batch(number, 30, Streams(1))
-    parts = [source.batch(number, 10, Streams(1, part=Part(rank, 3))) for rank in range(3)]
+    parts = [source.batch(number, 10, Streams(1).parted(Part(rank, 3))) for rank in range(3)]
     assert torch.equal(torch.cat([part.samples for part in parts]), whole.samples)
 
 

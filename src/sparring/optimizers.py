@@ -6,17 +6,20 @@ All are elementwise in the parameters, so that one optimizer steps R packed game
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from itertools import groupby, pairwise
+from typing import Annotated, Any, final
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from sparring.pieces import Piece, piece
-from sparring.records import NonNegative, Positive, Probability
+from sparring.records import NonNegative, PerGame, Positive, Probability
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+"""Parameters, or groups of them as torch's optimizers take them."""
 
 
 class Schedule(Piece, family="schedule"):
@@ -70,19 +73,51 @@ class StepDecay(Schedule):
 
 
 class Optimizer(Piece, family="optimizer"):
-    """How a player turns gradients into steps."""
+    """How a player turns gradients into steps.
 
-    lr: Positive
+    Args:
+        lr: the base rate; unlike other numbers, games with different ones are stepped apart, by `build_packed`.
+        schedule: what becomes of it.
+    """
+
+    lr: PerGame[Positive]
     schedule: Schedule = ConstantRate()
 
     @abstractmethod
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         """The torch optimizer over these parameters."""
 
+    @final
+    def build_packed(self, parameters: Iterable[nn.Parameter], rates: Sequence[float]) -> torch.optim.Optimizer:
+        """The torch optimizer of packed games, each with a base rate of its own.
+
+        Neighbours of equal rate are a group, whose parameters are those rows of the stacked ones, in the same memory.
+
+        Args:
+            parameters: `(replicas, ...)`.
+            rates: of every game.
+        """
+        stacked = list(parameters)
+        lengths = [len(list(alike)) for _, alike in groupby(rates)]
+        ends = [0, *(sum(lengths[: number + 1]) for number in range(len(lengths)))]
+        rows = [slice(*pair) for pair in pairwise(ends)]
+        views = {part.start: [nn.Parameter(each.data[part]) for each in stacked] for part in rows}
+        groups = [{"params": views[part.start], "lr": rates[part.start]} for part in rows]
+
+        def hand_out(*_: object) -> None:
+            for part in rows:
+                for whole, view in zip(stacked, views[part.start], strict=True):
+                    view.grad = None if whole.grad is None else whole.grad[part]
+
+        optimizer = self.build(groups)
+        optimizer.register_step_pre_hook(hand_out)
+        return optimizer
+
     def set_rate(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
-        """Set the rate that the schedule gives at this share of the rounds."""
+        """Set the rates that the schedule gives at this share of the rounds."""
         for group in optimizer.param_groups:
-            group["lr"] = self.lr * self.schedule.factor(progress)
+            base = group.setdefault("initial_lr", group["lr"])
+            group["lr"] = base * self.schedule.factor(progress)
 
 
 @piece("adam")
@@ -93,7 +128,7 @@ class Adam(Optimizer):
     beta2: Momentum = 0.999
     epsilon: Positive = 1e-8
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         betas = (self.beta1, self.beta2)
         return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.epsilon, fused=True)
 
@@ -105,7 +140,7 @@ class RMSprop(Optimizer):
     alpha: Momentum = 0.99
     epsilon: Positive = 1e-8
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon)
 
 
@@ -116,5 +151,5 @@ class SGD(Optimizer):
     momentum: Momentum = 0.0
     weight_decay: NonNegative = 0.0
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)

@@ -6,8 +6,10 @@ turning one consumer on (an adversary, say) does not shift another's draws (the 
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -39,25 +41,27 @@ class Rng:
     as what one number decides for a batch is decided alike for all its parts.
 
     Args:
-        generators: one generator for a single game, or one for each replica.
+        seeds: makes one seed for a single game, or one for each replica, at the first draw: most rounds hand out
+            streams that nobody draws from.
+        device: where the draws are wanted.
         stacked: whether the leading axis of every shape counts replicas.
         part: of the batch, for a single game.
     """
 
-    def __init__(self, generators: Sequence[torch.Generator], *, stacked: bool, part: Part = WHOLE) -> None:
-        self._generators = tuple(generators)
-        self._stacked = stacked
-        self._part = part
+    def __init__(
+        self, seeds: Callable[[], Iterable[int]], device: torch.device | str, *, stacked: bool, part: Part = WHOLE
+    ) -> None:
+        self._seeds, self._stacked, self._part = seeds, stacked, part
+        self.device = torch.device(device)
 
     @classmethod
     def of(cls, seed: int, device: torch.device | str = "cpu") -> Rng:
         """A stream of one's own, for use outside of the engine."""
-        return cls([torch.Generator(device).manual_seed(seed)], stacked=False)
+        return cls(lambda: [seed], device, stacked=False)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the draws live."""
-        return self._generators[0].device
+    @cached_property
+    def _generators(self) -> tuple[torch.Generator, ...]:
+        return tuple(torch.Generator(self.device).manual_seed(seed) for seed in self._seeds())
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Independent draws from N(0, 1)."""
@@ -100,16 +104,31 @@ class Streams:
         seed: the recipe's seed.
         replicas: how many games are packed; None for a single game without a replica axis.
         device: where the draws are wanted.
-        part: of every batch that is drawn; for a single game.
+
+    Attributes:
+        seeds: of every game.
+        part: of every batch that is drawn; all of it, but for `parted`.
     """
 
-    def __init__(
-        self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu", part: Part = WHOLE
-    ) -> None:
+    part = WHOLE
+
+    def __init__(self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu") -> None:
         self.seeds = tuple(range(seed, seed + (replicas or 1)))
         self.replicas = replicas
         self.device = torch.device(device)
-        self.part = part
+
+    @classmethod
+    def packed(cls, seeds: Sequence[int], device: torch.device | str = "cpu") -> Streams:
+        """The streams of packed games with these seeds, whichever they are."""
+        streams = cls(0, len(seeds), device)
+        streams.seeds = tuple(seeds)
+        return streams
+
+    def parted(self, part: Part) -> Streams:
+        """The same streams, for a part of every batch of a single game."""
+        streams = copy.copy(self)
+        streams.part = part
+        return streams
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -118,8 +137,12 @@ class Streams:
 
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
-        generators = [torch.Generator(self.device).manual_seed(derive(seed, name, number)) for seed in self.seeds]
-        return Rng(generators, stacked=self.replicas is not None, part=self.part)
+        seeds = self.seeds
+
+        def derived() -> list[int]:
+            return [derive(seed, name, number) for seed in seeds]
+
+        return Rng(derived, self.device, stacked=self.replicas is not None, part=self.part)
 
 
 def derive(seed: int, name: str, number: int) -> int:

@@ -26,7 +26,7 @@ from sparring.attacks.steps import RandomStart, Start
 from sparring.gradients import input_gradient
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import Count
+from sparring.records import Count, PerGame
 from sparring.shapes import Samples, Scores, Space, expand_like
 
 _ALPHA = 0.75
@@ -44,7 +44,7 @@ class APGD(Attack):
         start: the first perturbation.
     """
 
-    epsilon: Epsilon = 8 / 255
+    epsilon: PerGame[Epsilon] = 8 / 255
     steps: Count = 100
     start: Start = RandomStart()
 

@@ -16,6 +16,7 @@ from sparring.errors import UsageError
 from sparring.modules import untraced
 from sparring.pieces import Piece
 from sparring.randomness import Rng
+from sparring.records import PerGame
 from sparring.shapes import Samples, Scores, Space
 
 LossFunction = Callable[[Samples], Scores]
@@ -50,7 +51,7 @@ class Attack(Piece, family="attack"):
         ball: the norm that it is measured in.
     """
 
-    epsilon: Epsilon
+    epsilon: PerGame[Epsilon]
     ball: Ball = Linf()
 
     def check(self, space: Space) -> None:

@@ -15,8 +15,8 @@ from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign
 from sparring.balls import L2, Ball, Unbounded
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import Samples, Space
+from sparring.records import Count, PerGame
+from sparring.shapes import Number, Samples, Space
 
 
 class GradientAttack(Attack):
@@ -31,7 +31,7 @@ class GradientAttack(Attack):
     """
 
     steps: Count = 1
-    step_size: Epsilon | None = None
+    step_size: PerGame[Epsilon | None] = None
     start: Start = ZeroStart()
     direction: Direction = Sign()
     source: Source = Autograd()
@@ -43,7 +43,7 @@ class GradientAttack(Attack):
         return self
 
     @property
-    def step_length(self) -> float:
+    def step_length(self) -> Number:
         """The step size in units of [0, 1]."""
         return min(1.0, 2.5 / self.steps) * self.epsilon if self.step_size is None else self.step_size
 
@@ -94,14 +94,14 @@ class AnyGradientAttack(GradientAttack):
 class FGSM(GradientAttack):
     """One step of size epsilon along the sign of the gradient (Goodfellow et al. 2015)."""
 
-    epsilon: Epsilon = 1 / 255
+    epsilon: PerGame[Epsilon] = 1 / 255
 
 
 @piece("bim")
 class BIM(GradientAttack):
     """Steps along the sign from the sample itself (Kurakin et al. 2017)."""
 
-    epsilon: Epsilon = 8 / 255
+    epsilon: PerGame[Epsilon] = 8 / 255
     steps: Count = 10
 
 
@@ -109,7 +109,7 @@ class BIM(GradientAttack):
 class PGD(GradientAttack):
     """Steps along the sign from a random point of the ball (Madry et al. 2018)."""
 
-    epsilon: Epsilon = 8 / 255
+    epsilon: PerGame[Epsilon] = 8 / 255
     steps: Count = 10
     start: Start = RandomStart()
 
@@ -118,7 +118,7 @@ class PGD(GradientAttack):
 class PGDL2(GradientAttack):
     """Steps along the normalised gradient from a random point of the Euclidean ball (Madry et al. 2018)."""
 
-    epsilon: Epsilon = 0.5
+    epsilon: PerGame[Epsilon] = 0.5
     ball: Ball = L2()
     steps: Count = 10
     start: Start = RandomStart()
@@ -129,6 +129,6 @@ class PGDL2(GradientAttack):
 class Direct(GradientAttack):
     """One step epsilon grad, neither signed nor bounded: DAT's perturbation (equation 10)."""
 
-    epsilon: Epsilon = 1.0
+    epsilon: PerGame[Epsilon] = 1.0
     ball: Ball = Unbounded()
     direction: Direction = Raw()

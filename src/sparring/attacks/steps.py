@@ -10,7 +10,7 @@ import torch
 from sparring.balls import L2, Ball, Linf
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
-from sparring.shapes import Samples
+from sparring.shapes import Number, Samples, against
 
 
 class Start(Piece, family="start"):
@@ -23,7 +23,7 @@ class Start(Piece, family="start"):
     still: ClassVar[bool] = False
 
     @abstractmethod
-    def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
         """A perturbation within the ball, of the shape of x."""
 
 
@@ -33,7 +33,7 @@ class ZeroStart(Start):
 
     still: ClassVar[bool] = True
 
-    def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
         return torch.zeros_like(x)
 
 
@@ -41,7 +41,7 @@ class ZeroStart(Start):
 class RandomStart(Start):
     """A point uniform in the ball (Madry et al. 2018)."""
 
-    def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
         return ball.draw(x, radius, batch_axes, rng=rng)
 
 
@@ -55,7 +55,7 @@ class Direction(Piece, family="direction"):
     is_length: ClassVar[bool] = True
 
     @abstractmethod
-    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
         """The step along a gradient.
 
         Args:
@@ -70,7 +70,7 @@ class Direction(Piece, family="direction"):
 class Sign(Direction):
     """size sign(gradient): the steepest ascent in L-infinity."""
 
-    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
         return Linf().steepest(gradient, size * width, batch_axes)
 
 
@@ -78,7 +78,7 @@ class Sign(Direction):
 class Normalised(Direction):
     """size gradient / ||gradient||_2: the steepest ascent in L2; no step where the gradient is zero."""
 
-    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
         return L2().steepest(gradient, size * width, batch_axes)
 
 
@@ -88,5 +88,5 @@ class Raw(Direction):
 
     is_length: ClassVar[bool] = False
 
-    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
-        return size * gradient
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+        return against(size, gradient) * gradient

@@ -109,5 +109,5 @@ class Lookout:
         ]
 
     def _where(self, step: int, games: Sequence[int]) -> str:
-        seeds = ", ".join(str(self._recipe.seed + game) for game in games)
-        return f"alarm at round {step:,}{f' (seed {seeds})' if self._recipe.lead else ''}"
+        titles = "; ".join(map(self._recipe.title, games))
+        return f"alarm at round {step:,}{f' ({titles})' if self._recipe.lead else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ from sparring.errors import UsageError
 from sparring.gradients import input_gradient
 from sparring.modules import batch_statistics, untraced
 from sparring.networks import Verdict
-from sparring.randomness import Rng, Streams
+from sparring.optimizers import Optimizer
+from sparring.randomness import Rng
 from sparring.recipes import Recipe
 from sparring.shapes import Space, at_least_fp32, over_samples
 
@@ -43,7 +45,7 @@ class Players(nn.Module):
         super().__init__()
         _require_classes(recipe, space)
         self.space = space
-        streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None)
+        streams = recipe.streams()
         self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
         self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
         copies = [copy.deepcopy(self.generator).requires_grad_(False)] if recipe.ema else []
@@ -79,6 +81,7 @@ class Game:
         party: the processes that play it.
 
     Attributes:
+        rules: the recipe as rounds are played by it: what differs between packed games is one number a game.
         streams: of draws for all processes alike.
         own_streams: of draws for this process's part of a batch.
         share: samples of a batch that are its own.
@@ -92,11 +95,12 @@ class Game:
         self.source = source
         self.device = device
         self.party, self.share = party, _share(recipe, party)
-        replicas = recipe.replicas if recipe.lead else None
-        self.streams = Streams(recipe.seed, replicas, device)
-        self.own_streams = Streams(recipe.seed, replicas, device, party.part)
-        if recipe.regime.trained_against:
-            recipe.regime.trained_against.check(source.facts.space)
+        self.rules = recipe.packed(device)
+        self.streams = recipe.streams(device)
+        self.own_streams = self.streams.parted(party.part)
+        for variant in recipe.variants:
+            if variant.regime.trained_against:
+                variant.regime.trained_against.check(source.facts.space)
         players = Players(recipe, source.facts.space).to(device)
         if recipe.memory_format == "channels_last":
             players = players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -104,11 +108,11 @@ class Game:
         self.generator: nn.Module = players.generator
         self.discriminator: nn.Module = players.discriminator
         self.optimizers = {
-            "generator": recipe.optimizers.generator.build(players.generator.parameters()),
-            "discriminator": recipe.optimizers.discriminator.build(players.discriminator.parameters()),
+            "generator": _optimizer(recipe, "generator", players.generator),
+            "discriminator": _optimizer(recipe, "discriminator", players.discriminator),
         }
         self.watch = Watch(recipe.lead, device, party)
-        recipe.lipschitz.constrain(players.discriminator)
+        self.rules.lipschitz.constrain(players.discriminator)
 
     @property
     def batch_axes(self) -> int:
@@ -162,7 +166,7 @@ class Game:
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
         progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
-        return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
+        return self.rules.lipschitz.disturb(samples, progress=progress, rng=rng)
 
     def over_batch(self, values: Tensor) -> Tensor:
         """The mean over the whole batch of each game, of values without a graph: `(*batch) -> lead`."""
@@ -198,6 +202,13 @@ class Game:
             state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
         return saved(state | within("watch/", self.watch.state()))
 
+    def broken(self) -> list[str]:
+        """The packed games with a weight that is not finite, by their titles."""
+        if not self.recipe.lead:
+            return []
+        sound = [tensor.isfinite().flatten(1).all(1) for tensor in self.players.state_dict().values()]
+        return [self.recipe.title(game) for game in torch.nonzero(~torch.stack(sound).all(0)).flatten().tolist()]
+
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.
 
@@ -219,6 +230,17 @@ def _share(recipe: Recipe, party: Party) -> int:
             "set replicas=1, or play the recipe in one process",
         )
     return party.share(recipe.batch_size)
+
+
+def _optimizer(
+    recipe: Recipe, player: Literal["generator", "discriminator"], network: nn.Module
+) -> torch.optim.Optimizer:
+    """A player's optimizer; with groups of games where their rates differ."""
+    own: Optimizer = getattr(recipe.optimizers, player)
+    rates = [getattr(variant.optimizers, player).lr for variant in recipe.variants]
+    if len(set(rates)) > 1:
+        return own.build_packed(network.parameters(), rates)
+    return own.model_copy(update={"lr": rates[0]}).build(network.parameters())
 
 
 def _require_classes(recipe: Recipe, space: Space) -> None:

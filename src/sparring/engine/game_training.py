@@ -61,7 +61,11 @@ class GameTraining(Training):
         return self.game.state()
 
     def remarks(self) -> list[str]:
-        return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
+        coupled = self.game.couples_samples
+        return self.recipe.told(lambda variant: variant.regime.remarks(couples_samples=coupled))
+
+    def broken(self) -> list[str]:
+        return self.game.broken()
 
     def measure(self, done: int) -> dict[str, Any]:
         if self.measures is None:

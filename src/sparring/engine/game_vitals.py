@@ -91,7 +91,7 @@ class GameVitals:
         return effective_number(seen.reshape(nearest.shape), self._classes)
 
     def _of_discriminator(self, fake: Batch) -> dict[str, Tensor]:
-        game, objective, lead = self.game, self.game.recipe.objective, len(self._lead)
+        game, objective, lead = self.game, self.game.rules.objective, len(self._lead)
         verdict = game.judge(self._shown.samples)
         real, made = self._score(verdict, self._shown.labels), self._scores(*fake)
         scores = torch.cat([real, made], dim=-1)
@@ -142,5 +142,6 @@ def _spread(vectors: Tensor) -> Tensor:
 
 def _slope(payoff: Callable[[Scores], Scores], scores: Scores) -> Tensor:
     """The mean size of a payoff's slope at scores, over its largest at scores from -1 to 1, of an undecided D."""
-    steepest = input_gradient(payoff, torch.linspace(-1.0, 1.0, 21, device=scores.device)).gradient.abs().amax()
+    undecided = torch.linspace(-1.0, 1.0, 21, device=scores.device).expand(*scores.shape[:-1], 21)
+    steepest = input_gradient(payoff, undecided).gradient.abs().amax(-1)
     return over_samples(input_gradient(payoff, scores).gradient.abs()) / steepest.clamp(min=_TINY)

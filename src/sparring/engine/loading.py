@@ -53,10 +53,10 @@ class LoadedPlayers:
             raise UsageError(f"game {index}: the run has {replicas}, counted from 0", f"at most --game {replicas - 1}")
         if not self.recipe.lead:
             return self
-        recipe = self.recipe.model_copy(update={"replicas": 1, "seed": self.recipe.seed + index})
+        recipe = self.recipe.single(index)
         players = Players(recipe, self.players.space)
         players.load_state_dict({name: tensor[index] for name, tensor in self.players.state_dict().items()})
-        streams = Streams(recipe.seed, None, self.streams.device)
+        streams = recipe.streams(self.streams.device)
         return LoadedPlayers(self.path, recipe, players.to(streams.device), streams, self.step, self.problems)
 
 
@@ -95,7 +95,7 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
         players = Players(recipe, checkpoint.progress.space.space())
     with of_file(checkpoint.file):
         players.load_state(checkpoint.tensors)
-    streams = Streams(recipe.seed, recipe.replicas if recipe.lead else None, place)
+    streams = recipe.streams(place)
     return LoadedPlayers(run.path, recipe, players.to(place), streams, checkpoint.progress.step, tuple(problems))
 
 

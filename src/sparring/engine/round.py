@@ -17,7 +17,7 @@ from sparring.modules import frozen
 from sparring.networks import Verdict
 from sparring.randomness import Rng
 from sparring.regimes import Response, Responses, Side, View
-from sparring.shapes import over_samples
+from sparring.shapes import against, over_samples
 
 WORDS: Mapping[Side, str] = {"real": "real", "fake": "generated"}
 """The sides as an error calls them."""
@@ -40,7 +40,7 @@ def play_round(game: Game, step: int) -> None:
         seen_real = game.disturb(real.samples, step, "real", number)
         seen_fake = game.disturb(fake.samples.detach(), step, "fake", number)
         side = Discriminating(game, step, number, {"real": real.labels, "fake": fake.labels})
-        game.recipe.regime.update(side, seen_real, seen_fake)
+        game.rules.regime.update(side, seen_real, seen_fake)
     update_generator(game, fake, step)
     game.update_average()
     average = game.players.average
@@ -86,12 +86,13 @@ class Discriminating:
         fake = self._paid("fake", verdicts["fake"], of="fake")
         self._note(view, verdicts, real, fake)
         cost = self._cost(view, real.shape)
-        loss = over_samples(cost) - view.weight * over_samples(real + fake)
+        earned = view.weight * over_samples(real + fake).unsqueeze(-1)
         # Replicas share no parameter: the gradient of the sum of their losses is every replica's own gradient.
         # `backward`, not `grad`: it lays gradients out like their parameters, which fused optimizers take for granted.
-        loss.sum().backward(inputs=[*self._parameters, *leaves.values()])  # type: ignore[no-untyped-call]
+        loss = over_samples(cost).sum() - earned.sum()
+        loss.backward(inputs=[*self._parameters, *leaves.values()])  # type: ignore[no-untyped-call]
         own = -real.shape[-1] / view.weight  # from the gradient of a weighted mean to that of one sample's payoff
-        slopes = {side: own * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
+        slopes = {side: against(own, leaf) * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
         return Responses(
             Response(real.detach(), self._mean("real", verdicts["fake"], of="fake"), slopes.get("real")),
             Response(fake.detach(), self._mean("fake", verdicts["real"], of="real"), slopes.get("fake")),
@@ -100,7 +101,7 @@ class Discriminating:
     def step(self) -> None:
         """One optimizer step, then the Lipschitz constraint."""
         advance(self.game, "discriminator")
-        self.game.recipe.lipschitz.constrain(self.network)
+        self.game.rules.lipschitz.constrain(self.network)
         self._steps, self._has_paid = self._steps + 1, False
 
     def payoff(self, side: Side, samples: Tensor, *, of: Side | None = None) -> Tensor:
@@ -122,9 +123,9 @@ class Discriminating:
 
     def _paid(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
         """What D is paid for its verdict on samples that came with a side's classes, as if they were the first's."""
-        recipe, labels = self.game.recipe, self.labels[of]
-        source: Tensor = getattr(recipe.objective, side)(self._score(verdict, of))
-        return recipe.class_loss.payoff(side, source, verdict.classes, labels)
+        rules, labels = self.game.rules, self.labels[of]
+        source: Tensor = getattr(rules.objective, side)(self._score(verdict, of))
+        return rules.class_loss.payoff(side, source, verdict.classes, labels)
 
     @torch.no_grad()
     def _mean(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
@@ -137,7 +138,7 @@ class Discriminating:
         if self._has_paid:
             return torch.zeros(batch, device=self.game.device)
         self._has_paid = True
-        control, axes = self.game.recipe.lipschitz, self.game.batch_axes
+        control, axes = self.game.rules.lipschitz, self.game.batch_axes
         rng = self.rng(f"lipschitz/{self._steps}")
         cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=rng)
         self.game.watch.finite("Lipschitz penalty", [cost])
@@ -175,13 +176,13 @@ def update_generator(game: Game, fake: Batch, step: int) -> None:
 
     The adversary sits on the channel of the score; what D says of the class is told as it is.
     """
-    recipe = game.recipe
+    rules = game.rules
     with frozen(game.discriminator):
         verdict = game.judge(game.disturb(fake.samples, step, "told", step))
-        score = recipe.discriminator.head.score(verdict, fake.labels)
+        score = rules.discriminator.head.score(verdict, fake.labels)
         rng = game.own_streams.rng("feedback", step)
-        source = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
-        payoff = recipe.class_loss.payoff("generator", source, verdict.classes, fake.labels)
+        source = rules.feedback.transmit(rules.objective.generator, score, rng=rng)
+        payoff = rules.class_loss.payoff("generator", source, verdict.classes, fake.labels)
         game.watch.finite("score told to G", [score])
         game.watch.finite("payoff of G", [payoff])
         game.watch.mean("payoff_g", over_samples(payoff))

@@ -228,7 +228,10 @@ class _Session:
     def _refuse(self, site: str | None) -> None:
         """End the run where something is not finite."""
         if site is not None:
-            raise NonFinite(f"round {self.done}: not finite: {site}", self.training.remedy)
+            games = "; ".join(self.training.broken())
+            raise NonFinite(
+                f"round {self.done}: not finite: {site}{f' ({games})' if games else ''}", self.training.remedy
+            )
 
     def _interrupted(self, stop: Stopped) -> Interrupted:
         return Interrupted(

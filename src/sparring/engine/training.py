@@ -49,6 +49,10 @@ class Training(ABC):
     def remarks(self) -> list[str]:
         """What a user should know before the first round, beside the recipe's own warnings."""
 
+    def broken(self) -> list[str]:
+        """The packed games with a weight that is not finite, by their titles."""
+        return []
+
     @abstractmethod
     def measure(self, done: int) -> dict[str, Any]:
         """The numbers of an evaluation after `done` rounds, for the log."""

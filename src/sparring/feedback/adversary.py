@@ -13,8 +13,8 @@ from sparring.feedback.deliveries import Delivery, PerSample
 from sparring.feedback.perturbations import Flip, Honest, Perturbation
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import Probability, Record
-from sparring.shapes import Scores, at_least_fp32
+from sparring.records import PerGame, Probability, Record
+from sparring.shapes import Number, Scores, at_least_fp32
 
 
 @piece("honest")
@@ -34,27 +34,31 @@ class Adversary(Feedback):
     delivery: Delivery = PerSample()
 
     @abstractmethod
-    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
+    def lies(self) -> tuple[tuple[Number, Perturbation], ...]:
         """The perturbations with their probabilities; what is missing to 1 is honest."""
 
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
-        lies = self.lies()
-        honest = max(0.0, 1.0 - sum(share for share, _ in lies))
-        return ((honest, Honest()), *lies)
+        return tuple((float(share), psi) for share, psi in self._mixture())
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         # A root loses its digits in half precision: what autocast hands over is widened before psi.
         wide = at_least_fp32(score)
-        return self.delivery.deliver(self.distribution(), payoff, wide, rng=rng)
+        return self.delivery.deliver(self._mixture(), payoff, wide, rng=rng)
+
+    def _mixture(self) -> tuple[tuple[Number, Perturbation], ...]:
+        lies = self.lies()
+        rest = 1.0 - sum(share for share, _ in lies)
+        honest = rest * (rest > 0) + 0.0  # shares may round to more than 1; and never minus zero
+        return ((honest, Honest()), *lies)
 
 
 @piece("flip")
 class Flipping(Adversary):
     """D's output is flipped to 1 - D(x) with the given probability (equation 2.2)."""
 
-    probability: Probability
+    probability: PerGame[Probability]
 
-    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
+    def lies(self) -> tuple[tuple[Number, Perturbation], ...]:
         return ((self.probability, Flip()),)
 
 
@@ -62,7 +66,7 @@ class Lie(Record):
     """One component of a mixture."""
 
     perturbation: Perturbation
-    probability: Probability
+    probability: PerGame[Probability]
 
 
 @piece("mixture")
@@ -79,5 +83,5 @@ class MixtureAdversary(Adversary):
             raise ValueError(f"probabilities should sum to at most 1, these sum to {total:g}")
         return value
 
-    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
+    def lies(self) -> tuple[tuple[Number, Perturbation], ...]:
         return tuple((lie.probability, lie.perturbation) for lie in self.perturbations)

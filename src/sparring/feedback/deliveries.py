@@ -11,9 +11,9 @@ from torch import Tensor
 from sparring.feedback.perturbations import Perturbation
 from sparring.pieces import Piece, piece
 from sparring.randomness import Rng
-from sparring.shapes import Scores
+from sparring.shapes import Number, Scores
 
-Mixture = Sequence[tuple[float, Perturbation]]
+Mixture = Sequence[tuple[Number, Perturbation]]
 
 
 class Delivery(Piece, family="delivery"):
@@ -37,7 +37,7 @@ class Drawn(Delivery):
         threshold = mixture[0][0]
         for share, psi in mixture[1:]:
             told = torch.where(draw < threshold, told, psi.score(score))
-            threshold += share
+            threshold = threshold + share
         return payoff(told)
 
 

@@ -8,7 +8,6 @@ Source: Xu, Li, Jegelka, section 3.1, definition 2.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import Annotated, Any
 
@@ -18,8 +17,8 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from sparring.pieces import Piece, import_object, piece
-from sparring.records import Positive
-from sparring.shapes import Scores
+from sparring.records import PerGame, Positive
+from sparring.shapes import Number, Scores
 
 
 class Perturbation(Piece, family="perturbation"):
@@ -65,7 +64,7 @@ class PowerMap(Perturbation):
 
     @property
     @abstractmethod
-    def power(self) -> float:
+    def power(self) -> Number:
         """a."""
 
     def score(self, score: Scores) -> Scores:
@@ -73,7 +72,7 @@ class PowerMap(Perturbation):
         u = F.logsigmoid(score)
         # expm1(a u) / expm1(u) is 0 / 0 as u -> 0: its series there, and a safe argument for the other branch.
         near = u > -1e-4
-        series = math.log(a) + (a - 1) * u / 2 + (a * a - 1) * u * u / 24
+        series = _wide(a).log().to(u.dtype) + (a - 1) * u / 2 + (a * a - 1) * u * u / 24
         safe = torch.where(near, torch.full_like(u, -1.0), u)
         ratio = torch.log(torch.expm1(a * safe) / torch.expm1(safe))
         return a * u - (F.logsigmoid(-score) + torch.where(near, series, ratio))
@@ -86,10 +85,10 @@ class PowerMap(Perturbation):
 class Power(PowerMap):
     """psi(d) = d^exponent."""
 
-    exponent: Positive
+    exponent: PerGame[Positive]
 
     @property
-    def power(self) -> float:
+    def power(self) -> Number:
         return self.exponent
 
 
@@ -98,7 +97,7 @@ class Sqrt(PowerMap):
     """psi(d) = sqrt(d): fakes look more real than they are."""
 
     @property
-    def power(self) -> float:
+    def power(self) -> Number:
         return 0.5
 
 
@@ -107,7 +106,7 @@ class Square(PowerMap):
     """psi(d) = d^2: fakes look less real than they are."""
 
     @property
-    def power(self) -> float:
+    def power(self) -> Number:
         return 2.0
 
 
@@ -119,10 +118,11 @@ class Constant(Perturbation):
         value: in (0, 1); at the ends the score would be infinite.
     """
 
-    value: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    value: PerGame[Annotated[float, Field(gt=0, lt=1)]] = 0.5
 
     def score(self, score: Scores) -> Scores:
-        return 0 * score + math.log(self.value) - math.log1p(-self.value)
+        logit = _wide(self.value).log() - torch.log1p(-_wide(self.value))
+        return 0 * score + logit.to(score.dtype)
 
     def probability(self, theta: Tensor) -> Tensor:
         return torch.full_like(theta, self.value)
@@ -170,3 +170,7 @@ class Function(Perturbation):
     def _logit(self, score: Tensor) -> Tensor:
         theta = self.probability(torch.sigmoid(score)).clamp(1e-300, 1 - 2.0**-53)
         return torch.log(theta) - torch.log1p(-theta)
+
+
+def _wide(number: Number) -> Tensor:
+    return torch.as_tensor(number, dtype=torch.float64)

@@ -15,8 +15,8 @@ from torch import Tensor
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import Count, NonNegative, Positive
-from sparring.shapes import Samples, Scores, expand_like, sample_norm
+from sparring.records import Count, NonNegative, PerGame, Positive
+from sparring.shapes import Samples, Scores, against, expand_like, sample_norm
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 
@@ -40,9 +40,9 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         UsageError: D has batch statistics.
     """
 
-    weight: NonNegative = 10.0
+    weight: PerGame[NonNegative] = 10.0
     epsilon: Pair = (0.1, 10.0)
-    xi: Positive = 10.0
+    xi: PerGame[Positive] = 10.0
     power_iterations: Count = 1
     bounds: Pair | None = None
 
@@ -73,10 +73,11 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
             batch_axes: how many leading axes are batch.
             rng: of the first direction.
         """
+        away = against(self.xi, samples)
         direction = _unit(rng.normal(samples.shape).to(samples), batch_axes)
         for _ in range(self.power_iterations):
             direction.requires_grad_()
-            change = (score(self._inside(samples + self.xi * direction)) - here).abs().sum()
+            change = (score(self._inside(samples + away * direction)) - here).abs().sum()
             (gradient,) = torch.autograd.grad(change, direction)
             direction = _unit(gradient, batch_axes)
         return direction

@@ -10,7 +10,8 @@ from torch import nn
 
 from sparring.lipschitz.base import Lipschitz
 from sparring.pieces import piece
-from sparring.records import Positive
+from sparring.records import PerGame, Positive
+from sparring.shapes import against
 
 
 @piece("clip")
@@ -21,9 +22,10 @@ class Clip(Lipschitz):
         bound: the largest absolute value of a parameter.
     """
 
-    bound: Positive = 0.1
+    bound: PerGame[Positive] = 0.1
 
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
         for parameter in discriminator.parameters():
-            parameter.clamp_(-self.bound, self.bound)
+            bound = against(self.bound, parameter)
+            parameter.clamp_(-bound, bound)  # type: ignore[arg-type]

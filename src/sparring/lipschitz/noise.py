@@ -12,8 +12,8 @@ from pydantic import Field
 from sparring.lipschitz.base import Lipschitz
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import NonNegative
-from sparring.shapes import Samples
+from sparring.records import NonNegative, PerGame
+from sparring.shapes import Samples, against
 
 
 @piece("instance_noise")
@@ -25,9 +25,9 @@ class InstanceNoise(Lipschitz):
         until: share of the rounds after which there is no noise left.
     """
 
-    sigma: NonNegative = 0.1
+    sigma: PerGame[NonNegative] = 0.1
     until: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
         level = self.sigma * max(0.0, 1.0 - progress / self.until)
-        return samples + level * rng.normal(samples.shape).to(samples)
+        return samples + against(level, samples) * rng.normal(samples.shape).to(samples)

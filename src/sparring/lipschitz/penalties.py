@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction, input_gradient
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import NonNegative
+from sparring.records import NonNegative, PerGame
 from sparring.shapes import Samples, expand_like, sample_norm
 
 
@@ -30,7 +30,7 @@ class NormPenalty(PerSamplePenalty):
         UsageError: D has batch statistics.
     """
 
-    weight: NonNegative = 10.0
+    weight: PerGame[NonNegative] = 10.0
 
     @abstractmethod
     def cost(self, norm: Tensor) -> Tensor:

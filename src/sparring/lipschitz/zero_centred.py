@@ -13,7 +13,7 @@ from torch import Tensor
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction, input_gradient
 from sparring.pieces import piece
 from sparring.randomness import Rng
-from sparring.records import NonNegative
+from sparring.records import NonNegative, PerGame
 from sparring.shapes import Samples, at_least_fp32
 
 
@@ -29,7 +29,7 @@ class ZeroCentred(PerSamplePenalty):
         UsageError: D has batch statistics.
     """
 
-    weight: NonNegative = 10.0
+    weight: PerGame[NonNegative] = 10.0
     at: Literal["real", "fake", "both"] = "real"
 
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:

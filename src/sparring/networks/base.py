@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.errors import UsageError
-from sparring.pieces import Piece, piece
+from sparring.pieces import FAMILIES, Piece, members, piece
 from sparring.randomness import Rng
 from sparring.records import Count
 from sparring.shapes import IMAGE_BOUNDS, Seen, Space
@@ -157,9 +157,12 @@ def require_image(network: Network, space: Space, lead: tuple[int, ...], multipl
         UsageError: the samples are not square images of a side that fits, or games are to be packed.
     """
     if lead:
+        packing = [
+            name for name, each in members(FAMILIES[network.family]).items() if issubclass(each, Network) and each.packs
+        ]
         raise UsageError(
             f"{network.family}: {network.name!r} has no packed form, and the recipe asks for replicas = {lead[0]}",
-            "set replicas=1, or use the mlp networks",
+            f"set replicas=1, or use a network that packs: {', '.join(packing)}",
         )
     square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
     if not square or space.shape[1] % multiple_of:

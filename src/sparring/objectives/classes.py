@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sparring.pieces import Piece, piece
-from sparring.records import NonNegative, Record
+from sparring.records import NonNegative, PerGame, Record
 from sparring.shapes import Scores, at_least_fp32
 
 Player = Literal["real", "fake", "generator"]
@@ -32,7 +32,7 @@ class Weights(Record):
         classes: of the log-likelihood of the class.
     """
 
-    source: NonNegative = 1.0
+    source: PerGame[NonNegative] = 1.0
     classes: NonNegative = 1.0
 
 

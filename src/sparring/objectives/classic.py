@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from sparring.objectives.base import Objective, ZeroSum
 from sparring.pieces import piece
-from sparring.records import Positive
+from sparring.records import PerGame, Positive
 from sparring.shapes import Scores, at_least_fp32
 
 
@@ -56,7 +56,7 @@ class Hinge(Objective):
     Source: Lim and Ye 2017; Miyato et al. 2018, equations (16) and (17).
     """
 
-    margin: Positive = 1.0
+    margin: PerGame[Positive] = 1.0
 
     def real(self, score: Scores) -> Scores:
         return -F.relu(self.margin - at_least_fp32(score))

@@ -51,6 +51,15 @@ class TrainingRecipe(Record):
         """The leading shape of every tensor of the training: `()`, or `(replicas,)` when games are packed."""
         return ()
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of every game."""
+        return (self.seed,)
+
+    def title(self, game: int) -> str:
+        """A game by its seed, and by what else is its own."""
+        return f"seed {self.seeds[game]}"
+
     def warnings(self) -> list[str]:
         """What a user should know before the first round; nothing here stops a run."""
         return []

@@ -21,7 +21,7 @@ from torch import Tensor
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
 from sparring.records import Every, Record
 from sparring.regimes.base import DiscriminatorSide, Regime, Response, Responses, Side, View
-from sparring.shapes import Samples, expand_like
+from sparring.shapes import Number, Samples, expand_like
 
 
 class Warmup(Record):
@@ -76,7 +76,7 @@ class AdversarialRegime(Regime):
     def remarks(self, *, couples_samples: bool) -> list[str]:
         return self.attack.remarks()
 
-    def craft(self, side: DiscriminatorSide, view: View, seen: Responses | None, weight: float = 1.0) -> View:
+    def craft(self, side: DiscriminatorSide, view: View, seen: Responses | None, weight: Number = 1.0) -> View:
         """The view with its attacked sides moved.
 
         Args:

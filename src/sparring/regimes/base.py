@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparring.attacks import Attack
 from sparring.pieces import Piece
 from sparring.randomness import Rng
-from sparring.shapes import Samples, Scores, Space
+from sparring.shapes import Number, Samples, Scores, Space
 
 Side = Literal["real", "fake"]
 """Where a sample comes from."""
@@ -29,7 +29,7 @@ class View(NamedTuple):
 
     real: Samples
     fake: Samples
-    weight: float = 1.0
+    weight: Number = 1.0
     attacked: Sequence[Side] = ()
 
     def of(self, side: Side) -> Samples:

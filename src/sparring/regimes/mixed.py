@@ -13,7 +13,7 @@ from typing import Literal
 
 from sparring.attacks import Aim, Attack, Direct, Distance
 from sparring.pieces import piece
-from sparring.records import NonNegative, Positive
+from sparring.records import NonNegative, PerGame, Positive
 from sparring.regimes.adversarial import CleanFirst
 from sparring.regimes.base import DiscriminatorSide, View
 from sparring.shapes import Samples
@@ -31,8 +31,8 @@ class Mixed(CleanFirst):
     attack: Attack = Direct()
     aim: Aim = Distance()
     attacked: Literal["real", "fake", "both"] = "both"
-    clean_weight: Positive = 0.5
-    adversarial_weight: NonNegative = 0.5
+    clean_weight: PerGame[Positive] = 0.5
+    adversarial_weight: PerGame[NonNegative] = 0.5
 
     def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
         clean = View(real, fake, self.clean_weight)

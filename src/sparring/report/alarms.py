@@ -40,9 +40,9 @@ def notices(run: Run) -> tuple[Notice, ...]:
 
 
 def _when(run: Run, alarm: Alarm) -> str:
-    seed = f"seed {run.seeds[alarm.game]}, " if len(run.seeds) > 1 else ""
+    game = f"{run.titles[alarm.game]}, " if len(run.titles) > 1 else ""
     end = "to the end" if alarm.until is None else f"to {number(alarm.until)}"
-    return f"{seed}round {number(alarm.step)} {end}"
+    return f"{game}round {number(alarm.step)} {end}"
 
 
 def vital_charts(run: Run, key: str) -> list[Chart]:

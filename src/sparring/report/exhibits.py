@@ -76,7 +76,7 @@ def exhibits(run: Run) -> tuple[Exhibit, ...]:
     if not saved:
         return ()
     first, last = saved[0], saved[-1]
-    game = f"Seed {run.seeds[0]}. " if run.recipe.replicas > 1 else ""
+    game = f"{run.titles[0].capitalize()}. " if run.recipe.replicas > 1 else ""
     return (
         _gradients(tuple(dict.fromkeys((first, last))), game),
         _adversaries(last, game),

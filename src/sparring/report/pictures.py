@@ -237,7 +237,7 @@ def data_uri(image: Image.Image) -> str:
 
 
 def _title(run: Run, game: int) -> str:
-    return f"seed {run.seeds[game]}"
+    return run.titles[game]
 
 
 def _measured(run: Run, game: int, step: int) -> str:

@@ -95,9 +95,9 @@ class Run:
         return to_yaml(self.recipe)
 
     @property
-    def seeds(self) -> range:
-        """The seed of every game."""
-        return range(self.recipe.seed, self.recipe.seed + self.recipe.replicas)
+    def titles(self) -> tuple[str, ...]:
+        """Every game by its seed, and by what else is its own."""
+        return tuple(map(self.recipe.title, range(self.recipe.replicas)))
 
     @property
     def rounds(self) -> int:
