@@ -78,6 +78,8 @@ def cells_of(base: Mapping[str, Any], grid: Grid, what: str) -> list[Cell]:
         UsageError: a cell does not validate, the grid is too large, or it varies how many games are packed; every
             mistake is told with its cell.
     """
+    if base.get("vary") or "vary" in grid:
+        raise UsageError("vary: a sweep packs games by itself", "give the keys and their values to the sweep: KEY=A,B")
     if "replicas" in grid and len(grid["replicas"]) > 1:
         raise UsageError("replicas: a sweep packs games by itself", "vary the seed instead: seed=0..9")
     by_games = _game_by_game(base, grid)

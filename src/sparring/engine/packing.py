@@ -1,4 +1,4 @@
-"""Which cells of a grid play together: games that differ in nothing but their seed, packed into one run.
+"""Which cells of a grid play together: games that differ in nothing but numbers, packed into one run.
 
 This is the whole rule; what plays a sweep asks for nothing but the packs.
 """
@@ -6,12 +6,13 @@ This is the whole rule; what plays a sweep asks for nothing but the packs.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparring.engine.grid import Cell
-from sparring.recipes import AnyRecipe, Recipe, to_yaml
+from sparring.recipes import SEED, AnyRecipe, Recipe, packable, set_in, value_at
 
 MOST_PACKED = 64
 """Games that one process packs: beyond this a core gains nothing more by it."""
@@ -55,8 +56,7 @@ def packs(cells: Sequence[Cell], workers: int) -> list[Pack]:
     found = [
         _pack(part)
         for group in groups.values()
-        for stretch in _stretches(group)
-        for part in _parts(stretch, max(shares, math.ceil(len(stretch) / MOST_PACKED)))
+        for part in _parts(group, max(shares, math.ceil(len(group) / MOST_PACKED)))
     ]
     return sorted(found, key=lambda pack: min(cell.index for cell in pack.cells))
 
@@ -66,18 +66,10 @@ def _alike(cell: Cell) -> object:
     recipe = cell.recipe
     if not isinstance(recipe, Recipe) or not (recipe.generator.packs and recipe.discriminator.packs):
         return cell.index
-    return to_yaml(recipe.model_copy(update={"seed": 0}))
-
-
-def _stretches(group: Sequence[Cell]) -> list[list[Cell]]:
-    """The group by consecutive seeds: packed games have those only."""
-    found: list[list[Cell]] = []
-    for cell in sorted(group, key=lambda cell: cell.recipe.seed):
-        if found and cell.recipe.seed == found[-1][-1].recipe.seed + 1:
-            found[-1].append(cell)
-        else:
-            found.append([cell])
-    return found
+    values = recipe.model_dump(mode="json")
+    for key in (SEED, *packable(recipe)):
+        set_in(values, key, value_at(recipe, key) is None)
+    return json.dumps(values)
 
 
 def _parts(cells: Sequence[Cell], count: int) -> list[Sequence[Cell]]:
@@ -88,5 +80,11 @@ def _parts(cells: Sequence[Cell], count: int) -> list[Sequence[Cell]]:
 
 
 def _pack(cells: Sequence[Cell]) -> Pack:
-    recipe = cells[0].recipe
-    return Pack(recipe if len(cells) == 1 else recipe.model_copy(update={"replicas": len(cells)}), tuple(cells))
+    recipe, games = cells[0].recipe, range(len(cells))
+    if len(cells) == 1 or not isinstance(recipe, Recipe):
+        return Pack(recipe, tuple(cells))
+    values = {key: tuple(value_at(cell.recipe, key) for cell in cells) for key in (SEED, *packable(recipe))}
+    vary = {key: each for key, each in values.items() if len(set(each)) > 1}
+    if values[SEED] == tuple(recipe.seed + game for game in games):
+        del vary[SEED]
+    return Pack(recipe.model_copy(update={"replicas": len(cells), "vary": vary}), tuple(cells))

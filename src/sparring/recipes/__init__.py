@@ -6,8 +6,10 @@ from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, 
 from sparring.recipes.loading import changed, load, parse_piece, recipe_names, set_key, unvalidated
 from sparring.recipes.recipe import Optimizers, Recipe
 from sparring.recipes.texts import dump_yaml, parse_yaml, read_text, to_yaml
+from sparring.recipes.variation import SEED, packable, set_in, value_at
 
 __all__ = [
+    "SEED",
     "AnyRecipe",
     "ClassifierRecipe",
     "Fakes",
@@ -18,14 +20,17 @@ __all__ = [
     "changed",
     "dump_yaml",
     "load",
+    "packable",
     "parse_piece",
     "parse_yaml",
     "read_text",
     "recipe_names",
     "require_classifier",
     "require_game",
+    "set_in",
     "set_key",
     "to_yaml",
     "unvalidated",
     "validated",
+    "value_at",
 ]
