@@ -59,7 +59,7 @@ class PooledConv(FoldedConv):
     side: ClassVar[int] = 3
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, _mean_of_shifts(self.weight), self.bias, stride=2, padding=1)
+        return F.conv2d(input, _sums_of_neighbours(0.25 * self.weight), self.bias, stride=2, padding=1)
 
     def plain(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(self.convolved(x), 2)
@@ -83,8 +83,8 @@ class UpsampledConv(FoldedConv):
     side: ClassVar[int] = 3
 
     def forward(self, input: Tensor) -> Tensor:
-        kernel = 4 * _mean_of_shifts(self.weight).flip(2, 3).transpose(0, 1)
-        return F.conv_transpose2d(input, kernel, self.bias, stride=2, padding=1)
+        kernel = _sums_of_neighbours(self.weight.flip(2, 3))
+        return F.conv_transpose2d(input, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
 
     def plain(self, x: Tensor) -> Tensor:
         return self.convolved(_repeated(x))
@@ -126,9 +126,10 @@ def unfolded(network: nn.Module) -> nn.Module:
     return twin
 
 
-def _mean_of_shifts(kernel: Tensor) -> Tensor:
-    """S / 4, `(outputs, inputs, 3, 3) -> (outputs, inputs, 4, 4)`."""
-    return F.avg_pool2d(F.pad(kernel, (1, 1, 1, 1)), 2, stride=1)
+def _sums_of_neighbours(kernel: Tensor) -> Tensor:
+    """S, `(outputs, inputs, 3, 3) -> (outputs, inputs, 4, 4)`: over neighbours in a column, then in a row."""
+    columns = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
+    return F.pad(columns, (0, 1)) + F.pad(columns, (1, 0))
 
 
 def _repeated(x: Tensor) -> Tensor:
