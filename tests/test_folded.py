@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import pytest
@@ -29,7 +30,7 @@ from sparring.networks.folded import (
     PooledProjection,
     UpsampledConv,
     UpsampledProjection,
-    unfolded,
+    unfold,
 )
 from sparring.randomness import Rng
 from sparring.shapes import IMAGE_BOUNDS, Space
@@ -124,6 +125,13 @@ def test_a_folded_layer_has_the_weights_of_its_convolution(kind: type[FoldedConv
     layer.load_state_dict(conv.state_dict())
     x = Rng.of(0).normal((2, 3, 6, 6))
     torch.testing.assert_close(layer.convolved(x), conv(x))
+
+
+def unfolded(network: nn.Module) -> nn.Module:
+    """A copy without folds."""
+    twin = copy.deepcopy(network)
+    unfold(twin)
+    return twin
 
 
 def folded_layers(network: nn.Module) -> list[FoldedConv]:

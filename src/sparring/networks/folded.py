@@ -16,7 +16,6 @@ for rounding, in its gradients of every order too. A kernel that is reparametris
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -117,13 +116,11 @@ class Unfolded(nn.Module):
         return self.layer.plain(x)
 
 
-def unfolded(network: nn.Module) -> nn.Module:
-    """A copy of a network with every folded layer as it is defined: what tests and benchmarks compare with."""
-    twin = copy.deepcopy(network)
-    for name, layer in list(twin.named_modules()):
+def unfold(network: nn.Module) -> None:
+    """Run every folded layer of a network as it is defined, on the parameters that it has: for comparisons."""
+    for name, layer in list(network.named_modules()):
         if isinstance(layer, FoldedConv):
-            twin.set_submodule(name, Unfolded(layer))
-    return twin
+            network.set_submodule(name, Unfolded(layer))
 
 
 def _sums_of_neighbours(kernel: Tensor) -> Tensor:
