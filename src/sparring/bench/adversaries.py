@@ -5,6 +5,7 @@ All start at random within the same ball and step alike; what they come to is co
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 import torch
@@ -64,8 +65,7 @@ def _foolbox(network: nn.Module, images: Tensor, labels: Tensor) -> list[Candida
     """foolbox's attack, where it is installed."""
     if importlib.util.find_spec("foolbox") is None:
         return []
-    import foolbox
-
+    foolbox = importlib.import_module("foolbox")
     model = foolbox.PyTorchModel(network, bounds=(-1, 1), device="cpu")
     attack = foolbox.attacks.LinfPGD(abs_stepsize=2 * _STEP, steps=_STEPS)
     return [Candidate("foolbox", lambda: attack(model, images, labels, epsilons=2 * _EPSILON))]

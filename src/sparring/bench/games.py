@@ -92,8 +92,8 @@ def _published(networks: str) -> tuple[Players, Game]:
     def latents() -> Tensor:
         return game.recipe.generator.draw((_BATCH,), game.players.space, rng=rng).values
 
-    optimizers = (game.optimizers[player] for player in ("generator", "discriminator"))
-    return Players(game.generator, game.discriminator, *optimizers, latents), game
+    ahead, against = game.optimizers["generator"], game.optimizers["discriminator"]
+    return Players(game.generator, game.discriminator, ahead, against, latents), game
 
 
 def _published_work(networks: str, regime: str, *, teaches: bool) -> Work:

@@ -42,6 +42,8 @@ def fused(network: nn.Module, samples: Tensor) -> nn.Module:
 
 def _absorb(conv: nn.Conv2d, norm: nn.Module) -> None:
     assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight,
         conv.bias,
@@ -84,11 +86,11 @@ def _pairs(network: nn.Module, samples: Tensor) -> Sequence[tuple[nn.Conv2d, str
     ]
 
 
-class _Uses(TorchFunctionMode):  # type: ignore[no-untyped-call]
+class _Uses(TorchFunctionMode):
     """Keeps what operations that make tensors are given."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._given: list[Any] = []
 
     def of(self, tensor: Tensor) -> int:
