@@ -29,7 +29,7 @@ from sparring.networks import (
     Trunk,
 )
 from sparring.networks.conditional import EPS, ConditionalBatchNorm, UntoldBatchNorm
-from sparring.networks.residual_generator import GeneratorBlock
+from sparring.networks.residual_generator import doubling
 from sparring.randomness import Rng, Streams
 from sparring.shapes import IMAGE_BOUNDS, Space
 
@@ -121,7 +121,7 @@ def test_the_classifiers_are_as_large_as_the_published_ones() -> None:
 
 
 def test_a_generator_block_is_that_of_the_paper_written_out() -> None:
-    block = drawn(GeneratorBlock(4, 3, nn.Upsample(scale_factor=2.0), lambda w: ConditionalBatchNorm(w, CLASSES, 0.1)))
+    block = drawn(doubling(4, 3, lambda w: ConditionalBatchNorm(w, CLASSES, 0.1)))
     x, labels = Rng.of(0).normal((5, 4, 3, 3)).double(), [2, 0, 1, 1, 2]
     h = F.conv2d(repeated(of_class(block.norm1, x, labels).relu()), block.conv1.weight, block.conv1.bias, padding=1)
     h = F.conv2d(of_class(block.norm2, h, labels).relu(), block.conv2.weight, block.conv2.bias, padding=1)

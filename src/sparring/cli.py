@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -384,28 +385,30 @@ def verify(
 
 @app.command()
 def bench(
-    recipe: RecipeName,
+    name: Annotated[str | None, typer.Argument(help="A case, or a recipe; all cases without.")] = None,
     overrides: Overrides = None,
-    vary: Annotated[str, typer.Option(metavar="KEY=A,B,...", help="What is compared with its first value.")] = (
-        "regime=plain,symmetric,mixed,replace"
-    ),
-    turns: Annotated[int, typer.Option(min=1, help="How often every variant comes up.")] = 10,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds a turn.")] = 10,
+    vary: Annotated[
+        str, typer.Option(metavar="KEY=A,B,...", help="Of a recipe: what is compared with its first value.")
+    ] = "regime=plain,symmetric,mixed,replace",
+    turns: Annotated[int, typer.Option(min=1, help="Of a recipe: how often every variant comes up.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Of a recipe: rounds a turn.")] = 10,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Time the variants of a game in turns, with the multiply-adds of a round."""
-    from dataclasses import asdict
-
+    """Time this library against the published way and the machine's ceiling; or the variants of one recipe's game."""
     from sparring import listing
+    from sparring.bench import CASES
     from sparring.bench import bench as measure
     from sparring.console import following
 
     _set_threads(threads)
+    if name is None or name in CASES:
+        _bench_cases(() if name is None else (name,), as_json)
+        return
     with following("turns") as follower:
         timings = measure(
-            recipe,
+            name,
             vary,
             overrides=overrides or [],
             turns=turns,
@@ -414,6 +417,23 @@ def bench(
             played=follower.played,
         )
     _print_json([asdict(timing) for timing in timings]) if as_json else listing.print_timings(timings)
+
+
+def _bench_cases(names: tuple[str, ...], as_json: bool) -> None:
+    from sparring import listing
+    from sparring.bench import measure_cases, measured_ceiling
+    from sparring.console import following
+
+    ceiling, found = measured_ceiling(), []
+    if not as_json:
+        listing.print_ceiling(ceiling)
+    with following("cases") as follower:
+        for case, lines in measure_cases(names, ceiling=ceiling, played=follower.played):
+            found.append({"case": case.name, "about": case.about, "lines": [asdict(line) for line in lines]})
+            if not as_json:
+                listing.print_lines(case, lines)
+    if as_json:
+        _print_json({"ceiling": dict(ceiling), "cases": found})
 
 
 @data_app.command("prepare")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sparring.bench import Timing
+from sparring.bench import Case, Ceiling, Line, Timing
 from sparring.console import print_table
 from sparring.errors import UsageError, say
 from sparring.evaluation import TheoryRow, perturbation_row, perturbation_table, theory_table
@@ -196,6 +196,29 @@ def print_timings(timings: Sequence[Timing]) -> None:
     ]
     columns = ["variant", "rounds a second", "relative", "quartiles", "10^9 multiply-adds a round", "relative by those"]
     print_table("", columns, rows)
+
+
+def print_ceiling(ceiling: Ceiling) -> None:
+    """What the machine does on products alone."""
+    rates = ", ".join(f"{rate:,.0f} in {precision}" for precision, rate in ceiling.items())
+    say(f"the machine, now: 10^9 multiply-adds a second: {rates}")
+
+
+def print_lines(case: Case, lines: Sequence[Line]) -> None:
+    """What a case of `bench` found."""
+    rows = [
+        [
+            line.variant,
+            line.note if line.value is None else f"{line.value:.3g} {line.unit}",
+            "" if line.times is None else f"{line.times:.2f}",
+            "" if line.times is None else f"{line.low:.2f} .. {line.high:.2f}",
+            f"{line.multiply_adds:,.2f}" if line.multiply_adds else "",
+            "" if line.ceiling is None else f"{line.ceiling:.0%}",
+        ]
+        for line in lines
+    ]
+    columns = ["variant", "time", "x times the first", "quartiles", "10^9 multiply-adds", "of the ceiling"]
+    print_table(f"{case.name}: {case.about}", columns, rows)
 
 
 def print_store(path: Path, facts: Row) -> None:

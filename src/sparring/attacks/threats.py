@@ -94,6 +94,7 @@ def fool(
     network: nn.Module,
     space: Space,
     rng: Rng,
+    through: Classify | None = None,
 ) -> Fooled:
     """Try a threat on a classifier; a sample that is fooled costs nothing more.
 
@@ -105,20 +106,22 @@ def fool(
         network: what `classify` runs; left without a trace.
         space: shape and range of the samples.
         rng: of all restarts.
+        through: the same classifier in a form that is quicker to attack; whether a sample is fooled, and its loss, are
+            what `classify` says all the same.
     """
-    samples, calls, everyone = x.detach().clone(), _Calls(classify, x), torch.arange(len(x), device=x.device)
+    samples, calls, everyone = x.detach().clone(), _Calls(x), torch.arange(len(x), device=x.device)
     with untraced(network), torch.no_grad():
-        logits = calls.about(everyone)(samples)
+        logits = calls.of(classify, everyone)(samples)
         fooled, start = logits.argmax(-1) != labels, threat.criterion.loss(logits, labels)
         end, targets = start.clone(), _targets(threat, logits, labels)
         for _, target in product(range(threat.restarts), targets):
             rest = everyone[~fooled]
             if not len(rest):
                 break
-            own, asked = labels[rest], calls.about(rest)
+            own, attacked = labels[rest], calls.of(through or classify, rest)
             aim = None if target is None else target[rest]
-            found = attempt(threat, asked, x[rest], own, aim, network=network, space=space, rng=rng)
-            logits = asked(found)
+            found = attempt(threat, attacked, x[rest], own, aim, network=network, space=space, rng=rng)
+            logits = calls.of(classify, rest)(found)
             wrong, loss = logits.argmax(-1) != own, threat.criterion.loss(logits, own)
             better = wrong | (loss > end[rest])
             samples[rest[better]], end[rest[better]] = found[better], loss[better]
@@ -155,18 +158,17 @@ def attempt(
 class _Calls:
     """How often a classifier is asked about every sample, and how often a gradient is taken of its answer."""
 
-    def __init__(self, classify: Classify, x: Samples) -> None:
-        self._classify = classify
+    def __init__(self, x: Samples) -> None:
         self.forwards, self.backwards = (torch.zeros(len(x), dtype=torch.int64, device=x.device) for _ in range(2))
 
-    def about(self, rows: Int[Tensor, " m"]) -> Classify:
-        """The classifier for these samples, counting."""
+    def of(self, classifier: Classify, rows: Int[Tensor, " m"]) -> Classify:
+        """A classifier for these samples, counting."""
 
         def back(_: Tensor) -> None:
             self.backwards[rows] += 1
 
         def classify(samples: Samples) -> Logits:
-            logits = self._classify(samples)
+            logits = classifier(samples)
             self.forwards[rows] += 1
             if logits.requires_grad:
                 logits.register_hook(back)  # type: ignore[no-untyped-call]

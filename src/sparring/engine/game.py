@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sparring.data import Batch, Source
 from sparring.engine.party import ALONE, Party
-from sparring.engine.sampling import draw, precision
+from sparring.engine.sampling import draw, laid_out, precision
 from sparring.engine.state import (
     below,
     fill,
@@ -141,6 +141,11 @@ class Game:
         progress = step / self.recipe.steps
         self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
         self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
+
+    def meet(self, number: int) -> Batch:
+        """Real samples `(*batch, ...)` of turn `number`, counted over the whole game."""
+        batch = self.source.batch(number, self.share, self.own_streams)
+        return batch._replace(samples=laid_out(self.recipe, batch.samples))
 
     def generate(self, stream: str, number: int) -> Batch:
         """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""

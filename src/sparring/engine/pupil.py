@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.data import Batch, Source
 from sparring.engine.fakes import FrozenGenerator
 from sparring.engine.inheritance import inherit
-from sparring.engine.sampling import precision
+from sparring.engine.sampling import laid_out, precision
 from sparring.engine.state import (
     below,
     fill,
@@ -97,9 +97,13 @@ class Pupil:
     def shares(self, step: int) -> Iterator[Share]:
         """What the loss of round `step` is over: real samples, and as many generated ones where they weigh anything."""
         count = self.recipe.batch_size
-        yield _share("real", 1.0, self.source.batch(step, count, self.streams))
+        yield self._share("real", 1.0, self.source.batch(step, count, self.streams))
         for generator in self.fakes:
-            yield _share("fake", generator.weight, generator.draw(count, self.streams, step))
+            yield self._share("fake", generator.weight, generator.draw(count, self.streams, step))
+
+    def _share(self, side: Literal["real", "fake"], weight: float, batch: Batch) -> Share:
+        assert batch.labels is not None
+        return Share(side, weight, laid_out(self.recipe, batch.samples), batch.labels)
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
@@ -127,8 +131,3 @@ class Pupil:
             fill(generator.network, below("fakes/", state))
         load_optimizer_state(self.optimizer, below("optimizer/", state))
         self.watch.load_state(sums(below("watch/", state), ()))
-
-
-def _share(side: Literal["real", "fake"], weight: float, batch: Batch) -> Share:
-    assert batch.labels is not None
-    return Share(side, weight, batch.samples, batch.labels)

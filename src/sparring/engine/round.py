@@ -33,7 +33,7 @@ def play_round(game: Game, step: int) -> None:
     game.set_rates(step)
     for turn in range(game.recipe.critic_steps):
         number = step * game.recipe.critic_steps + turn
-        real = game.source.batch(number, game.share, game.own_streams)
+        real = game.meet(number)
         fake = game.generate("latents", number)
         game.watch.finite("real samples", [real.samples])
         game.watch.finite("generated samples", [fake.samples])

@@ -28,6 +28,13 @@ def precision(recipe: TrainingRecipe, device: torch.device) -> Iterator[None]:
         yield
 
 
+def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
+    """Samples as the recipe's memory format has them, so that nothing made of images changes it on the way."""
+    if recipe.memory_format == "contiguous" or samples.dim() != 4:
+        return samples
+    return samples.contiguous(memory_format=torch.channels_last)
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Eval mode for the block; every submodule gets its own mode back."""

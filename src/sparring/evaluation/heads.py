@@ -14,17 +14,15 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.data import Batch, Facts, Source
 from sparring.engine import LoadedPlayers, RunFolder, load_classifier, load_players
-from sparring.engine.sampling import evaluating
 from sparring.errors import UsageError
-from sparring.evaluation.subjects import Subject
+from sparring.evaluation.subjects import Subject, in_eval_mode, quicker
 from sparring.networks import Verdict
 from sparring.randomness import Rng, Streams, derive
 from sparring.recipes import ClassifierRecipe, Recipe
-from sparring.shapes import Samples
 
 On = Literal["class", "source", "both"]
 
@@ -99,7 +97,8 @@ def _classifier(run: RunFolder, on: tuple[str, ...], samples: int, seed: int, de
     subject = Subject(
         name="classifier",
         network=loaded.network,
-        classify=_in_eval_mode(loaded.network, lambda logits: logits),
+        classify=in_eval_mode(loaded.network, _same),
+        attacked=quicker(loaded.network, _same, held_out.samples),
         space=loaded.space,
         samples=held_out.samples,
         labels=held_out.labels,
@@ -145,7 +144,8 @@ def _subject(
     return Subject(
         name=name,
         network=discriminator,
-        classify=_in_eval_mode(discriminator, head),
+        classify=in_eval_mode(discriminator, head),
+        attacked=quicker(discriminator, head, held_out.samples),
         space=loaded.players.space,
         samples=held_out.samples,
         labels=_labels(held_out),
@@ -156,12 +156,8 @@ def _subject(
     )
 
 
-def _in_eval_mode(network: nn.Module, head: Callable[..., Tensor]) -> Callable[[Samples], Tensor]:
-    def classify(x: Samples) -> Tensor:
-        with evaluating(network):
-            return head(network(x)).float()
-
-    return classify
+def _same(logits: Tensor) -> Tensor:
+    return logits
 
 
 def _classes(verdict: Verdict) -> Tensor:

@@ -16,12 +16,16 @@ from sparring.attacks import Attack
 from sparring.data import Batch
 from sparring.engine.sampling import evaluating
 from sparring.errors import UsageError
+from sparring.modules import untraced
+from sparring.networks.fused import fused
 from sparring.shapes import Bounds, Samples, Space
 
 _FEWEST, _MOST = 16, 250
 """Samples of a batch."""
 _VALUES = 1 << 21
 """Numbers of a batch of large samples."""
+_ROUNDING = 1e-4
+"""Of logits, relative to the largest one or to 1."""
 Split = Literal["held-out", "training"]
 
 
@@ -40,6 +44,8 @@ class Subject:
         evaluated_on: whether the samples were held out of training.
         training: training samples and their labels, for the gap; None where there are none.
         trained_against: the attack that it was trained against, or None.
+        attacked: as `classify`, but for rounding, and quicker to attack; None where there is no such form. What is
+            found by it is judged by `classify`.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Subject:
     evaluated_on: Split = "held-out"
     training: Batch | None = None
     trained_against: Attack | None = None
+    attacked: Callable[[Samples], Float[Tensor, "n classes"]] | None = None
 
     def logits(self, samples: Samples) -> Float[Tensor, "n classes"]:
         """What `classify` says, with a graph to the samples even where the network cuts it: a gradient of zero then."""
@@ -114,13 +121,7 @@ def subject_of(
         UsageError: the network does not make logits of these samples, or the samples leave the range.
     """
 
-    def classify(x: Samples) -> Tensor:
-        with evaluating(network):
-            logits = network(x)
-        if not isinstance(logits, Tensor):
-            raise TypeError(f"it returns a {type(logits).__name__}, not logits alone")
-        return logits.float()
-
+    classify = in_eval_mode(network, _logits_alone)
     name = name or type(network).__name__
     _require_range(name, samples, low, high)
     count = require_logits(name, classify, samples, labels)
@@ -136,7 +137,51 @@ def subject_of(
         evaluated_on=evaluated_on,
         training=training,
         trained_against=trained_against,
+        attacked=quicker(network, _logits_alone, samples),
     )
+
+
+def in_eval_mode(network: nn.Module, read: Callable[..., Tensor]) -> Callable[[Samples], Tensor]:
+    """A network in eval mode as a function to logits.
+
+    Args:
+        network: given its own mode back after every call.
+        read: what it returns to logits.
+    """
+
+    def classify(x: Samples) -> Tensor:
+        with evaluating(network):
+            return read(network(x)).float()
+
+    return classify
+
+
+def quicker(network: nn.Module, read: Callable[..., Tensor], samples: Samples) -> Callable[[Samples], Tensor] | None:
+    """The same function as `in_eval_mode`, but for rounding, of the network with its normalisations fused.
+
+    Args:
+        network: left as it was.
+        read: what it returns to logits.
+        samples: on some of which both are compared.
+
+    Returns:
+        None where the network cannot be copied, or its copy says something else.
+    """
+    few = samples[:_FEWEST]
+    with untraced(network), torch.no_grad():
+        try:
+            twin = fused(network, few)
+        except (RuntimeError, TypeError):  # as copies of some networks end
+            return None
+        expected, found = (in_eval_mode(each, read)(few) for each in (network, twin))
+    same = torch.allclose(found, expected, rtol=_ROUNDING, atol=_ROUNDING * max(1.0, float(expected.abs().max())))
+    return in_eval_mode(twin, read) if same else None
+
+
+def _logits_alone(logits: Tensor) -> Tensor:
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"it returns a {type(logits).__name__}, not logits alone")
+    return logits
 
 
 def require_logits(name: str, classify: Callable[[Samples], Tensor], samples: Samples, labels: Tensor) -> int:

@@ -81,8 +81,9 @@ class Trial:
 def try_threat(subject: Subject, threat: Threat, *, rng: Rng) -> Trial:
     """Try a threat with all of its restarts and targets."""
     began = time.perf_counter()
+    network, space, through = subject.network, subject.space, subject.attacked
     parts = [
-        fool(threat, subject.logits, x, labels, network=subject.network, space=subject.space, rng=rng)
+        fool(threat, subject.logits, x, labels, network=network, space=space, rng=rng, through=through)
         for x, labels in subject.parts()
     ]
     found = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from sparring.errors import UsageError
 from sparring.networks.base import Generator, require_bottom
 from sparring.networks.conditional import EPS, ToldNorm, told_norm
+from sparring.networks.folded import UpsampledConv, UpsampledProjection
 from sparring.networks.initial import initialise, xavier_residual
 from sparring.randomness import Rng
 from sparring.records import Count, Probability, Widths
@@ -29,25 +30,33 @@ class GeneratorBlock(nn.Module):
     """Norm, ReLU, resampling, convolution, norm, ReLU, convolution; a 1 x 1 convolution on the resampled shortcut.
 
     Args:
-        inputs: channels of x.
-        width: channels of the result.
-        resample: doubles the side by repeating pixels, or keeps it.
+        conv: the first convolution, with the resampling ahead of it.
+        shortcut: the 1 x 1 convolution, with its own.
         norm: makes the normalisations, which are told the class.
     """
 
-    def __init__(self, inputs: int, width: int, resample: nn.Module, norm: ToldNorm) -> None:
+    def __init__(self, conv: nn.Conv2d, shortcut: nn.Conv2d, norm: ToldNorm) -> None:
         super().__init__()
+        inputs, width = conv.in_channels, conv.out_channels
         self.norm1, self.norm2 = norm(inputs), norm(width)
-        self.conv1, self.conv2 = nn.Conv2d(inputs, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
-        self.shortcut = nn.Conv2d(inputs, width, 1)
-        self.resample = resample
+        self.conv1, self.conv2 = conv, nn.Conv2d(width, width, 3, padding=1)
+        self.shortcut = shortcut
 
     def forward(self, x: Tensor, classes: Tensor) -> Tensor:
-        h = self.conv1(self.resample(torch.relu(self.norm1(x, classes))))
+        h = self.conv1(torch.relu(self.norm1(x, classes)))
         h = self.conv2(torch.relu(self.norm2(h, classes)))
-        # A 1 x 1 convolution commutes with repeating pixels, and before it there are a quarter as many.
-        out: Tensor = h + self.resample(self.shortcut(x))
+        out: Tensor = h + self.shortcut(x)
         return out
+
+
+def doubling(inputs: int, width: int, norm: ToldNorm) -> GeneratorBlock:
+    """A block that doubles the side by repeating pixels."""
+    return GeneratorBlock(UpsampledConv(inputs, width), UpsampledProjection(inputs, width), norm)
+
+
+def keeping(inputs: int, width: int, norm: ToldNorm) -> GeneratorBlock:
+    """A block that keeps the side."""
+    return GeneratorBlock(nn.Conv2d(inputs, width, 3, padding=1), nn.Conv2d(inputs, width, 1), norm)
 
 
 class ResidualGeneratorModule(nn.Module):
@@ -80,10 +89,9 @@ class ResidualGeneratorModule(nn.Module):
             nn.Linear(latent, widths[0] * bottom**2),
             nn.Unflatten(1, (widths[0], bottom, bottom)),
         )
-        steps = [nn.Upsample(scale_factor=2.0)] * doublings + [nn.Identity()] * (len(widths) - 1 - doublings)
+        kinds = [doubling] * doublings + [keeping] * (len(widths) - 1 - doublings)
         self.blocks = nn.ModuleList(
-            GeneratorBlock(inputs, width, step, norm)
-            for (inputs, width), step in zip(itertools.pairwise(widths), steps, strict=True)
+            kind(*pair, norm) for kind, pair in zip(kinds, itertools.pairwise(widths), strict=True)
         )
         self.output = nn.Sequential(
             nn.BatchNorm2d(widths[-1], eps=EPS, momentum=momentum),

@@ -1,7 +1,8 @@
 """The residual discriminator of SN-GAN and Rob-GAN, of any widths and at any side.
 
 A first block on the image, blocks of which the first ones halve the side, ReLU, sum over the image, a head. Shortcuts
-have weights only where the side or the channels change.
+have weights only where the side or the channels change. A block halves by mean pooling; where no normalisation must see
+all pixels in between, its last convolution and the pooling are one (`folded`).
 
 Source: Miyato, Kataoka, Koyama, Yoshida 2018, appendix B.4; Rob-GAN, figure 4; both as in their published code.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from sparring.errors import UsageError
 from sparring.networks.base import require_bottom
 from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.folded import PooledConv, PooledProjection
 from sparring.networks.initial import initialise, xavier_residual
 from sparring.randomness import Rng
 from sparring.records import Count, Widths
@@ -31,10 +34,41 @@ class Layers(NamedTuple):
     Args:
         conv: (inputs, outputs, odd side of the kernel) to a convolution that keeps the side of the image.
         norm: channels to a normalisation, or to the identity.
+        last_conv, last_projection: (inputs, outputs) to the 3 x 3 and 1 x 1 convolution that `norm` and `pool` follow.
+        pool: makes what is left of the mean pooling.
     """
 
     conv: Callable[[int, int, int], nn.Module]
     norm: Callable[[int], nn.Module]
+    last_conv: Callable[[int, int], nn.Module]
+    last_projection: Callable[[int, int], nn.Module]
+    pool: Callable[[], nn.Module]
+
+
+def normalised(bias: bool) -> Layers:
+    """Convolutions, with or without biases, and batch normalisation, whose statistics are those of all pixels."""
+    conv = _same_conv(bias)
+    return Layers(conv, nn.BatchNorm2d, partial(conv, kernel=3), partial(conv, kernel=1), partial(nn.AvgPool2d, 2))
+
+
+def bare(bias: bool) -> Layers:
+    """Convolutions alone, with or without biases; those ahead of a mean pooling do it themselves."""
+    return Layers(
+        _same_conv(bias),
+        nn.Identity,
+        partial(PooledConv, bias=bias),
+        partial(PooledProjection, bias=bias),
+        nn.Identity,
+    )
+
+
+def _same_conv(bias: bool) -> Callable[..., nn.Module]:
+    """Makes convolutions that keep the side of the image."""
+
+    def conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
+        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+
+    return conv
 
 
 class FirstBlock(nn.Module):
@@ -48,9 +82,9 @@ class FirstBlock(nn.Module):
 
     def __init__(self, channels: int, width: int, layers: Layers) -> None:
         super().__init__()
-        self.conv1, self.conv2 = layers.conv(channels, width, 3), layers.conv(width, width, 3)
+        self.conv1, self.conv2 = layers.conv(channels, width, 3), layers.last_conv(width, width)
         self.norm1, self.norm2 = layers.norm(width), layers.norm(width)
-        self.pool = nn.AvgPool2d(2)
+        self.pool = layers.pool()
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), layers.conv(channels, width, 1), layers.norm(width))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,13 +102,16 @@ class Block(nn.Module):
         inputs: channels of x.
         width: channels of the result.
         layers: what it is made of.
+        last: the second convolution.
         shortcut: x to what is added.
         resample: halves the side, or keeps it; linear, so that once serves both branches.
     """
 
-    def __init__(self, inputs: int, width: int, layers: Layers, shortcut: nn.Module, resample: nn.Module) -> None:
+    def __init__(
+        self, inputs: int, width: int, layers: Layers, last: nn.Module, shortcut: nn.Module, resample: nn.Module
+    ) -> None:
         super().__init__()
-        self.conv1, self.conv2 = layers.conv(inputs, inputs, 3), layers.conv(inputs, width, 3)
+        self.conv1, self.conv2 = layers.conv(inputs, inputs, 3), last
         self.norm1, self.norm2 = layers.norm(inputs), layers.norm(width)
         self.shortcut, self.resample = shortcut, resample
 
@@ -85,16 +122,14 @@ class Block(nn.Module):
 
 
 def _halving(inputs: int, width: int, layers: Layers) -> Block:
-    return Block(inputs, width, layers, _projection(inputs, width, layers), nn.AvgPool2d(2))
+    shortcut = nn.Sequential(layers.last_projection(inputs, width), layers.norm(width))
+    return Block(inputs, width, layers, layers.last_conv(inputs, width), shortcut, layers.pool())
 
 
 def _keeping(inputs: int, width: int, layers: Layers) -> Block:
-    shortcut = nn.Identity() if inputs == width else _projection(inputs, width, layers)
-    return Block(inputs, width, layers, shortcut, nn.Identity())
-
-
-def _projection(inputs: int, width: int, layers: Layers) -> nn.Module:
-    return nn.Sequential(layers.conv(inputs, width, 1), layers.norm(width))
+    projection = nn.Sequential(layers.conv(inputs, width, 1), layers.norm(width))
+    shortcut = nn.Identity() if inputs == width else projection
+    return Block(inputs, width, layers, layers.conv(inputs, width, 3), shortcut, nn.Identity())
 
 
 class ResidualTrunk(nn.Module):
@@ -173,12 +208,3 @@ class ResidualDiscriminator(Discriminator):
         network = DiscriminatorModule(trunk, widths[-1], head)
         initialise(network, xavier_residual, rng=rng)
         return network
-
-
-def same_conv(bias: bool) -> Callable[[int, int, int], nn.Module]:
-    """Makes convolutions that keep the side of the image, with or without biases."""
-
-    def conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
-        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
-
-    return conv

@@ -10,11 +10,11 @@ Source: Gulrajani et al. 2017, appendix C; Xu, Li, Jegelka, appendix C.2 (which 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.networks.base import Generator, require_doublings, require_image
 from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
 from sparring.networks.initial import initialise, xavier_residual
 from sparring.pieces import piece
 from sparring.randomness import Rng
@@ -26,23 +26,18 @@ def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
-def _up(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
 class UpBlock(nn.Module):
     """BN, ReLU, up-sampling, convolution, BN, ReLU, convolution; 1 x 1 convolution on the shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-        self.conv1, self.conv2 = _conv3(width, width), _conv3(width, width)
-        self.shortcut = nn.Conv2d(width, width, 1)
+        self.conv1, self.conv2 = UpsampledConv(width, width), _conv3(width, width)
+        self.shortcut = UpsampledProjection(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(_up(torch.relu(self.norm1(x))))
-        h = self.conv2(torch.relu(self.norm2(h)))
-        out: Tensor = h + self.shortcut(_up(x))
+        h = self.conv2(torch.relu(self.norm2(self.conv1(torch.relu(self.norm1(x))))))
+        out: Tensor = h + self.shortcut(x)
         return out
 
 
@@ -51,12 +46,11 @@ class InputBlock(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = _conv3(channels, width), _conv3(width, width)
-        self.shortcut = nn.Conv2d(channels, width, 1)
+        self.conv1, self.conv2 = _conv3(channels, width), PooledConv(width, width)
+        self.shortcut = PooledProjection(channels, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.avg_pool2d(self.conv2(torch.relu(self.conv1(x))), 2)
-        out: Tensor = h + self.shortcut(F.avg_pool2d(x, 2))
+        out: Tensor = self.conv2(torch.relu(self.conv1(x))) + self.shortcut(x)
         return out
 
 
@@ -65,12 +59,12 @@ class DownBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = _conv3(width, width), _conv3(width, width)
-        self.shortcut = nn.Conv2d(width, width, 1)
+        self.conv1, self.conv2 = _conv3(width, width), PooledConv(width, width)
+        self.shortcut = PooledProjection(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(torch.relu(self.conv1(torch.relu(x))))
-        return F.avg_pool2d(h + self.shortcut(x), 2)
+        out: Tensor = self.conv2(torch.relu(self.conv1(torch.relu(x)))) + self.shortcut(x)
+        return out
 
 
 class FlatBlock(nn.Module):

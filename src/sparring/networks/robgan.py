@@ -24,10 +24,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import nn
-
 from sparring.networks.residual_generator import ResidualGenerator
-from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, same_conv
+from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, bare, normalised
 from sparring.pieces import piece
 
 
@@ -63,4 +61,4 @@ class RobGANDiscriminator(ResidualDiscriminator):
     batch_norm: bool = True
 
     def layers(self) -> Layers:
-        return Layers(same_conv(bias=False), nn.BatchNorm2d if self.batch_norm else nn.Identity)
+        return normalised(bias=False) if self.batch_norm else bare(bias=False)

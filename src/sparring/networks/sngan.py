@@ -19,10 +19,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import nn
-
 from sparring.networks.residual_generator import ResidualGenerator
-from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, same_conv
+from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, bare
 from sparring.pieces import piece
 
 
@@ -54,4 +52,4 @@ class SNGANDiscriminator(ResidualDiscriminator):
     head_bias: bool = False
 
     def layers(self) -> Layers:
-        return Layers(same_conv(bias=True), nn.Identity)
+        return bare(bias=True)

@@ -1,18 +1,15 @@
-"""The bench: how fast a game is played in some variants, measured in turns, and how much arithmetic a round is."""
+"""How fast a recipe's game is played in some variants, measured in turns, and how much arithmetic a round is."""
 
 from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from sparring.bench.timing import Played, billions, ratio_of, seconds_in_turns
 from sparring.engine import Game, play_round
 from sparring.engine.environment import choose_device
 from sparring.errors import NonFinite, UsageError
@@ -50,7 +47,7 @@ def bench(
     turns: int = 10,
     rounds: int = 10,
     device: str = "auto",
-    played: Callable[[int, int], None] | None = None,
+    played: Played | None = None,
 ) -> list[Timing]:
     """Play the variants of a game in turns, so that whatever else the machine does falls on all of them alike.
 
@@ -74,15 +71,10 @@ def bench(
     place = choose_device(device)
     require_game(load(recipe, [*overrides]), recipe)
     games = [_Player(require_game(load(recipe, [*overrides, f"{key}={value}"]), recipe), place) for value in variants]
-    arithmetic = [game.multiply_adds() for game in games]
-    seconds: list[list[float]] = [[] for _ in games]
-    for turn in range(turns):
-        for game, spent in zip(games, seconds, strict=True):
-            spent.append(game.timed(rounds))
-        if played:
-            played(turn + 1, turns)
+    arithmetic = [billions(game.play_one) for game in games]
+    seconds = seconds_in_turns([game.turn(rounds) for game in games], turns, played=played)
     return [
-        _timing(f"{key}={variant}".replace('"', ""), spent, seconds[0], work)
+        _timing(f"{key}={variant}".replace('"', ""), spent, seconds[0], rounds, work)
         for variant, spent, work in zip(variants, seconds, arithmetic, strict=True)
     ]
 
@@ -102,41 +94,20 @@ class _Player:
             if site:
                 raise NonFinite(f"bench: not finite: {site}", "lower the learning rates")
 
-    def timed(self, rounds: int) -> float:
-        """Seconds a round."""
-        self._wait()
-        began = time.perf_counter()
-        self.play(rounds)
-        self._wait()
-        return (time.perf_counter() - began) / rounds
+    def play_one(self) -> None:
+        self.play(1)
 
-    def multiply_adds(self) -> float:
-        """Of one round, in billions; the counter counts a multiply-add as two operations."""
-        with _Counting() as counter:
-            self.play(1)
-        billions: float = counter.operations / 2e9
-        return billions
+    def turn(self, rounds: int) -> Callable[[], None]:
+        """What is timed."""
 
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        def play() -> None:
+            self.play(rounds)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+
+        return play
 
 
-class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own operation counts; its FlopCounterMode refuses gradients of leaves, which attacks take."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: int = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func.overloadpacket)
-        self.operations += count(*args, **(kwargs or {}), out_val=out) if count else 0
-        return out
-
-
-def _timing(variant: str, spent: Sequence[float], first: Sequence[float], multiply_adds: float) -> Timing:
-    ratios = [theirs / mine for mine, theirs in zip(spent, first, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
-    return Timing(variant, statistics.median(spent), middle, low, high, multiply_adds)
+def _timing(variant: str, spent: Sequence[float], first: Sequence[float], rounds: int, multiply_adds: float) -> Timing:
+    ratio = ratio_of(first, spent)
+    return Timing(variant, statistics.median(spent) / rounds, ratio.median, ratio.low, ratio.high, multiply_adds)

@@ -1,0 +1,157 @@
+"""Rounds of the games, and D's updates alone, each as this library plays it and as the published codes do.
+
+Images of noise, 32 x 32, in batches of 16, or of 64 for Rob-GAN's update: what they show does not change how long a
+round takes. The attacks ascend D's loss; with DAT's own aim and batch normalisation, `mixed` takes passes of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sparring.bench.case import Candidate, Case, Line, compared
+from sparring.bench.ceiling import Ceiling
+from sparring.bench.published import Players, update_mixed, update_plain, update_replace, update_symmetric
+from sparring.bench.timing import Work
+from sparring.data import Arrays, ArraySource, Facts
+from sparring.engine import Game, play_round
+from sparring.engine.round import Discriminating
+from sparring.networks.folded import unfold
+from sparring.randomness import Rng
+from sparring.recipes import Recipe, load, require_game
+from sparring.shapes import IMAGE_BOUNDS
+
+_BATCH = 16
+_CPU = torch.device("cpu")
+_NETWORKS = {
+    "dcgan32": ("generator={name: dcgan, width: 64}", "discriminator={name: dcgan, width: 64}"),
+    "resnet32": ("generator=robgan_resnet", "discriminator={name: robgan_resnet, batch_norm: false}"),
+}
+_REGIMES = {
+    "plain": "plain",
+    "symmetric": "{name: symmetric, attack: {name: fgsm, epsilon: 8/255}}",
+    "mixed": "{name: mixed, aim: payoff, attack: {name: fgsm, epsilon: 8/255}}",
+    "replace": "{name: replace, attack: {name: pgd, epsilon: 8/255, steps: 5, start: zero}}",
+}
+_BOTH = "{name: symmetric, attacked: both, attack: {name: fgsm, epsilon: 8/255}}"
+_PUBLISHED: dict[str, Callable[..., None]] = {
+    "plain": update_plain,
+    "symmetric": update_symmetric,
+    "mixed": update_mixed,
+    "replace": update_replace,
+}
+_CHANNELS_LAST = "memory_format=channels_last"
+_BF16 = ("precision=bf16", _CHANNELS_LAST)
+
+
+def _game(networks: str, regime: str, *overrides: str) -> Game:
+    settings = [*_NETWORKS[networks], f"regime={regime}", f"batch_size={_BATCH}", "data=digits", *overrides]
+    recipe: Recipe = require_game(load("asgan/cifar10-dcgan", settings), networks)
+    samples = Rng.of(0).integers((8 * _BATCH, 3, 32, 32), 256).byte()
+    arrays, facts = Arrays(samples, None), Facts((3, 32, 32), IMAGE_BOUNDS)
+    return Game(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=_CPU), _CPU)
+
+
+def _numbers() -> Iterator[int]:
+    return iter(range(1 << 30))
+
+
+def _round(game: Game) -> Work:
+    """Our rounds, one after the other."""
+    steps = _numbers()
+
+    def play() -> None:
+        play_round(game, next(steps))
+        game.watch.first_bad()
+
+    return play
+
+
+def _update(game: Game) -> Work:
+    """Our updates of D."""
+    steps = _numbers()
+
+    def play() -> None:
+        step = next(steps)
+        real, fake = game.meet(step), game.generate("latents", step)
+        side = Discriminating(game, step, step, {"real": real.labels, "fake": fake.labels})
+        game.recipe.regime.update(side, real.samples, fake.samples.detach())
+        game.watch.first_bad()
+
+    return play
+
+
+def _published(networks: str, *overrides: str) -> tuple[Players, Game]:
+    """The players of a game without folds, and the game, whose images they see."""
+    game, rng = _game(networks, "plain", *overrides), Rng.of(1)
+    unfold(game.generator)
+    unfold(game.discriminator)
+
+    def latents() -> Tensor:
+        return game.recipe.generator.draw((game.recipe.batch_size,), game.players.space, rng=rng).values
+
+    ahead, against = game.optimizers["generator"], game.optimizers["discriminator"]
+    return Players(game.generator, game.discriminator, ahead, against, latents), game
+
+
+def _published_work(networks: str, regime: str, *overrides: str, teaches: bool) -> Work:
+    (players, game), numbers = _published(networks, *overrides), _numbers()
+
+    def play() -> None:
+        _PUBLISHED[regime](players, game.meet(next(numbers)).samples)
+        if teaches:
+            players.teach()
+
+    return play
+
+
+def _rounds(networks: str, regime: str, ceiling: Ceiling) -> list[Line]:
+    ours = _REGIMES[regime]
+    candidates = [
+        Candidate("published way", _published_work(networks, regime, teaches=True)),
+        Candidate("fp32", _round(_game(networks, ours))),
+        Candidate("fp32, channels_last", _round(_game(networks, ours, _CHANNELS_LAST))),
+        Candidate("bf16, channels_last", _round(_game(networks, ours, *_BF16)), "bf16"),
+    ]
+    return compared(candidates, ceiling, unit="s a round")
+
+
+def _updates_of_robgan(ceiling: Ceiling) -> list[Line]:
+    """Where the time of Rob-GAN's update of D goes."""
+    ours, batch = _REGIMES["replace"], "batch_size=64"
+    frozen = _game("resnet32", ours, batch, _CHANNELS_LAST)
+    unfold(frozen.discriminator)
+    unfold(frozen.generator)
+    candidates = [
+        Candidate("published way", _published_work("resnet32", "replace", batch, teaches=False)),
+        Candidate("fp32, channels_last, without folds", _update(frozen)),
+        Candidate("fp32, channels_last", _update(_game("resnet32", ours, batch, _CHANNELS_LAST))),
+        Candidate("bf16, channels_last", _update(_game("resnet32", ours, batch, *_BF16)), "bf16"),
+    ]
+    return compared(candidates, ceiling, unit="s an update of D", turns=3)
+
+
+def _updates_by_regime(ceiling: Ceiling) -> list[Line]:
+    """What an adversarial update costs, in plain ones."""
+    works = {
+        "plain": _update(_game("dcgan32", "plain")),
+        "symmetric, both sides": _update(_game("dcgan32", _BOTH)),
+        "mixed": _update(_game("dcgan32", _REGIMES["mixed"])),
+        "published plain": _published_work("dcgan32", "plain", teaches=False),
+        "published mixed": _published_work("dcgan32", "mixed", teaches=False),
+    }
+    return compared([Candidate(name, work) for name, work in works.items()], ceiling, unit="s an update of D")
+
+
+CASES = (
+    *(
+        Case(f"round-{networks}-{regime}", f"a round of {regime}, {networks}", partial(_rounds, networks, regime))
+        for networks in _NETWORKS
+        for regime in _REGIMES
+    ),
+    Case("update-robgan", "D's update under PGD-5, resnet32", _updates_of_robgan),
+    Case("update-regimes", "D's updates of the regimes, dcgan32", _updates_by_regime),
+)

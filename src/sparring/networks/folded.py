@@ -1,0 +1,133 @@
+"""A convolution and the change of side next to it, as one operation with fewer products.
+
+With the sums of neighbours in a 3 x 3 kernel, w being 0 outside of itself,
+
+    S[p, q] = sum over a, b in {0, 1} of w[p - a, q - b],    p, q = 0 ... 3,
+
+    mean over 2 x 2 of w * x        is the convolution of x with S / 4, stride 2,
+    w * (every pixel of x 2 x 2)    is the transposed convolution of x with S, turned by half a turn, stride 2,
+
+where w * pads with 1 pixel, and so do both: 16 products a small pixel instead of 36, borders included, as padding is
+zero in either form and repeats to zeros. A 1 x 1 kernel commutes with both changes: 1 product instead of 4.
+
+A layer's weights are those of the convolution itself, `plain` says what the layer is, and `forward` is the same but
+for rounding, in its gradients of every order too. A kernel that is reparametrised is read once a pass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FoldedConv(nn.Conv2d, ABC):
+    """A convolution that keeps the side, with what changes it ahead of or behind it.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        bias: whether there is one.
+
+    Attributes:
+        side: of the kernel.
+    """
+
+    side: ClassVar[int]
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, self.side, padding=self.side // 2, bias=bias)
+
+    @abstractmethod
+    def forward(self, input: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def plain(self, x: Tensor) -> Tensor:
+        """The definition, one operation after the other."""
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """The convolution alone."""
+        return super().forward(x)
+
+
+class PooledConv(FoldedConv):
+    """A 3 x 3 convolution, then the mean over 2 x 2."""
+
+    side: ClassVar[int] = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, _sums_of_neighbours(0.25 * self.weight), self.bias, stride=2, padding=1)
+
+    def plain(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(self.convolved(x), 2)
+
+
+class PooledProjection(FoldedConv):
+    """A 1 x 1 convolution, then the mean over 2 x 2."""
+
+    side: ClassVar[int] = 1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.convolved(F.avg_pool2d(input, 2))
+
+    def plain(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(self.convolved(x), 2)
+
+
+class UpsampledConv(FoldedConv):
+    """Every pixel repeated 2 x 2, then a 3 x 3 convolution."""
+
+    side: ClassVar[int] = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        kernel = _sums_of_neighbours(self.weight.flip(2, 3))
+        return F.conv_transpose2d(input, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
+
+    def plain(self, x: Tensor) -> Tensor:
+        return self.convolved(_repeated(x))
+
+
+class UpsampledProjection(FoldedConv):
+    """Every pixel repeated 2 x 2, then a 1 x 1 convolution."""
+
+    side: ClassVar[int] = 1
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _repeated(self.convolved(input))
+
+    def plain(self, x: Tensor) -> Tensor:
+        return self.convolved(_repeated(x))
+
+
+class Unfolded(nn.Module):
+    """A folded layer as it is defined.
+
+    Args:
+        layer: whose weights these are.
+    """
+
+    def __init__(self, layer: FoldedConv) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer.plain(x)
+
+
+def unfold(network: nn.Module) -> None:
+    """Run every folded layer of a network as it is defined, on the parameters that it has: for comparisons."""
+    for name, layer in list(network.named_modules()):
+        if isinstance(layer, FoldedConv):
+            network.set_submodule(name, Unfolded(layer))
+
+
+def _sums_of_neighbours(kernel: Tensor) -> Tensor:
+    """S, `(outputs, inputs, 3, 3) -> (outputs, inputs, 4, 4)`: over neighbours in a column, then in a row."""
+    columns = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
+    return F.pad(columns, (0, 1)) + F.pad(columns, (1, 0))
+
+
+def _repeated(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
