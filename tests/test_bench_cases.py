@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from sparring.bench import CASES, adversaries, games, host
+from sparring.bench import CASES, adversaries, games, host, packed
 from sparring.bench.case import Candidate, compared
 from sparring.bench.ceiling import Ceiling, measured_ceiling
 from sparring.bench.timing import billions, ratio_of
@@ -32,8 +32,15 @@ def test_a_round_takes_fewer_products_than_the_published_way(regime: str, monkey
     assert published.times == published.low == published.high == 1
 
 
+def test_packed_games_do_the_work_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_GAMES", 3)
+    loop, together, *bf16 = packed._packed("dishonest/ring-small", CEILING)
+    assert together.multiply_adds == pytest.approx(loop.multiply_adds)
+    assert [line.multiply_adds for line in bf16] == [loop.multiply_adds, together.multiply_adds]
+
+
 def test_every_case_has_a_name_of_its_own() -> None:
-    assert len(CASES) == len(games.CASES) + len(adversaries.CASES) + len(host.CASES)
+    assert len(CASES) == len(games.CASES) + len(packed.CASES) + len(adversaries.CASES) + len(host.CASES)
     assert all(name == case.name and case.about for name, case in CASES.items())
 
 

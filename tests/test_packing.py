@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from sparring.attacks import Attack
-from sparring.bench_packed import packed_case
 from sparring.data import Batch, Source
 from sparring.engine import Game, Nobody, RunFolder, load_players, play_round, resume, train
 from sparring.errors import Interrupted, NonFinite, UsageError
@@ -296,10 +295,3 @@ def test_a_network_that_does_not_pack_names_those_that_do() -> None:
     assert refused.value.remedy == "set replicas=1, or use a network that packs: mlp"
     packing = [cls for family in (Generator, Discriminator) for cls in members(family).values() if cls.packs]  # type: ignore[type-abstract]
     assert packing == [MLPGeneratorSpec, MLPDiscriminatorSpec]
-
-
-def test_the_bench_counts_the_work_of_all_games() -> None:
-    small = ["generator.hidden=[8]", "discriminator.hidden=[8]", "batch_size=16"]
-    one, three = (packed_case(games=games, overrides=small, turns=2, rounds=1, device="cpu") for games in (1, 3))
-    assert three.multiply_adds == pytest.approx(3 * one.multiply_adds)
-    assert three.low <= three.ratio <= three.high

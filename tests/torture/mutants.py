@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sparring.engine import Game, Nobody, Pupil, RunFolder, resume, trainer
 from sparring.engine.opening import Loaded
+from sparring.engine.party import Party
 from sparring.randomness import Rng, Streams
 from torture.games import GAMES, differences, made_once, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
@@ -132,9 +133,9 @@ def _value(name: str, forgotten: Any) -> _Mutant:
     """It takes another value for one of those that go with the tensors."""
     load_game = trainer.load_game
 
-    def load_the_rest(run: RunFolder, device: str) -> Loaded:
+    def load_the_rest(run: RunFolder, device: str, party: Party) -> Loaded:
         torch.set_num_threads(2)  # what this process would have chosen
-        return replace(load_game(run, device), **{name: forgotten})
+        return replace(load_game(run, device, party), **{name: forgotten})
 
     return _Mutant("flip", name, lambda: mock.patch.object(trainer, "load_game", load_the_rest))
 

@@ -14,6 +14,8 @@ from types import FrameType
 from typing import TypeVar
 from unittest import mock
 
+import torch
+
 from sparring.signals import STOPS
 
 Option = TypeVar("Option")
@@ -72,8 +74,11 @@ class Promise:
         """
         cache = mock.patch.dict(os.environ, SPARRING_CACHE=str(shared / "cache"))  # never the user's
         folders = tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True)
+        threads = torch.get_num_threads()
         with folders as folder, _heeding(), _limited(), cache:
             self.trial(Trial(index, random.Random(f"{seed}/{self.number}/{index}"), Path(folder).resolve(), shared))
+        # Trials that come later in this process would play other games than their likes elsewhere.
+        assert torch.get_num_threads() == threads, "the trial leaves another number of threads behind"
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from sparring.bench import adversaries, games, host
+from sparring.bench import adversaries, games, host, packed
 from sparring.bench.case import Case, Line
 from sparring.bench.ceiling import Ceiling, measured_ceiling
 
-CASES: Mapping[str, Case] = {case.name: case for case in (*games.CASES, *adversaries.CASES, *host.CASES)}
+CASES: Mapping[str, Case] = {case.name: case for case in (*games.CASES, *packed.CASES, *adversaries.CASES, *host.CASES)}
 
 
 def measure_cases(

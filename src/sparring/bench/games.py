@@ -59,7 +59,7 @@ def _numbers() -> Iterator[int]:
     return iter(range(1 << 30))
 
 
-def _round(game: Game) -> Work:
+def rounds_of(game: Game) -> Work:
     """Our rounds, one after the other."""
     steps = _numbers()
 
@@ -112,9 +112,9 @@ def _rounds(networks: str, regime: str, ceiling: Ceiling) -> list[Line]:
     ours = _REGIMES[regime]
     candidates = [
         Candidate("published way", _published_work(networks, regime, teaches=True)),
-        Candidate("fp32", _round(_game(networks, ours))),
-        Candidate("fp32, channels_last", _round(_game(networks, ours, _CHANNELS_LAST))),
-        Candidate("bf16, channels_last", _round(_game(networks, ours, *_BF16)), "bf16"),
+        Candidate("fp32", rounds_of(_game(networks, ours))),
+        Candidate("fp32, channels_last", rounds_of(_game(networks, ours, _CHANNELS_LAST))),
+        Candidate("bf16, channels_last", rounds_of(_game(networks, ours, *_BF16)), "bf16"),
     ]
     return compared(candidates, ceiling, unit="s a round")
 

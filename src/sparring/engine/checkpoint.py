@@ -19,7 +19,7 @@ from sparring.engine.tensors import packed, unpacked
 from sparring.errors import CorruptInput, StorageError, printable
 from sparring.files import remove_whole, storage_errors, whole_folder, write_synced
 from sparring.records import Bytes, Record, problems_in
-from sparring.strict import mapping_in, plain_file, read_mapping, read_plain
+from sparring.strict import LARGEST, mapping_in, plain_file, read_plain
 
 FORMAT = 2
 """Since 2, state.json names the recipe and the log that it belongs to."""
@@ -116,10 +116,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def _manifest(path: Path) -> Manifest:
     if path.is_symlink() or not path.is_dir():
         raise CorruptInput(f"{path}: not a folder", _REMEDY)
-    found = read_mapping(path / MANIFEST)
+    content = read_plain(path / MANIFEST, LARGEST)
+    found = mapping_in(content, str(path / MANIFEST))
     if found.get("format") != FORMAT:
         told = f"checkpoint format {printable(repr(found.get('format')))}, and this version reads {FORMAT} alone"
         raise CorruptInput(f"{path / MANIFEST}: {told}", "use the version of sparring that wrote it")
+    if content != _json(found):
+        raise CorruptInput(f"{path / MANIFEST}: not as it was written", _REMEDY)
     try:
         return Manifest.model_validate(found)
     except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,14 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
     Args:
         path: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads; 0 takes as many as played the run so far.
+        threads: CPU threads, for as long as this plays; 0 takes as many as played the run so far.
         spectator: who follows.
 
     Raises:
         The same as `train`; CorruptInput if no checkpoint is sound.
     """
     run, watcher = RunFolder.open(path), spectator or Nobody()
-    with gathered(device) as (party, name):
+    with gathered(device) as (party, name), _own_threads():
         if not party.leads:
             loaded = _found(run, name, threads, party)
             return _along(path, loaded.game, loaded.step)
@@ -87,6 +88,16 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
             run.rewind(loaded.step, loaded.log_bytes)
             training = _training(loaded.game, watcher)
             return _Session(run, training, watcher, party, start=loaded.step, seconds=loaded.seconds).play()
+
+
+@contextlib.contextmanager
+def _own_threads() -> Iterator[None]:
+    """A block after which torch computes with as many threads as before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _found(run: RunFolder, device: str, threads: int, party: Party) -> Loaded:
