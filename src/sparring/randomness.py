@@ -65,11 +65,13 @@ class Rng:
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Independent draws from N(0, 1)."""
-        return self._filled(shape, torch.float32, lambda row, generator: row.normal_(generator=generator))
+        return self._filled(shape, torch.get_default_dtype(), lambda row, generator: row.normal_(generator=generator))
 
     def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Tensor:
         """Independent draws from U[low, high)."""
-        return self._filled(shape, torch.float32, lambda row, generator: row.uniform_(low, high, generator=generator))
+        return self._filled(
+            shape, torch.get_default_dtype(), lambda row, generator: row.uniform_(low, high, generator=generator)
+        )
 
     def integers(self, shape: Sequence[int], below: int) -> Tensor:
         """Independent whole numbers from 0 to below - 1."""
