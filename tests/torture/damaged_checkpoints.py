@@ -9,12 +9,12 @@ import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from sparring.engine import Nobody, RunFolder, resume
 from sparring.engine.checkpoint import MANIFEST, STATE, TENSORS
 from torture.games import made_once, play, recipe_of, require_same
+from torture.manifests import rehash
 from torture.promise import Promise, Trial
 from torture.refusals import refused
 
@@ -224,19 +224,6 @@ DAMAGES: tuple[Callable[[Scene], Path], ...] = (
     _damage_the_log,
 )
 """Each does its damage and returns what must be named."""
-
-
-def rehash(folder: Path) -> None:
-    """Give a checkpoint the sizes and hashes of its files as they are, as a stranger would; other keys stay."""
-    path = folder / MANIFEST
-    said = path.read_text()
-    manifest = json.loads(said)
-    if json.dumps(manifest, indent=2) + "\n" != said:
-        return  # damaged itself
-    for name in (TENSORS, STATE):
-        content = (folder / name).read_bytes()
-        manifest["files"][name] = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
-    path.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def attempt(trial: Trial) -> None:

@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 
 from sparring.engine import RunFolder
 from sparring.engine.checkpoint import MANIFEST, STATE, TENSORS
+from torture import manifests
 from torture.games import made_once, play, recipe_of
 from torture.observed import MARK
 
@@ -47,12 +48,7 @@ def copy_of(shared: Path, folder: Path) -> Path:
 
 def rehash(run: Path) -> None:
     """Let the manifest say what is there."""
-    folder = _checkpoint(run)
-    manifest = json.loads((folder / MANIFEST).read_text())
-    for name in (TENSORS, STATE):
-        content = (folder / name).read_bytes()
-        manifest["files"][name] = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+    manifests.rehash(_checkpoint(run))
 
 
 def _checkpoint(run: Path) -> Path:
@@ -188,7 +184,7 @@ def _document(name: str, change: Callable[[bytes], bytes]) -> Spoil:
 
 
 def _said(**values: Any) -> Spoil:
-    return _document(MANIFEST, lambda content: json.dumps(json.loads(content) | values).encode())
+    return _document(MANIFEST, lambda content: manifests.as_written(json.loads(content) | values).encode())
 
 
 def _deeper(content: bytes) -> bytes:
