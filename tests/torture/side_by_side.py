@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -25,16 +26,16 @@ _RECIPE = "dishonest/ring-small"
 _GRID = (
     "generator={name: mlp, latent: 8, hidden: [16, 16]}",
     "discriminator={name: mlp, hidden: [16, 16]}",
+    "replicas=1",
     "steps=80",
     "log_every=10",
     "checkpoint_every=20",
     "sample_every=0",
     "evaluate_every=80",
-    "batch_size=32",
     "objective=log,square_root",
     "regime=plain,symmetric",
-    "feedback.probability=0.0,0.4",
-    "seed=0..2",
+    "batch_size=24,32",
+    "feedback.probability=0.0,0.4,0.6",
 )
 """24 cells: 8 packs of 3 games."""
 _CELLS, _AT_A_TIME = 24, 2
@@ -57,7 +58,9 @@ def _trial(trial: Trial) -> None:
         if code == 0:
             break
         assert code in (_MISSED, _BUSY, KILLED), f"the coordinator ended with exit code {code}"
-        assert code != _MISSED or killed >= TRIES, f"a run was set aside after {killed} kills"
+        if code == _MISSED:
+            aside = json.loads((folder / "aside.json").read_text())
+            assert killed >= TRIES * len(aside), f"{killed} kills, and {len(aside)} runs are set aside"
     require_swept(trial.folder)
     undisturbed = made_once(shared / "undisturbed sweep", _sweep)
     _require_every_cell_once(folder / "cells.csv")
@@ -73,7 +76,7 @@ def _require_every_cell_once(table: Path) -> None:
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["status"] for row in rows} == {"complete"}
-    keys = ("objective", "regime", "feedback.probability", "seed")
+    keys = ("objective", "regime", "batch_size", "feedback.probability")
     assert len(rows) == len({tuple(row[key] for key in keys) for row in rows}) == _CELLS
 
 
@@ -94,20 +97,21 @@ class _Kills:
     def haunt(self, coordinator: subprocess.Popen[bytes]) -> int:
         """Kill workers every now and then until the coordinator ends, or is killed too; how many were killed."""
         killed = 0
-        doom = time.monotonic() + self._draw.uniform(1, 10) if self._coordinators else float("inf")
+        doom = time.monotonic() + self._draw.uniform(1, 6) if self._coordinators else float("inf")
         while coordinator.poll() is None:
-            time.sleep(self._draw.uniform(0.1, 2))
+            time.sleep(self._draw.uniform(0.1, 1.5))
             self._require_begun_once()
-            workers = _below(coordinator.pid)
+            servers = _below(coordinator.pid)
+            workers = [worker for server in servers for worker in _below(server)]
             if time.monotonic() > doom:
                 self._coordinators -= 1
                 coordinator.kill()
-                _require_gone(workers)
+                _require_gone([*servers, *workers])
                 return killed
             if workers and self._workers:
                 self._workers -= 1
                 killed += 1
-                _kill(self._draw.choice(workers))
+                _kill(self._draw.choice([*workers, *servers]))
         self._require_begun_once()
         return killed
 
@@ -119,12 +123,14 @@ class _Kills:
 
 
 def _below(process: int) -> list[int]:
-    """The processes below one, itself left out."""
+    """The processes that one has started: workers, or what forks them; Python's own bookkeeping loses nothing."""
     try:
-        children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except OSError:  # it ended meanwhile
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        return [
+            int(child) for child in children if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+    except OSError:  # one ended meanwhile
         return []
-    return [*children, *(each for child in children for each in _below(child))]
 
 
 def _kill(process: int) -> None:
