@@ -47,9 +47,11 @@ class Groups(NamedTuple):
         groups: list[dict[str, Any]] = listed if isinstance(listed[0], dict) else [{"params": listed}]
         device = groups[0]["params"][0].device
         base: list[float] = [group.get("lr", rate) for group in groups]
-        held = [torch.full((), each, device=device) for each in base] if device.type == "cuda" else base
-        told = zip(groups, base, held, strict=True)
-        return cls([group | {"initial_lr": own, "lr": lr} for group, own, lr in told], device.type == "cuda")
+        if device.type == "cuda":
+            held = [torch.full((), own, dtype=torch.float32, device=device) for own in base]
+            told = zip(groups, base, held, strict=True)
+            return cls([group | {"initial_lr": own, "lr": lr} for group, own, lr in told], True)
+        return cls([group | {"initial_lr": own, "lr": own} for group, own in zip(groups, base, strict=True)], False)
 
 
 class Schedule(Piece, family="schedule"):

@@ -69,7 +69,7 @@ class Watch:
     def taken(self) -> Notes:
         """All that was noted since the last round ended, which is forgotten here."""
         names, values = zip(*self._noted, strict=True)
-        notes = Notes(names, torch.stack(values), tuple(self._sites), torch.hstack(self._norms))
+        notes = Notes(names, torch.stack(values), tuple(self._sites), torch.stack(self._norms))
         self.forget()
         return notes
 
@@ -81,14 +81,14 @@ class Watch:
         """Note what another round found, copied: a replay of that round writes over it."""
         self._noted += zip(notes.names, notes.values.clone().unbind(), strict=True)
         self._sites += notes.sites
-        self._norms.append(notes.norms.clone())
+        self._norms += notes.norms.clone().unbind()
 
     def first_bad(self) -> str | None:
         """The first site of the round that was not finite in any process, or None; forgets the round."""
         self._add_up()
         if not self._norms:
             return None
-        norms = torch.hstack(self._norms)
+        norms = torch.stack(self._norms)
         self._party.average([norms])  # of which one is not finite, their mean is not
         flags = torch.isfinite(norms).tolist()
         site = next((name for name, good in zip(self._sites, flags, strict=True) if not good), None)
