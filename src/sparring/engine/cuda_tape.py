@@ -1,7 +1,8 @@
 """Work on a GPU as a CUDA graph: captured once, launched as a whole at every replay.
 
 Everything runs on one stream aside from the current one, before the capture and in it, as PyTorch's notes on CUDA
-graphs ask: what the first passes set up belongs to that stream. Replays run on the current stream.
+graphs ask: what the first passes set up belongs to that stream. Replays run on the current stream. Tests of it want a
+GPU; elsewhere one that is as strict stands in for it.
 """
 
 from __future__ import annotations
