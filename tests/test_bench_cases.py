@@ -7,10 +7,12 @@ import time
 import pytest
 import torch
 
-from sparring.bench import CASES, adversaries, games, host, packed
+from sparring.bench import CASES, adversaries, games, gpu, host, packed
 from sparring.bench.case import Candidate, compared
 from sparring.bench.ceiling import Ceiling, measured_ceiling
 from sparring.bench.timing import billions, ratio_of
+from sparring.engine.rounds import Plain
+from sparring.recipes import load, require_game
 
 CEILING: Ceiling = {"fp32": 100.0, "bf16": 200.0}
 TINY = (
@@ -39,8 +41,30 @@ def test_packed_games_do_the_work_of_all(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [line.multiply_adds for line in bf16] == [loop.multiply_adds, together.multiply_adds]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what is said where there is no GPU")
+def test_without_a_gpu_its_lines_say_so() -> None:
+    lines = [line for case in gpu.CASES for line in case.measure(CEILING)]
+    assert len(lines) == 5 * (2 * len(gpu._BATCHES) + 1)
+    assert all(line.value is None and line.note == "not measured: no GPU" for line in lines)
+
+
+def test_the_ways_of_a_gpu_play_a_game_and_say_what_was_in_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU, in small."""
+    monkeypatch.setattr(gpu, "_GPU", torch.device("cpu"))
+    monkeypatch.setattr(gpu, "_GAMES", 2)
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "measured_ceiling", lambda device: {**CEILING, "tf32": 150.0})
+    loop, together, *graphs = gpu._packed("dishonest/ring-small", CEILING)
+    assert loop.times == 1 and loop.multiply_adds == pytest.approx(together.multiply_adds)
+    assert [line.multiply_adds for line in graphs] == [together.multiply_adds] * 3
+    way = gpu._Way("told", rounds=lambda game, tell: (tell("no graph"), Plain(game))[1])
+    toy = gpu._game(require_game(load("dishonest/ring-small", ["replicas=1"]), "toy"))
+    (line,) = gpu._measured([way], lambda each: each.work([toy], 1), CEILING, "s")
+    assert line.note == "no graph" and line.value is not None
+
+
 def test_every_case_has_a_name_of_its_own() -> None:
-    assert len(CASES) == len(games.CASES) + len(packed.CASES) + len(adversaries.CASES) + len(host.CASES)
+    assert len(CASES) == sum(len(each.CASES) for each in (games, packed, adversaries, host, gpu))
     assert all(name == case.name and case.about for name, case in CASES.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -29,8 +29,15 @@ def untraced(module: nn.Module) -> Iterator[None]:
     Parameters are frozen, so that nothing is added to their gradients; modes are the block's own affair.
     """
     devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
-    with frozen(module), torch.random.fork_rng(devices=list(devices)), same_buffers(module):
+    with frozen(module), _same_random_state(devices), same_buffers(module):
         yield
+
+
+def _same_random_state(devices: set[torch.device]) -> AbstractContextManager[None]:
+    """Torch's random state is put back after the block; while a CUDA graph is captured, torch lets nobody read it."""
+    if devices and torch.cuda.is_current_stream_capturing():
+        return nullcontext()
+    return torch.random.fork_rng(devices=list(devices))
 
 
 @contextmanager

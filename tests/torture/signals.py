@@ -28,7 +28,7 @@ import sparring.listing
 import sparring.report
 from sparring import cli
 from sparring.attacks import Attack
-from sparring.engine import RunFolder, classifier_training, game_training, trainer
+from sparring.engine import RunFolder, classifier_training, rounds, trainer
 from sparring.engine.classifier_training import ClassifierTraining
 from sparring.engine.game_training import GameTraining
 from sparring.errors import Flagged
@@ -54,7 +54,7 @@ MADE = "made"
 """What a trial's verb makes, in the trial's folder."""
 VERB = Place(cli, "app")
 TRAINING = {
-    "a round": ("flip, replicas", Place(game_training, "play_round")),
+    "a round": ("flip, replicas", Place(rounds, "play_round")),
     "an attack": ("mixed", Place(Attack, "__call__")),
     "measuring": ("GP", Place(GameTraining, "measure")),
     "a save": ("spectral norm", Place(RunFolder, "save")),

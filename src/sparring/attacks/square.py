@@ -114,16 +114,17 @@ class SquareL2(SquareAttack):
     def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
         height, width = (max(extent // 5, 1) for extent in like.shape[-2:])
         rows, columns = (torch.arange(extent, device=like.device) for extent in like.shape[-2:])
-        tile = _bumps(height, width).to(like)[rows[:, None] % height, columns % width]
-        tiles = (*like.shape[:-2], int(rows[-1]) // height + 1, int(columns[-1]) // width + 1)
+        tile = _bumps(height, width, like.device).to(like)[rows[:, None] % height, columns % width]
+        last_row, last_column = (extent - 1 for extent in like.shape[-2:])
+        tiles = (*like.shape[:-2], last_row // height + 1, last_column // width + 1)
         delta = tile * _signs(tiles, like, rng)[..., rows[:, None] // height, columns // width]
         return self.ball.steepest(delta, radius, like.dim() - 3)
 
     def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
         new, old = (_Place.draw(delta, window, rng) for _ in range(2))
         upright = rng.integers((*delta.shape[:-3], 1, 1, 1), 2).to(delta.device) > 0
-        height, width = window
-        bumps = torch.where(upright, new.paste(_bumps(width, height).T), new.paste(_bumps(height, width)))
+        lying, standing = (_bumps(*sides, delta.device) for sides in (window, window[::-1]))
+        bumps = torch.where(upright, new.paste(standing.T), new.paste(lying))
         unused = (radius**2 - delta.square().sum((-3, -2, -1), keepdim=True)).clamp(min=0) / delta.shape[-3]
         taken = torch.where(new.inside | old.inside, delta, 0.0).square().sum((-2, -1), keepdim=True)
         shape = _unit(
@@ -170,17 +171,17 @@ class _Place(NamedTuple):
         return torch.where(self.inside, pasted, 0.0)
 
 
-def _bumps(height: int, width: int) -> Float[Tensor, "height width"]:
+def _bumps(height: int, width: int, device: torch.device) -> Float[Tensor, "height width"]:
     """A bump on the left and its negative on the right, of Euclidean size 1."""
     left = width // 2
-    return _unit(torch.cat([_bump(height, left), -_bump(height, width - left)], dim=1))
+    return _unit(torch.cat([_bump(height, left, device), -_bump(height, width - left, device)], dim=1))
 
 
-def _bump(height: int, width: int) -> Float[Tensor, "height width"]:
+def _bump(height: int, width: int, device: torch.device) -> Float[Tensor, "height width"]:
     """sum_{k = d}^n 1 / (k + 1)^2, d = the distance from the middle, n = the longer side's half: equation (2)."""
     half = max(height, width) // 2
-    tail = (1.0 / torch.arange(1, half + 2).square()).flip(0).cumsum(0).flip(0)
-    rows, columns = ((torch.arange(extent) - extent // 2).abs() for extent in (height, width))
+    tail = (1.0 / torch.arange(1, half + 2, device=device).square()).flip(0).cumsum(0).flip(0)
+    rows, columns = ((torch.arange(extent, device=device) - extent // 2).abs() for extent in (height, width))
     return tail[torch.maximum(rows[:, None], columns)]
 
 

@@ -60,11 +60,13 @@ class Candidate:
         variant: its name.
         work: one unit of it.
         precision: of its products.
+        warm_up: how often it is done before it is timed, and after its products are counted.
     """
 
     variant: str
     work: Work
     precision: Precision = "fp32"
+    warm_up: int = 0
 
 
 def compared(
@@ -78,13 +80,16 @@ def compared(
     """Time candidates in turns, against the first of them.
 
     Args:
-        candidates: warmed up by the count of their multiply-adds.
+        candidates: each is done at least once before it is timed, to count its multiply-adds.
         ceiling: of the machine.
         unit: of one run, in seconds.
         turns: how often each is run.
         clock: in seconds.
     """
     counted = [billions(each.work) for each in candidates]
+    for each in candidates:
+        for _ in range(each.warm_up):
+            each.work()
     seconds = seconds_in_turns([each.work for each in candidates], turns, clock=clock)
     lines = []
     for candidate, work, spent in zip(candidates, counted, seconds, strict=True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from sparring.bench import adversaries, games, host, packed
+from sparring.bench import adversaries, games, gpu, host, packed
 from sparring.bench.case import Case, Line
 from sparring.bench.ceiling import Ceiling, measured_ceiling
 
-CASES: Mapping[str, Case] = {case.name: case for case in (*games.CASES, *packed.CASES, *adversaries.CASES, *host.CASES)}
+_ALL = (*games.CASES, *packed.CASES, *adversaries.CASES, *host.CASES, *gpu.CASES)
+CASES: Mapping[str, Case] = {case.name: case for case in _ALL}
 
 
 def measure_cases(

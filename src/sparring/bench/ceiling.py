@@ -6,38 +6,69 @@ The better of both rates, each the best of a few runs, on as many threads as tor
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from sparring.bench.timing import Work, billions
+from sparring.bench.timing import Work, awaited, billions
 from sparring.randomness import Rng
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "tf32", "bf16"]
 Ceiling = Mapping[Precision, float]
 """Billions of multiply-adds a second."""
 
 _RUNS = 7
-_SIDE = 1024
-_IMAGES = (16, 128, 32, 32)
-_DTYPES: Mapping[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_CPU = torch.device("cpu")
+
+
+class _Sizes(NamedTuple):
+    """Of the matrices, and of the images that are convolved."""
+
+    side: int
+    images: tuple[int, int, int, int]
+
+
+_SIZES: Mapping[str, _Sizes] = {"cpu": _Sizes(1024, (16, 128, 32, 32)), "cuda": _Sizes(8192, (512, 256, 32, 32))}
+_PRECISIONS: Mapping[str, tuple[Precision, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "tf32", "bf16")}
 
 
 @torch.no_grad()
-def measured_ceiling() -> Ceiling:
-    """The rates of this machine, now."""
-    return {precision: max(map(_rate, _works(dtype))) for precision, dtype in _DTYPES.items()}
+def measured_ceiling(device: torch.device = _CPU) -> Ceiling:
+    """The rates of this machine, or of a GPU of it, now."""
+    return {each: _best_rate(each, device) for each in _PRECISIONS[device.type]}
 
 
-def _works(dtype: torch.dtype) -> list[Work]:
-    matrix = Rng.of(0).normal((_SIDE, _SIDE)).to(dtype)
-    images = Rng.of(1).normal(_IMAGES).to(dtype, memory_format=torch.channels_last)
-    channels = _IMAGES[1]
-    kernel = Rng.of(2).normal((channels, channels, 3, 3)).to(dtype, memory_format=torch.channels_last)
-    return [partial(torch.matmul, matrix, matrix), partial(F.conv2d, images, kernel, padding=1)]
+def _best_rate(precision: Precision, device: torch.device) -> float:
+    with _products_in(precision):
+        return max(map(_rate, _works(torch.bfloat16 if precision == "bf16" else torch.float32, device)))
+
+
+@contextmanager
+def _products_in(precision: Precision) -> Iterator[None]:
+    """A block in which a GPU rounds the factors of fp32 products to TF32, or does not."""
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        for switch, was in zip(switches, before, strict=True):
+            switch.allow_tf32 = was
+
+
+def _works(dtype: torch.dtype, device: torch.device) -> list[Work]:
+    side, shape = _SIZES[device.type]
+    matrix = Rng.of(0, device).normal((side, side)).to(dtype)
+    images = Rng.of(1, device).normal(shape).to(dtype, memory_format=torch.channels_last)
+    channels = shape[1]
+    kernel = Rng.of(2, device).normal((channels, channels, 3, 3)).to(dtype, memory_format=torch.channels_last)
+    works: list[Work] = [partial(torch.matmul, matrix, matrix), partial(F.conv2d, images, kernel, padding=1)]
+    return [awaited(work, device) for work in works]
 
 
 def _rate(work: Work) -> float:

@@ -30,7 +30,7 @@ _NETWORKS = {
     "dcgan32": ("generator={name: dcgan, width: 64}", "discriminator={name: dcgan, width: 64}"),
     "resnet32": ("generator=robgan_resnet", "discriminator={name: robgan_resnet, batch_norm: false}"),
 }
-_REGIMES = {
+REGIMES = {
     "plain": "plain",
     "symmetric": "{name: symmetric, attack: {name: fgsm, epsilon: 8/255}}",
     "mixed": "{name: mixed, aim: payoff, attack: {name: fgsm, epsilon: 8/255}}",
@@ -47,12 +47,20 @@ _CHANNELS_LAST = "memory_format=channels_last"
 _BF16 = ("precision=bf16", _CHANNELS_LAST)
 
 
-def _game(networks: str, regime: str, *overrides: str) -> Game:
+def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.device = _CPU) -> Game:
+    """A game on images of noise.
+
+    Args:
+        networks: `dcgan32` or `resnet32`.
+        regime: as a recipe has it.
+        overrides: further `KEY=VALUE`.
+        device: where it is played.
+    """
     settings = [*_NETWORKS[networks], f"regime={regime}", f"batch_size={_BATCH}", "data=digits", *overrides]
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", settings), networks)
-    samples = Rng.of(0).integers((8 * _BATCH, 3, 32, 32), 256).byte()
+    samples = Rng.of(0).integers((8 * recipe.batch_size, 3, 32, 32), 256).byte().to(device)
     arrays, facts = Arrays(samples, None), Facts((3, 32, 32), IMAGE_BOUNDS)
-    return Game(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=_CPU), _CPU)
+    return Game(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=device), device)
 
 
 def _numbers() -> Iterator[int]:
@@ -86,7 +94,7 @@ def _update(game: Game) -> Work:
 
 def _published(networks: str, *overrides: str) -> tuple[Players, Game]:
     """The players of a game without folds, and the game, whose images they see."""
-    game, rng = _game(networks, "plain", *overrides), Rng.of(1)
+    game, rng = game_of_noise(networks, "plain", *overrides), Rng.of(1)
     unfold(game.generator)
     unfold(game.discriminator)
 
@@ -109,27 +117,27 @@ def _published_work(networks: str, regime: str, *overrides: str, teaches: bool) 
 
 
 def _rounds(networks: str, regime: str, ceiling: Ceiling) -> list[Line]:
-    ours = _REGIMES[regime]
+    ours = REGIMES[regime]
     candidates = [
         Candidate("published way", _published_work(networks, regime, teaches=True)),
-        Candidate("fp32", rounds_of(_game(networks, ours))),
-        Candidate("fp32, channels_last", rounds_of(_game(networks, ours, _CHANNELS_LAST))),
-        Candidate("bf16, channels_last", rounds_of(_game(networks, ours, *_BF16)), "bf16"),
+        Candidate("fp32", rounds_of(game_of_noise(networks, ours))),
+        Candidate("fp32, channels_last", rounds_of(game_of_noise(networks, ours, _CHANNELS_LAST))),
+        Candidate("bf16, channels_last", rounds_of(game_of_noise(networks, ours, *_BF16)), "bf16"),
     ]
     return compared(candidates, ceiling, unit="s a round")
 
 
 def _updates_of_robgan(ceiling: Ceiling) -> list[Line]:
     """Where the time of Rob-GAN's update of D goes."""
-    ours, batch = _REGIMES["replace"], "batch_size=64"
-    frozen = _game("resnet32", ours, batch, _CHANNELS_LAST)
+    ours, batch = REGIMES["replace"], "batch_size=64"
+    frozen = game_of_noise("resnet32", ours, batch, _CHANNELS_LAST)
     unfold(frozen.discriminator)
     unfold(frozen.generator)
     candidates = [
         Candidate("published way", _published_work("resnet32", "replace", batch, teaches=False)),
         Candidate("fp32, channels_last, without folds", _update(frozen)),
-        Candidate("fp32, channels_last", _update(_game("resnet32", ours, batch, _CHANNELS_LAST))),
-        Candidate("bf16, channels_last", _update(_game("resnet32", ours, batch, *_BF16)), "bf16"),
+        Candidate("fp32, channels_last", _update(game_of_noise("resnet32", ours, batch, _CHANNELS_LAST))),
+        Candidate("bf16, channels_last", _update(game_of_noise("resnet32", ours, batch, *_BF16)), "bf16"),
     ]
     return compared(candidates, ceiling, unit="s an update of D", turns=3)
 
@@ -137,9 +145,9 @@ def _updates_of_robgan(ceiling: Ceiling) -> list[Line]:
 def _updates_by_regime(ceiling: Ceiling) -> list[Line]:
     """What an adversarial update costs, in plain ones."""
     works = {
-        "plain": _update(_game("dcgan32", "plain")),
-        "symmetric, both sides": _update(_game("dcgan32", _BOTH)),
-        "mixed": _update(_game("dcgan32", _REGIMES["mixed"])),
+        "plain": _update(game_of_noise("dcgan32", "plain")),
+        "symmetric, both sides": _update(game_of_noise("dcgan32", _BOTH)),
+        "mixed": _update(game_of_noise("dcgan32", REGIMES["mixed"])),
         "published plain": _published_work("dcgan32", "plain", teaches=False),
         "published mixed": _published_work("dcgan32", "mixed", teaches=False),
     }
@@ -150,7 +158,7 @@ CASES = (
     *(
         Case(f"round-{networks}-{regime}", f"a round of {regime}, {networks}", partial(_rounds, networks, regime))
         for networks in _NETWORKS
-        for regime in _REGIMES
+        for regime in REGIMES
     ),
     Case("update-robgan", "D's update under PGD-5, resnet32", _updates_of_robgan),
     Case("update-regimes", "D's updates of the regimes, dcgan32", _updates_by_regime),

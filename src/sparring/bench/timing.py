@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -20,6 +21,17 @@ class Ratio(NamedTuple):
     median: float
     low: float
     high: float
+
+
+def awaited(work: Work, device: torch.device) -> Callable[[], None]:
+    """The work, to its end on the device."""
+
+    def to_the_end() -> None:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return to_the_end
 
 
 def seconds_in_turns(

@@ -139,5 +139,5 @@ def augmented(x: Tensor, augment: Sequence[Augmentation], positions: Tensor, str
     for index, each in enumerate(augment):
         bases = [derive(seed, f"augment/{each.name}", index) for seed in streams.seeds]
         rows = torch.stack([positions + base for base in bases])
-        x = each(x, rows.reshape(*streams.lead, -1).to(x.device))
+        x = each(x, rows.reshape(*streams.lead, -1).to(x.device, non_blocking=True))
     return x

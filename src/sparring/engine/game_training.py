@@ -15,7 +15,7 @@ from sparring.engine.game import Game
 from sparring.engine.game_vitals import GameVitals
 from sparring.engine.measuring import Measures
 from sparring.engine.probing import Probe
-from sparring.engine.round import play_round
+from sparring.engine.rounds import chosen_rounds
 from sparring.engine.rundir import RunFolder
 from sparring.engine.spectator import Spectator
 from sparring.engine.summary import last_noted, summarise
@@ -35,7 +35,7 @@ class GameTraining(Training):
     remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
 
     def __init__(self, game: Game, spectator: Spectator) -> None:
-        self.game = game
+        self.game, self._rounds = game, chosen_rounds(game, spectator.note)
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
         self._vitals = GameVitals(game, self.measures.judge if self.measures else None)
@@ -55,7 +55,7 @@ class GameTraining(Training):
         return self.game.watch
 
     def play(self, step: int) -> None:
-        play_round(self.game, step)
+        self._rounds.play(step)
 
     def state(self) -> dict[str, Tensor]:
         return self.game.state()

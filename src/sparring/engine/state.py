@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,7 +126,9 @@ def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     for group in twin.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)
-    twin.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a step which could be captured is not
+        twin.step()
     return optimizer_state(twin)
 
 

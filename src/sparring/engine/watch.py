@@ -5,12 +5,29 @@ Nothing leaves the device inside a round; `first_bad` and `means` fetch one smal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sparring.engine.party import ALONE, Party
+
+
+class Notes(NamedTuple):
+    """What was noted in one round, in the order of the round.
+
+    Args:
+        names: of the log's numbers; one that was noted more than once stands there as often.
+        values: of these, `(names, *lead)`.
+        sites: where finiteness was noted.
+        norms: finite where the site was, `(sites)`.
+    """
+
+    names: tuple[str, ...]
+    values: Tensor
+    sites: tuple[str, ...]
+    norms: Tensor
 
 
 class Watch:
@@ -49,6 +66,23 @@ class Watch:
         """Add to the running mean of this name; `values` has the lead shape."""
         self._noted.append((name, values.detach().to(torch.float64, copy=True)))
 
+    def taken(self) -> Notes:
+        """All that was noted since the last round ended, which is forgotten here."""
+        names, values = zip(*self._noted, strict=True)
+        notes = Notes(names, torch.stack(values), tuple(self._sites), torch.stack(self._norms))
+        self.forget()
+        return notes
+
+    def forget(self) -> None:
+        """Forget what was noted since the last round ended."""
+        self._noted, self._sites, self._norms = [], [], []
+
+    def note(self, notes: Notes) -> None:
+        """Note what another round found, copied: a replay of that round writes over it."""
+        self._noted += zip(notes.names, notes.values.clone().unbind(), strict=True)
+        self._sites += notes.sites
+        self._norms += notes.norms.clone().unbind()
+
     def first_bad(self) -> str | None:
         """The first site of the round that was not finite in any process, or None; forgets the round."""
         self._add_up()
@@ -86,8 +120,22 @@ class Watch:
     def _add_up(self) -> None:
         """Add what was noted since the last time to the sums, as a mean over the processes."""
         self._party.average([values for _, values in self._noted])
-        for name, values in self._noted:
-            previous = self._sums.get(name)
-            self._sums[name] = values if previous is None else previous.add_(values)
-            self._counts[name] = self._counts.get(name, 0) + 1
+        for noted in _without_repeats(self._noted):
+            known = noted.keys() & self._sums.keys()
+            if known:
+                torch._foreach_add_([self._sums[name] for name in known], [noted[name] for name in known])
+            for name, values in noted.items():
+                self._sums.setdefault(name, values)
+                self._counts[name] = self._counts.get(name, 0) + 1
         self._noted = []
+
+
+def _without_repeats(noted: Sequence[tuple[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """What was first noted of every name, then what was noted second, and so on."""
+    times: list[dict[str, Tensor]] = []
+    for name, values in noted:
+        later = next((each for each in times if name not in each), None)
+        if later is None:
+            times.append(later := {})
+        later[name] = values
+    return times
