@@ -139,5 +139,7 @@ def _problem(details: ErrorDetails, keys: tuple[str, ...]) -> Problem:
         return Problem(path=path, value=value, message="unknown key", nearest=close, allowed=keys or ("no keys",))
     if details["type"] == "missing":
         return Problem(path=path, value="(nothing)", message="this key is required")
+    if details["type"] == "tuple_type":
+        return Problem(path=path, value=value, message="should be a list")
     message = details["msg"].removeprefix("Input ").removeprefix("Value error, ")
     return Problem(path=path, value=value, message=message)
