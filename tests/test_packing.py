@@ -250,7 +250,7 @@ def test_as_many_games_as_values(short: Short) -> None:
         "{feedback.probability: [0.1, 1.5]}": r"feedback\.probability = 1\.5: .*less than or equal to 1 \(game 1,",
         "{feedback.probability: [0.1, .nan]}": r"finite number \(game 1,",
         "{seed: [1, true]}": r"vary\.seed = True: should be a valid integer \(game 1,",
-        "{seed: 3}": r"vary\.seed = 3: should be a valid tuple",
+        "{seed: 3}": r"vary\.seed = 3: should be a list",
     }.items(),
 )
 def test_a_value_that_cannot_be_is_refused(vary: str, said: str, short: Short) -> None:
