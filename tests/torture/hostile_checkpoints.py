@@ -89,7 +89,7 @@ def _mutated(run: Path, trial: Trial) -> None:
     for look in (lambda: verify(run), lambda: load_players(RunFolder.open(run), "cpu"), lambda: resume(run)):
         told = refusal(look)  # another number of seconds is no reason to refuse
         as_it_says = told is not None and f"{run}: played by" in told.cause  # by more processes than there are
-    assert told is None or told.exit_code == 4 or as_it_says, told
+        assert told is None or told.exit_code == 4 or as_it_says, told
 
 
 def _of_recipe(name: str) -> Callable[[Path, Trial], None]:
