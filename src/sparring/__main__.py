@@ -20,12 +20,12 @@ def main() -> None:
         finally:
             # What is decided by now stays: no signal cuts the interpreter's own way out.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+            for number in STOPS:  # threads of libraries have masks of their own, and Python takes its handlers away
+                signal.signal(number, signal.SIG_IGN)
     except Terminated as stop:
-        number = stop.signal
-    tell(
-        SparringError(f"stopped by {number.name}", "run it again; a run that has begun goes on with `sparring resume`")
-    )
-    sys.exit(128 + number)
+        heard = stop.signal
+    tell(SparringError(f"stopped by {heard.name}", "run it again; a run that has begun goes on with `sparring resume`"))
+    sys.exit(128 + heard)
 
 
 if __name__ == "__main__":

@@ -379,7 +379,7 @@ def demonstration(trial: Trial) -> None:
             os.kill(-process.pid if everyone else process.pid, number)
         out_text, err = process.communicate()  # ends when the last process lets go of it
     _require_two_lines(Ended(process.returncode, out_text, err, 0.0))
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + number, (process.returncode, err)
     _require_nobody(process.pid)
     for path in out.glob("*/recipe.yaml"):
         run = RunFolder.open(path.parent)
