@@ -46,7 +46,7 @@ class GridMap:
         given: the other keys with their values.
         row_key, column_key: what varies; empty where nothing does.
         rows, columns: their values.
-        tiles: by row.
+        cells: by row.
     """
 
     given: Settings
@@ -54,7 +54,7 @@ class GridMap:
     column_key: str
     rows: Values
     columns: Values
-    tiles: tuple[tuple[Tile, ...], ...]
+    cells: tuple[tuple[Tile, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ def _map(given: Settings, axes: Sequence[str], values: dict[str, Values], tile: 
     def at(row: Any, column: Any) -> Settings:
         return (*given, *((axis, value) for axis, value in ((row_key, row), (column_key, column)) if axis))
 
-    tiles = tuple(tuple(tile(at(row, column)) for column in columns) for row in rows)
-    return GridMap(given, row_key, column_key, rows, columns, tiles)
+    cells = tuple(tuple(tile(at(row, column)) for column in columns) for row in rows)
+    return GridMap(given, row_key, column_key, rows, columns, cells)
 
 
 def _line(found: Sequence[Result], key: str, places: Sequence[float], measure: Measure, chart: str) -> Chart:
