@@ -80,11 +80,11 @@ def _parts(cells: Sequence[Cell], count: int) -> list[Sequence[Cell]]:
 
 
 def _pack(cells: Sequence[Cell]) -> Pack:
-    recipe, games = cells[0].recipe, range(len(cells))
+    recipe = cells[0].recipe
     if len(cells) == 1 or not isinstance(recipe, Recipe):
         return Pack(recipe, tuple(cells))
     values = {key: tuple(value_at(cell.recipe, key) for cell in cells) for key in (SEED, *packable(recipe))}
     vary = {key: each for key, each in values.items() if len(set(each)) > 1}
-    if values[SEED] == tuple(recipe.seed + game for game in games):
-        del vary[SEED]
+    if values[SEED] == tuple(range(recipe.seed, recipe.seed + len(cells))):
+        del vary[SEED]  # as replicas have them anyway
     return Pack(recipe.model_copy(update={"replicas": len(cells), "vary": vary}), tuple(cells))
