@@ -385,7 +385,12 @@ def verify(
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="A case, or a recipe; all cases without.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A case (round-..., update-..., packed-..., pgd-20, data, ...), or a recipe; all cases without."
+        ),
+    ] = None,
     overrides: Overrides = None,
     vary: Annotated[
         str, typer.Option(metavar="KEY=A,B,...", help="Of a recipe: what is compared with its first value.")
@@ -404,6 +409,8 @@ def bench(
 
     _set_threads(threads)
     if name is None or name in CASES:
+        if overrides:
+            raise UsageError(f"bench: {overrides[0]} means nothing with a case", "give a recipe to change keys of")
         _bench_cases(() if name is None else (name,), as_json)
         return
     with following("turns") as follower:

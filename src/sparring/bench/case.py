@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -69,14 +68,7 @@ class Candidate:
     warm_up: int = 0
 
 
-def compared(
-    candidates: Sequence[Candidate],
-    ceiling: Ceiling,
-    *,
-    unit: str,
-    turns: int = 5,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[Line]:
+def compared(candidates: Sequence[Candidate], ceiling: Ceiling, *, unit: str, turns: int = 5) -> list[Line]:
     """Time candidates in turns, against the first of them.
 
     Args:
@@ -84,13 +76,12 @@ def compared(
         ceiling: of the machine.
         unit: of one run, in seconds.
         turns: how often each is run.
-        clock: in seconds.
     """
     counted = [billions(each.work) for each in candidates]
     for each in candidates:
         for _ in range(each.warm_up):
             each.work()
-    seconds = seconds_in_turns([each.work for each in candidates], turns, clock=clock)
+    seconds = seconds_in_turns([each.work for each in candidates], turns)
     lines = []
     for candidate, work, spent in zip(candidates, counted, seconds, strict=True):
         ratio, middle = ratio_of(seconds[0], spent), statistics.median(spent)

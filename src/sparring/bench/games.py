@@ -86,7 +86,7 @@ def _update(game: Game) -> Work:
         step = next(steps)
         real, fake = game.meet(step), game.generate("latents", step)
         side = Discriminating(game, step, step, {"real": real.labels, "fake": fake.labels})
-        game.recipe.regime.update(side, real.samples, fake.samples.detach())
+        game.rules.regime.update(side, real.samples, fake.samples.detach())
         game.watch.first_bad()
 
     return play

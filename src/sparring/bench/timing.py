@@ -34,27 +34,20 @@ def awaited(work: Work, device: torch.device) -> Callable[[], None]:
     return to_the_end
 
 
-def seconds_in_turns(
-    works: Sequence[Work],
-    turns: int,
-    *,
-    clock: Callable[[], float] = time.perf_counter,
-    played: Played | None = None,
-) -> list[list[float]]:
+def seconds_in_turns(works: Sequence[Work], turns: int, *, played: Played | None = None) -> list[list[float]]:
     """Seconds of every work in every turn.
 
     Args:
         works: each is run once a turn; what it waits for is its own affair.
         turns: how often.
-        clock: in seconds.
         played: told of every turn.
     """
     seconds: list[list[float]] = [[] for _ in works]
     for turn in range(turns):
         for work, spent in zip(works, seconds, strict=True):
-            began = clock()
+            began = time.perf_counter()
             work()
-            spent.append(clock() - began)
+            spent.append(time.perf_counter() - began)
         if played:
             played(turn + 1, turns)
     return seconds
