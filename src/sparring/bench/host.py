@@ -123,11 +123,12 @@ def _children() -> float:
 def toy_rounds(rounds: int) -> None:
     """Play a small game."""
     from sparring.engine import Game, play_round
+    from sparring.engine.environment import choose_device
     from sparring.recipes import load, require_game
 
     recipe = require_game(load(_TOY, ["replicas=1"]), _TOY)
-    cpu = torch.device("cpu")
-    game = Game(recipe, recipe.data.open(cpu), cpu)
+    place = choose_device("cpu")
+    game = Game(recipe, recipe.data.open(place), place)
     for step in range(rounds):
         play_round(game, step % recipe.steps)
         game.watch.first_bad()

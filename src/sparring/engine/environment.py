@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sparring.errors import UsageError
+from sparring.heap import keep_freed_memory
 
 _PACKAGES = ("sparring", "torch", "numpy", "scipy", "pydantic", "safetensors")
 
@@ -38,11 +39,12 @@ def device_name(device: torch.device) -> str:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of this name; `auto` takes a GPU where there is one.
+    """The device of this name, and this process ready to work there; `auto` takes a GPU where there is one.
 
     Raises:
         UsageError: there is no such device here.
     """
+    keep_freed_memory()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
