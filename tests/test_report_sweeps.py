@@ -43,10 +43,10 @@ def test_a_map_shows_means_over_seeds_and_the_best_is_darkest() -> None:
     modes, distance = atlas_of(found).sheets
     (shown,) = modes.maps
     assert (shown.row_key, shown.column_key) == ("objective", "feedback.probability")
-    assert [[tile.shown for tile in row] for row in shown.tiles] == [["8", "4"], ["2", "6"]]
-    assert [[tile.shade for tile in row] for row in shown.tiles] == [[1, 1 / 3], [0, 2 / 3]]
-    assert [bool(tile.note) for row in shown.tiles for tile in row] == [False, True, False, False]
-    assert [tile.shade for row in distance.maps[0].tiles for tile in row][:3] == pytest.approx([1, 1 - 0.8 / 1.8, 0])
+    assert [[tile.shown for tile in row] for row in shown.cells] == [["8", "4"], ["2", "6"]]
+    assert [[tile.shade for tile in row] for row in shown.cells] == [[1, 1 / 3], [0, 2 / 3]]
+    assert [bool(tile.note) for row in shown.cells for tile in row] == [False, True, False, False]
+    assert [tile.shade for row in distance.maps[0].cells for tile in row][:3] == pytest.approx([1, 1 - 0.8 / 1.8, 0])
     assert "the darker, the better" in distance.caption
 
 
@@ -55,8 +55,8 @@ def test_more_keys_are_small_multiples_on_one_scale() -> None:
     first, second = atlas_of(found).sheets[0].maps
     assert (first.row_key, first.column_key) == ("objective", "batch_size")
     assert first.given == (("critic_steps", 1),) and second.given == (("critic_steps", 2),)
-    assert first.tiles[0][0].shade == 0 and second.tiles[1][2].shade == 1
-    assert [tile.shown for tile in second.tiles[0]] == ["1", "3", "5"]
+    assert first.cells[0][0].shade == 0 and second.cells[1][2].shade == 1
+    assert [tile.shown for tile in second.cells[0]] == ["1", "3", "5"]
 
 
 def test_one_number_is_a_line_with_a_band_and_words_are_a_column() -> None:
@@ -66,7 +66,7 @@ def test_one_number_is_a_line_with_a_band_and_words_are_a_column() -> None:
     assert line.values.tolist() == [[8, 8, 7], [1, 3, 5]]
     assert line.band is not None and tuple(line.band[1]) == pytest.approx((0.0, student([1.0, 3.0, 5.0])[1]))
     column = atlas_of(results_of("objective=log,linear,square_root", modes=[1, 2, 3])).sheets[0].maps[0]
-    assert column.column_key == "" and [row[0].shown for row in column.tiles] == ["1", "2", "3"]
+    assert column.column_key == "" and [row[0].shown for row in column.cells] == ["1", "2", "3"]
 
 
 def test_a_cell_without_numbers_is_named_and_has_no_shade() -> None:
@@ -74,7 +74,7 @@ def test_a_cell_without_numbers_is_named_and_has_no_shade() -> None:
     found[2] = Result(found[2].cell, "non-finite", "round 3: not finite: payoff_d", {})
     atlas = atlas_of(found)
     assert atlas.told.startswith("3 of 4 cells are complete")
-    assert atlas.sheets[0].maps[0].tiles[1][0].shade is None
+    assert atlas.sheets[0].maps[0].cells[1][0].shade is None
     assert [(cell.index, cell.settings) for cell in atlas.missing] == [(2, "objective=linear batch_size=16")]
 
 
@@ -82,7 +82,7 @@ def test_what_tells_nothing_comes_last_and_success_is_counted() -> None:
     found = results_of("objective=log,linear", "seed=0..1", modes=[8, 8, 8, 8], success=[0, 1, 1, 1])
     success, modes = atlas_of(found).sheets
     assert (success.title, modes.title) == ("Success", "Modes covered")
-    assert [row[0].shown for row in success.maps[0].tiles] == ["1/2", "2/2"]
+    assert [row[0].shown for row in success.maps[0].cells] == ["1/2", "2/2"]
 
 
 def test_a_grid_of_nothing_has_an_atlas() -> None:
