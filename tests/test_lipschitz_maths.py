@@ -135,7 +135,7 @@ def test_the_adversarial_direction_beats_random_ones(seed: int) -> None:
     def steepness(direction: Tensor) -> float:
         return float((net(x + length * direction) - net(x)).detach().abs().mean())
 
-    found = control.direction(net, x, net(x).detach(), batch_axes=1, rng=Rng.of(seed))
+    found = control.direction(net, x, net(x).detach(), Rng.of(seed).normal(x.shape).to(x), batch_axes=1)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(64).double())
     others = Rng.of(seed + 99).normal((100, 64, 8)).double()
     others /= others.norm(dim=-1, keepdim=True)

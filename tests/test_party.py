@@ -16,14 +16,14 @@ import torch
 
 from sparring.data import Digits, Ring
 from sparring.engine import Game, RunFolder
-from sparring.engine.party import Party
+from sparring.engine.party import ALONE, Party
 from sparring.errors import UsageError
 from sparring.lipschitz import Lipschitz
 from sparring.pieces import members
 from sparring.randomness import WHOLE, Part, Rng, Streams
 from sparring.recipes import load, require_game
 from sparring.regimes import Regime
-from two_processes import CONTROLS, GAMES, REGIMES
+from two_processes import CONTROLS, GAMES, REGIMES, difference, played
 
 CPU = torch.device("cpu")
 HERE = Path(__file__).parent
@@ -59,6 +59,14 @@ def test_batch_statistics_are_of_each_process(apart: dict[str, float]) -> None:
 def test_every_regime_and_control_is_among_the_games() -> None:
     assert set(REGIMES) == set(members(Regime))
     assert all(any(name in control for control in CONTROLS) for name in members(Lipschitz))
+
+
+@pytest.mark.parametrize("control", [control for control in CONTROLS if control != "none"])
+def test_every_control_is_felt_in_its_game(control: str) -> None:
+    free, bound = (played(GAMES[f"plain, {each}"], ALONE) for each in ("none", control))
+    common = free.keys() & bound.keys()
+    far = difference({name: bound[name] for name in common}, {name: free[name] for name in common})
+    assert far > 100 * ROUNDING
 
 
 @pytest.mark.parametrize("of", [2, 3])

@@ -54,27 +54,32 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         return value
 
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
-        samples = torch.cat([real, fake], dim=batch_axes - 1).detach()
+        # A side at a time, as each is drawn for a batch of which these samples may be a part.
+        starts = [rng.normal(side.shape).to(side) for side in (real, fake)]
+        lengths = [rng.uniform(side.shape[:batch_axes], *self.epsilon) for side in (real, fake)]
+        samples, start, length = (torch.cat(two, dim=batch_axes - 1) for two in ([real, fake], starts, lengths))
+        samples, length = samples.detach(), expand_like(length, samples)
         here = score(samples)
-        direction = self.direction(score, samples, here.detach(), batch_axes=batch_axes, rng=rng)
-        length = expand_like(rng.uniform(samples.shape[:batch_axes], *self.epsilon), samples)
+        direction = self.direction(score, samples, here.detach(), start, batch_axes=batch_axes)
         there = self._inside(samples + length * direction)
         slope = (score(there) - here).abs() / sample_norm(there - samples, batch_axes)
         at_real, at_fake = torch.relu(slope - 1).square().chunk(2, dim=-1)
         return self.weight / 2 * (at_real + at_fake)
 
-    def direction(self, score: ScoreFunction, samples: Samples, here: Scores, *, batch_axes: int, rng: Rng) -> Samples:
+    def direction(
+        self, score: ScoreFunction, samples: Samples, here: Scores, start: Samples, *, batch_axes: int
+    ) -> Samples:
         """The unit vector of every sample along which D changes most, as far as the power iterations see.
 
         Args:
             score: D's score of samples.
             samples: `(*batch, ...)`.
             here: their scores `(*batch)`, detached.
+            start: the first directions, of any length.
             batch_axes: how many leading axes are batch.
-            rng: of the first direction.
         """
         away = against(self.xi, samples)
-        direction = _unit(rng.normal(samples.shape).to(samples), batch_axes)
+        direction = _unit(start, batch_axes)
         for _ in range(self.power_iterations):
             direction.requires_grad_()
             change = (score(self._inside(samples + away * direction)) - here).abs().sum()
