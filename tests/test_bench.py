@@ -6,6 +6,7 @@ import pytest
 
 from sparring.bench import bench
 from sparring.errors import UsageError
+from sparring.networks import products
 
 BATCH, LATENT, WIDTH = 32, 8, 16
 SMALL = [
@@ -31,7 +32,9 @@ EXPECTED = {
 """A one-step attack adds the gradient of the first layer to the samples that it moves; three steps, three passes."""
 
 
-def test_a_round_costs_what_the_formula_says() -> None:
+@pytest.mark.parametrize("worth_it", [1, 1 << 40], ids=["oneDNN", "torch"])
+def test_a_round_costs_what_the_formula_says(worth_it: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "WORTH_IT", worth_it)
     timings = bench(
         "dishonest/ring-small",
         f"regime={','.join(EXPECTED)}",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 Work = Callable[[], object]
 Played = Callable[[int, int], None]
@@ -66,6 +66,11 @@ def billions(work: Work) -> float:
         work()
     found: float = counter.operations / 2e9  # a multiply-add counts as two operations
     return found
+
+
+@register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+def _of_a_linear_layer(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
+    return 2 * x.numel() * weight[0]
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sparring.networks.base import FeatureNetwork, Network, require_images
 from sparring.networks.initial import initialise, xavier_uniform
+from sparring.networks.products import Linear
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -111,7 +112,7 @@ class SmallCNN(Classifier):
                 nn.ReLU(),
                 nn.MaxPool2d(2),
                 nn.Flatten(),
-                nn.Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
+                Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
                 nn.ReLU(),
             )
             network = ClassifierModule(features, 4 * width, space.classes)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sparring.networks.base import Generator
 from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.products import affine
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Widths
@@ -36,10 +37,7 @@ class Dense(nn.Module):
             self.register_buffer("bias", torch.zeros(*lead, outputs), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight  # read once: a reparametrised weight is computed at every reading
-        if weight.dim() == 2:
-            return torch.addmm(self.bias, x, weight)
-        return torch.baddbmm(self.bias.unsqueeze(-2), x, weight)
+        return affine(x, self.weight, self.bias)
 
 
 class Layers(nn.Module):

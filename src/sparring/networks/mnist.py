@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sparring.networks.base import Generator, require_image
 from sparring.networks.discriminators import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
+from sparring.networks.products import Linear
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -31,10 +32,10 @@ class ConvGenerator(nn.Module):
         small = side // 4
         flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
         self.dense = nn.Sequential(
-            nn.Linear(inputs, 16 * width),
+            Linear(inputs, 16 * width),
             flat(16 * width),
             nn.ReLU(),
-            nn.Linear(16 * width, 2 * width * small * small),
+            Linear(16 * width, 2 * width * small * small),
             flat(2 * width * small * small),
             nn.ReLU(),
             nn.Unflatten(1, (2 * width, small, small)),
@@ -63,7 +64,7 @@ def _trunk(channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
         images(2 * width),
         nn.LeakyReLU(_SLOPE),
         nn.Flatten(),
-        nn.Linear(2 * width * small * small, 16 * width),
+        Linear(2 * width * small * small, 16 * width),
         flat(16 * width),
         nn.LeakyReLU(_SLOPE),
     )

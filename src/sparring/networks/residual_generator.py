@@ -21,6 +21,7 @@ from sparring.networks.base import Generator, require_bottom
 from sparring.networks.conditional import EPS, ToldNorm, told_norm
 from sparring.networks.folded import UpsampledConv, UpsampledProjection
 from sparring.networks.initial import initialise, xavier_residual
+from sparring.networks.products import Linear
 from sparring.randomness import Rng
 from sparring.records import Count, Probability, Widths
 from sparring.shapes import Space
@@ -86,7 +87,7 @@ class ResidualGeneratorModule(nn.Module):
         super().__init__()
         self.latent = latent
         self.dense = nn.Sequential(
-            nn.Linear(latent, widths[0] * bottom**2),
+            Linear(latent, widths[0] * bottom**2),
             nn.Unflatten(1, (widths[0], bottom, bottom)),
         )
         kinds = [doubling] * doublings + [keeping] * (len(widths) - 1 - doublings)

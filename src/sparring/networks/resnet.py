@@ -16,6 +16,7 @@ from sparring.networks.base import Generator, require_doublings, require_image
 from sparring.networks.discriminators import Discriminator, DiscriminatorModule
 from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
 from sparring.networks.initial import initialise, xavier_residual
+from sparring.networks.products import Linear
 from sparring.pieces import piece
 from sparring.randomness import Rng
 from sparring.records import Count
@@ -85,7 +86,7 @@ class ResNetGeneratorModule(nn.Module):
     def __init__(self, inputs: int, channels: int, doublings: int, width: int) -> None:
         super().__init__()
         self.width = width
-        self.dense = nn.Linear(inputs, width * 16)
+        self.dense = Linear(inputs, width * 16)
         self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(doublings)))
         self.norm = nn.BatchNorm2d(width)
         self.output = _conv3(width, channels)
