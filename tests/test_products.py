@@ -73,11 +73,15 @@ def test_a_linear_layer_is_torchs_and_its_gradient_lies_as_its_weight(calls: lis
         assert mine.grad.stride() == mine.stride()
 
 
-def test_other_numbers_and_small_products_are_torchs_own(calls: list[torch.Size]) -> None:
+def test_other_numbers_and_small_products_are_torchs_own(
+    calls: list[torch.Size], monkeypatch: pytest.MonkeyPatch
+) -> None:
     x, weight, bias = drawn((6, 5), (5, 4), (4,))
     affine(*(each.double() for each in (x, weight, bias)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert affine(x, weight, bias).dtype == torch.bfloat16
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    affine(x, weight, bias)
     assert affine(x.to("meta"), weight.to("meta"), bias.to("meta")).device.type == "meta"
     assert not calls
 

@@ -32,6 +32,19 @@ def _in_a_loop(recipe: str, *overrides: str) -> Work:
     return play
 
 
+def _without_onednn(work: Work) -> Work:
+    """The work, with all products of matrices torch's own."""
+
+    def play() -> None:
+        setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 - typed as what it is in the class
+        try:
+            work()
+        finally:
+            setattr(torch.backends.mkldnn, "enabled", True)  # noqa: B010
+
+    return play
+
+
 def _recipe(recipe: str, *overrides: str) -> Recipe:
     return require_game(load(recipe, [*overrides, f"replicas={_GAMES}"]), recipe)
 
@@ -42,6 +55,7 @@ def _game(recipe: Recipe) -> Game:
 
 def _packed(recipe: str, ceiling: Ceiling) -> list[Line]:
     candidates = [
+        Candidate(f"{_GAMES} games in a loop, fp32, torch's own products", _without_onednn(_in_a_loop(recipe))),
         Candidate(f"{_GAMES} games in a loop, fp32", _in_a_loop(recipe)),
         Candidate("packed, fp32", _together(recipe)),
         Candidate(f"{_GAMES} games in a loop, bf16", _in_a_loop(recipe, "precision=bf16"), "bf16"),

@@ -1,7 +1,8 @@
 """x W + b, with large products of fp32 on a CPU given to oneDNN.
 
 torch's own products of matrices are MKL's, which takes processors of other makers than Intel for older ones than they
-are and runs at half of their rate; oneDNN asks the processor what it can do.
+are and runs at half of their rate; oneDNN asks the processor what it can do. While
+`torch.backends.mkldnn.enabled` is off, all products are torch's own.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def _suits(x: Tensor, weight: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not has_torch_function((x, weight))
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and bool(torch.backends.mkldnn.enabled)
     )
 
 
