@@ -18,13 +18,13 @@ CEILING: Ceiling = {"fp32": 100.0, "bf16": 200.0}
 TINY = (
     "generator={name: robgan_resnet, width: 2, latent: 4}",
     "discriminator={name: robgan_resnet, width: 4, batch_norm: false}",
+    "batch_size=2",
 )
 
 
 @pytest.mark.parametrize("regime", ["plain", "symmetric", "mixed", "replace"])
 def test_a_round_takes_fewer_products_than_the_published_way(regime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(games, "_NETWORKS", {"tiny": TINY})
-    monkeypatch.setattr(games, "_BATCH", 2)
     published, *ours = games._rounds("tiny", regime, CEILING)
     assert [line.variant for line in ours] == ["fp32", "fp32, channels_last", "bf16, channels_last"]
     assert len({line.multiply_adds for line in ours}) == 1

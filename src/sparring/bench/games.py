@@ -1,6 +1,6 @@
 """Rounds of the games, and D's updates alone, each as this library plays it and as the published codes do.
 
-Images of noise, 32 x 32, in batches of 16, or of 64 for Rob-GAN's update: what they show does not change how long a
+Images of noise, 32 x 32, in batches of 64, or of 16 for rounds of the ResNet: what they show does not change how long a
 round takes. The attacks ascend D's loss; with DAT's own aim and batch normalisation, `mixed` takes passes of its own.
 """
 
@@ -24,11 +24,14 @@ from sparring.randomness import Rng
 from sparring.recipes import Recipe, load, require_game
 from sparring.shapes import IMAGE_BOUNDS
 
-_BATCH = 16
 _CPU = torch.device("cpu")
 _NETWORKS = {
-    "dcgan32": ("generator={name: dcgan, width: 64}", "discriminator={name: dcgan, width: 64}"),
-    "resnet32": ("generator=robgan_resnet", "discriminator={name: robgan_resnet, batch_norm: false}"),
+    "dcgan32": ("generator={name: dcgan, width: 64}", "discriminator={name: dcgan, width: 64}", "batch_size=64"),
+    "resnet32": (
+        "generator=robgan_resnet",
+        "discriminator={name: robgan_resnet, batch_norm: false}",
+        "batch_size=16",
+    ),
 }
 REGIMES = {
     "plain": "plain",
@@ -56,7 +59,7 @@ def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.dev
         overrides: further `KEY=VALUE`.
         device: where it is played.
     """
-    settings = [*_NETWORKS[networks], f"regime={regime}", f"batch_size={_BATCH}", "data=digits", *overrides]
+    settings = [*_NETWORKS[networks], f"regime={regime}", "data=digits", *overrides]
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", settings), networks)
     samples = Rng.of(0).integers((8 * recipe.batch_size, 3, 32, 32), 256).byte().to(device)
     arrays, facts = Arrays(samples, None), Facts((3, 32, 32), IMAGE_BOUNDS)
