@@ -154,7 +154,7 @@ def _updates_by_regime(ceiling: Ceiling) -> list[Line]:
         "published plain": _published_work("dcgan32", "plain", teaches=False),
         "published mixed": _published_work("dcgan32", "mixed", teaches=False),
     }
-    return compared([Candidate(name, work) for name, work in works.items()], ceiling, unit="s an update of D")
+    return compared([Candidate(name, work) for name, work in works.items()], ceiling, unit="s an update of D", turns=15)
 
 
 CASES = (

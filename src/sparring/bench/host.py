@@ -24,7 +24,7 @@ from sparring.randomness import Rng, Streams
 from sparring.shapes import IMAGE_BOUNDS
 
 _IMAGES, _BATCH, _BATCHES = 2048, 64, 20
-_STATISTICS, _FEATURES = 10_000, 128
+_STATISTICS, _FEATURES = 10_000, 512
 _HELPS, _ROUNDS = 10, 20_000
 _TOY = "dishonest/ring-small"
 

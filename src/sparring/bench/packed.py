@@ -61,7 +61,7 @@ def _packed(recipe: str, ceiling: Ceiling) -> list[Line]:
         Candidate(f"{_GAMES} games in a loop, bf16", _in_a_loop(recipe, "precision=bf16"), "bf16"),
         Candidate("packed, bf16", _together(recipe, "precision=bf16"), "bf16"),
     ]
-    return compared(candidates, ceiling, unit="s a round of all")
+    return compared(candidates, ceiling, unit="s a round of all", turns=15)
 
 
 CASES = tuple(
