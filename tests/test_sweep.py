@@ -198,14 +198,22 @@ def test_a_grid_has_limits() -> None:
 
 
 @given(
-    seeds=st.sets(st.integers(0, 12), min_size=1, max_size=10),
+    seeds=st.lists(st.integers(0, 12), min_size=1, max_size=6, unique=True),
+    probabilities=st.integers(1, 3),
     objectives=st.integers(1, 3),
     workers=st.integers(1, 9),
+    seeds_first=st.booleans(),
 )
-@settings(deadline=None, max_examples=25)
-def test_packs_hold_every_cell_once_and_play_the_same_games(seeds: set[int], objectives: int, workers: int) -> None:
-    names = ["log", "linear", "square_root"][:objectives]
-    found = cells(f"objective={','.join(names)}", f"seed={','.join(map(str, sorted(seeds)))}", "replicas=1")
+@settings(deadline=None, max_examples=50)
+def test_packs_hold_every_cell_once_and_play_the_same_games(
+    seeds: list[int], probabilities: int, objectives: int, workers: int, seeds_first: bool
+) -> None:
+    words = [
+        f"objective={','.join(['log', 'linear', 'square_root'][:objectives])}",
+        f"feedback.probability={','.join(['0.0', '0.2', '0.4'][:probabilities])}",
+    ]
+    words.insert(0 if seeds_first else len(words), f"seed={','.join(map(str, seeds))}")
+    found = cells(*words, "replicas=1")
     made = packs(found, workers)
     assert sorted(cell.index for pack in made for cell in pack.cells) == list(range(len(found)))
     assert len({pack.name for pack in made} | {each.name for pack in made for each in pack.alone()}) >= len(made)

@@ -84,7 +84,7 @@ def _pack(cells: Sequence[Cell]) -> Pack:
     if len(cells) == 1 or not isinstance(recipe, Recipe):
         return Pack(recipe, tuple(cells))
     values = {key: tuple(value_at(cell.recipe, key) for cell in cells) for key in (SEED, *packable(recipe))}
-    vary = {key: each for key, each in values.items() if len(set(each)) > 1}
-    if values[SEED] == tuple(range(recipe.seed, recipe.seed + len(cells))):
-        del vary[SEED]  # as replicas have them anyway
+    vary = {key: each for key, each in values.items() if key != SEED and len(set(each)) > 1}
+    if values[SEED] != tuple(range(recipe.seed, recipe.seed + len(cells))):  # which replicas have without a word
+        vary[SEED] = values[SEED]
     return Pack(recipe.model_copy(update={"replicas": len(cells), "vary": vary}), tuple(cells))
