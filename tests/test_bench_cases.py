@@ -54,13 +54,29 @@ def test_the_ways_of_a_gpu_play_a_game_and_say_what_was_in_their_way(monkeypatch
     monkeypatch.setattr(gpu, "_GAMES", 2)
     monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(gpu, "measured_ceiling", lambda device: {**CEILING, "tf32": 150.0})
-    loop, together, *graphs = gpu._packed("dishonest/ring-small", CEILING)
-    assert loop.times == 1 and loop.multiply_adds == pytest.approx(together.multiply_adds)
-    assert [line.multiply_adds for line in graphs] == [together.multiply_adds] * 3
+    loop, *others = gpu._packed("dishonest/ring-small", CEILING)
+    assert loop.times == 1 and all(line.multiply_adds and line.times for line in others)
     way = gpu._Way("told", rounds=lambda game, tell: (tell("no graph"), Plain(game))[1])
     toy = gpu._game(require_game(load("dishonest/ring-small", ["replicas=1"]), "toy"))
     (line,) = gpu._measured([way], lambda each: each.work([toy], 1), CEILING, "s")
     assert line.note == "no graph" and line.value is not None
+
+
+class Unseen(Plain):
+    """Rounds that dispatch nothing, as the replays of a graph."""
+
+    def play(self, step: int) -> None:
+        with torch._C._DisableTorchDispatch():
+            super().play(step)
+
+
+def test_the_rounds_of_a_graph_are_counted_as_those_that_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "_GPU", torch.device("cpu"))
+    toy = gpu._game(require_game(load("dishonest/ring-small", ["replicas=1"]), "toy"))
+    ways = [gpu._Way("one by one", rounds=gpu._plain), gpu._Way("graph", rounds=lambda game, _tell: Unseen(game))]
+    lines = gpu._measured(ways, lambda way: way.work([toy], 3), CEILING, "s")
+    assert lines[0].multiply_adds == lines[1].multiply_adds == pytest.approx(billions(ways[0].work([toy], 3)), rel=0.01)
+    assert billions(ways[1].work([toy], 3)) == 0
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

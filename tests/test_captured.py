@@ -154,6 +154,43 @@ def test_what_cannot_be_recorded_is_played_plainly(
     assert len(told) == 1 and "without a CUDA graph" in told[0] and reason in told[0]
 
 
+class Late(nn.Module):
+    """A layer of D that looks at numbers once an attack has had its gradients."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.requires_grad or float(x.sum()) > -1e9 else 1 * x
+
+
+def test_a_capture_that_fails_late_leaves_nothing_behind(recipe: Callable[..., Recipe]) -> None:
+    told: list[str] = []
+    plain, game = (as_on_a_gpu(recipe(*GAMES["mixed"]), rates=rates) for rates in (False, True))
+    for each in (plain, game):
+        each.discriminator.trunk = nn.Sequential(Late(), each.discriminator.trunk)
+    expected = played(Plain(plain))
+    assert_same(played(Recorded(game, CpuTape(), told.append)), expected)
+    assert game.watch.means() == plain.watch.means()
+    assert len(told) == 1 and "not permitted while capturing" in told[0]
+
+
+class EndsBadly(CpuTape):
+    """Whose captures that fail end with an error of their own, as torch's do."""
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        try:
+            return super().capture(work)
+        finally:
+            if not self.replays:
+                raise RuntimeError("operation failed due to a previous error during capture")
+
+
+def test_the_first_error_of_a_capture_is_told(recipe: Callable[..., Recipe]) -> None:
+    told: list[str] = []
+    game = as_on_a_gpu(recipe())
+    game.generator.output = Peeking()
+    played(Recorded(game, EndsBadly(), told.append), end=6)
+    assert len(told) == 1 and "not permitted while capturing" in told[0]
+
+
 def test_rounds_are_chosen_by_the_device(recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     game = as_on_a_gpu(recipe())

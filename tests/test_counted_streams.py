@@ -13,6 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from sparring.randomness import Part, Rng, Streams
+from sparring.randomness.rng import Counted
 
 COUNT = 100_000
 
@@ -122,3 +123,14 @@ def test_a_draw_for_another_number_of_games_is_refused() -> None:
 
 def test_a_gpu_draws_counted_numbers() -> None:
     assert Streams(0, device="cuda")._form is Streams(0).counted()._form is not Streams(0)._form
+
+
+def test_streams_that_start_side_by_side_soon_part() -> None:
+    """With one stride for all, a stream that starts one step behind another would draw the same words one later."""
+    one, other = (Streams(0).counted().rng("latents", number) for number in (0, 1))
+    assert isinstance(one, Counted) and isinstance(other, Counted)
+    (_, stride), (_, another) = one._keys, other._keys
+    assert stride != another and stride % 2 == another % 2 == 1
+    other.__dict__["_keys"] = (one._keys[0] + stride, another)
+    ahead, behind = one._words(100), other._words(100)
+    assert not set(ahead.tolist()) & set(behind.tolist())

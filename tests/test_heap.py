@@ -5,10 +5,14 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+from sparring import heap
+from sparring.heap import keep_freed_memory
+
+ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 FAULTS = """
 import resource, torch
 from sparring.engine.environment import choose_device
@@ -29,5 +33,32 @@ def faults(ready: str) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+@ON_GLIBC
 def test_a_device_that_is_chosen_keeps_freed_memory() -> None:
     assert faults("") > 10 * faults("choose_device('cpu')")
+
+
+@pytest.mark.parametrize(
+    ("most", "accepted"),
+    [(1 << 40, [(-3, 1 << 30), (-1, 1 << 30)]), (32 << 20, [(-3, 32 << 20), (-1, 1 << 30)]), (0, [])],
+    ids=["new", "old", "refusing"],
+)
+def test_without_a_threshold_for_mapping_none_is_set_for_trimming(
+    most: int, accepted: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[int, int]] = []
+
+    def mallopt(parameter: int, value: int) -> int:
+        if parameter == -3 and value > most:
+            return 0
+        found.append((parameter, value))
+        return 1
+
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    keep_freed_memory()
+    assert found == accepted
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace())
+    keep_freed_memory()

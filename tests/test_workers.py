@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sparring.engine import Processes, RunFolder, Strict, play_side_by_side
+from sparring.engine.workers import _portable
 from sparring.errors import NonFinite, SparringError
 from sparring.recipes import Recipe
 
@@ -29,6 +31,24 @@ def test_what_one_worker_fails_with_is_told_and_the_others_are_saved(
     assert sound.saved() and not sound.is_owned()
     assert not (tmp_path / "never begun").exists()
     assert not multiprocessing.active_children()
+
+
+class Odd(Exception):
+    """An error that pickles, and cannot be made again."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+@pytest.mark.parametrize("error", [Odd(1, 2), ValueError(lambda: 0)], ids=["arguments", "contents"])
+def test_an_error_that_cannot_travel_is_told(error: Exception) -> None:
+    error.add_note("where it was")
+    arrived = pickle.loads(pickle.dumps(_portable(error)))
+    assert isinstance(arrived, SparringError)
+    assert type(error).__name__ in arrived.cause and str(error) in arrived.cause
+    assert arrived.__notes__ == ["where it was"]
+    sound = ValueError("simple")
+    assert _portable(sound) is sound
 
 
 def _kill_workers(_done: int, _total: int) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.errors import SparringError, StorageError, UsageError, say, tell
+from sparring.errors import SparringError, StorageError, UsageError, say, tell, unexpected
 from sparring.processes import rank
 
 app = typer.Typer(
@@ -517,7 +517,7 @@ def _as_told(error: Exception) -> SparringError:
     if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
         told = (str(error) or "no more to be had").splitlines()[0]
         return SparringError(f"out of memory: {told}", "make batch_size, replicas or the networks smaller")
-    return SparringError(f"unexpected {type(error).__name__}: {error}", "run it again with --debug for the traceback")
+    return unexpected(error, "run it again with --debug for the traceback")
 
 
 def _tell_problems(problems: list[str]) -> None:

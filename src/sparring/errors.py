@@ -98,6 +98,14 @@ class Interrupted(SparringError):
         self.exit_code = 128 + signal
 
 
+def unexpected(error: Exception, remedy: str) -> SparringError:
+    """What is told of an error that nobody foresaw, with its notes."""
+    told = SparringError(f"unexpected {type(error).__name__}: {error}", remedy)
+    for note in getattr(error, "__notes__", []):
+        told.add_note(note)
+    return told
+
+
 def printable(text: str, longest: int = 200) -> str:
     """A stranger's text as one line that is safe to print: nothing in it moves a cursor or hides a character."""
     shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:longest])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h has them
-_LARGE = 1 << 30  # bytes; no tensor of a round on a CPU is larger
+_LARGE = 1 << 30  # bytes; hardly a tensor of a round on a CPU is larger
+_LARGEST_MAPPED = 32 << 20  # what glibc allowed at most before 2.35
 
 
 def keep_freed_memory() -> None:
@@ -15,6 +16,6 @@ def keep_freed_memory() -> None:
     mapped and zeroed again, page by page: a tenth of the time of a round with large activations.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
-        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    # Any of both freezes the other, so that a threshold for trimming alone would have every larger tensor mapped anew.
+    if mallopt and any(mallopt(_M_MMAP_THRESHOLD, size) for size in (_LARGE, _LARGEST_MAPPED)):
         mallopt(_M_TRIM_THRESHOLD, _LARGE)

@@ -60,24 +60,26 @@ class Candidate:
         work: one unit of it.
         precision: of its products.
         warm_up: how often it is done before it is timed, and after its products are counted.
+        multiply_adds: of the work, in billions; counted without, which takes work that dispatches its operations.
     """
 
     variant: str
     work: Work
     precision: Precision = "fp32"
     warm_up: int = 0
+    multiply_adds: float | None = None
 
 
 def compared(candidates: Sequence[Candidate], ceiling: Ceiling, *, unit: str, turns: int = 5) -> list[Line]:
     """Time candidates in turns, against the first of them.
 
     Args:
-        candidates: each is done at least once before it is timed, to count its multiply-adds.
+        candidates: each is done once before it is timed, to count its multiply-adds, unless they are known.
         ceiling: of the machine.
         unit: of one run, in seconds.
         turns: how often each is run.
     """
-    counted = [billions(each.work) for each in candidates]
+    counted = [billions(each.work) if each.multiply_adds is None else each.multiply_adds for each in candidates]
     for each in candidates:
         for _ in range(each.warm_up):
             each.work()

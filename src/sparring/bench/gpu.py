@@ -14,7 +14,7 @@ import torch
 from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling, Precision, measured_ceiling
 from sparring.bench.games import REGIMES, game_of_noise
-from sparring.bench.timing import Work, awaited
+from sparring.bench.timing import Work, awaited, billions
 from sparring.engine import Game
 from sparring.engine.rounds import WARM_UP, Plain, Rounds, chosen_rounds
 from sparring.recipes import Recipe, load, require_game
@@ -64,7 +64,12 @@ def _plain(game: Game, _tell: Callable[[str], None]) -> Rounds:
 
 
 def _measured(ways: Sequence[_Way], works: Callable[[_Way], Work], ceiling: Ceiling, unit: str) -> list[Line]:
-    candidates = [Candidate(way.variant, works(way), way.precision, warm_up=WARM_UP + 1) for way in ways]
+    each = [works(way) for way in ways]
+    counted = billions(each[0])  # once for all: the replay of a graph dispatches nothing that could be counted
+    candidates = [
+        Candidate(way.variant, work, way.precision, warm_up=WARM_UP + 1, multiply_adds=counted)
+        for way, work in zip(ways, each, strict=True)
+    ]
     lines = compared(candidates, ceiling, unit=unit)
     return [replace(line, note="; ".join(way.told)) for line, way in zip(lines, ways, strict=True)]
 

@@ -68,9 +68,12 @@ def billions(work: Work) -> float:
     return found
 
 
-@register_flop_formula(torch.ops.mkldnn._linear_pointwise)
 def _of_a_linear_layer(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
     return 2 * x.numel() * weight[0]
+
+
+if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(_of_a_linear_layer)
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -34,6 +34,9 @@ class CudaTape:
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Capture the work, which does not run; what is returned launches it.
 
+        After a capture that fails torch may keep the memory of its pool, and, in some versions, refuse draws from its
+        own generator on this device for as long as the process lives; this library draws nothing from that.
+
         Raises:
             RuntimeError: it waits for the device, or does what else cannot be captured.
         """

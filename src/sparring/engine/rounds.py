@@ -127,7 +127,8 @@ class Recorded(Rounds):
         except RuntimeError as error:
             self.game.watch.forget()
             self.game.players.zero_grad()
-            self._give_up(str(error).strip().partition("\n")[0])
+            first = error.__context__ or error  # ending a capture that has failed raises another
+            self._give_up(str(first).strip().partition("\n")[0])
             return
 
         def again(_step: int) -> None:

@@ -23,6 +23,8 @@ TRIES = 3
 """Workers of one run that may be killed in a row without a round that none before them played."""
 TICK = 0.5
 """Seconds between two looks at the progress."""
+SEE_ALONE = "train its recipe.yaml alone, with --debug"
+"""What to do about an error that nobody foresaw."""
 
 Runs = Mapping[Path, AnyRecipe]
 """Recipes by run folder."""

@@ -24,9 +24,9 @@ from sparring.engine.grid import Cell, Grid, cells_of, parse_grid
 from sparring.engine.lock import Lock
 from sparring.engine.packing import Pack, packs
 from sparring.engine.rundir import RunFolder
-from sparring.engine.side_by_side import Crew, Followed, Referee, Runs, is_complete, play_side_by_side
+from sparring.engine.side_by_side import SEE_ALONE, Crew, Followed, Referee, Runs, is_complete, play_side_by_side
 from sparring.engine.trust import require_trusted, trust
-from sparring.errors import CorruptInput, NonFinite, SparringError, UsageError, printable
+from sparring.errors import CorruptInput, NonFinite, SparringError, UsageError, printable, unexpected
 from sparring.files import storage_errors, sweep_abandoned, whole_folder, write_json, write_whole
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.records import Count, Record, problems_in
@@ -256,7 +256,7 @@ class _Lenient(Referee):
             alone = {self._path_of(each): each for each in run.alone()}
             self._runs |= alone
             return {path: each.recipe for path, each in alone.items()}
-        self.aside[run.name] = _as_told(error)
+        self.aside[run.name] = error if isinstance(error, SparringError) else unexpected(error, SEE_ALONE)
         self.completed(path)
         return {}
 
@@ -264,11 +264,3 @@ class _Lenient(Referee):
 def is_sweep(path: Path) -> bool:
     """Whether a folder holds a sweep."""
     return (path / FILE).is_file()
-
-
-def _as_told(error: Exception) -> SparringError:
-    if isinstance(error, SparringError):
-        return error
-    told = SparringError(f"unexpected {type(error).__name__}: {error}", "train its recipe.yaml alone, with --debug")
-    told.__notes__ = getattr(error, "__notes__", [])
-    return told

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import time
@@ -26,7 +27,8 @@ from typing import Any
 
 import torch
 
-from sparring.engine.side_by_side import Crew, End, Worker, play_run
+from sparring.engine.side_by_side import SEE_ALONE, Crew, End, Worker, play_run
+from sparring.errors import unexpected
 from sparring.recipes import AnyRecipe
 from sparring.signals import STOPS, heeded
 
@@ -154,6 +156,15 @@ class _Parent:
             self._telling.send(error)
 
 
+def _portable(error: Exception) -> Exception:
+    """The error, or what can be said of one that cannot be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return unexpected(error, SEE_ALONE)
+    return error
+
+
 def _work(path: Path, values: Mapping[str, Any], device: str, environment: dict[str, str], parent: _Parent) -> None:
     # Unheard before and after the rounds; within them the trainer listens, to the first signal only. (Not ignored: what
     # a process ignores its trainer does too.)
@@ -167,6 +178,6 @@ def _work(path: Path, values: Mapping[str, Any], device: str, environment: dict[
         play_run(path, values, device=device, spectator=parent)
     except Exception as error:
         error.add_note(traceback.format_exc())
-        parent.end(error)
+        parent.end(_portable(error))
         sys.exit(1)
     parent.end(None)

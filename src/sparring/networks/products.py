@@ -36,7 +36,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """torch's own, by `affine`."""
+    """torch's own, by `affine`, of samples `(n, inputs)` and with a bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         return affine(x, self.weight.mT, self.bias)
