@@ -402,8 +402,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Time this library against the published way and the machine's ceiling; or the variants of one recipe's game."""
-    from sparring import listing
-    from sparring.bench import CASES
+    from sparring.bench import CASES, print_timings
     from sparring.bench import bench as measure
     from sparring.console import following
 
@@ -423,22 +422,21 @@ def bench(
             device=device,
             played=follower.played,
         )
-    _print_json([asdict(timing) for timing in timings]) if as_json else listing.print_timings(timings)
+    _print_json([asdict(timing) for timing in timings]) if as_json else print_timings(timings)
 
 
 def _bench_cases(names: tuple[str, ...], as_json: bool) -> None:
-    from sparring import listing
-    from sparring.bench import measure_cases, measured_ceiling
+    from sparring.bench import measure_cases, measured_ceiling, print_ceiling, print_lines
     from sparring.console import following
 
     ceiling, found = measured_ceiling(), []
     if not as_json:
-        listing.print_ceiling(ceiling)
+        print_ceiling(ceiling)
     with following("cases") as follower:
         for case, lines in measure_cases(names, ceiling=ceiling, played=follower.played):
             found.append({"case": case.name, "about": case.about, "lines": [asdict(line) for line in lines]})
             if not as_json:
-                listing.print_lines(case, lines)
+                print_lines(case, lines)
     if as_json:
         _print_json({"ceiling": dict(ceiling), "cases": found})
 
