@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sparring.errors import SparringError, StorageError, UsageError, say, tell, unexpected
-from sparring.processes import rank
+from sparring.processes import count, rank
 
 app = typer.Typer(
     name="sparring",
@@ -129,6 +129,7 @@ def sweep(
     from sparring.sweep import Workers
     from sparring.sweep import sweep as play
 
+    _require_one_process("sweep")
     chosen = Workers(workers, device, address, gpus_per_run)
     with following("rounds") as follower:
         swept = play(recipe, grid or [], out, workers=chosen, audience=follower)
@@ -150,6 +151,7 @@ def resume(
     if is_sweep(run):
         from sparring.sweep import Workers, resume_sweep
 
+        _require_one_process("resume")
         with following("rounds") as follower:
             swept = resume_sweep(run, workers=Workers(device=device), audience=follower)
         _tell_swept(swept, as_json)
@@ -383,6 +385,9 @@ def verify(
     _print_json({"sound": checked}) if as_json else say("\n".join(f"{name}: sound" for name in checked))
 
 
+_REGIMES = "regime=plain,symmetric,mixed,replace"
+
+
 @app.command()
 def bench(
     name: Annotated[
@@ -393,8 +398,13 @@ def bench(
     ] = None,
     overrides: Overrides = None,
     vary: Annotated[
-        str, typer.Option(metavar="KEY=A,B,...", help="Of a recipe: what is compared with its first value.")
-    ] = "regime=plain,symmetric,mixed,replace",
+        str,
+        typer.Option(
+            metavar="KEY=A,B,...",
+            help="Of a recipe: what is compared with its first value.",
+            show_default=_REGIMES,
+        ),
+    ] = "",
     turns: Annotated[int, typer.Option(min=1, help="Of a recipe: how often every variant comes up.")] = 10,
     rounds: Annotated[int, typer.Option(min=1, help="Of a recipe: rounds a turn.")] = 10,
     device: Device = "auto",
@@ -405,17 +415,21 @@ def bench(
     from sparring.bench import CASES, print_timings
     from sparring.bench import bench as measure
     from sparring.console import following
+    from sparring.recipes import recipe_names
 
     _set_threads(threads)
     if name is None or name in CASES:
-        if overrides:
-            raise UsageError(f"bench: {overrides[0]} means nothing with a case", "give a recipe to change keys of")
+        changes = [*(overrides or []), *([f"--vary {vary}"] if vary else [])]
+        if changes:
+            raise UsageError(f"bench: {changes[0]} means nothing with a case", "give a recipe to change keys of")
         _bench_cases(() if name is None else (name,), as_json)
         return
+    if name not in recipe_names() and not Path(name).exists():
+        raise UsageError(f"bench: no case or recipe {name!r}", f"a case is one of {', '.join(CASES)}")
     with following("turns") as follower:
         timings = measure(
             name,
-            vary,
+            vary or _REGIMES,
             overrides=overrides or [],
             turns=turns,
             rounds=rounds,
@@ -532,6 +546,11 @@ def _set_threads(threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
+
+
+def _require_one_process(verb: str) -> None:
+    if count() > 1:
+        raise UsageError(f"{verb}: {count()} processes cannot play one sweep", "start it without torchrun: --workers N")
 
 
 def _tell_swept(swept: Any, as_json: bool) -> None:

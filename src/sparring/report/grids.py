@@ -152,9 +152,11 @@ def _line(found: Sequence[Result], key: str, places: Sequence[float], measure: M
     many = width > 1
     label = "mean over seeds, with its 95 % interval" if many else "one seed"
     line = Line(label, np.array(places, float), values, VERMILLION, band=band if many else None)
-    limits = (measure.lowest, 100.0 if measure.is_share else None)
+    highest = 100.0 if measure.is_share else 1.0 if measure.name == _SUCCESS else None
     whole = all(isinstance(place, int) for place in places)
-    return Chart(chart, measure.title, measure.look, measure.unit, (line,), (), limits, across=key, whole=whole)
+    look = f"Final values of all games, by {key}."
+    limits = (measure.lowest, highest)
+    return Chart(chart, measure.title, look, measure.unit, (line,), (), limits, across=key, whole=whole)
 
 
 class _Scale:
@@ -165,15 +167,21 @@ class _Scale:
         cells = [_numbers(found, measure.name, tuple(zip(keys, each, strict=True))) for each in settings]
         means = [fmean(each) for each in cells if each]
         self._measure, self._many = measure, any(len(each) > 1 for each in cells)
-        is_share = measure.is_share or measure.name == _SUCCESS
-        self._low, self._high = (0.0, 1.0) if is_share else (min(means), max(means)) if means else (0.0, 0.0)
+        self._is_share = measure.is_share or measure.name == _SUCCESS
+        self._low, self._high = (0.0, 1.0) if self._is_share else (min(means), max(means)) if means else (0.0, 0.0)
 
     @property
     def caption(self) -> str:
         """How to read it."""
-        direction = "better" if self._measure.better else "more"
-        what = "Means over seeds, with their 95 % intervals; the" if self._many else "The"
-        return f"{what} darker, the {direction}."
+        measure, ends = self._measure, [self._low, self._high]
+        direction = "better" if measure.better else "more"
+        what = "Means over seeds, with their 95 % intervals where seeds differ; the" if self._many else "The"
+        if measure.name == _SUCCESS:
+            what = "Games that succeeded of all games, with the Wilson 95 % interval; the"
+        shown = [words.share(end) if self._is_share else words.number(end) for end in ends]
+        white, dark = reversed(shown) if measure.better == "lower" else shown
+        shades = f", from {white} (white) to {dark}; see whether intervals overlap" if self._low < self._high else ""
+        return f"{what} darker, the {direction}{shades}."
 
     def tile(self, numbers: Sequence[float]) -> Tile:
         """The tile of one setting, from the numbers of its seeds."""
