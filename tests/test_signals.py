@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -83,3 +86,20 @@ def test_a_thread_hears_nothing() -> None:
     thread.start()
     thread.join()
     assert wishes[0].signal is None
+
+
+@pytest.mark.parametrize(("processes", "leaves"), [("1", True), ("2", False)])
+@pytest.mark.parametrize(("verb", "code"), [("list", 0), ("nothing", 2)])
+def test_a_process_of_several_leaves_without_pythons_way_out(
+    processes: str, leaves: bool, verb: str, code: int
+) -> None:
+    """What torch's threads of a process group may abort."""
+    script = (
+        "import atexit, sys; atexit.register(lambda: print('the way out'));"
+        f"sys.argv = ['sparring', '{verb}', 'objectives']; from sparring.__main__ import main; main()"
+    )
+    environment = os.environ | {"WORLD_SIZE": processes, "RANK": "0"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == code
+    assert ("wasserstein" in done.stdout) == (code == 0)
+    assert ("the way out" in done.stdout) == leaves

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
+from typing import NoReturn
 
 from sparring.errors import SparringError, tell
+from sparring.processes import count
 from sparring.signals import STOPS, Terminated, terminate_on_signals
 
 
 def main() -> None:
     """Run the command line and leave with the exit code that DESIGN promises."""
+    try:
+        _run()
+    except SystemExit as end:
+        if count() > 1 and isinstance(end.code, int):
+            _leave(end.code)
+        raise
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave without Python's own way out: a thread of torch's that lets go of a tensor meanwhile aborts the process."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def _run() -> None:
     terminate_on_signals()
     try:
         try:

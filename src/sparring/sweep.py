@@ -157,7 +157,9 @@ def _play(found: Sweep, workers: Workers, audience: Audience) -> Swept:
         audience.note(f"{cells - left:,} of {cells:,} cells are complete already")
     seeds = {cell.recipe.seed for cell in found.cells}
     if len(seeds) > 1 and len(found.grid.get("seed", ())) < 2:
-        audience.note(f"{len(seeds)} seeds of every setting, as the recipe has replicas: {len(seeds)}; replicas=1 is one")
+        audience.note(
+            f"{len(seeds)} seeds of every setting, as the recipe has replicas: {len(seeds)}; replicas=1 is one"
+        )
     if missing:
         audience.note(f"{_cells(left)}: {shape(missing)}")
     audience.called(f"{cells - left:,} of {cells:,} cells, rounds")
