@@ -476,3 +476,12 @@ def test_files_of_a_strangers_sweep_are_believed_as_far_as_they_make_sense(whole
     (whole.path / "aside.json").write_text(json.dumps({"0000x2": {"status": "\x1b[31m", "reason": "x" * 999}}))
     told = results(whole)[0]
     assert "\x1b" not in told.status and len(told.reason) < 300
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [({"gpus_per_run": 0.5}, "gpus-per-run"), ({"address": "nonsense"}, "--address nonsense")]
+)
+def test_workers_that_cannot_be_are_refused_before_anything_is_made(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        sweeping.Workers(**options)
+    assert sweeping.Workers(address="ray://host:10001", gpus_per_run=0.5).expected

@@ -55,6 +55,8 @@ class Workers:
     def __post_init__(self) -> None:
         if self.gpus_per_run and not self.address:
             raise UsageError("--gpus-per-run: means nothing without a cluster", "add --address local")
+        if self.address not in ("", "local", "auto") and ":" not in self.address:
+            raise UsageError(f"--address {self.address}: not that of a cluster", "use local, auto or ray://HOST:PORT")
 
     @property
     def expected(self) -> int:
