@@ -13,7 +13,6 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import time
@@ -28,7 +27,7 @@ from typing import Any
 import torch
 
 from sparring.engine.side_by_side import SEE_ALONE, Crew, End, Worker, play_run
-from sparring.errors import unexpected
+from sparring.errors import SparringError, unexpected
 from sparring.recipes import AnyRecipe
 from sparring.signals import STOPS, heeded
 
@@ -157,12 +156,9 @@ class _Parent:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error, or what can be said of one that cannot be sent to another process."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return unexpected(error, SEE_ALONE)
-    return error
+    """The error, or what can be said of one that another process may not be able to make again."""
+    plain = type(error).__module__ == "builtins" and all(isinstance(each, str | int | float) for each in error.args)
+    return error if plain or isinstance(error, SparringError) else unexpected(error, SEE_ALONE)
 
 
 def _work(path: Path, values: Mapping[str, Any], device: str, environment: dict[str, str], parent: _Parent) -> None:
