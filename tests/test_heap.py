@@ -36,7 +36,8 @@ def faults(ready: str) -> int:
 
 @ON_GLIBC
 def test_a_device_that_is_chosen_keeps_freed_memory() -> None:
-    assert faults("") > 2 * faults("choose_device('cpu')")
+    """160 tensors are 312,500 pages of 4 KiB; left alone, glibc maps all, half or none of them anew."""
+    assert faults("choose_device('cpu')") < 10_000
 
 
 @pytest.mark.parametrize(
