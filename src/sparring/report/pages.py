@@ -35,8 +35,6 @@ from sparring.report.robust_runs import sides
 from sparring.report.robustness import Part, parts_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 
-LONGEST = 20_000
-"""Letters of a line on a page."""
 COMPACT = 8
 """With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""
 
@@ -279,10 +277,10 @@ def _given(found: Map | GridMap) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """What is put on a page: of a text, lines in which nothing hides or turns the rest around, of bounded length."""
-    if not isinstance(value, str) or isinstance(value, Markup):
+    """What is put on a page, whole: of a text, lines in which nothing hides or turns the rest around."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
         return value
-    return "\n".join(printable(line, LONGEST) for line in value.split("\n"))
+    return "\n".join(printable(line, len(line)) for line in value.split("\n"))
 
 
 def _text(name: str) -> str:
