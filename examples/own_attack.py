@@ -7,9 +7,9 @@ the family's business.
 import torch
 
 from sparring.attacks import Attack, Epsilon, LossFunction, width_of
-from sparring.randomness import Rng
-from sparring.records import Count, Probability
-from sparring.shapes import Samples, Space, expand_like
+from sparring.core.randomness import Rng
+from sparring.core.records import Count, Probability
+from sparring.core.shapes import Samples, Space, expand_like
 
 
 class Momentum(Attack):

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sparring.core.randomness import Rng, Streams
+from sparring.core.records import Positive
 from sparring.data import Batch, Data, Facts, Source
-from sparring.randomness import Rng, Streams
-from sparring.records import Positive
 
 
 class MoonsSource(Source):

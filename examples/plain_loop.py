@@ -6,12 +6,12 @@ The generator learns a ring of Gaussians although 30 % of the discriminator's fe
 import torch
 from torch import nn
 
+from sparring.core.randomness import Rng, Streams
 from sparring.data import Ring
 from sparring.feedback import Flipping
 from sparring.lipschitz import Clip
 from sparring.metrics import Modes, Reference
 from sparring.objectives import SquareRoot
-from sparring.randomness import Rng, Streams
 
 
 def main(rounds: int = 3000) -> dict[str, float]:

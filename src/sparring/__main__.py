@@ -8,9 +8,9 @@ import signal
 import sys
 from typing import NoReturn
 
-from sparring.errors import SparringError, tell
-from sparring.processes import count
-from sparring.signals import STOPS, Terminated, terminate_on_signals
+from sparring.core.errors import SparringError, tell
+from sparring.core.processes import count
+from sparring.core.signals import STOPS, Terminated, terminate_on_signals
 
 
 def main() -> None:

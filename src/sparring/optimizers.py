@@ -14,8 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sparring.pieces import Piece, piece
-from sparring.records import NonNegative, PerGame, Positive, Probability
+from sparring.core.pieces import Piece, piece
+from sparring.core.records import NonNegative, PerGame, Positive, Probability
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Aim, Attack, Criterion, Direction, Source, Start
-from sparring.balls import Ball, Linf
+from sparring.core.balls import Ball, Linf
+from sparring.core.pieces import FAMILIES, Piece, members, summary
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import IMAGE_BOUNDS, Bounds, Seen, Space, over_samples
 from sparring.data import Data
 from sparring.feedback import Delivery, Feedback, Flip, Honest, Perturbation
 from sparring.lipschitz import Lipschitz
@@ -34,11 +37,8 @@ from sparring.networks import (
 )
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer, Schedule
-from sparring.pieces import FAMILIES, Piece, members, summary
-from sparring.randomness import Rng, Streams
 from sparring.recipes import parse_yaml
 from sparring.regimes import Regime, Response, Responses, Side, View
-from sparring.shapes import IMAGE_BOUNDS, Bounds, Seen, Space, over_samples
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
 _SETTLED = 100

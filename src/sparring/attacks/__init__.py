@@ -12,14 +12,13 @@ from sparring.attacks.criteria import (
     TargetedCrossEntropy,
     TargetedDLR,
 )
+from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, RandomDirection, Source
 from sparring.attacks.gradient import BIM, FGSM, PGD, PGDL2, AnyGradientAttack, Direct, GradientAttack
-from sparring.attacks.repeated import Endurance, attack_until
-from sparring.attacks.sources import NES, SPSA, Autograd, FiniteDifferences, RandomDirection, Source
+from sparring.attacks.search import Dimming, RandomSearch
 from sparring.attacks.square import SquareAttack, SquareL2, SquareLinf
 from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
 from sparring.attacks.still import NoAttack
 from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
-from sparring.attacks.trials import Dimming, RandomSearch
 
 __all__ = [
     "APGD",
@@ -41,7 +40,6 @@ __all__ = [
     "Direct",
     "Direction",
     "Distance",
-    "Endurance",
     "Epsilon",
     "FiniteDifferences",
     "Fooled",
@@ -66,7 +64,6 @@ __all__ = [
     "TargetedDLR",
     "Threat",
     "ZeroStart",
-    "attack_until",
     "attempt",
     "batch_axes_of",
     "fool",

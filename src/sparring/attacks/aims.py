@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import torch
 
-from sparring.pieces import Piece, piece
-from sparring.shapes import Scores, expand_like
+from sparring.core.pieces import Piece, piece
+from sparring.core.shapes import Scores, expand_like
 
 
 class Aim(Piece, family="aim"):

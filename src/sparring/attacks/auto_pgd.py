@@ -23,11 +23,11 @@ from torch import Tensor
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
 from sparring.attacks.steps import RandomStart, Start
-from sparring.gradients import input_gradient
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count, PerGame
-from sparring.shapes import Samples, Scores, Space, expand_like
+from sparring.core.gradients import input_gradient
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count, PerGame
+from sparring.core.shapes import Samples, Scores, Space, expand_like
 
 _ALPHA = 0.75
 _RHO = 0.75

@@ -11,13 +11,13 @@ import torch
 from pydantic import BeforeValidator, Field
 from torch import nn
 
-from sparring.balls import Ball, Linf
-from sparring.errors import UsageError
-from sparring.modules import untraced
-from sparring.pieces import Piece
-from sparring.randomness import Rng
-from sparring.records import PerGame
-from sparring.shapes import Samples, Scores, Space
+from sparring.core.balls import Ball, Linf
+from sparring.core.errors import UsageError
+from sparring.core.modules import untraced
+from sparring.core.pieces import Piece
+from sparring.core.randomness import Rng
+from sparring.core.records import PerGame
+from sparring.core.shapes import Samples, Scores, Space
 
 LossFunction = Callable[[Samples], Scores]
 """What an attack ascends: `(*batch, ...) -> (*batch)`."""

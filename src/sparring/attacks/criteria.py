@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from sparring.pieces import Piece, piece
-from sparring.shapes import at_least_fp32
+from sparring.core.pieces import Piece, piece
+from sparring.core.shapes import at_least_fp32
 
 Logits = Float[Tensor, "n classes"]
 Labels = Int[Tensor, "n"]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
-from sparring.attacks.sources import Autograd, Source
+from sparring.attacks.estimators import Autograd, Source
 from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
-from sparring.balls import L2, Ball, Unbounded
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count, PerGame
-from sparring.shapes import Number, Samples, Space
+from sparring.core.balls import L2, Ball, Unbounded
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count, PerGame
+from sparring.core.shapes import Number, Samples, Space
 
 
 class GradientAttack(Attack):

@@ -21,11 +21,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
-from sparring.balls import L2, Ball, Linf
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import Samples, Space, expand_like
+from sparring.core.balls import L2, Ball, Linf
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import Samples, Space, expand_like
 
 _HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
 _TINY = 1e-12

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import torch
 
-from sparring.balls import L2, Ball, Linf
-from sparring.pieces import Piece, piece
-from sparring.randomness import Rng
-from sparring.shapes import Number, Samples, against
+from sparring.core.balls import L2, Ball, Linf
+from sparring.core.pieces import Piece, piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Number, Samples, against
 
 
 class Start(Piece, family="start"):

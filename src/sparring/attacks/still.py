@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from sparring.attacks.base import Attack, LossFunction
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.shapes import Samples, Space
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Samples, Space
 
 
 @piece("none")

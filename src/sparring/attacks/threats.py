@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from sparring.attacks.base import Attack
 from sparring.attacks.criteria import Criterion, CrossEntropy, Labels, Logits, Losses, wrong_classes
-from sparring.modules import untraced
-from sparring.randomness import Rng
-from sparring.records import Count, Record
-from sparring.shapes import Samples, Space
+from sparring.core.modules import untraced
+from sparring.core.randomness import Rng
+from sparring.core.records import Count, Record
+from sparring.core.shapes import Samples, Space
 
 Classify = Callable[[Samples], Logits]
 """A classifier: `(n, ...) -> (n, classes)`, every sample by itself."""

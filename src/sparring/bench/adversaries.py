@@ -16,10 +16,10 @@ from sparring.attacks import PGD
 from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling
 from sparring.bench.timing import Work
+from sparring.core.randomness import Rng
+from sparring.core.shapes import IMAGE_BOUNDS, Samples, Space
 from sparring.networks import VGG16
 from sparring.networks.fused import fused
-from sparring.randomness import Rng
-from sparring.shapes import IMAGE_BOUNDS, Samples, Space
 
 _SPACE = Space((3, 32, 32), IMAGE_BOUNDS, 10)
 _IMAGES, _WIDTH, _STEPS = 32, 32, 20

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from sparring.bench import adversaries, games, gpu, host, packed
 from sparring.bench.case import Case, Line
 from sparring.bench.ceiling import Ceiling, measured_ceiling
-from sparring.heap import keep_freed_memory
+from sparring.core.heap import keep_freed_memory
 
 _ALL = (*games.CASES, *packed.CASES, *adversaries.CASES, *host.CASES, *gpu.CASES)
 CASES: Mapping[str, Case] = {case.name: case for case in _ALL}

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from sparring.bench.timing import Work, awaited, billions
-from sparring.randomness import Rng
+from sparring.core.randomness import Rng
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Ceiling = Mapping[Precision, float]

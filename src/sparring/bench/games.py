@@ -16,13 +16,13 @@ from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling
 from sparring.bench.published import Players, update_mixed, update_plain, update_replace, update_symmetric
 from sparring.bench.timing import Work
+from sparring.core.randomness import Rng
+from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Arrays, ArraySource, Facts
-from sparring.engine import Game, play_round
-from sparring.engine.round import Discriminating
+from sparring.gan.state import Game
+from sparring.gan.step import Discriminating, play_round
 from sparring.networks.folded import unfold
-from sparring.randomness import Rng
 from sparring.recipes import Recipe, load, require_game
-from sparring.shapes import IMAGE_BOUNDS
 
 _CPU = torch.device("cpu")
 _NETWORKS = {

@@ -15,8 +15,8 @@ from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling, Precision, measured_ceiling
 from sparring.bench.games import REGIMES, game_of_noise
 from sparring.bench.timing import Work, awaited, billions
-from sparring.engine import Game
-from sparring.engine.rounds import WARM_UP, Plain, Rounds, chosen_rounds
+from sparring.gan.rounds import WARM_UP, Plain, Rounds, chosen_rounds
+from sparring.gan.state import Game
 from sparring.recipes import Recipe, load, require_game
 
 _GPU = torch.device("cuda")

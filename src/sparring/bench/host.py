@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling
 from sparring.bench.timing import Work
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Arrays, ArraySource, Facts
 from sparring.metrics.frechet import frechet_distance
-from sparring.randomness import Rng, Streams
-from sparring.shapes import IMAGE_BOUNDS
 
 _IMAGES, _BATCH, _BATCHES = 2048, 64, 20
 _STATISTICS, _FEATURES = 10_000, 512
@@ -122,9 +122,10 @@ def _children() -> float:
 
 def toy_rounds(rounds: int) -> None:
     """Play a small game."""
-    from sparring.engine import Game, play_round
-    from sparring.engine.environment import choose_device
+    from sparring.gan.state import Game
+    from sparring.gan.step import play_round
     from sparring.recipes import load, require_game
+    from sparring.runs.environment import choose_device
 
     recipe = require_game(load(_TOY, ["replicas=1"]), _TOY)
     place = choose_device("cpu")

@@ -10,7 +10,7 @@ from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling
 from sparring.bench.games import rounds_of
 from sparring.bench.timing import Work
-from sparring.engine import Game
+from sparring.gan.state import Game
 from sparring.recipes import Recipe, load, require_game
 
 _GAMES = 16

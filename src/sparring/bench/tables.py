@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sparring.bench.case import Case, Line
 from sparring.bench.ceiling import Ceiling
 from sparring.bench.variants import Timing
-from sparring.console import print_table
-from sparring.errors import say
+from sparring.cli.terminal import print_table
+from sparring.core.errors import say
 
 
 def print_timings(timings: Sequence[Timing]) -> None:

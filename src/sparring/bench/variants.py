@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import torch
 
 from sparring.bench.timing import Played, awaited, billions, ratio_of, seconds_in_turns
-from sparring.engine import Game, Nobody
-from sparring.engine.environment import choose_device
-from sparring.engine.rounds import chosen_rounds
-from sparring.errors import NonFinite, UsageError
+from sparring.core.errors import NonFinite, UsageError
+from sparring.core.progress import Nobody
+from sparring.gan.rounds import chosen_rounds
+from sparring.gan.state import Game
 from sparring.recipes import Recipe, load, parse_yaml, require_game
+from sparring.runs.environment import choose_device
 
 WARM_UP = 5
 """Rounds of every variant that are not timed, beside the one whose products are counted: a GPU records one of them."""

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sparring.core.randomness import Rng, Streams
 from sparring.data.augment import Augmentation, augmented
 from sparring.data.base import Batch, Facts, Halves, Source
 from sparring.data.order import Order
-from sparring.randomness import Rng, Streams
 
 
 @dataclass(frozen=True)

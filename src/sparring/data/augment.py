@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from sparring.pieces import Piece, piece
-from sparring.randomness import Streams, derive, hashed_uniform
-from sparring.records import Count
-from sparring.shapes import IMAGE_BOUNDS, expand_like
+from sparring.core.pieces import Piece, piece
+from sparring.core.randomness import Streams, derive, hashed_uniform
+from sparring.core.records import Count
+from sparring.core.shapes import IMAGE_BOUNDS, expand_like
 
 Share = Annotated[float, Field(gt=0, le=1)]
 

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from sparring.pieces import Piece
-from sparring.randomness import Rng, Streams
-from sparring.shapes import Bounds, Space
+from sparring.core.pieces import Piece
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import Bounds, Space
 
 
 class Batch(NamedTuple):

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sparring.core.pieces import piece
+from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
-from sparring.pieces import piece
-from sparring.shapes import IMAGE_BOUNDS
 
 TRAIN = 1437
 """The first 1,437 digits are the train split, the last 360 the test split."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.errors import CorruptInput, escaped
+from sparring.core.errors import CorruptInput, escaped
 
 SHOWN = 20
 """Faults of one kind that are spelled out; the rest are counted."""

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from sparring.core.errors import escaped
+from sparring.core.records import Bytes, Count, Every, Record
 from sparring.data.selection import Dropped, Selection
-from sparring.errors import escaped
-from sparring.records import Bytes, Count, Every, Record
 
 FILENAME = "manifest.json"
 SAMPLES = "samples.npy"

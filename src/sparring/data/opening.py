@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
 
-from sparring.strict import plain_file, read_plain
+from sparring.core.strict import plain_file, read_plain
 
 _LONGEST_TEXT = 2**24
 """Bytes; the lists of images that data sets come with are a few MB long."""

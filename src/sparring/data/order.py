@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparring.randomness import Streams
+from sparring.core.randomness import Streams
 
 
 class Picks(NamedTuple):

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from sparring.core.errors import StorageError, UsageError, escaped
+from sparring.core.files import whole_folder, write_whole
 from sparring.data.faults import Faults
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
 from sparring.data.selection import Selection
@@ -20,8 +22,6 @@ from sparring.data.sources import Raw, open_source, source_name
 from sparring.data.store import is_store, verified
 from sparring.data.survey import Survey
 from sparring.data.writing import SplitFiles
-from sparring.errors import StorageError, UsageError, escaped
-from sparring.files import whole_folder, write_whole
 
 Progress = Callable[[int, int], None]
 """Called with the samples read so far and the samples in all."""

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from sparring.errors import UsageError
-from sparring.records import Count, Every, Record
+from sparring.core.errors import UsageError
+from sparring.core.records import Count, Every, Record
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 

@@ -16,17 +16,17 @@ import numpy.typing as npt
 import torch
 from pydantic import Field, ValidationError
 
+from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.pieces import piece
+from sparring.core.records import nearest, problems_in
+from sparring.core.shapes import IMAGE_BOUNDS
+from sparring.core.strict import mapping_in, plain_file, read_plain
 from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
 from sparring.data.faults import Faults, first_line
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
 from sparring.data.npy import read_header
-from sparring.errors import CorruptInput, UsageError
-from sparring.pieces import piece
-from sparring.records import nearest, problems_in
-from sparring.shapes import IMAGE_BOUNDS
-from sparring.strict import mapping_in, plain_file, read_plain
 
 _REMEDY = "the store is damaged: prepare it again with `sparring data prepare SOURCE --out STORE`"
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
+from sparring.core.errors import UsageError
 from sparring.data.faults import SHOWN, Faults
 from sparring.data.manifest import MOST_CLASSES, plain
 from sparring.data.selection import Dropped, Selection
 from sparring.data.sources import Example, Pixels, Raw, Unreadable
 from sparring.data.sources.images import cropped, resized
-from sparring.errors import UsageError
 
 _WIDER = "keep other classes, or smaller images too"
 

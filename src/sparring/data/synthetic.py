@@ -14,9 +14,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng, Streams
 from sparring.data.base import Batch, Data, Facts, Source
-from sparring.pieces import piece
-from sparring.randomness import Rng, Streams
 
 MOST_MODES = 10_000
 Length = Annotated[float, Field(gt=0, le=1e6)]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparring.core.files import sha256
 from sparring.data.manifest import LABELS, SAMPLES, FileFacts
-from sparring.files import sha256
 
 
 class ArrayFile:

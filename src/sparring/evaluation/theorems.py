@@ -16,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sparring.core.pieces import members
+from sparring.core.randomness import Rng
+from sparring.core.records import Record
 from sparring.feedback import (
     Constant,
     Feedback,
@@ -31,9 +34,6 @@ from sparring.feedback import (
     Square,
 )
 from sparring.objectives import Apart, Cubic, Erf, Linear, Log, Objective, PiecewiseLinear, Sine, Tanh
-from sparring.pieces import members
-from sparring.randomness import Rng
-from sparring.records import Record
 from sparring.theory import (
     Game,
     ScoreFunction,

@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from sparring.core.errors import UsageError
+from sparring.core.files import write_whole
+from sparring.core.randomness import Rng
 from sparring.data import Batch, is_store
 from sparring.data import verify as verify_store
-from sparring.engine import RunFolder, load_players
-from sparring.engine.gallery import png_grid, png_points
-from sparring.engine.measuring import Measures
-from sparring.engine.summary import final_numbers
-from sparring.errors import UsageError
-from sparring.evaluation.bounds import lipschitz_bound
-from sparring.evaluation.classifiers import evaluate_classifier
-from sparring.evaluation.lipschitz import steepness
-from sparring.files import write_whole
+from sparring.evaluation.classifier_accuracy import evaluate_classifier
+from sparring.evaluation.discriminator import steepness
+from sparring.evaluation.lipschitz_bound import lipschitz_bound
+from sparring.gan.load import load_players
+from sparring.monitoring.gallery import png_grid, png_points
+from sparring.monitoring.generator_metrics import Measures
+from sparring.monitoring.summary import final_numbers
 from sparring.networks import Extractor, spread
-from sparring.randomness import Rng
 from sparring.recipes import ClassifierRecipe
+from sparring.runs.folder import RunFolder
 
 STEEPNESS_AT = 512
 """Samples a side at which slopes are measured."""

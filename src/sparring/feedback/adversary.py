@@ -8,13 +8,13 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import PerGame, Probability, Record
+from sparring.core.shapes import Number, Scores, at_least_fp32
 from sparring.feedback.base import Feedback
 from sparring.feedback.deliveries import Delivery, PerSample
 from sparring.feedback.perturbations import Flip, Honest, Perturbation
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import PerGame, Probability, Record
-from sparring.shapes import Number, Scores, at_least_fp32
 
 
 @piece("honest")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 
+from sparring.core.pieces import Piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Scores
 from sparring.feedback.perturbations import Perturbation
-from sparring.pieces import Piece
-from sparring.randomness import Rng
-from sparring.shapes import Scores
 
 
 class Feedback(Piece, family="feedback"):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from sparring.core.pieces import Piece, piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Number, Scores
 from sparring.feedback.perturbations import Perturbation
-from sparring.pieces import Piece, piece
-from sparring.randomness import Rng
-from sparring.shapes import Number, Scores
 
 Mixture = Sequence[tuple[Number, Perturbation]]
 

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from sparring.pieces import Piece, import_object, piece
-from sparring.records import PerGame, Positive
-from sparring.shapes import Number, Scores
+from sparring.core.pieces import Piece, import_object, piece
+from sparring.core.records import PerGame, Positive
+from sparring.core.shapes import Number, Scores
 
 
 class Perturbation(Piece, family="perturbation"):

@@ -12,11 +12,11 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count, NonNegative, PerGame, Positive
+from sparring.core.shapes import Samples, Scores, against, expand_like, sample_norm
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count, NonNegative, PerGame, Positive
-from sparring.shapes import Samples, Scores, against, expand_like, sample_norm
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import UsageError
-from sparring.modules import batch_statistics
-from sparring.pieces import Piece, piece
-from sparring.randomness import Rng
-from sparring.shapes import Samples, Scores
+from sparring.core.errors import UsageError
+from sparring.core.modules import batch_statistics
+from sparring.core.pieces import Piece, piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Samples, Scores
 
 ScoreFunction = Callable[[Samples], Scores]
 

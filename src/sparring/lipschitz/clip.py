@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sparring.core.pieces import piece
+from sparring.core.records import PerGame, Positive
+from sparring.core.shapes import against
 from sparring.lipschitz.base import Lipschitz
-from sparring.pieces import piece
-from sparring.records import PerGame, Positive
-from sparring.shapes import against
 
 
 @piece("clip")

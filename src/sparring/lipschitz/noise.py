@@ -10,11 +10,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import NonNegative, PerGame
+from sparring.core.shapes import Samples, against
 from sparring.lipschitz.base import Lipschitz
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import NonNegative, PerGame
-from sparring.shapes import Samples, against
 
 
 @piece("instance_noise")

@@ -11,11 +11,11 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import NonNegative, PerGame
+from sparring.core.shapes import Samples, expand_like, sample_norm
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction, input_gradient
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import NonNegative, PerGame
-from sparring.shapes import Samples, expand_like, sample_norm
 
 
 class NormPenalty(PerSamplePenalty):

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
-from sparring.errors import UsageError
+from sparring.core.errors import UsageError
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
 from sparring.lipschitz.base import Lipschitz
-from sparring.pieces import piece
-from sparring.randomness import Rng
 
 _FIRST_ITERATIONS = 15
 

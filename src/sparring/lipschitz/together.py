@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Samples
 from sparring.lipschitz.base import Lipschitz, ScoreFunction
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.shapes import Samples
 
 
 @piece("together")

@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import NonNegative, PerGame
+from sparring.core.shapes import Samples, at_least_fp32
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction, input_gradient
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import NonNegative, PerGame
-from sparring.shapes import Samples, at_least_fp32
 
 
 @piece("zero_centred")

@@ -8,8 +8,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from sparring.pieces import Piece
-from sparring.shapes import Seen
+from sparring.core.pieces import Piece
+from sparring.core.shapes import Seen
 
 
 @runtime_checkable

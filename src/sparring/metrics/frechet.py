@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from sparring.core.pieces import piece
 from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.given import Given
-from sparring.pieces import piece
+from sparring.metrics.precomputed import Given
 
 FEWEST = 2048
 """With fewer images on a side the estimate reads too high by an amount that matters."""

@@ -11,10 +11,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.records import Count
 from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.given import SEED, Given, Spread, seeded
-from sparring.pieces import piece
-from sparring.records import Count
+from sparring.metrics.precomputed import SEED, Given, Spread, seeded
 
 
 def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:

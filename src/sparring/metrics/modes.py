@@ -11,9 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.records import Positive, Probability
 from sparring.metrics.base import Metric, Reference
-from sparring.pieces import piece
-from sparring.records import Positive, Probability
 
 
 @piece("modes")

@@ -13,9 +13,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
+from sparring.core.pieces import piece
 from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.given import SEED, Given, Spread, seeded
-from sparring.pieces import piece
+from sparring.metrics.precomputed import SEED, Given, Spread, seeded
 
 
 def inception_score(logits: Tensor, *, splits: int) -> Spread:

@@ -10,9 +10,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.records import Count
 from sparring.metrics.base import Metric, Reference
-from sparring.pieces import piece
-from sparring.records import Count
 
 
 def wasserstein1(a: Tensor, b: Tensor) -> float:

@@ -1,5 +1,6 @@
 """Generators, discriminators and classifiers."""
 
+from sparring.networks.asgan_resnet import ASGANResNetDiscriminator, ASGANResNetGenerator
 from sparring.networks.base import (
     Codes,
     FeatureNetwork,
@@ -14,24 +15,16 @@ from sparring.networks.base import (
 from sparring.networks.branch import Branch, Trunk
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from sparring.networks.discriminators import (
-    AuxiliaryHead,
-    Discriminator,
-    DiscriminatorModule,
-    Head,
-    ProjectionHead,
-    SourceHead,
-)
 from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
+from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorModule, Head, ProjectionHead, SourceHead
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
 from sparring.networks.preact import PreActResNet18
-from sparring.networks.residual import ASGANResNetDiscriminator, ASGANResNetGenerator
-from sparring.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from sparring.networks.robgan import RobGANDiscriminator, RobGANGenerator
 from sparring.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from sparring.networks.vgg import VGG16
+from sparring.networks.wgan_gp_resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
     "VGG16",

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.errors import UsageError
-from sparring.pieces import FAMILIES, Piece, members, piece
-from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import IMAGE_BOUNDS, Seen, Space
+from sparring.core.errors import UsageError
+from sparring.core.pieces import FAMILIES, Piece, members, piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import IMAGE_BOUNDS, Seen, Space
 
 
 class Verdict(NamedTuple):

@@ -10,13 +10,13 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Space
 from sparring.networks.base import require_image
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
-from sparring.networks.discriminators import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
+from sparring.networks.heads import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.shapes import Space
 
 
 @piece("branch")

@@ -11,13 +11,13 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import Seen, Space
 from sparring.networks.base import FeatureNetwork, Network, require_images
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.networks.products import Linear
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import Seen, Space
 
 
 class ClassifierModule(FeatureNetwork):

@@ -19,13 +19,13 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_doublings
-from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import Space
 
 _STD = 0.02
 _SLOPE = 0.2

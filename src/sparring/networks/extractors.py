@@ -12,12 +12,12 @@ from weakref import ref
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import CorruptInput, NonFinite, UsageError
-from sparring.files import storage_errors
+from sparring.core.errors import CorruptInput, NonFinite, UsageError
+from sparring.core.files import storage_errors
+from sparring.core.pieces import Piece, piece
+from sparring.core.shapes import Seen, as_bytes
 from sparring.networks.base import FeatureNetwork
 from sparring.networks.inception import InceptionV3
-from sparring.pieces import Piece, piece
-from sparring.shapes import Seen, as_bytes
 
 WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"
 RELEASE = "https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights"

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sparring.core.shapes import Seen
 from sparring.networks.base import FeatureNetwork
-from sparring.shapes import Seen
 
 SIDE = 299
 FEATURES = 2048

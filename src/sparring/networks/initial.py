@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sparring.randomness import Rng
+from sparring.core.randomness import Rng
 
 Initialiser = Callable[[Tensor, Rng], Tensor]
 _Weighted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)

@@ -12,13 +12,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Widths
+from sparring.core.shapes import Bounds, Space
 from sparring.networks.base import Generator
-from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.products import affine
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Widths
-from sparring.shapes import Bounds, Space
 
 
 class Dense(nn.Module):

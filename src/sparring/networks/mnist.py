@@ -12,14 +12,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_image
-from sparring.networks.discriminators import Discriminator, DiscriminatorModule
+from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
 from sparring.networks.products import Linear
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import Space
 
 _SLOPE = 0.2
 

@@ -17,13 +17,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count, NonNegative
+from sparring.core.shapes import Space
 from sparring.networks.base import require_image
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
 from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count, NonNegative
-from sparring.shapes import Space
 
 _STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))
 """Channels in units of the width, and the stride of the first block."""

@@ -24,9 +24,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from sparring.networks.residual_generator import ResidualGenerator
-from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, bare, normalised
-from sparring.pieces import piece
+from sparring.core.pieces import piece
+from sparring.networks.sn_resnet_generator import ResidualGenerator
+from sparring.networks.sn_resnet_trunk import Blocks, Layers, ResidualDiscriminator, bare, normalised
 
 
 @piece("robgan_resnet")

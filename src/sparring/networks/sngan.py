@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from sparring.networks.residual_generator import ResidualGenerator
-from sparring.networks.residual_trunk import Blocks, Layers, ResidualDiscriminator, bare
-from sparring.pieces import piece
+from sparring.core.pieces import piece
+from sparring.networks.sn_resnet_generator import ResidualGenerator
+from sparring.networks.sn_resnet_trunk import Blocks, Layers, ResidualDiscriminator, bare
 
 
 @piece("sngan_resnet")

@@ -16,13 +16,13 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import Space
 from sparring.networks.base import require_image
 from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
 from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
-from sparring.pieces import piece
-from sparring.randomness import Rng
-from sparring.records import Count
-from sparring.shapes import Space
 
 _GROUPS = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
 """Channels behind every convolution, in units of the width."""

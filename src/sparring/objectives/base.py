@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sparring.pieces import Piece
-from sparring.shapes import Scores, at_least_fp32
+from sparring.core.pieces import Piece
+from sparring.core.shapes import Scores, at_least_fp32
 
 
 class Objective(Piece, family="objective"):

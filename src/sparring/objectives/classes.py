@@ -16,9 +16,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sparring.pieces import Piece, piece
-from sparring.records import NonNegative, PerGame, Record
-from sparring.shapes import Scores, at_least_fp32
+from sparring.core.pieces import Piece, piece
+from sparring.core.records import NonNegative, PerGame, Record
+from sparring.core.shapes import Scores, at_least_fp32
 
 Player = Literal["real", "fake", "generator"]
 """D on real samples, D on generated ones, G."""

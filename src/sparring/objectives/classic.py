@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
+from sparring.core.pieces import piece
+from sparring.core.records import PerGame, Positive
+from sparring.core.shapes import Scores, at_least_fp32
 from sparring.objectives.base import Objective, ZeroSum
-from sparring.pieces import piece
-from sparring.records import PerGame, Positive
-from sparring.shapes import Scores, at_least_fp32
 
 
 @piece("log")

@@ -18,10 +18,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from sparring.core.pieces import piece
+from sparring.core.records import PerGame, Positive
+from sparring.core.shapes import Scores
 from sparring.objectives.base import ZeroSum
-from sparring.pieces import piece
-from sparring.records import PerGame, Positive
-from sparring.shapes import Scores
 
 
 class OnProbability(ZeroSum):

@@ -5,8 +5,8 @@ from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
 from sparring.recipes.loading import changed, load, parse_piece, recipe_names, set_key, unvalidated
 from sparring.recipes.recipe import Optimizers, Recipe
-from sparring.recipes.texts import dump_yaml, parse_yaml, read_text, to_yaml
 from sparring.recipes.variation import SEED, packable, set_in, value_at
+from sparring.recipes.yaml import dump_yaml, parse_yaml, read_text, to_yaml
 
 __all__ = [
     "SEED",

@@ -7,10 +7,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from sparring.attacks import PGD, Attack, Criterion, CrossEntropy
+from sparring.core.records import Every, NonNegative, Record
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
 from sparring.recipes.common import TrainingRecipe
-from sparring.records import Every, NonNegative, Record
 from sparring.regimes import Warmup
 
 

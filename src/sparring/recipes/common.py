@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_serializer
 
+from sparring.core.pieces import members
+from sparring.core.records import Count, Every, Record
 from sparring.data import Data
-from sparring.pieces import members
-from sparring.records import Count, Every, Record
 
 
 class TrainingRecipe(Record):

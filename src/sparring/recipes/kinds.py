@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sparring.errors import UsageError
+from sparring.core.errors import UsageError
+from sparring.core.records import InvalidRecord, problems_in
 from sparring.recipes.classifier import ClassifierRecipe
 from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.recipe import Recipe
-from sparring.records import InvalidRecord, problems_in
 
 AnyRecipe = Recipe | ClassifierRecipe
 _KINDS: tuple[type[Recipe] | type[ClassifierRecipe], ...] = (Recipe, ClassifierRecipe)

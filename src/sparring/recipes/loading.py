@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sparring.errors import UsageError
-from sparring.pieces import AnyPiece, Piece, UnknownPiece, find
+from sparring.core.errors import UsageError
+from sparring.core.pieces import AnyPiece, Piece, UnknownPiece, find
+from sparring.core.records import InvalidRecord, Record, nearest, problems_in
 from sparring.recipes.kinds import AnyRecipe, kind_of, validated
-from sparring.recipes.texts import DEEPEST, parse_yaml, read_text
-from sparring.records import InvalidRecord, Record, nearest, problems_in
+from sparring.recipes.yaml import DEEPEST, parse_yaml, read_text
 
 
 def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, ValidationError, model_validator
 
+from sparring.core.randomness import Streams
+from sparring.core.records import Count, Every, Problem, Record, as_one, problems_in
 from sparring.feedback import Feedback, HonestFeedback
 from sparring.lipschitz import Lipschitz, Unconstrained
 from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Generator
 from sparring.objectives import ClassLoss, NoClasses, Objective
 from sparring.optimizers import Momentum, Optimizer
-from sparring.randomness import Streams
 from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.variation import SEED, grouped, holding, mistakes, of_game, of_one, value_at
-from sparring.records import Count, Every, Problem, Record, as_one, problems_in
 from sparring.regimes import Plain, Regime
 
 MOST_GAMES = 10_000

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sparring.records import MAY_DIFFER, Problem, Record, nearest
+from sparring.core.records import MAY_DIFFER, Problem, Record, nearest
 
 Values = Mapping[str, Sequence[Any]]
 """Dotted keys, each with a value for every game."""

@@ -19,9 +19,9 @@ from pydantic import model_validator
 from torch import Tensor
 
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
-from sparring.records import Every, Record
+from sparring.core.records import Every, Record
+from sparring.core.shapes import Number, Samples, expand_like
 from sparring.regimes.base import DiscriminatorSide, Regime, Response, Responses, Side, View
-from sparring.shapes import Number, Samples, expand_like
 
 
 class Warmup(Record):

@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from sparring.attacks import Attack
-from sparring.pieces import Piece
-from sparring.randomness import Rng
-from sparring.shapes import Number, Samples, Scores, Space
+from sparring.core.pieces import Piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Number, Samples, Scores, Space
 
 Side = Literal["real", "fake"]
 """Where a sample comes from."""

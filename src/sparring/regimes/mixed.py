@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import Literal
 
 from sparring.attacks import Aim, Attack, Direct, Distance
-from sparring.pieces import piece
-from sparring.records import NonNegative, PerGame, Positive
+from sparring.core.pieces import piece
+from sparring.core.records import NonNegative, PerGame, Positive
+from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import CleanFirst
 from sparring.regimes.base import DiscriminatorSide, View
-from sparring.shapes import Samples
 
 
 @piece("mixed")

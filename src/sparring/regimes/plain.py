@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparring.pieces import piece
+from sparring.core.pieces import piece
+from sparring.core.shapes import Samples
 from sparring.regimes.base import DiscriminatorSide, Regime, View
-from sparring.shapes import Samples
 
 
 @piece("plain")

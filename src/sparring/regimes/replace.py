@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Literal
 
 from sparring.attacks import PGD, Attack
-from sparring.pieces import piece
+from sparring.core.pieces import piece
+from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import AdversarialRegime
 from sparring.regimes.base import DiscriminatorSide, View
-from sparring.shapes import Samples
 
 
 @piece("replace")

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sparring.pieces import piece
+from sparring.core.pieces import piece
+from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import CleanFirst
 from sparring.regimes.base import DiscriminatorSide, View
-from sparring.shapes import Samples
 
 
 @piece("symmetric")

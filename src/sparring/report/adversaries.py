@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sparring.report.cards import Arrays, Example, Subject, Tried
 from sparring.report.exhibits import Exhibit, Strip, strip_of
-from sparring.report.words import number
+from sparring.report.format import number
 
 TILES = 6
 """Images side by side."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparring.engine.alarms import Alarm, alarms
-from sparring.engine.symptoms import CONSTANT, FEW, FLAT, NARROW, SURE, SYMPTOMS
+from sparring.monitoring.alarms import Alarm, alarms
+from sparring.monitoring.symptoms import CONSTANT, FEW, FLAT, NARROW, SURE, SYMPTOMS
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
-from sparring.report.reading import Run
-from sparring.report.words import number
+from sparring.report.format import number
+from sparring.report.read import Run
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from sparring.report.cards import Budget, Rate, Subject, Transfer, Tried, Worst
-from sparring.report.words import NONE, duration, number, percent, share
+from sparring.report.format import NONE, duration, number, percent, share
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from sparring.errors import CorruptInput
+from sparring.core.errors import CorruptInput
+from sparring.core.strict import read_mapping
 from sparring.report.saved import LARGEST_SIDE, arrays_in
 from sparring.report.told import Told
-from sparring.strict import read_mapping
 
 _NOTHING = np.zeros(0)
 FILE, ARRAYS = "robustness.json", "robustness.npz"

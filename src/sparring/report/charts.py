@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from sparring.errors import printable
-from sparring.report.reading import Floats, Run
+from sparring.core.errors import printable
+from sparring.report.read import Floats, Run
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#AA4C85", "#B87700"
 INK, GREY = "#222222", "#767676"

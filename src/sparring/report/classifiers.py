@@ -6,7 +6,7 @@ Source: Rob-GAN, equations (6) and (10).
 from __future__ import annotations
 
 from sparring.report.charts import BLUE, GREEN, INK, VERMILLION, Chart, Line, lines_of
-from sparring.report.reading import Run
+from sparring.report.read import Run
 from sparring.report.watching import size_chart
 
 _SIDES = (("real", BLUE, "real"), ("fake", VERMILLION, "generated"))

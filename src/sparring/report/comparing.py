@@ -9,8 +9,8 @@ from itertools import product
 from operator import add
 from typing import Any
 
-from sparring.report.reading import Outcome, Run
-from sparring.report.words import flatten
+from sparring.report.format import flatten
+from sparring.report.read import Outcome, Run
 
 ABSENT = "–"
 """A key that a recipe does not have."""

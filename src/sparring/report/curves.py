@@ -8,8 +8,8 @@ from dataclasses import replace
 from sparring.report.alarms import vital_charts
 from sparring.report.charts import BLUE, CYCLE, DASHES, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.kinds import kind_of
-from sparring.report.measures import MEASURES, Measure, measured, telling, threshold
-from sparring.report.reading import Run
+from sparring.report.metric_info import MEASURES, Measure, measured, telling, threshold
+from sparring.report.read import Run
 
 HIDDEN = frozenset({"success"} | {name for measure in MEASURES.values() for name in (measure.floor, measure.spread)})
 """Measures without a chart of their own."""

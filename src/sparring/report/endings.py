@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring.report import words
+from sparring.report import format as words
 from sparring.report.comparing import total
-from sparring.report.measures import Measure, primary, telling
-from sparring.report.reading import Run, Series
+from sparring.report.metric_info import Measure, primary, telling
+from sparring.report.read import Run, Series
 from sparring.report.tables import mean_final
 
 

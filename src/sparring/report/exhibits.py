@@ -16,13 +16,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from sparring.attacks import in_scales
-from sparring.engine.probing import ATTACK
-from sparring.errors import CorruptInput
+from sparring.core.errors import CorruptInput
+from sparring.monitoring.discriminator_probe import ATTACK
 from sparring.report.charts import BLUE, GREY, Chart, Line
+from sparring.report.format import number
 from sparring.report.pictures import data_uri
-from sparring.report.reading import Run
+from sparring.report.read import Run
 from sparring.report.saved import LARGEST_SIDE, arrays_in
-from sparring.report.words import number
 
 TILE = 64
 """Pixels of a picture's side, at least."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sparring.recipes import ClassifierRecipe, Recipe, TrainingRecipe
 from sparring.report.charts import Chart
 from sparring.report.classifiers import classifier_charts
-from sparring.report.games import game_charts
-from sparring.report.reading import Run
-from sparring.report.words import game, schooling
+from sparring.report.format import game, schooling
+from sparring.report.gan import game_charts
+from sparring.report.read import Run
 
 
 @dataclass(frozen=True)

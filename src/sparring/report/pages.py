@@ -13,12 +13,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from sparring.engine import RunFolder
-from sparring.engine.cells import results
-from sparring.engine.sweep import Sweep, is_sweep
-from sparring.errors import SparringError, UsageError, printable
-from sparring.files import write_whole
-from sparring.report import words
+from sparring.core.errors import SparringError, UsageError, printable
+from sparring.core.files import write_whole
+from sparring.report import format as words
 from sparring.report.alarms import Notice, notices
 from sparring.report.cards import Card, read_card
 from sparring.report.charts import Chart
@@ -26,14 +23,17 @@ from sparring.report.comparing import Map, differing, success_maps, total
 from sparring.report.curves import charts, few_charts, shared_charts
 from sparring.report.endings import heading, verdict, verdict_of_runs
 from sparring.report.exhibits import Exhibit, exhibits, shared_exhibits
-from sparring.report.grids import Atlas, GridMap, atlas_of
 from sparring.report.kinds import Kind, kind_of
-from sparring.report.measures import primary
+from sparring.report.metric_info import primary
 from sparring.report.pictures import Film, films
-from sparring.report.reading import Outcome, Run, find_runs, names_of, read_run
+from sparring.report.read import Outcome, Run, find_runs, names_of, read_run
 from sparring.report.robust_runs import sides
 from sparring.report.robustness import Part, parts_of
+from sparring.report.sweep_map import Atlas, GridMap, atlas_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
+from sparring.runs.folder import RunFolder
+from sparring.sweeps.cells import results
+from sparring.sweeps.sweep import Sweep, is_sweep
 
 COMPACT = 8
 """With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from sparring.core.errors import CorruptInput
 from sparring.data import Mixture
-from sparring.engine.gallery import IMAGES
-from sparring.errors import CorruptInput
-from sparring.report.measures import primary
-from sparring.report.reading import Run
+from sparring.monitoring.gallery import IMAGES
+from sparring.report.format import number
+from sparring.report.metric_info import primary
+from sparring.report.read import Run
 from sparring.report.saved import Arrays, arrays_in, picture_in
-from sparring.report.words import number
 
 SIDE = 288
 """Pixels of a panel of points, about twice its size on the page."""

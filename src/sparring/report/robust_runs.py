@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from sparring.report.attack_tables import bounds
 from sparring.report.cards import Card, Rate, Subject, Worst
 from sparring.report.charts import CYCLE, DASHES, Chart
+from sparring.report.format import NONE, number, share
 from sparring.report.robustness import accuracy_chart, accuracy_line
-from sparring.report.words import NONE, number, share
 
 TOLD_APART = 14
 """Up to this many runs share a chart."""

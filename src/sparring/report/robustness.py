@@ -15,7 +15,7 @@ from sparring.report.attack_tables import Group, Row, groups, said, transfer_row
 from sparring.report.cards import At, Budget, Card, Rate, Subject, Tried
 from sparring.report.charts import CYCLE, GREY, INK, Chart, Line
 from sparring.report.exhibits import Exhibit
-from sparring.report.words import number, short
+from sparring.report.format import number, short
 
 DRAWN = 5
 """Attacks with a line of their own in a chart."""

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sparring.errors import CorruptInput
-from sparring.strict import read_plain
+from sparring.core.errors import CorruptInput
+from sparring.core.strict import read_plain
 
 Arrays = dict[str, npt.NDArray[Any]]
 LARGEST = 64 << 20

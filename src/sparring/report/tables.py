@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparring.report.measures import OF_D, Measure, measure_of, measured
-from sparring.report.reading import Run
+from sparring.report.format import number, percent
+from sparring.report.metric_info import OF_D, Measure, measure_of, measured
+from sparring.report.read import Run
 from sparring.report.told import Each, One
-from sparring.report.words import number, percent
 
 Metric = One | Each
 

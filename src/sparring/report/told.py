@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sparring.errors import CorruptInput, printable
+from sparring.core.errors import CorruptInput, printable
 
 LARGEST = 1e100
 """The size of a number, at most: no run comes near, and what is beyond cannot be added up or drawn."""

@@ -6,13 +6,13 @@ Source: AS-GAN, figures 5b and 6; Direct Adversarial Training for GANs, figures 
 from __future__ import annotations
 
 from sparring.attacks import Attack, in_scales
-from sparring.engine.probing import ATTACK
+from sparring.monitoring.discriminator_probe import ATTACK
 from sparring.recipes import Recipe
 from sparring.regimes import AdversarialRegime
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.exhibits import histogram
-from sparring.report.reading import Run
-from sparring.report.words import is_critic, number, output
+from sparring.report.format import is_critic, number, output
+from sparring.report.read import Run
 
 _SIDES = (("real", BLUE), ("fake", VERMILLION))
 _NAMES = {"real": "on real", "fake": "on generated"}

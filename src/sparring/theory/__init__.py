@@ -2,15 +2,7 @@
 
 from sparring.theory.conditions import Check, Membership, Theorem5, in_h, is_mostly_honest, theorem_5
 from sparring.theory.counterexamples import Worst, candidates, overstated_flip, search
-from sparring.theory.distributions import (
-    Distribution,
-    Values,
-    distribution,
-    expectation,
-    jsd,
-    kl,
-    total_variation,
-)
+from sparring.theory.distributions import Distribution, Values, distribution, expectation, jsd, kl, total_variation
 from sparring.theory.games import (
     Game,
     Mixture,

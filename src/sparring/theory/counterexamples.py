@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from sparring.randomness import Rng
+from sparring.core.randomness import Rng
 from sparring.theory.distributions import Distribution, distribution, total_variation
 from sparring.theory.games import Game
 

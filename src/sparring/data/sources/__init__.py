@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparring.core.errors import UsageError
 from sparring.data.faults import Faults
-from sparring.data.sources.arrays import read_digits, read_npz
 from sparring.data.sources.base import Example, Pixels, Raw, Split, Unreadable
 from sparring.data.sources.celeba import has_celeba, read_celeba
 from sparring.data.sources.folders import has_images, read_folder
 from sparring.data.sources.idx import has_idx, read_idx
 from sparring.data.sources.imagenet import has_imagenet, read_imagenet
 from sparring.data.sources.lsun import has_lmdb, read_lsun
+from sparring.data.sources.npz import read_digits, read_npz
+from sparring.data.sources.parquet import has_parquet, read_hub, read_parquet
 from sparring.data.sources.refusals import refusal
-from sparring.data.sources.tables import has_parquet, read_hub, read_parquet
-from sparring.errors import UsageError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _FILES = (".npz", ".parquet", ".gz", ".zip", ".png", ".jpg")

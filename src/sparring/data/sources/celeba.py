@@ -14,12 +14,12 @@ from collections.abc import Container, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from sparring.core.errors import CorruptInput
 from sparring.data.faults import Faults, first_line
 from sparring.data.opening import lines
 from sparring.data.sources.base import Example, Raw, Split, first_of
 from sparring.data.sources.images import decoded
 from sparring.data.sources.tree import Tree
-from sparring.errors import CorruptInput
 
 _FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")

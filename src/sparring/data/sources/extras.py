@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from sparring.errors import UsageError
+from sparring.core.errors import UsageError
 
 
 def library(name: str, *, extra: str) -> Any:

@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from sparring.core.errors import CorruptInput
 from sparring.data.faults import Faults, first_line
 from sparring.data.opening import lines
 from sparring.data.sources.base import Example, Raw, Split, first_of
 from sparring.data.sources.images import coloured
 from sparring.data.sources.synsets import read_synsets
 from sparring.data.sources.tree import Tree
-from sparring.errors import CorruptInput
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")

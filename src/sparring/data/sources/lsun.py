@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from sparring.core.errors import CorruptInput
 from sparring.data.faults import Faults, first_line
 from sparring.data.sources.base import SPLITS, Example, Pixels, Raw, Split, Unreadable, unreadable
 from sparring.data.sources.images import coloured
 from sparring.data.sources.lmdb import Damaged, Database, Value
 from sparring.data.sources.tree import Tree
-from sparring.errors import CorruptInput
 
 _FILE = "data.mdb"
 _NAME = re.compile(r"(?P<category>.+?)(_(?P<split>train|val))?(_lmdb)?", re.DOTALL)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sparring.core.errors import CorruptInput, SparringError, UsageError
 from sparring.data.opening import opened
-from sparring.errors import CorruptInput, SparringError, UsageError
 
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib")
 _PROTOCOLS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))

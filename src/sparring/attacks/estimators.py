@@ -1,0 +1,146 @@
+"""Source: what stands for the gradient of the loss: itself, something drawn, or an estimate from values of the loss.
+
+A source that follows values alone turns every gradient attack into a black-box one. Its queries are one batch of the
+samples' own size each, so that the loss may tie a label to every sample; they may leave the data's range.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, final
+
+import torch
+
+from sparring.attacks.base import Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.core.balls import euclidean
+from sparring.core.gradients import input_gradient
+from sparring.core.pieces import Piece, piece
+from sparring.core.randomness import Rng
+from sparring.core.records import Count
+from sparring.core.shapes import Samples, Scores, Space, expand_like
+
+_TINY = 1e-12
+
+
+class Source(Piece, family="source"):
+    """What stands for the gradient of the loss.
+
+    Attributes:
+        white_box: whether it is a function of the gradient itself, so that a known one will do.
+    """
+
+    white_box: ClassVar[bool] = False
+
+    @abstractmethod
+    def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        """The direction to follow from x, `(*batch, *space.shape)`."""
+
+    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
+        """The direction that a white-box source follows where the gradient is this one.
+
+        Raises:
+            NotImplementedError: the source sees values alone; ask `white_box` first.
+        """
+        raise NotImplementedError(self.name)
+
+
+class WhiteBox(Source):
+    """A source that is given the gradient."""
+
+    white_box: ClassVar[bool] = True
+
+    @final
+    def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        return self.follow(input_gradient(loss, x).gradient, batch_axes_of(x, space), rng=rng)
+
+    @abstractmethod
+    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples: ...
+
+
+@piece("autograd")
+class Autograd(WhiteBox):
+    """The gradient itself."""
+
+    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
+        return gradient
+
+
+@piece("random_direction")
+class RandomDirection(WhiteBox):
+    """A Gaussian direction of the gradient's Euclidean size: the ablation "Gaussian" of AS-GAN, figure 3."""
+
+    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
+        noise = rng.normal(gradient.shape).to(gradient)
+        ratio = euclidean(gradient, batch_axes) / euclidean(noise, batch_axes).clamp(min=_TINY)
+        return noise * expand_like(ratio, noise)
+
+
+@piece("finite_differences")
+class FiniteDifferences(Source):
+    """(loss(x + h e_i) - loss(x - h e_i)) / 2h for coordinates i, zero for the rest: course notes, section 2.2.
+
+    Args:
+        coordinates: how many, drawn anew for every sample and step; None is all. Each costs two queries.
+        h: in units of [0, 1].
+    """
+
+    coordinates: Count | None = None
+    h: Epsilon = 1e-3
+
+    def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        h, flat = self.h * width_of(space), x.flatten(batch_axes_of(x, space))
+        count = min(self.coordinates or flat.shape[-1], flat.shape[-1])
+        # The order of uniform draws is a uniform order of the coordinates.
+        chosen = rng.uniform(flat.shape).to(x.device).argsort(-1)[..., :count]
+        gradient = torch.zeros_like(flat)
+        for index in chosen.unbind(-1):
+            unit = torch.zeros_like(flat).scatter_(-1, index[..., None], 1.0).reshape(x.shape)
+            slope = _central_difference(loss, x, h * unit) / (2 * h)
+            gradient.scatter_(-1, index[..., None], slope[..., None].to(flat))
+        return gradient.reshape(x.shape)
+
+
+class Smoothed(Source):
+    """The mean of (loss(x + sigma u) - loss(x - sigma u)) / 2 sigma u over directions u: a smoothed loss's gradient.
+
+    Args:
+        samples: directions, drawn anew for every sample and step; each costs two queries.
+        sigma: in units of [0, 1].
+    """
+
+    samples: Count = 50
+    sigma: Epsilon = 1e-3
+
+    @final
+    def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        sigma, gradient = self.sigma * width_of(space), torch.zeros_like(x)
+        for _ in range(self.samples):
+            direction = self.draw(x, rng=rng)
+            slope = _central_difference(loss, x, sigma * direction) / (2 * sigma)
+            gradient += expand_like(slope.to(x), x) * direction / self.samples
+        return gradient
+
+    @abstractmethod
+    def draw(self, like: Samples, *, rng: Rng) -> Samples:
+        """Directions whose entries are independent, of mean 0 and variance 1."""
+
+
+@piece("nes")
+class NES(Smoothed):
+    """Antithetic Gaussian directions (Ilyas et al. 2018, algorithm 1; Salimans et al. 2017)."""
+
+    def draw(self, like: Samples, *, rng: Rng) -> Samples:
+        return rng.normal(like.shape).to(like)
+
+
+@piece("spsa")
+class SPSA(Smoothed):
+    """Directions of fair signs (Spall 1992; Uesato et al. 2018)."""
+
+    def draw(self, like: Samples, *, rng: Rng) -> Samples:
+        return 2 * rng.integers(like.shape, 2).to(like) - 1
+
+
+@torch.no_grad()
+def _central_difference(loss: LossFunction, x: Samples, step: Samples) -> Scores:
+    return loss(x + step) - loss(x - step)

@@ -1,0 +1,1 @@
+"""Adversarial training of a classifier. Read `step.py` first: one round."""

@@ -1,0 +1,74 @@
+"""One round of a classifier's training: attacked samples, their cross-entropy, one step down. Read this first.
+
+    L = mean over real of l(f(x_adv; w), y) + lambda mean over generated of l(f(x~_adv; w), y~)
+
+Real and generated samples pass through f one after the other, each normalised by the batch statistics of its own kind;
+the running statistics are those of real samples.
+
+Source: Rob-GAN, equations (3), (6) and (10).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparring.attacks import batch_axes_of, width_of
+from sparring.classifier.state import Pupil, Share
+from sparring.core.modules import same_buffers
+from sparring.core.shapes import Samples, over_samples
+from sparring.gan.sampling import evaluating
+from sparring.gan.stepping import descend
+
+
+def give_lesson(pupil: Pupil, step: int) -> None:
+    """Play round `step`: one update on a batch of real samples, and on as many generated ones where the recipe asks."""
+    pupil.set_rate(step)
+    total = torch.zeros((), device=pupil.device)
+    for share in pupil.shares(step):
+        pupil.watch.finite(f"{share.side} samples", [share.samples])
+        with _statistics(pupil, share):
+            loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
+            loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    pupil.watch.mean("loss", total)
+    descend("classifier", pupil.parameters, pupil.optimizer, pupil.watch, 0)
+    pupil.watch.finite("running statistics of the classifier", pupil.network.buffers())
+
+
+def _statistics(pupil: Pupil, share: Share) -> AbstractContextManager[None]:
+    """Running statistics stay those of real samples, which the classifier is for."""
+    return nullcontext() if share.side == "real" else same_buffers(pupil.network)
+
+
+def attacked(pupil: Pupil, share: Share, step: int) -> Samples:
+    """The samples of a share where the recipe's attack moves them, against the classifier in eval mode: no trace."""
+    recipe, x = pupil.recipe, share.samples
+    attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), pupil.streams.rng(f"attack/{share.side}", step)
+
+    def loss(samples: Samples) -> Tensor:
+        pupil.watch.slope(f"slope of the loss at {share.side} samples", samples)
+        return recipe.criterion.loss(pupil.classify(samples), share.labels)
+
+    with evaluating(pupil.network):
+        moved = attack(x, loss, network=pupil.network, space=pupil.space, rng=rng)
+    pupil.watch.finite(f"adversarial {share.side} samples", [moved])
+    size = attack.ball.size(moved - x, batch_axes_of(x, pupil.space)) / width_of(pupil.space)
+    pupil.watch.mean(f"attack_{share.side}_size", over_samples(size))
+    pupil.watch.mean(f"attack_{share.side}_idle", over_samples((size == 0).float()))
+    return moved
+
+
+def _loss(pupil: Pupil, share: Share, samples: Samples) -> Tensor:
+    """The mean cross-entropy of a share."""
+    logits = pupil.classify(samples)
+    pupil.watch.finite(f"logits of {share.side} samples", [logits])
+    loss = F.cross_entropy(logits, share.labels)
+    right = (logits.detach().argmax(-1) == share.labels).float()
+    pupil.watch.finite(f"loss on {share.side} samples", [loss])
+    pupil.watch.mean(f"loss_{share.side}", loss)
+    pupil.watch.mean(f"accuracy_{share.side}", over_samples(right))
+    return loss

@@ -1,0 +1,120 @@
+"""What a user sees while something runs: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from sparring.core.errors import LONGEST_LINE, printable, remark
+from sparring.core.processes import rank
+
+LINE_EVERY = 10.0
+"""Seconds between two plain progress lines."""
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A spectator of anything that counts."""
+
+    def note(self, text: str) -> None:
+        """A line that a user should read."""
+
+    def called(self, what: str) -> None:
+        """What is counted from now on."""
+
+    def played(self, done: int, total: int) -> None:
+        """`done` of `total` are finished."""
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Any) -> Text:
+        return Text(f"{task.speed:,.1f}/s" if task.speed else "-")
+
+
+class _Bar:
+    def __init__(self, progress: Progress, what: str) -> None:
+        self._progress, self._task = progress, progress.add_task(what, total=None)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(printable(text, LONGEST_LINE), markup=False, highlight=False)
+
+    def called(self, what: str) -> None:
+        self._progress.update(self._task, description=what)
+
+    def played(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+class _Lines:
+    def __init__(self, what: str) -> None:
+        self._what, self._began, self._told, self._first = what, time.monotonic(), 0.0, 0
+
+    def note(self, text: str) -> None:
+        remark(text)
+
+    def called(self, what: str) -> None:
+        self._what = what
+
+    def played(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._told:
+            self._began, self._told, self._first = now, now, done
+        if done < total and now - self._told < LINE_EVERY:
+            return
+        self._told = now
+        if now - self._began < 1:
+            self.note(f"{self._what}: {done:,} of {total:,}")
+            return
+        rate = (done - self._first) / (now - self._began)
+        left = f", {(total - done) / rate:,.0f} s left" if rate and done < total else ""
+        self.note(f"{self._what}: {done:,} of {total:,}, {rate:,.1f} a second{left}")
+
+
+@contextmanager
+def following(what: str) -> Iterator[Follower]:
+    """A follower for one thing that runs, on standard error."""
+    console = Console(stderr=True, emoji=False, quiet=rank() > 0)
+    if not console.is_terminal:
+        yield _Lines(what)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bar(progress, what)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table on standard output, as wide as it needs to be where no terminal limits it."""
+    console = Console(emoji=False)
+    if not console.is_terminal:
+        console = Console(width=200, emoji=False)
+    table = Table(title=_plain(title) if title else None, title_justify="left", show_lines=False)
+    for column in columns:
+        table.add_column(_plain(column), overflow="fold")
+    for row in rows:
+        table.add_row(*map(_plain, row))
+    console.print(table)
+
+
+def _plain(text: str) -> Text:
+    """A text without markup: in that of a stranger, what looks like it is none."""
+    return Text(printable(text, LONGEST_LINE))

@@ -1,0 +1,1 @@
+"""What every layer uses: the name table of pieces, records, shapes, balls, gradients, files, errors."""

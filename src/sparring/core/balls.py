@@ -1,0 +1,123 @@
+"""Norm geometry: the sets that a perturbation of one sample may come from.
+
+Nobody else writes `clamp(-eps, eps)`. Sizes and radii are in the units of the samples as they are given.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+
+from sparring.core.pieces import Piece, piece
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Number, Samples, Scores, against, expand_like
+
+_TINY = 1e-12
+
+
+def euclidean(x: Samples, batch_axes: int) -> Scores:
+    """sqrt(sum_i x_i^2) of every sample; not for second derivatives, see `shapes.sample_norm`."""
+    norm: Scores = torch.linalg.vector_norm(x.flatten(batch_axes), dim=-1)
+    return norm
+
+
+class Ball(Piece, family="ball"):
+    """The perturbations of one sample whose norm is at most a radius.
+
+    Attributes:
+        norm: the name of the norm, for labels.
+        limited: whether there is a radius at all.
+    """
+
+    norm: ClassVar[str]
+    limited: ClassVar[bool] = True
+
+    @abstractmethod
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        """The norm of every perturbation: `(*batch, ...) -> (*batch)`."""
+
+    @abstractmethod
+    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+        """The nearest perturbation within the radius, in the Euclidean sense."""
+
+    @abstractmethod
+    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+        """The perturbation on the ball's edge that a linear function of this gradient rises most along.
+
+        None where the gradient is zero; without a limit, the edge is the Euclidean ball's.
+        """
+
+    @abstractmethod
+    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        """Perturbations uniform in the ball, of the shape and type of `like`."""
+
+
+@piece("linf")
+class Linf(Ball):
+    """max_i |delta_i| <= radius."""
+
+    norm: ClassVar[str] = "L-infinity"
+
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        return delta.flatten(batch_axes).abs().amax(-1)
+
+    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+        reach = against(radius, delta)
+        return delta.clamp(-reach, reach)  # type: ignore[arg-type]
+
+    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+        return against(radius, gradient) * gradient.sign()
+
+    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        unit = rng.uniform(like.shape).to(like)
+        reach = against(radius, unit) * torch.ones_like(unit)
+        return torch.addcmul(-reach, unit, 2 * reach)  # rounded once, as a draw from [-radius, radius) is
+
+
+@piece("l2")
+class L2(Ball):
+    """sqrt(sum_i delta_i^2) <= radius."""
+
+    norm: ClassVar[str] = "Euclidean"
+
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        return euclidean(delta, batch_axes)
+
+    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+        shrink = (radius / self.size(delta, batch_axes).clamp(min=_TINY)).clamp(max=1.0)
+        return delta * expand_like(shrink, delta)
+
+    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+        # In units of the largest entry: squares of small gradients would underflow.
+        largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
+        scaled = gradient / expand_like(largest, gradient)
+        return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
+
+    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        direction = rng.normal(like.shape).to(like)
+        features = like.shape[batch_axes:].numel()
+        # The volume within a share of the radius grows with its power of the dimension.
+        length = radius * rng.uniform(like.shape[:batch_axes]).to(like) ** (1.0 / features)
+        return direction * expand_like(length / self.size(direction, batch_axes).clamp(min=_TINY), like)
+
+
+@piece("none")
+class Unbounded(Ball):
+    """No limit; sizes are Euclidean."""
+
+    norm: ClassVar[str] = "Euclidean"
+    limited: ClassVar[bool] = False
+
+    def size(self, delta: Samples, batch_axes: int) -> Scores:
+        return euclidean(delta, batch_axes)
+
+    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+        return delta
+
+    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+        return L2().steepest(gradient, radius, batch_axes)
+
+    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        raise ValueError("there is no uniform draw without a bound")

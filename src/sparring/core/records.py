@@ -1,0 +1,145 @@
+"""Frozen, validated records, and every mistake in one of them told at once with its key path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from sparring.core.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+MOST = 2**31 - 1
+"""The largest whole number that anything counts to."""
+Count = Annotated[int, Field(ge=1, le=MOST)]
+"""A whole number of at least one."""
+Every = Annotated[int, Field(ge=0, le=MOST)]
+"""An interval in rounds; 0 means never."""
+Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""The size of a file."""
+Widths = Annotated[tuple[Count, ...], Field(strict=False)]
+
+T = TypeVar("T")
+MAY_DIFFER = "may differ between packed games"
+PerGame = Annotated[T, MAY_DIFFER]
+"""A number that may differ between packed games: there the field may hold `shapes.Number`, a tensor `(replicas, 1)`.
+
+A piece that declares it does with it nothing but arithmetic, elementwise in scores, or through `shapes.against`.
+"""
+
+
+TOLD = 30
+"""Mistakes that are told one by one."""
+
+
+class Problem(BaseModel):
+    """One mistake: where it is, what stands there, and what may stand there instead."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: tuple[str, ...]
+    value: str
+    message: str
+    nearest: str = ""
+    allowed: tuple[str, ...] = ()
+
+    def within(self, outer: Sequence[str | int]) -> Problem:
+        """The same problem seen from the record that holds the one it was found in."""
+        return self.model_copy(update={"path": (*map(str, outer), *self.path)})
+
+    def __str__(self) -> str:
+        line = f"{'.'.join(self.path) or 'recipe'} = {self.value}: {self.message}"
+        if self.nearest:
+            line += f"; did you mean {self.nearest}?"
+        elif self.allowed:
+            line += f"; allowed: {', '.join(self.allowed)}"
+        return line
+
+
+class InvalidRecord(UsageError):
+    """A record that does not validate, with all of its problems."""
+
+    def __init__(self, what: str, problems: Sequence[Problem], remedy: str = "") -> None:
+        if len(problems) == 1:
+            cause = f"{what}: {problems[0]}"
+        else:
+            more = [f"... and {len(problems) - TOLD:,} more"] if len(problems) > TOLD else []
+            lines = "\n".join(f"  {line}" for line in [*problems[:TOLD], *more])
+            cause = f"{what} has {len(problems):,} mistakes:\n{lines}"
+        super().__init__(cause, remedy)
+        self.args = (what, problems, remedy)
+        self.problems = tuple(problems)
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown keys, wrong types and non-finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise as_one(problems_in(error, cls.model_fields)) from None
+
+
+def as_one(problems: Iterable[Problem]) -> PydanticCustomError:
+    """Many problems as one error that an enclosing record can take apart again."""
+    return PydanticCustomError("problems", "problems in a record", {"problems": list(problems)})
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name closest to a mistyped one, or those that are about as close; nothing where none is."""
+    plain = _plain(word)
+    if len(plain) > _LONGEST:
+        return ""
+    scored = [(difflib.SequenceMatcher(None, plain, _plain(each)).ratio(), each) for each in known]
+    best = max((score for score, _ in scored), default=0.0)
+    close = [each for score, each in sorted(scored, key=lambda pair: -pair[0]) if score >= max(_ALIKE, best - _TIED)]
+    return " or ".join(close[:3])
+
+
+_LONGEST, _ALIKE, _TIED = 100, 0.65, 0.05
+"""Letters of a name that is worth comparing; how alike a name must be; and what makes two of them equally so."""
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_")
+
+
+def problems_in(error: ValidationError, keys: Iterable[str] = ()) -> list[Problem]:
+    """Every mistake that a validation found, nested ones with their full key path.
+
+    Args:
+        error: what pydantic raised.
+        keys: the keys that the validated record knows, to suggest the nearest.
+    """
+    problems: list[Problem] = []
+    for details in error.errors(include_url=False):
+        if details["type"] == "problems":
+            problems += [problem.within(details["loc"]) for problem in details["ctx"]["problems"]]
+        else:
+            problems.append(_problem(details, tuple(keys)))
+    return problems
+
+
+def _problem(details: ErrorDetails, keys: tuple[str, ...]) -> Problem:
+    path = tuple(map(str, details["loc"]))
+    value = repr(details["input"])
+    value = value if len(value) <= 60 else value[:57] + "..."
+    if details["type"] == "extra_forbidden":
+        close = nearest(path[-1], keys)
+        return Problem(path=path, value=value, message="unknown key", nearest=close, allowed=keys or ("no keys",))
+    if details["type"] == "missing":
+        return Problem(path=path, value="(nothing)", message="this key is required")
+    if details["type"] == "tuple_type":
+        return Problem(path=path, value=value, message="should be a list")
+    message = details["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return Problem(path=path, value=value, message=message)

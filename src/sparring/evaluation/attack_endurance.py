@@ -1,0 +1,78 @@
+"""DAT's confirmatory experiment on trained runs: how many attacks each D stands, in one table.
+
+Source: Direct Adversarial Training for GANs, equation (1) and figure 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from sparring.core.randomness import Rng
+from sparring.core.records import InvalidRecord, problems_in
+from sparring.gan.load import load_players
+from sparring.monitoring.endurance_study import AttackStudy, Opponent
+from sparring.recipes import parse_yaml
+from sparring.runs.folder import RunFolder
+
+
+def attack_study(attack: str, *, within: float, cap: int, samples: int) -> AttackStudy:
+    """The experiment's settings, with the attack as it is written in a recipe.
+
+    Args:
+        attack: a name, or a YAML mapping.
+        within: of |D - mean|, in probability.
+        cap: attacks, at most.
+        samples: a side and game, and no more than there are real ones.
+
+    Raises:
+        InvalidRecord: there is no such attack, or a setting is out of range.
+    """
+    values = {"attack": parse_yaml(attack, attack), "tolerance": within, "cap": cap, "samples": samples}
+    try:
+        return AttackStudy.model_validate(values)
+    except ValidationError as error:
+        remedy = "see `sparring list attacks`"
+        raise InvalidRecord("attack", problems_in(error, AttackStudy.model_fields), remedy) from None
+
+
+def study_attacks(paths: Sequence[Path], study: AttackStudy, *, device: str = "auto") -> list[dict[str, Any]]:
+    """How many attacks the D of each run's newest checkpoint stands, against G as initialised and as trained.
+
+    Args:
+        paths: run folders.
+        study: the settings.
+        device: where to attack.
+
+    Returns:
+        A row for each run and G: {"run", "step", "generator", "numbers", "protocol", "problems"}; a number is a list
+        with replicas.
+
+    Raises:
+        UsageError: no run, no checkpoint, or data that are not where the recipe says.
+    """
+    return [row for path in paths for row in _rows(path, study, device)]
+
+
+def _rows(path: Path, study: AttackStudy, device: str) -> list[dict[str, Any]]:
+    loaded = load_players(RunFolder.open(path), device)
+    source = loaded.data()
+    real = source.held_out(study.samples, rng=Rng.of(0, loaded.streams.device)).samples
+    rows = []
+    opponents: tuple[Opponent, ...] = get_args(Opponent)
+    for opponent in opponents:
+        numbers = study.run(loaded, real, source.facts.space, opponent)
+        rows.append(
+            {
+                "run": str(path),
+                "step": loaded.step,
+                "generator": opponent,
+                "numbers": {name: values.tolist() for name, values in numbers.items()},
+                "protocol": study.protocol(real, source.facts.space, opponent),
+                "problems": list(loaded.problems),
+            }
+        )
+    return rows

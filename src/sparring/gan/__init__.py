@@ -1,0 +1,1 @@
+"""The game in memory. Read `step.py` first: one round."""

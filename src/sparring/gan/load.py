@@ -1,0 +1,141 @@
+"""A run's newest sound checkpoint back in memory, without an option that repeats the architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import Space, at_least_fp32
+from sparring.data import Batch, Source
+from sparring.gan.sampling import draw, precision
+from sparring.gan.state import Players
+from sparring.networks import ClassifierModule
+from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
+from sparring.runs.allowance import Allowance
+from sparring.runs.environment import choose_device
+from sparring.runs.flat_state import below, fill, of_file
+from sparring.runs.folder import RunFolder, Saved
+
+
+@dataclass(frozen=True)
+class LoadedPlayers:
+    """The networks of a run as they were after `step` rounds; its data are not needed."""
+
+    path: Path
+    recipe: Recipe
+    players: Players
+    streams: Streams
+    step: int
+    problems: tuple[str, ...]
+
+    def data(self) -> Source:
+        """The data that the run was trained on; as `same_data`."""
+        return same_data(self.path, self.recipe, self.players.space, self.streams.device)
+
+    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
+        """Samples `(*lead, count, ...)` of every game, and their classes; as in `Game.draw`."""
+        players = self.players
+        return draw(self.recipe, players.sampler, players.space, self.streams, count, stream, number, labels)
+
+    def game(self, index: int) -> LoadedPlayers:
+        """One of the games by itself.
+
+        Raises:
+            UsageError: there is no such game.
+        """
+        replicas = self.recipe.replicas
+        if index >= replicas:
+            raise UsageError(f"game {index}: the run has {replicas}, counted from 0", f"at most --game {replicas - 1}")
+        if not self.recipe.lead:
+            return self
+        recipe = self.recipe.single(index)
+        players = Players(recipe, self.players.space)
+        players.load_state_dict({name: tensor[index] for name, tensor in self.players.state_dict().items()})
+        streams = recipe.streams(self.streams.device)
+        return LoadedPlayers(self.path, recipe, players.to(streams.device), streams, self.step, self.problems)
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """The classifier of a run as it was after `step` rounds, in eval mode; its data are not needed."""
+
+    path: Path
+    recipe: ClassifierRecipe
+    network: ClassifierModule
+    space: Space
+    step: int
+    problems: tuple[str, ...]
+
+    def data(self) -> Source:
+        """The data that the run was trained on; as `same_data`."""
+        return same_data(self.path, self.recipe, self.space, next(self.network.parameters()).device)
+
+    def classify(self, samples: Tensor) -> Tensor:
+        """Logits `(n, classes)` in fp32, under the recipe's precision."""
+        with precision(self.recipe, samples.device):
+            logits: Tensor = self.network(samples)
+        return at_least_fp32(logits)
+
+
+def load_players(run: RunFolder, device: str) -> LoadedPlayers:
+    """The networks of a run at its newest sound checkpoint, to sample and measure.
+
+    Raises:
+        UsageError: the run has no checkpoint yet.
+        CorruptInput: there are checkpoints, and none is sound.
+    """
+    recipe, place = run.game_recipe(), choose_device(device)
+    checkpoint, problems = _newest(run)
+    with Allowance(checkpoint.file, checkpoint.tensors):
+        players = Players(recipe, checkpoint.progress.space.space())
+    with of_file(checkpoint.file):
+        players.load_state(checkpoint.tensors)
+    streams = recipe.streams(place)
+    return LoadedPlayers(run.path, recipe, players.to(place), streams, checkpoint.progress.step, tuple(problems))
+
+
+def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
+    """The classifier of a run at its newest sound checkpoint, in eval mode.
+
+    Raises:
+        UsageError: the run is a game, or has no checkpoint yet.
+        CorruptInput: there are checkpoints, and none is sound.
+    """
+    recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
+    checkpoint, problems = _newest(run)
+    space = checkpoint.progress.space.space()
+    with Allowance(checkpoint.file, checkpoint.tensors):
+        network = recipe.classifier.build(space, (), rng=Rng.of(0))
+    with of_file(checkpoint.file):
+        fill(network, below("classifier/", checkpoint.tensors))
+    network = network.to(place).eval()
+    return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))
+
+
+def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device) -> Source:
+    """The data that a run's recipe names, opened.
+
+    Raises:
+        UsageError: they are not where the recipe says.
+        CorruptInput: they are damaged, or others than those that the run was trained on.
+    """
+    source = recipe.data.open(device)
+    found = source.facts.space
+    if saved != found:
+        raise CorruptInput(
+            f"{path}: was trained on samples of {saved.in_words()}, and its data have {found.in_words()}",
+            "put back the data that the recipe names",
+        )
+    return source
+
+
+def _newest(run: RunFolder) -> tuple[Saved, list[str]]:
+    checkpoint, problems = run.latest()
+    if checkpoint is None:
+        raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")
+    return checkpoint, problems

@@ -1,0 +1,106 @@
+"""A generator at work outside of training: precision, eval mode, and finite samples from a named stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sparring.core.errors import NonFinite
+from sparring.core.randomness import Streams
+from sparring.core.shapes import Space
+from sparring.data import Batch
+from sparring.recipes import Recipe, TrainingRecipe
+
+_AT_ONCE = 512
+"""Samples a forward pass."""
+
+
+@contextmanager
+def precision(recipe: TrainingRecipe, device: torch.device) -> Iterator[None]:
+    """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = recipe.precision == "tf32"
+    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        yield
+
+
+def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
+    """Samples as the recipe's memory format has them, so that nothing made of images changes it on the way."""
+    if recipe.memory_format == "contiguous" or samples.dim() != 4:
+        return samples
+    return samples.contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for the block; every submodule gets its own mode back."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, mode in modes:
+            each.training = mode
+
+
+@torch.no_grad()
+def draw(
+    recipe: Recipe,
+    generator: nn.Module,
+    space: Space,
+    streams: Streams,
+    count: int,
+    name: str,
+    number: int,
+    labels: Tensor | None = None,
+) -> Batch:
+    """Samples `(*lead, count, ...)` of a generator in eval mode, and the classes that it was told.
+
+    Args:
+        recipe: whose prior and precision are used.
+        generator: of one game, or of packed ones.
+        space: of the samples.
+        streams: of the game.
+        count: samples a game.
+        name: the stream of the codes.
+        number: within that stream.
+        labels: the classes wanted of a conditional generator, `(count)`; uniform without.
+
+    Raises:
+        NonFinite: a sample is not finite.
+    """
+    rng = streams.rng(name, number)
+    codes = recipe.generator.draw((*recipe.lead, count), space, rng=rng, labels=labels)
+    return Batch(rendered(recipe, generator, codes.values), codes.labels)
+
+
+@torch.no_grad()
+def rendered(recipe: Recipe, generator: nn.Module, codes: Tensor) -> Tensor:
+    """What a generator makes of codes `(*lead, count, inputs)` in eval mode.
+
+    Raises:
+        NonFinite: a sample is not finite.
+    """
+    with evaluating(generator), precision(recipe, codes.device):
+        parts = [generator(part).float() for part in torch.split(codes, _AT_ONCE, dim=len(recipe.lead))]
+    samples = torch.cat(parts, dim=len(recipe.lead))
+    require_finite("sampling", {"samples of G": samples})
+    return samples
+
+
+def require_finite(where: str, numbers: Mapping[str, Tensor]) -> None:
+    """Refuse what is not finite outside of training, by name.
+
+    Raises:
+        NonFinite: names the place and the first of the numbers that are not finite.
+    """
+    bad = next((name for name, values in numbers.items() if not values.isfinite().all()), None)
+    if bad is not None:
+        raise NonFinite(
+            f"{where}: not finite: {bad} in eval mode",
+            "train again with lower learning rates, or without batch normalisation",
+        )

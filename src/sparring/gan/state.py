@@ -1,0 +1,261 @@
+"""A game in memory: both players, their optimizers, the data and the random streams; all of its state as a value."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sparring.core.distributed import ALONE, Party
+from sparring.core.errors import UsageError
+from sparring.core.gradients import input_gradient
+from sparring.core.modules import batch_statistics, untraced
+from sparring.core.randomness import Index, Rng
+from sparring.core.shapes import Space, at_least_fp32, over_samples
+from sparring.core.step_log import Watch
+from sparring.data import Batch, Source
+from sparring.gan.sampling import draw, laid_out, precision
+from sparring.networks import Verdict
+from sparring.optimizers import Optimizer
+from sparring.recipes import Recipe
+from sparring.runs.flat_state import (
+    below,
+    fill,
+    load_optimizer_state,
+    optimizer_state,
+    require_known,
+    saved,
+    sums,
+    within,
+)
+
+
+class Players(nn.Module):
+    """The networks of a game.
+
+    Args:
+        recipe: what to build.
+        space: the samples that they are built for.
+    """
+
+    def __init__(self, recipe: Recipe, space: Space) -> None:
+        super().__init__()
+        _require_classes(recipe, space)
+        self.space = space
+        streams = recipe.streams()
+        self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
+        self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
+        copies = [copy.deepcopy(self.generator).requires_grad_(False)] if recipe.ema else []
+        self.average = nn.ModuleList(copies)
+        recipe.lipschitz.check(self.discriminator)
+        recipe.lipschitz.transform(self.discriminator)
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator that samples and measures use: the running mean where the recipe keeps one."""
+        return next(iter(self.average), self.generator)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and buffers by name."""
+        return within("players/", self.state_dict())
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take weights and buffers out of a checkpoint's tensors.
+
+        Raises:
+            CorruptInput: tensors are missing, unknown or of another shape.
+        """
+        fill(self, below("players/", state))
+
+
+class Game:
+    """Everything that one round reads and writes.
+
+    Args:
+        recipe: what is played.
+        source: opened data.
+        device: where it is played.
+        party: the processes that play it.
+
+    Attributes:
+        rules: the recipe as rounds are played by it: what differs between packed games is one number a game.
+        streams: of draws for all processes alike.
+        own_streams: of draws for this process's part of a batch.
+        share: samples of a batch that are its own.
+
+    Raises:
+        UsageError: the networks do not fit the data, or the game cannot be split over the party.
+    """
+
+    def __init__(self, recipe: Recipe, source: Source, device: torch.device, party: Party = ALONE) -> None:
+        self.recipe = recipe
+        self.source = source
+        self.device = device
+        self.party, self.share = party, _share(recipe, party)
+        self.rules = recipe.packed(device)
+        self.streams = recipe.streams(device)
+        self.own_streams = self.streams.parted(party.part)
+        for variant in recipe.variants:
+            if variant.regime.trained_against:
+                variant.regime.trained_against.check(source.facts.space)
+        players = Players(recipe, source.facts.space).to(device)
+        if recipe.memory_format == "channels_last":
+            players = players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.players = players
+        self.generator: nn.Module = players.generator
+        self.discriminator: nn.Module = players.discriminator
+        self.optimizers = {
+            "generator": _optimizer(recipe, "generator", players.generator),
+            "discriminator": _optimizer(recipe, "discriminator", players.discriminator),
+        }
+        self.watch = Watch(recipe.lead, device, party)
+        self.rules.lipschitz.constrain(players.discriminator)
+
+    @property
+    def batch_axes(self) -> int:
+        """How many leading axes of a batch are batch."""
+        return len(self.recipe.lead) + 1
+
+    @property
+    def sampler(self) -> nn.Module:
+        """The generator that samples and measures use."""
+        return self.players.sampler
+
+    @cached_property
+    def couples_samples(self) -> bool:
+        """Whether D's score of a sample depends on the others of its batch, as seen by gradients at random samples."""
+        space, axis = self.source.facts.space, len(self.recipe.lead)
+        low, high = space.bounds or (-1.0, 1.0)
+        samples = Rng.of(0, self.device).uniform((*self.recipe.lead, 3, *space.shape), low, high)
+        samples = samples.to(next(self.discriminator.parameters()).dtype)
+        with untraced(self.discriminator):
+            seen = input_gradient(lambda x: self.score(x).select(axis, 0), samples)
+        others = seen.gradient.narrow(axis, 1, 2)
+        return batch_statistics(self.discriminator) is not None or bool((others != 0).any())
+
+    @property
+    def steady_from(self) -> int:
+        """The first round from which on every round is the same function of its samples, rates and random streams."""
+        return max(self.rules.regime.steady_from, self.rules.lipschitz.steady_from(self.recipe.steps))
+
+    def set_rates(self, step: int) -> None:
+        """Set the learning rates of round `step`."""
+        progress = step / self.recipe.steps
+        self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
+        self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
+
+    def meet(self, number: int) -> Batch:
+        """Real samples `(*batch, ...)` of turn `number`, counted over the whole game."""
+        batch = self.source.batch(number, self.share, self.own_streams)
+        return batch._replace(samples=laid_out(self.recipe, batch.samples))
+
+    def generate(self, stream: str, number: Index) -> Batch:
+        """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
+        recipe = self.recipe
+        shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
+        codes = recipe.generator.draw(shape, self.players.space, rng=rng)
+        self.watch.finite("latents", [codes.values])
+        with precision(self.recipe, self.device):
+            fake: Tensor = self.generator(codes.values)
+        return Batch(at_least_fp32(fake), codes.labels)
+
+    def judge(self, samples: Tensor) -> Verdict:
+        """D's verdict on samples `(*batch, ...)` in fp32."""
+        with precision(self.recipe, self.device):
+            verdict: Verdict = self.discriminator(samples)
+        classes = None if verdict.classes is None else at_least_fp32(verdict.classes)
+        return Verdict(at_least_fp32(verdict.score), classes)
+
+    def score(self, samples: Tensor) -> Tensor:
+        """D's scores `(*batch)` of samples whose classes it is not told, in fp32."""
+        return self.judge(samples).score
+
+    def disturb(self, samples: Tensor, step: int, stream: str, number: Index) -> Tensor:
+        """What D sees of samples in round `step`, by its Lipschitz control."""
+        progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
+        return self.rules.lipschitz.disturb(samples, progress=progress, rng=rng)
+
+    def over_batch(self, values: Tensor) -> Tensor:
+        """The mean over the whole batch of each game, of values without a graph: `(*batch) -> lead`."""
+        mean = over_samples(values)
+        self.party.average([mean])
+        return mean
+
+    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
+        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph, and their classes.
+
+        Args:
+            count: samples a game.
+            stream: of the codes.
+            number: within that stream.
+            labels: the classes wanted of a conditional G, `(count)`; uniform without.
+        """
+        space = self.players.space
+        return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        """Move the running mean of G's weights, where the recipe keeps one; buffers are copied."""
+        for average in self.players.average:
+            for mean, current in zip(average.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(current, 1.0 - self.recipe.ema)
+            for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
+                held.copy_(now)
+
+    def state(self) -> dict[str, Tensor]:
+        """All state of the game, flat: networks, optimizers, running sums of the log."""
+        state = self.players.state()
+        for player, optimizer in self.optimizers.items():
+            state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
+        return saved(state | within("watch/", self.watch.state()))
+
+    def broken(self) -> list[str]:
+        """The packed games with a weight that is not finite, by their titles."""
+        if not self.recipe.lead:
+            return []
+        sound = [tensor.isfinite().flatten(1).all(1) for tensor in self.players.state_dict().values()]
+        return [self.recipe.title(game) for game in torch.nonzero(~torch.stack(sound).all(0)).flatten().tolist()]
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Continue from `state`, exactly.
+
+        Raises:
+            CorruptInput: tensors are missing, unknown or of another shape.
+        """
+        optimizers = {f"optimizer.{player}/": optimizer for player, optimizer in self.optimizers.items()}
+        require_known(state, ("players/", *optimizers, "watch/"))
+        self.players.load_state(state)
+        for prefix, optimizer in optimizers.items():
+            load_optimizer_state(optimizer, below(prefix, state))
+        self.watch.load_state(sums(below("watch/", state), self.recipe.lead))
+
+
+def _share(recipe: Recipe, party: Party) -> int:
+    if recipe.lead and party.part.of > 1:
+        raise UsageError(
+            f"replicas = {recipe.replicas}: packed games are not split over {party.part.of} processes",
+            "set replicas=1, or play the recipe in one process",
+        )
+    return party.share(recipe.batch_size)
+
+
+def _optimizer(
+    recipe: Recipe, player: Literal["generator", "discriminator"], network: nn.Module
+) -> torch.optim.Optimizer:
+    """A player's optimizer; with groups of games where their rates differ."""
+    own: Optimizer = getattr(recipe.optimizers, player)
+    rates = [getattr(variant.optimizers, player).lr for variant in recipe.variants]
+    if len(set(rates)) > 1:
+        return own.build_packed(network.parameters(), rates)
+    return own.model_copy(update={"lr": rates[0]}).build(network.parameters())
+
+
+def _require_classes(recipe: Recipe, space: Space) -> None:
+    if space.classes:
+        return
+    if recipe.generator.conditional or recipe.discriminator.head.needs_classes:
+        key = "generator.conditional" if recipe.generator.conditional else "discriminator.head"
+        raise UsageError(f"{key} needs classes, and the data have no labels", "use labelled data, or a game without")

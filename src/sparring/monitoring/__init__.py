@@ -1,0 +1,1 @@
+"""What is measured while something trains: generator, classifier, D under a fixed attack, collapse, pictures."""

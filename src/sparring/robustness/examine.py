@@ -1,0 +1,188 @@
+"""Robust accuracy of a subject: every threat a row, the worst case per sample over them, and the battery beside it.
+
+    accuracy(norm, epsilon) = share of samples that no threat of this norm and epsilon fools
+
+Of anybody's classifier, in eval mode and left as it was:
+
+    found = robustness(subject_of(network, images, labels, low=0.0, high=1.0), epsilons=[8 / 255])
+    print(found["headline"] or found["flags"])
+
+Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figures 2 and 6 and table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from sparring.attacks import Threat
+from sparring.core.randomness import Rng, derive
+from sparring.gan.sampling import require_finite
+from sparring.monitoring.endurance_study import described
+from sparring.robustness.budgets import Budgets, budgets_of, scales
+from sparring.robustness.checks import percent, rate
+from sparring.robustness.examples import examples_of
+from sparring.robustness.masking import gradients_are_strongest, standing
+from sparring.robustness.plans import main_attack, main_threat, planned, restarts_of
+from sparring.robustness.sanity_checks import battery
+from sparring.robustness.targets import Subject, exactly
+from sparring.robustness.transfer import transfer_matrix
+from sparring.robustness.trials import Trial, right, try_threat, try_transfer
+
+Played = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found of a subject.
+
+    Args:
+        entry: its part of robustness.json.
+        pictures: example images by name, as in robustness.npz; empty where samples are no images.
+    """
+
+    entry: dict[str, Any]
+    pictures: dict[str, Tensor]
+
+
+def robustness(
+    subject: Subject,
+    *,
+    epsilons: Sequence[float] | None = None,
+    threats: str | Sequence[Threat] = "standard",
+    transfer_from: Sequence[Subject] = (),
+    seed: int = 0,
+    played: Played | None = None,
+) -> dict[str, Any]:
+    """How robust a subject is, as its part of robustness.json; arguments are those of `examine`."""
+    return examine(
+        subject, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, played=played
+    ).entry
+
+
+def examine(
+    subject: Subject,
+    *,
+    epsilons: Sequence[float] | None = None,
+    threats: str | Sequence[Threat] = "standard",
+    transfer_from: Sequence[Subject] = (),
+    seed: int = 0,
+    played: Played | None = None,
+) -> Examined:
+    """Try every threat on a subject, doubt what was found, and say both.
+
+    Args:
+        subject: what is attacked; left as it was, bit for bit.
+        epsilons: sizes in units of [0, 1], or of the data where they have no range; half, one and two times what the
+            subject was trained against by default.
+        threats: as `plans.planned` takes them, or threats, each at its own epsilon. PGD-20 at every epsilon is
+            always among them.
+        transfer_from: other subjects of the same data, whose adversarial samples are shown to this one.
+        seed: of everything drawn.
+        played: told after every threat how many are done.
+
+    Raises:
+        UsageError: threats, sizes or other subjects do not fit the subject.
+    """
+    budgets = budgets_of(subject, epsilons)
+    main = main_threat(budgets, budgets.main, subject.space)
+    plan = planned(threats, subject, budgets)
+    told, total = played or _quiet, len(plan) + len(transfer_from) + 1
+    with exactly():
+        require_finite("robustness", {"logits of clean samples": subject.answers(subject.samples)})
+        trials: list[Trial] = []
+        for threat in plan:
+            trials.append(try_threat(subject, threat, rng=_rng(seed, threat, subject)))
+            told(len(trials), total)
+        for source in transfer_from:
+            trials.append(try_transfer(subject, source, main, rng=_rng(seed, main, subject)))
+            told(len(trials), total)
+        clean, gap = rate(right(subject)), _gap(subject, budgets, seed)
+        matrix = _transfer(subject, transfer_from, main, seed)
+        shown = [trial for trial in trials if trial.name == main.name]
+        pictures = examples_of(subject, shown)
+    attack, tries = main_attack(budgets), restarts_of(subject.space)
+    checks = battery(subject, attack, epsilons=budgets.grid, tries=tries, seed=seed)
+    checks.append(gradients_are_strongest(trials))
+    told(total, total)
+    worst = list(_worst(trials, subject))
+    flags = [f"{check.name}: {check.detail}" for check in checks if check.holds is False]
+    trained = subject.trained_against
+    entry = {
+        "subject": subject.name,
+        "samples": len(subject.samples),
+        "evaluated_on": subject.evaluated_on,
+        "classes": list(subject.classes),
+        "trained_against": trained and f"{trained.ball.norm}, {described(trained, subject.space)}",
+        "remarks": trained.remarks() if trained else [],
+        "clean": clean,
+        **gap,
+        "epsilons": list(budgets.grid),
+        "main_epsilon": budgets.main,
+        "attacks": [trial.row(subject.space) for trial in trials],
+        "worst": worst,
+        "battery": [check.row() for check in checks],
+        "flags": flags,
+        "headline": None if flags else _headline(subject, budgets, worst, clean),
+        "examples": [{"epsilon": trial.epsilon, "attack": trial.name} for trial in shown] if pictures else [],
+        "transfer": matrix,
+    }
+    return Examined(entry, pictures)
+
+
+def _quiet(done: int, total: int) -> None:
+    pass
+
+
+def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[dict[str, Any]]:
+    """The worst case per sample, for every norm and epsilon that was tried; what fools with less fools here, too."""
+    for norm, epsilon in dict.fromkeys((trial.norm, trial.epsilon) for trial in trials):
+        within = [trial for trial in trials if trial.norm == norm and trial.epsilon <= epsilon]
+        yield {
+            "epsilon": epsilon,
+            "norm": norm,
+            "scales": scales(epsilon, subject.space),
+            "accuracy": rate(standing(within)),
+            "attacks": [trial.name for trial in within if trial.epsilon == epsilon],
+        }
+
+
+def _gap(subject: Subject, budgets: Budgets, seed: int) -> dict[str, Any]:
+    """Accuracy on training samples, clean and under the main threat."""
+    training = subject.on_training_samples()
+    if training is None:
+        return {"train_clean": None, "train_attacked": []}
+    attacked = []
+    for epsilon in budgets.grid:
+        threat = main_threat(budgets, epsilon, subject.space)
+        trial = try_threat(training, threat, rng=_rng(seed, threat, subject))
+        attacked.append({"epsilon": epsilon, "accuracy": rate(trial.stands)})
+    return {"train_clean": rate(right(training)), "train_attacked": attacked}
+
+
+def _transfer(subject: Subject, others: Sequence[Subject], main: Threat, seed: int) -> dict[str, Any] | None:
+    if not others:
+        return None
+    found = transfer_matrix([subject, *others], main, seed=seed)
+    epsilon = main.attack.epsilon
+    return found | {"epsilon": epsilon, "scales": scales(epsilon, subject.space), "attack": main.name}
+
+
+def _headline(
+    subject: Subject, budgets: Budgets, worst: Sequence[dict[str, Any]], clean: dict[str, Any]
+) -> dict[str, Any]:
+    found = next(row for row in worst if (row["norm"], row["epsilon"]) == (budgets.ball.norm, budgets.main))
+    low, high = found["accuracy"]["interval"]
+    text = (
+        f"{percent(found['accuracy']['value'])} [{100 * low:.1f}, {100 * high:.1f}] of {len(subject.samples)} "
+        f"{subject.evaluated_on} samples stand {len(found['attacks'])} attacks of {budgets.ball.norm} epsilon "
+        f"{found['scales']}; clean {percent(clean['value'])}"
+    )
+    return {"text": text, "epsilon": budgets.main, "accuracy": found["accuracy"]}
+
+
+def _rng(seed: int, threat: Threat, subject: Subject) -> Rng:
+    return Rng.of(derive(seed, f"robustness/{threat.name}/{threat.attack.epsilon}", 0), subject.samples.device)

@@ -1,0 +1,80 @@
+"""Whose code a run may name: a recipe that the user plays may name any, a run folder that comes from elsewhere none.
+
+`package.module:Class` in a recipe is code that runs as soon as the recipe is read. Who gives a recipe to `train` has
+chosen it. Who opens a run folder may not know; so what this user started is remembered by its recipe, in the cache
+folder, and anything else must be allowed by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sparring.runs.caching import cache_folder
+from sparring.core.errors import CorruptInput, StorageError
+from sparring.core.files import write_whole
+from sparring.core.pieces import REFERENCE
+
+ALLOWED = "SPARRING_ALLOW"
+"""The environment variable with modules that any run may name, with commas between."""
+
+
+def trust(text: str, values: Any) -> None:
+    """Remember a recipe whose code this user has just run.
+
+    Args:
+        text: recipe.yaml of the run.
+        values: what it says.
+    """
+    if not named_modules(values):
+        return
+    mark = _mark(text)
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(mark, b"")
+    except (OSError, StorageError):
+        return  # Without a cache the user is asked; no run fails for it.
+
+
+def require_trusted(path: Path, text: str, values: Any) -> None:
+    """Refuse to import what a run names, unless this user started it or allows it.
+
+    Args:
+        path: of the recipe.
+        text: what stands there.
+        values: what it says.
+
+    Raises:
+        CorruptInput: it names a module that is neither allowed nor part of this package.
+    """
+    allowed = {"sparring", *(name.strip() for name in os.environ.get(ALLOWED, "").split(","))}
+    unknown = sorted(named_modules(values) - allowed)
+    if unknown and not _mark(text).is_file():
+        raise CorruptInput(
+            f"{path}: names code that would be run, of {', '.join(unknown)}, and was not started by you here",
+            f"read that code; if you trust it, set {ALLOWED}={','.join(unknown)}",
+        )
+
+
+def named_modules(values: Any) -> set[str]:
+    """The top-level modules of all that reads `package.module:attribute` in a recipe, but for its description."""
+    texts = _texts(values)
+    return {text.partition(":")[0].partition(".")[0] for text in texts if REFERENCE.fullmatch(text)}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _texts(each if key != "description" else None)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+def _mark(text: str) -> Path:
+    return cache_folder() / "trusted" / hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Many runs: a grid of recipes, packing of seeds, workers, one table."""

@@ -1,0 +1,1 @@
+"""The loop that trains a GAN or a classifier: step, log, measure, save."""

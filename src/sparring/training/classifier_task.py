@@ -1,0 +1,79 @@
+"""A classifier as the trainer sees it: rounds, and measures with and without attack."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from sparring.classifier.state import Pupil
+from sparring.classifier.step import give_lesson
+from sparring.core.step_log import Watch
+from sparring.data import Source
+from sparring.monitoring.classifier_metrics import ClassifierMeasures
+from sparring.monitoring.classifier_vitals import ClassifierVitals
+from sparring.recipes import ClassifierRecipe
+from sparring.runs.folder import RunFolder
+from sparring.training.task import Training
+
+
+class ClassifierTraining(Training):
+    """A classifier in training with everything that is measured of it.
+
+    Args:
+        pupil: the classifier in training.
+    """
+
+    remedy: ClassVar[str] = "train again with a lower learning rate"
+
+    def __init__(self, pupil: Pupil) -> None:
+        self.pupil = pupil
+        self.measures = ClassifierMeasures(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
+        self._vitals = ClassifierVitals(pupil)
+
+    @property
+    def recipe(self) -> ClassifierRecipe:
+        return self.pupil.recipe
+
+    @property
+    def source(self) -> Source:
+        return self.pupil.source
+
+    @property
+    def watch(self) -> Watch:
+        return self.pupil.watch
+
+    def play(self, step: int) -> None:
+        give_lesson(self.pupil, step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.pupil.state()
+
+    def remarks(self) -> list[str]:
+        return self.recipe.attack.remarks()
+
+    def measure(self, done: int) -> dict[str, Any]:
+        return self.measures.measure(self.pupil.network, self.pupil.classify, done)
+
+    def vitals(self, done: int) -> dict[str, Any]:
+        return dict(self._vitals.measure())
+
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
+        """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""
+        measured = [row for row in rows if self.measures.protocols().keys() <= row.keys()]
+        if not measured:
+            return {}
+        best = max(measured, key=lambda row: float(row["robust_accuracy_test"]))
+        note = (
+            f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "
+            "chosen on these very samples"
+        )
+        found = {f"{name}_best": entry for name, entry in self.measures.entries(best, note).items()}
+        return self.measures.entries(measured[-1]) | found
+
+    @property
+    def picture_every(self) -> int:
+        return 0
+
+    def save_pictures(self, run: RunFolder, done: int) -> None:
+        """A classifier draws nothing."""

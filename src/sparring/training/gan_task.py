@@ -1,0 +1,113 @@
+"""A game as the trainer sees it: rounds, measures of G, probes of D, pictures, and the closing study of attacks."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from sparring.core.progress import Spectator
+from sparring.core.step_log import Watch
+from sparring.data import Source
+from sparring.gan.rounds import chosen_rounds
+from sparring.gan.state import Game
+from sparring.monitoring.class_head import ClassHead
+from sparring.monitoring.discriminator_probe import Probe
+from sparring.monitoring.endurance_study import AttackStudy
+from sparring.monitoring.exhibits import save_exhibits
+from sparring.monitoring.gallery import save_samples
+from sparring.monitoring.game_vitals import GameVitals
+from sparring.monitoring.generator_metrics import Measures
+from sparring.monitoring.summary import last_noted, summarise
+from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
+from sparring.training.task import Training
+
+
+class GameTraining(Training):
+    """A game with everything that is measured of it.
+
+    Args:
+        game: what is played.
+        spectator: told what takes time or does not apply.
+    """
+
+    remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
+
+    def __init__(self, game: Game, spectator: Spectator) -> None:
+        self.game, self._rounds = game, chosen_rounds(game, spectator.note)
+        self.measures = _measures(game, spectator)
+        self.probe = Probe(game.source, game.device)
+        self._vitals = GameVitals(game, self.measures.judge if self.measures else None)
+        heads = self.measures is not None and game.recipe.class_loss.needs_logits
+        self.class_heads = [ClassHead(game)] if heads else []
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.game.recipe
+
+    @property
+    def source(self) -> Source:
+        return self.game.source
+
+    @property
+    def watch(self) -> Watch:
+        return self.game.watch
+
+    def play(self, step: int) -> None:
+        self._rounds.play(step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.game.state()
+
+    def remarks(self) -> list[str]:
+        coupled = self.game.couples_samples
+        return self.recipe.told(lambda variant: variant.regime.remarks(couples_samples=coupled))
+
+    def broken(self) -> list[str]:
+        return self.game.broken()
+
+    def measure(self, done: int) -> dict[str, Any]:
+        if self.measures is None:
+            return {}
+        samples = self.game.draw(self.measures.samples, "measure", done).samples
+        numbers = self.measures.measure(samples, packed=bool(self.recipe.lead))
+        for head in self.class_heads:
+            numbers |= head.measure(done)
+        return numbers | self.probe.measure(self.game, done)
+
+    def vitals(self, done: int) -> dict[str, Any]:
+        return dict(self._vitals.measure(done))
+
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
+        if self.measures is None:
+            return {}
+        study, probe = AttackStudy(), self.probe
+        metrics = summarise(rows, self.measures) | last_noted(rows, probe.protocols())
+        for head in self.class_heads:
+            metrics |= last_noted(rows, head.protocols())
+        # The study's step is a share of the samples' range: points of the plane have none.
+        if complete and probe.space.bounds is not None:
+            metrics |= study.entries(self.game, probe.real, probe.space)
+        return metrics
+
+    @property
+    def picture_every(self) -> int:
+        return self.recipe.sample_every
+
+    def save_pictures(self, run: RunFolder, done: int) -> None:
+        save_samples(self.game, run, done)
+        save_exhibits(self.game, self.probe, run, done)
+
+
+def _measures(game: Game, spectator: Spectator) -> Measures | None:
+    if not game.recipe.evaluate_every:
+        return None
+    spectator.note("preparing the measures")
+    measures = Measures(game.recipe, game.source, game.device)
+    if not measures.metrics:
+        spectator.note(
+            "no measure of G applies to these data: images without labels have no classifier of ours, "
+            "so name one, extractor={name: inception, weights: FILE}"
+        )
+    return measures

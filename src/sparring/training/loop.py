@@ -1,0 +1,272 @@
+"""The trainer: rounds of whatever is trained, and what is due between them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.classifier.state import Pupil
+from sparring.core.distributed import Party, gathered
+from sparring.core.errors import Interrupted, NonFinite, SparringError
+from sparring.core.progress import Nobody, Spectator
+from sparring.core.signals import Stopped, StopWish, stop_wish
+from sparring.gan.state import Game
+from sparring.monitoring.alarms import Lookout
+from sparring.monitoring.vitals import interval
+from sparring.recipes import AnyRecipe
+from sparring.runs.environment import choose_device, describe
+from sparring.runs.folder import RunFolder
+from sparring.runs.tensorboard import Events, events_in
+from sparring.training.classifier_task import ClassifierTraining
+from sparring.training.follower import play_along, stop_asked
+from sparring.training.gan_task import GameTraining
+from sparring.training.load import Loaded, begun, load_game
+from sparring.training.task import Training
+
+
+def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
+    """Play a recipe in a new run folder and return its summary.
+
+    Everything that can be wrong with the recipe or the data is found before the folder is made. Processes that
+    `torchrun` started play one game, each a part of every batch; the first one writes the folder.
+
+    Args:
+        recipe: what is played.
+        out: the run folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        spectator: who follows.
+
+    Raises:
+        UsageError, CorruptInput: the recipe or the data cannot be used.
+        FolderBusy: another process owns the folder.
+        StorageError: the disk refused.
+        NonFinite: the game's numbers turned non-finite; the last checkpoint is good.
+        Interrupted: a signal came; everything is saved.
+    """
+    watcher = spectator or Nobody()
+    with gathered(device) as (party, name):
+        place = choose_device(name)
+        if not party.leads:
+            return _along(out, begun(recipe, place, party), 0)
+        RunFolder.require_free(out)
+        training = _training(begun(recipe, place, party), watcher)
+        with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
+            return _Session(run, training, watcher, party, start=0, seconds=0.0).play()
+
+
+def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> dict[str, Any]:
+    """Continue a run from its newest sound checkpoint and return its summary.
+
+    On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it. Processes that
+    `torchrun` started resume together what as many played.
+
+    Args:
+        path: the run folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: CPU threads, for as long as this plays; 0 takes as many as played the run so far.
+        spectator: who follows.
+
+    Raises:
+        The same as `train`; CorruptInput if no checkpoint is sound.
+    """
+    run, watcher = RunFolder.open(path), spectator or Nobody()
+    with gathered(device) as (party, name), _own_threads():
+        if not party.leads:
+            loaded = _found(run, name, threads, party)
+            return _along(path, loaded.game, loaded.step)
+        with run.owned():
+            loaded = _found(run, name, threads, party)
+            for remark in loaded.remarks():
+                watcher.note(remark)
+            run.rewind(loaded.step, loaded.log_bytes)
+            training = _training(loaded.game, watcher)
+            return _Session(run, training, watcher, party, start=loaded.step, seconds=loaded.seconds).play()
+
+
+@contextlib.contextmanager
+def _own_threads() -> Iterator[None]:
+    """A block after which torch computes with as many threads as before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _found(run: RunFolder, device: str, threads: int, party: Party) -> Loaded:
+    """What the run trains, once every process of the party has read it."""
+    loaded = load_game(run, device, party)
+    torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
+    latest = party.greatest(loaded.step)
+    if latest != loaded.step:
+        raise SparringError(
+            f"{run.path}: process {party.part.rank} finds round {loaded.step}, another finds round {latest}",
+            "let all processes see the same folder",
+        )
+    return loaded
+
+
+def _along(path: Path, game: Game | Pupil, start: int) -> dict[str, Any]:
+    assert isinstance(game, Game), "a classifier is refused to several processes"
+    play_along(game, start)
+    return RunFolder.open(path).summary()
+
+
+def _training(game: Game | Pupil, spectator: Spectator) -> Training:
+    return GameTraining(game, spectator) if isinstance(game, Game) else ClassifierTraining(game)
+
+
+class _Session:
+    """One process's part of a run.
+
+    A signal is heard after the round, however long that is. What is due then (a measurement, pictures) may take
+    minutes, and is cut short: the run is saved as it was before anybody looked, and the next start looks first. So a
+    checkpoint is always the state after a round and before its row.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        training: Training,
+        spectator: Spectator,
+        party: Party,
+        *,
+        start: int,
+        seconds: float,
+    ) -> None:
+        self.run, self.training, self.spectator, self.party = run, training, spectator, party
+        self.recipe = training.recipe
+        self.start = self.done = start
+        self.began = time.monotonic() - seconds
+        self.lookout = Lookout(self.recipe, run.rows())
+
+    def play(self) -> dict[str, Any]:
+        for remark in [*self.recipe.warnings(), *self.training.remarks()]:
+            self.spectator.note(remark)
+        try:
+            with stop_wish() as wish, contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
+                try:
+                    self._rounds(events, wish)
+                    with wish.at_once():
+                        summary = self._summarise("complete")
+                    self.party.greatest(0)  # the others wait for it
+                    return summary
+                except Stopped as stop:
+                    raise self._interrupted(stop) from None
+        except SparringError as error:
+            with contextlib.suppress(SparringError):  # the first error is the one to tell
+                self._summarise(error.status)
+            raise
+
+    def _rounds(self, events: Events, wish: StopWish) -> None:
+        recipe, training = self.recipe, self.training
+        self._look(events, wish)
+        for step in range(self.start, recipe.steps):
+            training.play(step)
+            self.done = step + 1
+            self._refuse(training.watch.first_bad())
+            stopping = stop_asked(wish, self.party)  # asked once, so that what is saved and what is said agree
+            if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
+                self._save(training.state())
+            if stopping:
+                raise Stopped(stopping)
+            self._look(events, wish)
+            self.spectator.played(self.done, recipe.steps)
+
+    @property
+    def _is_last(self) -> bool:
+        return self.done == self.recipe.steps
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and (self._is_last or self.done % every == 0)
+
+    def _look(self, events: Events, wish: StopWish) -> None:
+        """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
+
+        Raises:
+            Stopped: a signal cut it short; the state from before is saved.
+        """
+        recipe, played = self.recipe, self.done > 0
+        measures = played and self._is_due(recipe.evaluate_every)
+        means = measures or self._is_last or (played and self._is_due(recipe.log_every))
+        vitals = played and self._is_due(interval(recipe.steps))
+        pictures = self._is_due(self.training.picture_every)
+        before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
+        try:
+            if pictures:
+                with wish.at_once():
+                    self.training.save_pictures(self.run, self.done)
+            row: dict[str, Any] = {"step": self.done}
+            if means:
+                row |= self.training.watch.means()
+            if measures:
+                with wish.at_once():
+                    row |= self.training.measure(self.done)
+            if vitals:
+                row |= self.training.vitals(self.done)
+            if means or vitals:
+                self._log(row, events)
+        except Stopped:
+            if self.done > self.start:  # else it is what this session was given
+                self._save(before)
+            raise
+
+    def _log(self, row: dict[str, Any], events: Events) -> None:
+        """Add a row, and tell of what has collapsed."""
+        self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
+        self.run.append_row(row)
+        events.add(row)
+        for line in self.lookout.see(row):
+            self.spectator.note(line)
+
+    def _save(self, state: dict[str, Tensor]) -> None:
+        self.run.save(
+            self.done,
+            state,
+            seconds=self._seconds(),
+            threads=torch.get_num_threads(),
+            processes=self.party.part.of,
+            space=self.training.source.facts.space,
+        )
+
+    def _refuse(self, site: str | None) -> None:
+        """End the run where something is not finite."""
+        if site is not None:
+            games = "; ".join(self.training.broken())
+            raise NonFinite(
+                f"round {self.done}: not finite: {site}{f' ({games})' if games else ''}", self.training.remedy
+            )
+
+    def _interrupted(self, stop: Stopped) -> Interrupted:
+        return Interrupted(
+            f"{stop.signal.name} after round {self.done} of {self.recipe.steps}; everything is saved",
+            f"continue with `sparring resume {self.run.path}`",
+            stop.signal,
+        )
+
+    def _summarise(self, status: str) -> dict[str, Any]:
+        summary = {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "steps": self.done,
+            "status": status,
+            "seconds": round(self._seconds(), 2),
+            "metrics": self.training.metrics(self.run.rows(), complete=status == "complete"),
+            "alarms": [alarm.entry() for alarm in self.lookout.alarms()],
+        }
+        self.run.write_summary(summary)
+        return summary
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.began
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a number of the log is finite, or all of them with replicas."""
+    return all(math.isfinite(each) for each in (value if isinstance(value, list) else [value]) if each is not None)
