@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from sparring.engine.measuring import Measures
+from sparring.monitoring.generator_metrics import Measures
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
@@ -72,7 +72,7 @@ class _NoMetrics(Measures):
 @pytest.fixture
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs on images that train no classifier, and of which only D is measured."""
-    monkeypatch.setattr("sparring.engine.game_training.Measures", _NoMetrics)
+    monkeypatch.setattr("sparring.training.gan_task.Measures", _NoMetrics)
 
 
 @pytest.fixture

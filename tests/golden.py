@@ -32,9 +32,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import sparring
-from sparring.engine import RunFolder, finetuning, resume, train
-from sparring.evaluation import attack_study, evaluate, evaluate_robustness, robust_options, study_attacks
+from sparring.classifier.finetune import finetuning
+from sparring.evaluation.attack_endurance import attack_study, study_attacks
+from sparring.evaluation.trained import evaluate
 from sparring.recipes import load
+from sparring.robustness.evaluate import evaluate_robustness, robust_options
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume, train
 
 GOLDEN = Path(__file__).resolve().with_name("golden.json")
 Case = dict[str, Any]

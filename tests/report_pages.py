@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sparring.engine import RunFolder, train
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
 
 SHORT = ["steps=6", "replicas=2", "log_every=2", "sample_every=3", "evaluate_every=3", "batch_size=16"]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}\"'&amp;$\\frac{$-->]]>"

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.attacks import PGD, Attack
+from sparring.core.randomness import Rng, Streams
 from sparring.data import Batch, Digits
-from sparring.evaluation.subjects import Subject, subject_of
-from sparring.randomness import Rng, Streams
+from sparring.robustness.targets import Subject, subject_of
 
 CPU = torch.device("cpu")
 TRAINED_AGAINST = PGD(epsilon=0.1, steps=4)

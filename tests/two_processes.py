@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.engine import Game, play_round
-from sparring.engine.party import ALONE, Party, gathered
+from sparring.core.distributed import ALONE, Party, gathered
+from sparring.gan.state import Game
+from sparring.gan.step import play_round
 from sparring.recipes import load, require_game
 
 ROUNDS = 50

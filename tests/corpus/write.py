@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 
-from sparring.engine import RunFolder, finetuning, train
-from sparring.evaluation import evaluate_robustness, robust_options
-from sparring.files import whole_folder
+from sparring.classifier.finetune import finetuning
+from sparring.core.files import whole_folder
 from sparring.recipes import AnyRecipe, load
+from sparring.robustness.evaluate import evaluate_robustness, robust_options
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
 
 HERE = Path(__file__).parent
 STEPS, HALF = 12, 6

@@ -18,9 +18,9 @@ from unittest import mock
 import numpy as np
 import yaml
 
-from sparring.engine import RunFolder
-from sparring.pieces import FAMILIES, members
+from sparring.core.pieces import FAMILIES, members
 from sparring.recipes import load, recipe_names, to_yaml
+from sparring.runs.folder import RunFolder
 from torture.command import sparring
 from torture.games import made_once
 from torture.promise import Promise, Trial

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.engine import RunFolder, train
 from sparring.recipes import AnyRecipe, load
 from sparring.report import report_run
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
 from torture.collapses import (
     clipped_discriminator,
     constant_discriminator,

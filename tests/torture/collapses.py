@@ -9,13 +9,13 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
+from sparring.classifier.state import Pupil
+from sparring.core.randomness import Rng
 from sparring.data import Batch
-from sparring.engine.classifier_training import ClassifierTraining
-from sparring.engine.game import Game
-from sparring.engine.game_training import GameTraining
-from sparring.engine.pupil import Pupil
+from sparring.gan.state import Game
 from sparring.networks import Verdict
-from sparring.randomness import Rng
+from sparring.training.classifier_task import ClassifierTraining
+from sparring.training.gan_task import GameTraining
 
 Damage = Callable[[Game], None]
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.engine import Nobody, RunFolder, resume
-from sparring.engine.checkpoint import MANIFEST, STATE, TENSORS
+from sparring.core.progress import Nobody
+from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume
 from torture.games import made_once, play, recipe_of, require_same
 from torture.manifests import rehash
 from torture.promise import Promise, Trial

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from sparring.data import prepare
-from sparring.engine import RunFolder
 from sparring.recipes import AnyRecipe, load, to_yaml
 from sparring.report import report_folder
-from sparring.report.words import duration
+from sparring.report.format import duration
+from sparring.runs.folder import RunFolder
 from torture.games import KINDS, made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial
 

@@ -11,14 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparring.core.errors import Interrupted
+from sparring.core.files import PREFIX
+from sparring.core.progress import Nobody
 from sparring.data import prepare
 from sparring.data import verify as verify_store
-from sparring.engine import Nobody, RunFolder, resume, train
-from sparring.errors import Interrupted
-from sparring.evaluation import evaluate, evaluate_robustness, robust_options, verify, write_samples
-from sparring.files import PREFIX
+from sparring.evaluation.trained import evaluate, verify, write_samples
 from sparring.recipes import AnyRecipe
 from sparring.report import report_run
+from sparring.robustness.evaluate import evaluate_robustness, robust_options
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume, train
 from torture.disk import SPENDING, operations, refusing
 from torture.games import made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial

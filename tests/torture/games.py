@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.engine import RunFolder, Spectator, resume, train
-from sparring.engine.checkpoint import read_checkpoint
+from sparring.core.progress import Spectator
 from sparring.recipes import AnyRecipe, changed, load, validated
+from sparring.runs.checkpoint import read_checkpoint
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume, train
 
 CHECKPOINT_EVERY = 7
 _ROUNDS = ("steps=24", "log_every=3", f"checkpoint_every={CHECKPOINT_EVERY}", "evaluate_every=16")

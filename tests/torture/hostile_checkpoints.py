@@ -14,11 +14,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sparring.engine import RunFolder, load_players, resume
-from sparring.engine.checkpoint import STATE, TENSORS
-from sparring.errors import SparringError
-from sparring.evaluation import Foreign, evaluate, verify, write_samples
+from sparring.core.errors import SparringError
+from sparring.evaluation.trained import evaluate, verify, write_samples
+from sparring.gan.load import load_players
 from sparring.report import report_run
+from sparring.robustness.own_models import Foreign
+from sparring.runs.checkpoint import STATE, TENSORS
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume
 from torture.games import require_same
 from torture.observed import MARK, offences
 from torture.own_source import PLANTED, found_in, violations

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from sparring.engine import RunFolder
-from sparring.errors import SparringError, printable
+from sparring.core.errors import SparringError, printable
 from sparring.report import report_card, report_run, report_runs
 from sparring.report.charts import LONGEST as LONGEST_IN_A_CHART
+from sparring.runs.folder import RunFolder
 from torture.browser import browser, listening, loaded
 from torture.command import sparring
 from torture.damaged_runs import damage

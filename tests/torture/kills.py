@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.engine import Nobody
+from sparring.core.progress import Nobody
 from torture.disk import operations
 from torture.games import CHECKPOINT_EVERY, KINDS, made_once, play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sparring.engine.checkpoint import MANIFEST, STATE, TENSORS
+from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
 
 
 def as_written(values: dict[str, Any]) -> str:

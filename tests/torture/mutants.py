@@ -17,10 +17,15 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from sparring.engine import Game, Nobody, Pupil, RunFolder, resume, trainer
-from sparring.engine.opening import Loaded
-from sparring.engine.party import Party
-from sparring.randomness import Rng, Streams
+from sparring.classifier.state import Pupil
+from sparring.core.distributed import Party
+from sparring.core.progress import Nobody
+from sparring.core.randomness import Rng, Streams
+from sparring.gan.state import Game
+from sparring.runs.folder import RunFolder
+from sparring.training import loop as trainer
+from sparring.training.load import Loaded
+from sparring.training.loop import resume
 from torture.games import GAMES, differences, made_once, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, Start, kill_oneself

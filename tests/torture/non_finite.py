@@ -15,18 +15,20 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Attack
-from sparring.engine import RunFolder, lesson, sampling
-from sparring.engine import round as rounds
-from sparring.engine.checkpoint import read_checkpoint
-from sparring.engine.classifier_training import ClassifierTraining
-from sparring.engine.fakes import FrozenGenerator
-from sparring.engine.game import Game
-from sparring.engine.game_training import GameTraining
-from sparring.engine.pupil import Pupil
-from sparring.engine.training import Training
-from sparring.errors import NonFinite
+from sparring.classifier import step as lesson
+from sparring.classifier.fakes import FrozenGenerator
+from sparring.classifier.state import Pupil
+from sparring.core.errors import NonFinite
+from sparring.gan import sampling
+from sparring.gan import step as rounds
+from sparring.gan.state import Game
 from sparring.networks import ClassifierModule, Generator
 from sparring.recipes import AnyRecipe, Recipe
+from sparring.runs.checkpoint import read_checkpoint
+from sparring.runs.folder import RunFolder
+from sparring.training.classifier_task import ClassifierTraining
+from sparring.training.gan_task import GameTraining
+from sparring.training.task import Training
 from torture.games import differences, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 

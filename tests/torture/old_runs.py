@@ -13,11 +13,14 @@ import torch
 
 import corpus
 from corpus.write import STEPS, inside
-from sparring.engine import RunFolder, finetuning, resume, train
-from sparring.engine.checkpoint import read_checkpoint
-from sparring.errors import CorruptInput
-from sparring.evaluation import evaluate, evaluate_robustness, robust_options, write_samples
+from sparring.classifier.finetune import finetuning
+from sparring.core.errors import CorruptInput
+from sparring.evaluation.trained import evaluate, write_samples
 from sparring.report import report_run
+from sparring.robustness.evaluate import evaluate_robustness, robust_options
+from sparring.runs.checkpoint import read_checkpoint
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume, train
 from torture.promise import Promise, Trial
 
 CORPUS = Path(corpus.__file__).parent

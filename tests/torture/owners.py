@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sparring.engine import Nobody, RunFolder, resume, train
+from sparring.core.progress import Nobody
 from sparring.recipes import AnyRecipe
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume, train
 from torture.games import play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, Start, Witness, kill_all, require_swept

@@ -16,7 +16,7 @@ from unittest import mock
 
 import torch
 
-from sparring.signals import STOPS
+from sparring.core.signals import STOPS
 
 Option = TypeVar("Option")
 

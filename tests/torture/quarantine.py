@@ -26,9 +26,16 @@ from PIL import Image
 
 import sparring.cli
 
-for name in ("pyarrow.compute", "pyarrow.parquet", "scipy.io", "sparring.console", "sparring.data", "sparring.engine"):
+for name in (
+    "pyarrow.compute",
+    "pyarrow.parquet",
+    "scipy.io",
+    "sparring.cli.terminal",
+    "sparring.data",
+    "sparring.training.loop",
+):
     importlib.import_module(name)
-for name in ("evaluation", "listing", "recipes", "report"):
+for name in ("evaluation", "cli.tables", "recipes", "report"):
     importlib.import_module(f"sparring.{name}")
 Image.init()
 

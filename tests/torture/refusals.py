@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sparring.errors import SparringError, StorageError
+from sparring.core.errors import SparringError, StorageError
 
 
 def refusal(call: Callable[[], object]) -> SparringError | None:

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from random import Random
 
-from sparring.engine.side_by_side import TRIES
-from sparring.engine.sweep import Sweep
-from sparring.engine.table import write_table
-from sparring.engine.workers import Processes
-from sparring.errors import SparringError
+from sparring.core.errors import SparringError
+from sparring.sweeps.side_by_side import TRIES
+from sparring.sweeps.sweep import Sweep
+from sparring.sweeps.table import write_table
+from sparring.sweeps.workers import Processes
 from torture.games import made_once, require_same
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, require_swept

@@ -24,18 +24,21 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import sparring.__main__
-import sparring.listing
+import sparring.cli.tables
 import sparring.report
 from sparring import cli
 from sparring.attacks import Attack
-from sparring.engine import RunFolder, classifier_training, rounds, trainer
-from sparring.engine.classifier_training import ClassifierTraining
-from sparring.engine.game_training import GameTraining
-from sparring.errors import Flagged
-from sparring.evaluation import verify
-from sparring.files import PREFIX
+from sparring.core.errors import Flagged
+from sparring.core.files import PREFIX
+from sparring.core.signals import STOPS
+from sparring.evaluation.trained import verify
+from sparring.gan import rounds
 from sparring.recipes import to_yaml
-from sparring.signals import STOPS
+from sparring.runs.folder import RunFolder
+from sparring.training import classifier_task as classifier_training
+from sparring.training import loop as trainer
+from sparring.training.classifier_task import ClassifierTraining
+from sparring.training.gan_task import GameTraining
 from torture.games import differences, made_once, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sparring.engine import Nobody
-from sparring.errors import SparringError
+from sparring.core.errors import SparringError
+from sparring.core.progress import Nobody
 from torture import games
 
 _FORK = multiprocessing.get_context("fork")

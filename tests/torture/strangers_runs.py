@@ -18,8 +18,8 @@ import torch
 import yaml
 from safetensors.torch import load, save
 
-from sparring.engine import RunFolder
-from sparring.engine.checkpoint import MANIFEST, STATE, TENSORS
+from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
+from sparring.runs.folder import RunFolder
 from torture import manifests
 from torture.games import made_once, play, recipe_of
 from torture.observed import MARK

@@ -1,0 +1,203 @@
+"""Fine-tuning: any labelled game's discriminator becomes a classifier, with the weights that it computes with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sparring.attacks import PGD
+from sparring.classifier.finetune import finetuning
+from sparring.classifier.state import Pupil
+from sparring.cli import main
+from sparring.core.errors import UsageError
+from sparring.core.pieces import members
+from sparring.data import prepare
+from sparring.gan.load import LoadedPlayers, load_classifier, load_players
+from sparring.networks import Branch
+from sparring.recipes import ClassifierRecipe, load
+from sparring.regimes import Regime
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
+
+CPU = torch.device("cpu")
+SHORT = ["steps=1", "batch_size=8"]
+IMAGES = ("generator={name: mnist, latent: 4, width: 4, conditional: true}",)
+Play = Callable[..., Path]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Plays a game of two rounds on the digits, and says where."""
+
+    def run(*overrides: str) -> Path:
+        keys = ["generator={name: mlp, latent: 4, hidden: [8]}", "generator.conditional=true", "lipschitz=none"]
+        keys += ["data=digits", "discriminator={name: mlp, hidden: [8]}", "batch_size=8", "steps=2", "replicas=1"]
+        path = tmp_path / f"game-{len(list(tmp_path.iterdir()))}"
+        quiet = ["evaluate_every=0", "sample_every=0"]
+        train(load("dishonest/ring-small", [*keys, *quiet, *overrides]), path, device="cpu")
+        return path
+
+    return run
+
+
+def pupil_of(path: Path, *overrides: str, game: int = 0) -> Pupil:
+    """The classifier that a game's discriminator becomes, before its first round."""
+    recipe = finetuning(RunFolder.open(path), game=game, overrides=[*SHORT, *overrides]).recipe
+    return Pupil.begun(recipe, recipe.data.open(CPU), CPU)
+
+
+def logits_agree(pupil: Pupil, players: LoadedPlayers) -> bool:
+    """Whether the classifier tells the classes that D's head tells."""
+    samples = pupil.source.batch(0, 8, pupil.streams).samples
+    with torch.no_grad():
+        verdict = players.players.discriminator.eval()(samples)
+        return torch.allclose(pupil.network.eval()(samples), verdict.classes, rtol=1e-4, atol=1e-5)
+
+
+DISCRIMINATORS = {
+    "mlp": "{name: mlp, hidden: [8]}",
+    "mnist": "{name: mnist, width: 4}",
+    "trunk": "{name: trunk, classifier: {name: small_resnet, width: 2}}",
+    "resnet": "{name: resnet, width: 4}",
+}
+
+
+@pytest.mark.parametrize("discriminator", DISCRIMINATORS)
+@pytest.mark.parametrize("lipschitz", ["none", "spectral_norm"])
+def test_the_branch_of_an_auxiliary_head_says_what_the_head_says(
+    discriminator: str, lipschitz: str, play: Play
+) -> None:
+    keys = [f"discriminator={DISCRIMINATORS[discriminator]}", "discriminator.head=auxiliary", "class_loss=split"]
+    path = play(*keys, f"lipschitz={lipschitz}")
+    assert logits_agree(pupil_of(path), load_players(RunFolder.open(path), "cpu"))
+
+
+@pytest.mark.parametrize("head", ["source", "projection"])
+def test_a_head_without_classes_gives_its_trunk_and_a_note(head: str, play: Play) -> None:
+    path = play(f"discriminator.head={head}", "lipschitz=spectral_norm")
+    pupil, players = pupil_of(path), load_players(RunFolder.open(path), "cpu").players
+    samples = pupil.source.batch(0, 8, pupil.streams).samples
+    with torch.no_grad():
+        torch.testing.assert_close(pupil.network.see(samples).features, players.discriminator.trunk(samples))
+    assert any("fresh class layer" in note for note in finetuning(RunFolder.open(path)).notes)
+    drawn = Pupil(pupil.recipe, pupil.source, CPU).network
+    assert torch.equal(pupil.network.output.weight, drawn.output.weight)
+
+
+@pytest.mark.parametrize("game", [0, 2])
+def test_one_of_packed_games_is_chosen(game: int, play: Play) -> None:
+    keys = ["discriminator.head=auxiliary", "class_loss=split", "ema=0.5"]
+    path = play("replicas=3", *keys)
+    packed = load_players(RunFolder.open(path), "cpu")
+    pupil = pupil_of(path, game=game)
+    assert logits_agree(pupil, packed.game(game))
+    assert not logits_agree(pupil, packed.game(1))
+    drawn = packed.draw(5, "test", 0)
+    assert drawn.labels is not None
+    alone = packed.game(game).draw(5, "test", 0)
+    torch.testing.assert_close(drawn.samples[game], alone.samples)
+    assert alone.labels is not None and torch.equal(drawn.labels[game], alone.labels)
+    sampler = packed.game(game).players.sampler
+    mine, theirs = pupil.fakes[0].network.state_dict(), sampler.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    with pytest.raises(UsageError, match="game 3: the run has 3"):
+        pupil_of(path, game=3)
+
+
+@pytest.mark.parametrize("regime", sorted(members(Regime)))
+def test_the_attack_is_the_games_own(regime: str, play: Play) -> None:
+    made = finetuning(RunFolder.open(play(f"regime={regime}"))).recipe
+    own = getattr(members(Regime)[regime](), "attack", PGD(steps=5))
+    assert made.attack == (own if own.ball.limited else PGD(steps=5))  # DAT's step has no ball to stay in
+    assert Pupil.begun(made, made.data.open(CPU), CPU).fakes
+
+
+def test_the_recipe_is_the_published_one_on_the_games_data(play: Play) -> None:
+    path = play("precision=bf16", "seed=7", "data.augment=[{name: flip}]")
+    recipe, notes = finetuning(RunFolder.open(path))
+    assert not [note for note in notes if "unconditional" in note]
+    game = RunFolder.open(path).game_recipe()
+    assert (recipe.data, recipe.precision, recipe.seed) == (game.data, "bf16", 7)
+    assert recipe.classifier == Branch(discriminator=game.discriminator)
+    assert recipe.fakes and recipe.start
+    assert (recipe.fakes.run, recipe.fakes.weight, recipe.start.run) == (str(path), 0.5, str(path))
+    assert (recipe.batch_size, recipe.steps) == (128, 60 * 1437 // 128)
+    assert recipe.optimizer.model_dump()["beta1"] == 0.9
+    rates = [recipe.optimizer.lr * recipe.optimizer.schedule.factor(epoch / 60) for epoch in (0, 19, 20, 40, 50, 59)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-6])
+    assert finetuning(RunFolder.open(path), overrides=["fakes.weight=0.3"]).recipe.fakes.weight == 0.3  # type: ignore[union-attr]
+
+
+def test_an_unconditional_generator_is_left_out_with_a_note(play: Play) -> None:
+    path = play("generator.conditional=false")
+    recipe, notes = finetuning(RunFolder.open(path))
+    assert recipe.fakes is None
+    assert any("unconditional" in note and "lambda = 0" in note for note in notes)
+    with pytest.raises(UsageError, match="its generator is unconditional"):
+        pupil_of(path, f"fakes={{run: {path}, weight: 0.5}}")
+
+
+def test_a_game_on_data_without_labels_has_no_class_to_tune_for(play: Play, tmp_path: Path) -> None:
+    np.savez(tmp_path / "grey.npz", x=np.zeros((20, 8, 8), np.uint8))
+    prepare(str(tmp_path / "grey.npz"), tmp_path / "store")
+    path = play(f"data={tmp_path / 'store'}", "generator.conditional=false")
+    with pytest.raises(UsageError, match="have no labels"):
+        finetuning(RunFolder.open(path))
+
+
+@pytest.fixture
+def sparring(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in this process."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    return run
+
+
+def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    game, out = play("discriminator.head=auxiliary", "class_loss=split"), tmp_path / "tuned"
+    code, told, noted = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
+    assert code == 0
+    assert str(out / "recipe.yaml") in noted
+    assert "robust_accuracy_test" in told
+    assert f"report: {out / 'report.html'}" in told
+    recipe = RunFolder.open(out).recipe()
+    assert isinstance(recipe, ClassifierRecipe)
+    assert load_classifier(RunFolder.open(out), "cpu").step == 3
+    assert sparring("resume", out)[0] == 0
+    assert sparring("verify", out)[0] == 0
+    assert sparring("show", out / "recipe.yaml")[0] == 0
+    code, told, _ = sparring("evaluate", out, "--samples", 20, "--device", "cpu", "--json")
+    assert code == 0
+    assert "accuracy_train" in json.loads(told)["metrics"]
+    refused = [
+        ("sample", out),
+        ("attack", out),
+        ("bench", out / "recipe.yaml"),
+        ("finetune", out, "--out", tmp_path / "x"),
+    ]
+    for command in refused:
+        code, _, told = sparring(*command)
+        assert code == 2, command
+        assert "trains a classifier, so there is no generator" in told
+
+
+def test_an_attack_without_a_budget_is_not_inherited_and_that_is_said(play: Play) -> None:
+    made = finetuning(RunFolder.open(play("regime={name: replace, attack: {name: pgd, epsilon: 0}}")))
+    assert made.recipe.attack == PGD(steps=5)
+    assert any("was trained against no attack" in note for note in made.notes)
+    inherited = finetuning(RunFolder.open(play("regime={name: replace, attack: {name: pgd, epsilon: 0.1}}")))
+    assert not any("was trained against no attack" in note for note in inherited.notes)

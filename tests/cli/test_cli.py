@@ -1,0 +1,353 @@
+"""The command line: exit codes, one line of cause and one of remedy, nothing half-made; and every verb once."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from sparring.cli import main
+from sparring.cli.terminal import following
+from sparring.core.errors import UsageError, tell
+from sparring.data import prepare
+from sparring.evaluation import lipschitz_bound as bounds
+from sparring.networks import Schooling, SmallCNN
+from sparring.recipes import Recipe, to_yaml
+from sparring.runs.folder import RunFolder
+
+
+class Answer(NamedTuple):
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def sparring(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command line in this process."""
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.fixture
+def recipe_file(short: Callable[..., Recipe], tmp_path: Path) -> Path:
+    """A recipe of a few rounds, as a file."""
+    path = tmp_path / "short.yaml"
+    path.write_text(to_yaml(short("replicas=2", "evaluate_every=10", "sample_every=10")))
+    return path
+
+
+def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained = sparring("train", recipe_file, "steps=12", "--out", run)
+    assert trained.code == 0
+    assert "modes" in trained.out and str(run / "report.html") in trained.out
+    assert (run / "report.html").is_file()
+    assert sparring("resume", run, "--json").code == 0
+    found = json.loads(sparring("evaluate", run, "--json").out)
+    assert found["step"] == 12 and len(found["metrics"]["modes"]["value"]) == 2
+    assert sparring("sample", run, "-n", 5, "--out", tmp_path / "points.npz").code == 0
+    assert np.load(tmp_path / "points.npz")["samples"].shape == (2, 5, 2)
+    assert sparring("sample", run, "--out", tmp_path / "points.png").code == 0
+    assert sparring("report", run).out.strip() == str(run / "report.html")
+    assert sparring("report", tmp_path).out.strip() == str(tmp_path / "report.html")
+    assert "sound" in sparring("verify", run).out
+
+
+def test_attacks_on_two_runs_are_one_table(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "first", tmp_path / "second"]
+    for seed, run in enumerate(runs):
+        assert sparring("train", recipe_file, "steps=2", f"seed={seed}", "--out", run).code == 0
+    options = ("-n", 4, "--cap", 3, "--within", 0.001, "--attack", "{name: fgsm, epsilon: 2/255}")
+    rows = json.loads(sparring("attack", *runs, *options, "--json").out)
+    assert [(row["run"], row["generator"]) for row in rows] == [
+        (str(run), generator) for run in runs for generator in ("initial", "trained")
+    ]
+    told = sparring("attack", *runs, *options)
+    assert told.code == 0 and "at most 3 attacks" in told.out and "epsilon 0.00784 in the data's units" in told.out
+    assert "jumped" in told.out
+    refused = sparring("attack", *runs, "--attack", "fgsn")
+    assert refused.code == 2 and "did you mean fgsm" in refused.err
+
+
+def test_json_is_all_of_standard_output(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    summary = json.loads(sparring("train", recipe_file, "--out", tmp_path / "run", "--json").out)
+    assert summary["status"] == "complete"
+
+
+@pytest.mark.parametrize("kind", ["recipes", "families", "objectives", "objective", "perturbations", "metrics", "data"])
+def test_lists(kind: str, sparring: Command) -> None:
+    rows = json.loads(sparring("list", kind, "--json").out)
+    assert rows and all(row.keys() == rows[0].keys() for row in rows)
+    assert sparring("list", kind).code == 0
+
+
+def test_the_list_of_objectives_says_which_are_odd(sparring: Command) -> None:
+    odd = {row["name"]: row["f_D odd"] for row in json.loads(sparring("list", "objectives", "--json").out)}
+    assert odd["linear"] is True and odd["tanh"] is True and odd["log"] is False and odd["hinge"] is False
+
+
+def test_theory_prints_what_holds(sparring: Command) -> None:
+    answer = sparring("theory")
+    assert answer.code == 0
+    assert "Theorem 6" in answer.out and "broken -inf" in answer.out
+    tables = json.loads(sparring("theory", "--json").out)
+    assert tables["games"] and tables["perturbations"]
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "first", "second"),
+    [("flip", False, True), ("honest", True, False), ("{name: power, exponent: 0.7}", False, False)],
+)
+def test_theory_says_which_condition_a_perturbation_meets(
+    perturbation: str, first: bool, second: bool, sparring: Command
+) -> None:
+    (row,) = json.loads(sparring("theory", perturbation, "--json").out)
+    assert (row["first"], row["second"]) == (first, second)
+    assert sparring("theory", "flap").code == 2
+
+
+def test_show(sparring: Command) -> None:
+    assert "probability: 0.3" in sparring("show", "dishonest/ring", "feedback.probability=0.3").out
+    kinds = json.loads(sparring("show", "--schema").out)["$defs"]
+    assert kinds["Recipe"]["properties"]["objective"] and kinds["ClassifierRecipe"]["properties"]["classifier"]
+    assert sparring("show").code == 2
+
+
+def test_data(sparring: Command, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert sparring("data", "prepare", "digits", "--out", store).code == 0
+    assert json.loads(sparring("data", "inspect", store, "--json").out)["splits"]["train"]["count"] == 1437
+    assert "1437" in sparring("data", "inspect", store).out.replace(",", "")
+    assert "sound" in sparring("verify", store).out
+
+
+def test_a_part_of_the_data(sparring: Command, tmp_path: Path) -> None:
+    store, keys = tmp_path / "store", ["--size", 4, "--min-side", 8, "--crop", 6]
+    told = sparring("data", "prepare", "digits", "--labels", "3..4", *keys, "--out", store).out
+    assert "dropped of train: 1,147 of other classes" in told and "2 classes; samples of (1, 4, 4)" in told
+    facts = json.loads(sparring("data", "inspect", store, "--json").out)
+    assert facts["selection"] == {"labels": [3, 4], "min_side": 8, "crop": 6}
+    assert sparring("data", "prepare", "digits", "--labels", "3-4", "--out", tmp_path / "other").code == 2
+    assert sparring("data", "prepare", "digits", "--labels", "3..12", "--out", tmp_path / "other").code == 2
+
+
+def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "store")
+    keys = ["steps=2", "replicas=1", "evaluate_every=0", f"data={tmp_path / 'store'}"]
+    assert sparring("train", "dishonest/digits", *keys, "--out", tmp_path / "run").code == 0
+    shutil.rmtree(tmp_path / "store")
+    assert sparring("sample", tmp_path / "run", "-n", 3, "--out", tmp_path / "digits.png").code == 0
+    assert sparring("evaluate", tmp_path / "run").code == 2
+
+
+def test_evaluate_by_another_extractor(sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=1000, rate=1e-3))
+    run, weights = tmp_path / "run", tmp_path / "weights.pth"
+    keys = ["steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
+    assert sparring("train", "dishonest/digits", *keys, "--out", run).code == 0
+    found = json.loads(sparring("evaluate", run, "--samples", 64, "--extractor", "classifier", "--json").out)
+    assert "64 generated" in found["metrics"]["frechet_distance"]["protocol"]
+    extractor = f"{{name: inception, weights: {weights}}}"
+    missing = sparring("evaluate", run, "--extractor", extractor)
+    assert missing.code == 2 and str(weights) in missing.err and "pytorch-fid" in missing.err
+    weights.write_bytes(b"something else")
+    other = sparring("evaluate", run, "--extractor", extractor)
+    assert other.code == 4 and "SHA-256" in other.err
+    unknown = sparring("evaluate", run, "--extractor", "inceptoin")
+    assert unknown.code == 2 and "did you mean inception" in unknown.err
+
+
+def test_evaluate_tells_what_it_cannot_measure_and_measures_the_rest(
+    sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    keys = ["steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
+    assert sparring("train", "dishonest/digits", *keys, "--out", run).code == 0
+    monkeypatch.setattr(
+        "sparring.monitoring.generator_metrics.classifier_for", lambda *_: None
+    )  # as of images without labels
+    monkeypatch.setattr(bounds, "_RULES", {})
+    found = json.loads(sparring("evaluate", run, "--json").out)
+    no_metric, no_bound = found["problems"]
+    assert "no measure of G applies" in no_metric and "--extractor '{name: inception, weights: FILE}'" in no_metric
+    assert "no Lipschitz bound" in no_bound
+    slopes = {"gradient_norm_real", "gradient_norm_real_max", "gradient_norm_fake", "gradient_norm_fake_max"}
+    assert found["metrics"].keys() == slopes | {"steepest_pair"}
+    shown = sparring("evaluate", run)
+    assert shown.code == 0 and "steepest_pair" in shown.out and "no Lipschitz bound" in shown.err
+
+
+def test_the_bench_times_a_case_or_a_recipe(sparring: Command, recipe_file: Path) -> None:
+    case = sparring("bench", "help", "--json")
+    assert case.code == 0
+    assert [found["case"] for found in json.loads(case.out)["cases"]] == ["help"]
+    variants = sparring("bench", recipe_file, "--vary", "regime=plain,mixed", "--turns", "1", "--rounds", "1", "--json")
+    assert [timing["variant"] for timing in json.loads(variants.out)] == ["regime=plain", "regime=mixed"]
+    refused = sparring("bench", "help", "batch_size=3")
+    assert refused.code == 2
+    assert "batch_size=3 means nothing with a case" in refused.err
+
+
+@pytest.fixture
+def long_run(recipe_file: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that trains for as long as a test wants, into "run"; what it says goes to "said"."""
+    command = [sys.executable, "-m", "sparring", "train", str(recipe_file), "steps=10000000", "evaluate_every=0"]
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen([*command, "--out", str(tmp_path / "run"), "--threads", "1"], stderr=said)
+    try:
+        _wait_for(tmp_path / "run" / "metrics.jsonl")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists() and path.stat().st_size:
+            return
+        time.sleep(0.1)
+    raise TimeoutError(path)
+
+
+def test_a_second_process_is_told_who_owns_the_folder(
+    long_run: subprocess.Popen[bytes], sparring: Command, recipe_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for arguments in (["resume", run], ["train", recipe_file, "--out", run]):
+        answer = sparring(*arguments)
+        assert answer.code == 3
+        assert f"process {long_run.pid}" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("number", "everyone", "code"),
+    [(signal.SIGTERM, False, 143), (signal.SIGINT, True, 130), (signal.SIGKILL, False, -9)],
+    ids=["terminated", "Ctrl-C", "killed"],
+)
+def test_a_stopped_demo_stops_its_workers_and_goes_on_later(
+    number: signal.Signals, everyone: bool, code: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "sparring", "demo", "--out", str(tmp_path), "--steps", "1000000", "--seeds", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        _wait_for(tmp_path / "log-p0" / "recipe.yaml")
+        os.kill(-process.pid if everyone else process.pid, number)
+        _, said = process.communicate(timeout=60)  # ends when the last process lets go of it
+    assert process.returncode == code
+    assert b"Traceback" not in said
+    for run in [RunFolder.open(path.parent) for path in tmp_path.glob("*/recipe.yaml")]:
+        assert run.summary()["status"] == "interrupted"
+        assert run.saved() or run.summary()["steps"] == 0  # nothing is saved before the first round
+        assert not run.is_owned()
+
+
+USAGE = {
+    "unknown key": (["objectve=log"], "did you mean objective?"),
+    "near-typo of a name": (["objective=liner"], "did you mean linear?"),
+    "wrong type": (["steps=many"], "steps = 'many'"),
+    "negative epsilon": (["optimizers.generator.epsilon=-1e-8"], "optimizers.generator.epsilon = -1e-08"),
+    "not KEY=VALUE": (["steps"], "not KEY=VALUE"),
+    "missing data set": (["data=nowhere/mnist", "generator={name: mnist, latent: 8}"], "nowhere/mnist"),
+    "network that does not fit": (["generator={name: mnist, latent: 8}", "replicas=1"], "square images"),
+    "network that does not pack": (["data=digits", "generator={name: mnist, latent: 8}"], "no packed form"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_a_bad_recipe_is_two_lines_and_no_folder(case: str, sparring: Command, tmp_path: Path) -> None:
+    overrides, words = USAGE[case]
+    answer = sparring("train", "dishonest/ring-small", *overrides, "--out", tmp_path / "run")
+    assert answer.code == 2
+    assert words in answer.err
+    assert len(answer.err.strip().splitlines()) == 2
+    assert "Traceback" not in answer.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_exit_2(device: str, sparring: Command, tmp_path: Path) -> None:
+    answer = sparring("train", "dishonest/ring-small", "--device", device, "--out", tmp_path / "run")
+    assert answer.code == 2 and device in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trian"], ["train"], ["train", "dishonest/ring", "--oot", "x"], ["list", "colours"]]
+)
+def test_bad_usage_is_exit_2(arguments: list[str], sparring: Command) -> None:
+    answer = sparring(*arguments)
+    assert answer.code == 2
+    assert answer.err and "Traceback" not in answer.err
+
+
+def test_damaged_data_are_exit_4(sparring: Command, tmp_path: Path) -> None:
+    (tmp_path / "train.parquet").write_bytes(b"PAR1" + b"\0" * 500)
+    answer = sparring("data", "prepare", tmp_path / "train.parquet", "--out", tmp_path / "store")
+    assert answer.code == 4
+    assert "train.parquet" in answer.err and "Traceback" not in answer.err
+    assert [path.name for path in tmp_path.iterdir()] == ["train.parquet"]
+
+
+def test_a_damaged_store_is_exit_4_before_the_first_round(sparring: Command, tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "store")
+    samples = tmp_path / "store" / "train" / "samples.npy"
+    samples.write_bytes(samples.read_bytes()[:-100])
+    answer = sparring("train", "dishonest/digits", f"data={tmp_path / 'store'}", "--out", tmp_path / "run")
+    assert answer.code == 4
+    assert "samples.npy" in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_traceback_comes_only_with_debug(sparring: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_kind: str) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("sparring.cli.tables.listed", broken)
+    quiet, loud = sparring("list", "recipes"), sparring("--debug", "list", "recipes")
+    assert quiet.code == loud.code == 1
+    assert "Traceback" not in quiet.err and "--debug" in quiet.err
+    assert "Traceback" in loud.err
+
+
+def test_help_does_not_import_torch() -> None:
+    call = "app(['--help'], standalone_mode=False)"
+    program = f"import sys; from sparring.cli import app; {call}; print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip().endswith("False")
+    assert "train" in answer.stdout
+
+
+def test_a_reader_who_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with following("rounds") as follower:
+        follower.note("a remark")
+        follower.played(1, 1)
+    tell(UsageError("a cause", "a remedy"))

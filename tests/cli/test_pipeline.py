@@ -1,0 +1,84 @@
+"""A checkpoint of any training goes through finetune, evaluate, sample and report: nothing is said of a network twice.
+
+One run for every pair of networks and head that a recipe of the project plays, on the built-in digits (padded where a
+network wants larger images), at small widths.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparring.classifier.finetune import finetuning
+from sparring.data import prepare
+from sparring.data.digits import load_digits
+from sparring.evaluation.trained import evaluate_generator, write_samples
+from sparring.networks import Schooling, SmallCNN
+from sparring.recipes import Recipe, load, recipe_names
+from sparring.report import report_run
+from sparring.robustness.evaluate import RobustOptions, evaluate_robustness
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
+
+SHORT = [
+    "steps=1", "batch_size=4", "replicas=1", "log_every=1", "sample_every=0", "checkpoint_every=1", "evaluate_every=0",
+    "precision=fp32",
+]  # fmt: skip
+SIDE = 16
+"""Of the images: every network can make them and judge them."""
+
+
+def kind(name: str) -> tuple[str, ...] | None:
+    """What must survive the way: both networks, the head, whether G is told classes, what reparametrises D."""
+    recipe = load(name)
+    if not isinstance(recipe, Recipe):
+        return None
+    d, g = recipe.discriminator, recipe.generator
+    return g.name, d.name, d.head.name, str(g.conditional), recipe.lipschitz.name
+
+
+KINDS = {kind(name): name for name in reversed(recipe_names()) if kind(name) is not None}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits twice as large, 40 of them, with a test split."""
+    root = tmp_path_factory.mktemp("store")
+    samples, labels = load_digits()
+    large = np.minimum(samples[:60].repeat(2, axis=2).repeat(2, axis=3).astype(np.int64) * 15, 255).astype(np.uint8)
+    arrays = {"x_train": large[:40], "y_train": labels[:40], "x_test": large[40:], "y_test": labels[40:60]}
+    np.savez(root / "digits.npz", **arrays)  # type: ignore[arg-type]
+    prepare(str(root / "digits.npz"), root / "digits")
+    return root / "digits"
+
+
+def small(name: str, store: Path) -> list[str]:
+    """Overrides that make a recipe tiny."""
+    recipe = load(name)
+    assert isinstance(recipe, Recipe)
+    keys = [*SHORT, f"data={{name: store, path: {store}}}"]
+    for player in ("generator", "discriminator"):
+        values = getattr(recipe, player).model_dump(mode="json")
+        keys += [f"{player}.{key}={value}" for key, value in SMALL.items() if key in values]
+    return keys
+
+
+SMALL = {"width": 2, "hidden": [6], "latent": 4, "multiples": []}
+
+
+@pytest.mark.parametrize("name", KINDS.values())
+def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=100, rate=1e-3))
+    train(load(name, small(name, digits)), tmp_path / "run", device="cpu")
+    tuned = finetuning(RunFolder.open(tmp_path / "run"), overrides=["steps=1", "batch_size=4", "evaluate_every=0"])
+    train(tuned.recipe, tmp_path / "tuned", device="cpu")
+    options = RobustOptions(samples=6, threats="fgsm", epsilons=(0.1,))
+    for run in (tmp_path / "run", tmp_path / "tuned"):
+        found = evaluate_robustness(run, options, device="cpu")
+        assert json.loads((run / "robustness.json").read_text())["subjects"] == found["subjects"]
+        assert report_run(RunFolder.open(run)).is_file()
+    assert write_samples(tmp_path / "run", tmp_path / "drawn.npz", count=10, seed=0)["samples"] == 10
+    assert evaluate_generator(tmp_path / "run", samples=16, device="cpu")["step"] == 1

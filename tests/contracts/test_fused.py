@@ -1,0 +1,150 @@
+"""Batch normalisation inside convolutions: equal logits, and an evaluation that is judged by the plain network."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks import PGD, Threat, fool
+from sparring.core.randomness import Rng
+from sparring.core.shapes import IMAGE_BOUNDS, Space
+from sparring.lipschitz import SpectralNorm
+from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet
+from sparring.networks.fused import fused
+from sparring.robustness.targets import in_eval_mode, quicker, subject_of
+from sparring.robustness.trials import try_threat
+
+SPACE = Space((3, 8, 8), IMAGE_BOUNDS, 4)
+IMAGES = Rng.of(1).uniform((12, *SPACE.shape), -1.0, 1.0)
+LABELS = torch.arange(12) % 4
+
+
+def used(network: nn.Module, images: Tensor = IMAGES) -> nn.Module:
+    """The network in fp64 and eval mode with all parameters and running statistics off their starts."""
+    with torch.no_grad():
+        for index, parameter in enumerate(network.parameters()):
+            parameter += 0.2 * Rng.of(index).normal(parameter.shape)
+        network = network.double().train()
+        for _ in range(3):
+            network(images.double())
+    return network.eval()
+
+
+def norms(network: nn.Module) -> int:
+    """How many batch normalisations are left."""
+    return sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("spec", "before", "after"),
+    [
+        (VGG16(width=2), 13, 0),
+        (SmallResNet(width=2), 6, 0),
+        (
+            PreActResNet18(width=2, batch_norm=True),
+            16,
+            8,
+        ),  # one a block follows a sum, and a sum's branch is no other's
+        (PreActResNet18(width=2), 0, 0),
+    ],
+)
+def test_a_fused_classifier_says_the_same(spec: Classifier, before: int, after: int) -> None:
+    network = used(spec.build(SPACE, (), rng=Rng.of(0)))
+    twin, x = fused(network, IMAGES.double()), IMAGES.double()
+    torch.testing.assert_close(twin(x), network(x), rtol=1e-10, atol=1e-10)
+    assert (norms(network), norms(twin)) == (before, after)
+    assert not any(parameter.requires_grad for parameter in twin.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    slopes = []
+    for each in (network, twin):
+        leaf = x.clone().requires_grad_()
+        slopes.append(torch.autograd.grad(each(leaf).square().sum(), leaf)[0])
+    torch.testing.assert_close(*slopes, rtol=1e-8, atol=1e-8)
+
+
+def test_a_fused_discriminator_says_the_same() -> None:
+    network = used(RobGANDiscriminator(width=2).build(SPACE, (), rng=Rng.of(0)))
+    x, before = IMAGES.double(), norms(network)
+    twin = fused(network, x)
+    assert norms(twin) == 0 < before
+    torch.testing.assert_close(twin(x).score, network(x).score, rtol=1e-10, atol=1e-10)
+    SpectralNorm().transform(network)
+    network = used(network)
+    twin = fused(network, x)
+    assert norms(twin) == before
+    torch.testing.assert_close(twin(x).score, network(x).score, rtol=1e-10, atol=1e-10)
+
+
+class Forked(nn.Module):
+    """A convolution whose output goes to a normalisation and elsewhere, or through an operation in place."""
+
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        self.conv, self.norm, self.in_place = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv(x)
+        out: Tensor = self.norm(h.relu_()) if self.in_place else self.norm(h) + h
+        return out.mean((2, 3))
+
+
+class Twice(nn.Module):
+    """A convolution that works twice, with a normalisation behind one of its outputs, and noise where asked."""
+
+    def __init__(self, noise: float = 0.0) -> None:
+        super().__init__()
+        self.conv, self.norm, self.noise = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), noise
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.conv(self.conv(x).relu()))
+        return out.mean((2, 3)) + self.noise * torch.randn(len(x), 3, dtype=x.dtype)
+
+
+@pytest.mark.parametrize("network", [Forked(False), Forked(True), Twice()])
+def test_a_convolution_that_is_used_elsewhere_is_left_alone(network: nn.Module) -> None:
+    network = used(network)
+    twin = fused(network, IMAGES.double())
+    assert norms(twin) == 1
+    torch.testing.assert_close(twin(IMAGES.double()), network(IMAGES.double()))
+
+
+def test_what_says_something_else_is_not_attacked_in_place_of_the_network() -> None:
+    noisy, quiet = used(Twice(noise=1.0)).float(), used(Twice()).float()
+    state = torch.get_rng_state()
+    assert quicker(noisy, lambda logits: logits, IMAGES) is None
+    assert torch.equal(state, torch.get_rng_state())
+    assert quicker(quiet, lambda logits: logits, IMAGES) is not None
+
+
+def test_success_is_what_the_plain_network_says() -> None:
+    """Through a twin that sees another class the attack goes astray, and not a sample counts as fooled for that."""
+    network = used(SmallResNet(width=2).build(SPACE, (), rng=Rng.of(0))).float()
+    classify = in_eval_mode(network, lambda logits: logits)
+    labels = classify(IMAGES).argmax(1)
+    threat = Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.1, steps=4))
+
+    def astray(x: Tensor) -> Tensor:
+        return -classify(x)
+
+    tried = {
+        name: fool(threat, classify, IMAGES, labels, network=network, space=SPACE, rng=Rng.of(0), through=through)
+        for name, through in (("plain", None), ("itself", classify), ("astray", astray))
+    }
+    for found in tried.values():
+        assert torch.equal(found.fooled, classify(found.samples).argmax(1) != labels)
+    assert torch.equal(tried["plain"].samples, tried["itself"].samples)
+    assert torch.equal(tried["plain"].forwards, tried["itself"].forwards)
+    assert int(tried["plain"].fooled.sum()) > int(tried["astray"].fooled.sum())
+
+
+def test_an_evaluation_through_the_fused_network_finds_as_much() -> None:
+    network = used(SmallResNet(width=4).build(SPACE, (), rng=Rng.of(0))).float()
+    subject = subject_of(network, IMAGES, network(IMAGES).argmax(1), low=-1.0, high=1.0)
+    assert subject.attacked is not None
+    threat = Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.05, steps=5))
+    quick = try_threat(subject, threat, rng=Rng.of(0))
+    plain = fool(threat, subject.logits, IMAGES, subject.labels, network=network, space=subject.space, rng=Rng.of(0))
+    assert torch.equal(quick.stands, ~plain.fooled)
+    assert quick.loss_end == pytest.approx(float(plain.loss_end.mean()), rel=0.01)
+    assert quick.loss_end > quick.loss_start

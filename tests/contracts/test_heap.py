@@ -1,0 +1,66 @@
+"""Memory that is freed stays with the process: large tensors that come and go are no new pages."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from sparring.core import heap
+from sparring.core.heap import keep_freed_memory
+
+ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+FAULTS = """
+import resource, torch
+from sparring.runs.environment import choose_device
+{ready}
+def come_and_go():
+    large = [torch.ones(2_000_000) for _ in range(8)]
+for _ in range(5):
+    come_and_go()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    come_and_go()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(ready: str) -> int:
+    """Pages that a new process is given while 160 tensors of 8 MB come and go."""
+    command = [sys.executable, "-c", FAULTS.format(ready=ready)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@ON_GLIBC
+def test_a_device_that_is_chosen_keeps_freed_memory() -> None:
+    """160 tensors are 312,500 pages of 4 KiB; left alone, glibc maps all, half or none of them anew."""
+    assert faults("choose_device('cpu')") < 10_000
+
+
+@pytest.mark.parametrize(
+    ("most", "accepted"),
+    [(1 << 40, [(-3, 1 << 30), (-1, 1 << 30)]), (32 << 20, [(-3, 32 << 20), (-1, 1 << 30)]), (0, [])],
+    ids=["new", "old", "refusing"],
+)
+def test_without_a_threshold_for_mapping_none_is_set_for_trimming(
+    most: int, accepted: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[int, int]] = []
+
+    def mallopt(parameter: int, value: int) -> int:
+        if parameter == -3 and value > most:
+            return 0
+        found.append((parameter, value))
+        return 1
+
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    keep_freed_memory()
+    assert found == accepted
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace())
+    keep_freed_memory()

@@ -1,0 +1,270 @@
+"""Parts of data sets: ranges of classes, least sides and crops, of every kind of source, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from data_layouts import Bytes, images, png, write_folder, write_idx, write_lmdb, write_parquet
+from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.files import sha256
+from sparring.core.randomness import Streams
+from sparring.core.records import problems_in
+from sparring.data import Dropped, Manifest, Selection, Store, describe, inspect, label_range, prepare, verify
+from sparring.data.sources.images import cropped, resized
+from sparring.data.writing import ArrayFile
+
+CLASSES = ("ant", "bee", "cat", "dog")
+COLOUR = images(8, 6, 5, 3)
+LABELS = [0, 0, 1, 1, 2, 2, 3, 3]
+CONTENTS = [png(each) for each in COLOUR]
+MIDDLE = Selection(labels=(1, 2))
+
+
+def folder(root: Path) -> Path:
+    files = {f"{CLASSES[label]}/{index}.png": CONTENTS[index] for index, label in enumerate(LABELS)}
+    return write_folder(root / "source", files)
+
+
+def imagenet(root: Path) -> Path:
+    names = [f"n0000000{label}" for label in range(4)]
+    files = {f"train/{names[label]}/{index}.JPEG": CONTENTS[index] for index, label in enumerate(LABELS)}
+    return write_folder(root / "source", files | {f"val/{name}/a.JPEG": CONTENTS[0] for name in names})
+
+
+def parquet(root: Path) -> Path:
+    return write_parquet(root / "source" / "train.parquet", CONTENTS, LABELS, names=CLASSES)
+
+
+def bare_parquet(root: Path) -> Path:
+    return write_parquet(root / "source.parquet", CONTENTS, LABELS, names=None)
+
+
+def npz(root: Path) -> Path:
+    np.savez(root / "source.npz", x=COLOUR, y=LABELS)
+    return root / "source.npz"
+
+
+def idx(root: Path) -> Path:
+    write_idx(root / "source" / "train-images-idx3-ubyte", COLOUR[..., 0])
+    write_idx(root / "source" / "train-labels-idx1-ubyte", np.array(LABELS, np.uint8))
+    return root / "source"
+
+
+def lsun(root: Path) -> Path:
+    for label, name in enumerate(CLASSES):
+        chosen = [index for index, each in enumerate(LABELS) if each == label]
+        write_lmdb(root / "source" / f"{name}_train_lmdb", {f"{index}": CONTENTS[index] for index in chosen})
+    return root / "source"
+
+
+NUMBERED = ("1", "2")
+NAMED = ("bee", "cat")
+SOURCES: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
+    "class folders": (folder, NAMED),
+    "ImageNet": (imagenet, ("n00000001", "n00000002")),
+    "Parquet": (parquet, NAMED),
+    "Parquet without names": (bare_parquet, NUMBERED),
+    "npz": (npz, NUMBERED),
+    "IDX": (idx, NUMBERED),
+    "LSUN": (lsun, NAMED),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_a_range_of_classes_of_any_source(tmp_path: Path, kind: str) -> None:
+    write, names = SOURCES[kind]
+    manifest = prepare(str(write(tmp_path)), tmp_path / "store", selection=MIDDLE)
+    assert verify(tmp_path / "store") == manifest
+    assert (manifest.classes, manifest.selection) == (names, MIDDLE)
+    train = manifest.splits["train"]
+    assert (train.count, train.per_class, train.dropped) == (4, (2, 2), Dropped(other_classes=4))
+    pixels = COLOUR[2:6].transpose(0, 3, 1, 2)[:, : manifest.shape[0]]
+    np.testing.assert_array_equal(np.load(tmp_path / "store" / "train" / "samples.npy"), pixels)
+    np.testing.assert_array_equal(np.load(tmp_path / "store" / "train" / "labels.npy"), [0, 0, 1, 1])
+    batch = Store(path=str(tmp_path / "store")).open(torch.device("cpu")).batch(0, 4, Streams(0))
+    assert batch.labels is not None and sorted(batch.labels.tolist()) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize(("labels", "told"), [((2, 4), "2..4"), ((7, 9), "7..9")])
+def test_a_range_beyond_the_classes_is_refused(tmp_path: Path, kind: str, labels: tuple[int, int], told: str) -> None:
+    source = SOURCES[kind][0](tmp_path)
+    with pytest.raises(UsageError, match=f"^labels = {told}: {source.name} has 4 classes, 0..3$"):
+        prepare(str(source), tmp_path / "made" / "store", selection=Selection(labels=labels))
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_range_of_what_has_no_labels_is_refused(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "faces", {"a.png": CONTENTS[0]})
+    with pytest.raises(UsageError, match=r"labels = 1\.\.2: faces has no labels"):
+        prepare(str(source), tmp_path / "store", selection=MIDDLE)
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+
+
+@pytest.mark.parametrize("kind", ["class folders", "ImageNet", "Parquet", "LSUN"])
+def test_images_of_other_classes_are_not_even_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    original = Image.open
+
+    def counted(*args: object, **kwargs: object) -> object:
+        opened.append(args)
+        return original(*args, **kwargs)  # type: ignore[arg-type]
+
+    source = SOURCES[kind][0](tmp_path)
+    monkeypatch.setattr(Image, "open", counted)
+    manifest = prepare(str(source), tmp_path / "store", selection=MIDDLE)
+    assert len(opened) == sum(split.count for split in manifest.splits.values())
+
+
+def test_a_damaged_image_counts_only_where_it_is_taken(tmp_path: Path) -> None:
+    source = folder(tmp_path)
+    (source / "ant" / "0.png").write_bytes(b"x")
+    assert prepare(str(source), tmp_path / "store", selection=MIDDLE).splits["train"].count == 4
+    (source / "cat" / "4.png").write_bytes(b"x")
+    with pytest.raises(CorruptInput, match=r"cat/4\.png: unreadable image"):
+        prepare(str(source), tmp_path / "other", selection=MIDDLE)
+
+
+def sized(*sides: tuple[int, int]) -> dict[str, bytes]:
+    """Images of these widths and heights, of one class each three."""
+    made = [png(images(1, height, width, 3, seed=index)[0]) for index, (width, height) in enumerate(sides)]
+    return {f"{'ab'[index // 3]}/{index}.png": content for index, content in enumerate(made)}
+
+
+def test_small_images_are_dropped_and_counted(tmp_path: Path) -> None:
+    files = {f"train/{name}": each for name, each in sized((9, 8), (7, 20), (8, 8), (8, 9), (20, 7), (7, 7)).items()}
+    files |= {f"test/{name}": each for name, each in sized((9, 8), (8, 8), (7, 8), (30, 30)).items()}
+    source = write_folder(tmp_path / "pets", files)
+    manifest = prepare(str(source), tmp_path / "store", size=4, selection=Selection(min_side=8))
+    assert verify(tmp_path / "store") == manifest
+    train, test = manifest.splits["train"], manifest.splits["test"]
+    assert (train.count, train.per_class, train.dropped) == (3, (2, 1), Dropped(small=3))
+    assert (test.count, test.per_class, test.dropped) == (3, (2, 1), Dropped(small=1))
+    kept = [Image.open(source / "train" / name) for name in ("a/0.png", "a/2.png", "b/3.png")]
+    wanted = [resized(np.asarray(image).transpose(2, 0, 1), 4) for image in kept]
+    np.testing.assert_array_equal(np.load(tmp_path / "store" / "train" / "samples.npy"), np.stack(wanted))
+
+
+def test_what_is_left_of_nothing_is_told(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "pets", sized((9, 9), (9, 9), (9, 9), (7, 9), (7, 9)))
+    with pytest.raises(UsageError, match="train: nothing is left of class 'b'; every image has a side under 8"):
+        prepare(str(source), tmp_path / "store", size=4, selection=Selection(min_side=8))
+    both = Selection(labels=(1, 1), min_side=8)
+    with pytest.raises(UsageError, match="nothing is left; dropped: 3 of other classes and 2 with a side under 8"):
+        prepare(str(source), tmp_path / "store", size=4, selection=both)
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+def test_a_split_of_other_classes_only_is_told(tmp_path: Path) -> None:
+    files = {f"train/{name}": each for name, each in sized((9, 9), (9, 9), (9, 9), (9, 9)).items()}
+    source = write_folder(tmp_path / "pets", files | {"test/a/0.png": CONTENTS[0]})
+    with pytest.raises(UsageError, match="test: nothing is left; dropped: 1 of other classes"):
+        prepare(str(source), tmp_path / "store", size=4, selection=Selection(labels=(1, 1)))
+
+
+def test_the_middle_is_cropped_before_it_is_scaled(tmp_path: Path) -> None:
+    framed = np.zeros((30, 44, 3), np.uint8)
+    framed[7:23, 14:30] = images(1, 16, 16, 3)[0]
+    source = write_folder(tmp_path / "pets", {"a.png": png(framed)})
+    inner = framed[7:23, 14:30].transpose(2, 0, 1)
+    for size, wanted in ((None, inner), (8, resized(inner, 8)), (16, inner)):
+        manifest = prepare(str(source), tmp_path / f"{size}", size=size, selection=Selection(crop=16))
+        np.testing.assert_array_equal(np.load(tmp_path / f"{size}" / "train" / "samples.npy")[0], wanted)
+        assert (manifest.size, manifest.selection.crop) == (size, 16)
+
+
+@given(st.integers(1, 9), st.integers(0, 6), st.integers(0, 6))
+@settings(deadline=None, max_examples=40)
+def test_a_crop_lies_in_the_middle(edge: int, taller: int, wider: int) -> None:
+    height, width = edge + taller, edge + wider
+    rows, columns = np.mgrid[:height, :width].astype(np.uint8)
+    square = cropped(np.stack([rows, columns]), edge)
+    assert square.shape == (2, edge, edge)
+    for axis, side in enumerate((height, width)):
+        before, after = square[axis].min(), side - 1 - square[axis].max()
+        assert 0 <= after - before <= 1
+
+
+def test_images_smaller_than_the_crop_are_faults_unless_they_are_dropped(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "pets", sized((9, 8), (9, 5), (8, 8)))
+    with pytest.raises(CorruptInput, match=r"a/1\.png: 5x9 pixels, too few to crop 8; a least side of 8 drops such"):
+        prepare(str(source), tmp_path / "store", selection=Selection(crop=8))
+    manifest = prepare(str(source), tmp_path / "store", selection=Selection(crop=8, min_side=8))
+    assert (manifest.shape, manifest.splits["train"].count) == ((3, 8, 8), 2)
+
+
+def test_colour_that_is_dropped_does_not_colour_the_rest(tmp_path: Path) -> None:
+    grey, small = png(images(1, 8, 8)[0]), png(images(1, 5, 5, 3)[0])
+    source = write_folder(tmp_path / "pets", {"a/0.png": small, "a/1.png": grey, "b/2.png": png(images(1, 8, 8, 3)[0])})
+    only_grey = Selection(labels=(0, 0), min_side=6)
+    assert prepare(str(source), tmp_path / "store", size=4, selection=only_grey).shape == (1, 4, 4)
+
+
+def test_manifests_of_old_are_read(tmp_path: Path) -> None:
+    manifest = prepare("digits", tmp_path / "store")
+    file = tmp_path / "store" / "manifest.json"
+    whole = json.loads(file.read_text())
+    del whole["selection"]
+    for split in whole["splits"].values():
+        del split["dropped"]
+    file.write_text(json.dumps(whole))
+    assert inspect(tmp_path / "store") == manifest
+    assert manifest.fingerprint == Manifest.model_validate_json(file.read_bytes()).fingerprint
+
+
+def test_the_description_tells_what_was_dropped(tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "store", selection=Selection(labels=(3, 4)))
+    told = describe(tmp_path / "store")
+    assert told["selection"] == {"labels": [3, 4], "min_side": None, "crop": None}
+    assert told["splits"]["train"]["per_class"].keys() == {"3", "4"}
+    assert told["splits"]["train"]["count"] + told["splits"]["train"]["dropped"]["other_classes"] == 1437
+
+
+@pytest.mark.parametrize("text", ["151", "151-293", "9..3", "-1..3", "..", "1..2..3", "a..b"])
+def test_what_is_no_range_of_classes(text: str) -> None:
+    with pytest.raises(UsageError, match=r"not a range FIRST\.\.LAST"):
+        label_range(text)
+
+
+def test_ranges_of_classes() -> None:
+    assert label_range("151..293") == (151, 293)
+    assert label_range("7..7") == (7, 7)
+    with pytest.raises(ValidationError) as caught:
+        Selection(labels=(9, 3))
+    assert "from a lower to a higher class, not 9..3" in str(problems_in(caught.value)[0])
+
+
+@given(announced=st.integers(1, 200), rows=st.integers(1, 200))
+@settings(deadline=None, max_examples=40)
+def test_a_file_says_how_many_rows_it_holds(
+    tmp_path_factory: pytest.TempPathFactory, announced: int, rows: int
+) -> None:
+    path, content = tmp_path_factory.mktemp("rows") / "x.npy", images(rows, 1, 2, 3)
+    with ArrayFile(path, announced) as file:
+        for row in content:
+            file.append(row[None])
+        facts = file.close()
+    np.testing.assert_array_equal(np.load(path), content)
+    assert (facts.bytes, facts.sha256) == (path.stat().st_size, sha256(path))
+
+
+def whole(root: Path) -> Bytes:
+    return np.asarray(np.load(root / "train" / "samples.npy"))
+
+
+def test_all_of_a_source_is_what_no_selection_gives(tmp_path: Path) -> None:
+    source = str(folder(tmp_path))
+    plain = prepare(source, tmp_path / "plain")
+    every = prepare(source, tmp_path / "every", selection=Selection(labels=(0, 3), min_side=1))
+    np.testing.assert_array_equal(whole(tmp_path / "plain"), whole(tmp_path / "every"))
+    assert (plain.splits, plain.classes, plain.fingerprint) == (every.splits, every.classes, every.fingerprint)

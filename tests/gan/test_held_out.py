@@ -1,0 +1,73 @@
+"""What is measured on training samples is not called held-out: not by judges, nor by the probe, nor by `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from data_layouts import images
+from sparring.data import Data, Digits, Ring, Store, prepare
+from sparring.evaluation.trained import evaluate_discriminator
+from sparring.monitoring.discriminator_probe import Probe
+from sparring.monitoring.reference_networks import classifier_for
+from sparring.networks import Schooling, SmallCNN
+from sparring.recipes import Recipe
+from sparring.training.loop import train
+
+CPU = torch.device("cpu")
+CASES = [
+    (("train",), "train", "training"),
+    (("train", "test"), "train", "held-out"),
+    (("train", "validation"), "train", "held-out"),
+    (("train", "test"), "test", "training"),
+    (("train", "validation", "test"), "validation", "held-out"),
+]
+
+
+def store(folder: Path, splits: tuple[str, ...], split: str) -> Store:
+    """Grey images of two classes in these splits, opened to train on one of them."""
+    arrays = {f"x_{name}": images(20, 4, 4, seed=index) for index, name in enumerate(splits)}
+    np.savez(folder / "pets.npz", **arrays, **{f"y_{name}": np.arange(20) % 2 for name in splits})
+    prepare(str(folder / "pets.npz"), folder / "store")
+    return Store(path=str(folder / "store"), split=split)
+
+
+def says(words: str, told: str) -> bool:
+    """Whether the words are of this kind of samples and of no other."""
+    return [kind for kind in ("held-out", "training") if kind in words] == [told]
+
+
+@pytest.mark.parametrize(("splits", "split", "told"), CASES)
+def test_classifier_and_probe_name_what_they_saw(
+    tmp_path: Path, splits: tuple[str, ...], split: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=200, rate=1e-3))
+    source = store(tmp_path, splits, split).open(CPU)
+    viewer = classifier_for(source, CPU)
+    assert viewer is not None and f"right on {told} data" in viewer.name
+    words = Probe(source, CPU).protocols()
+    for name in ("probe_d_real", "input_gradient_l1", "input_gradient_sparsity", "critic_distance"):
+        assert says(words[name], told) and f"20 {told} real samples" in words[name]
+    assert source.unaugmented().facts == source.facts
+
+
+@pytest.mark.parametrize(("splits", "split", "told"), CASES[:2])
+@pytest.mark.usefixtures("no_metrics")
+def test_steepness_names_where_it_was_measured(
+    tmp_path: Path, splits: tuple[str, ...], split: str, told: str, short: Callable[..., Recipe]
+) -> None:
+    data = store(tmp_path, splits, split)
+    players = ("generator={name: mlp, latent: 4, hidden: [8]}", "discriminator={name: mlp, hidden: [8]}")
+    recipe = short(f"data={data.path}", *players, "steps=1")
+    train(recipe, tmp_path / "run", device="cpu")
+    words = evaluate_discriminator(tmp_path / "run", device="cpu")["metrics"]["steepest_pair"]["protocol"]
+    assert says(words, told) and f"at 20 {told} and 20 generated samples" in words
+
+
+@pytest.mark.parametrize("data", [Digits(), Ring()])
+def test_digits_and_mixtures_hold_samples_out(data: Data) -> None:
+    assert data.open(CPU).facts.evaluated_on == "held-out"

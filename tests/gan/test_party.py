@@ -1,0 +1,158 @@
+"""One game played by several processes: the game of one, up to rounding; run, stopped and resumed through torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring.core.distributed import ALONE, Party
+from sparring.core.errors import UsageError
+from sparring.core.pieces import members
+from sparring.core.randomness import WHOLE, Part, Rng, Streams
+from sparring.data import Digits, Ring
+from sparring.gan.state import Game
+from sparring.lipschitz import Lipschitz
+from sparring.recipes import load, require_game
+from sparring.regimes import Regime
+from sparring.runs.folder import RunFolder
+from two_processes import CONTROLS, GAMES, REGIMES, difference, played
+
+CPU = torch.device("cpu")
+HERE = Path(__file__).parents[1]
+ROUNDING = 2e-5
+"""fp32 over 50 rounds, relative to the largest value of a tensor."""
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """How far each game of two processes comes apart from that of one."""
+    out = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, str(HERE / "two_processes.py"), str(out)]
+    both = [
+        subprocess.Popen(command, env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank}) for rank in ("0", "1")
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    return {name: far for rank in (0, 1) for name, far in json.loads((out / f"{rank}.json").read_text()).items()}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_two_processes_play_the_game_of_one(name: str, apart: dict[str, float]) -> None:
+    assert apart[name] < ROUNDING
+
+
+def test_batch_statistics_are_of_each_process(apart: dict[str, float]) -> None:
+    assert apart["batch normalisation"] > 10 * ROUNDING, "as the documentation says"
+
+
+def test_every_regime_and_control_is_among_the_games() -> None:
+    assert set(REGIMES) == set(members(Regime))
+    assert all(any(name in control for control in CONTROLS) for name in members(Lipschitz))
+
+
+@pytest.mark.parametrize("control", [control for control in CONTROLS if control != "none"])
+def test_every_control_is_felt_in_its_game(control: str) -> None:
+    free, bound = (played(GAMES[f"plain, {each}"], ALONE) for each in ("none", control))
+    common = free.keys() & bound.keys()
+    far = difference({name: bound[name] for name in common}, {name: free[name] for name in common})
+    assert far > 100 * ROUNDING
+
+
+@pytest.mark.parametrize("of", [2, 3])
+def test_parts_of_a_draw_are_the_draw(of: int) -> None:
+    def rng(part: Part = WHOLE) -> Rng:
+        return Streams(5).parted(part).rng("latents", 7)
+
+    parts = [rng(Part(rank, of)) for rank in range(of)]
+    assert torch.equal(torch.cat([each.normal((4, 3)) for each in parts]), rng().normal((4 * of, 3)))
+    parts = [rng(Part(rank, of)) for rank in range(of)]
+    assert torch.equal(torch.cat([each.integers((4,), 9) for each in parts]), rng().integers((4 * of,), 9))
+    alike = [rng(Part(rank, of)).uniform((1,)) for rank in range(of)]
+    assert all(torch.equal(each, rng().uniform((1,))) for each in alike)
+
+
+@pytest.mark.parametrize("data", [Digits(), Ring()])
+@pytest.mark.parametrize("number", [0, 3, 60])
+def test_parts_of_a_batch_are_the_batch(data: Digits | Ring, number: int) -> None:
+    source = data.open(CPU)
+    whole = source.batch(number, 30, Streams(1))
+    parts = [source.batch(number, 10, Streams(1).parted(Part(rank, 3))) for rank in range(3)]
+    assert torch.equal(torch.cat([part.samples for part in parts]), whole.samples)
+
+
+class _Third(Party):
+    part = Part(2, 3)
+
+    def average(self, tensors: object) -> None:
+        raise AssertionError
+
+    def greatest(self, number: int) -> int:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("change", "key"), [("batch_size=50", "batch_size"), ("replicas=2", "replicas")], ids=["uneven", "packed"]
+)
+def test_what_cannot_be_split_is_refused(change: str, key: str) -> None:
+    recipe = require_game(load("dishonest/ring-small", ["replicas=1", change]), "a test")
+    with pytest.raises(UsageError, match=key):
+        Game(recipe, recipe.data.open(CPU), CPU, _Third())
+
+
+_RUN = (
+    "dishonest/ring-small",
+    "replicas=1",
+    "batch_size=16",
+    "steps=300",
+    "log_every=1",
+    "checkpoint_every=0",
+    "evaluate_every=200",
+    "sample_every=0",
+)
+
+
+def _torchrun(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.Popen(
+        [*command, "-m", "sparring", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = _torchrun("train", *_RUN, "--out", str(run))
+    rows = run / "metrics.jsonl"
+    while first.poll() is None and not (rows.is_file() and rows.read_text().count("\n") > 3):
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    stopped = RunFolder(run).latest()[0]
+    assert stopped is not None, "saved on the way out"
+    assert 3 <= stopped.progress.step < 300
+    assert stopped.progress.processes == 2
+
+    alone = subprocess.run([sys.executable, "-m", "sparring", "resume", str(run)], capture_output=True, text=True)
+    assert alone.returncode == 2
+    assert "played by 2 processes, not 1" in alone.stderr
+    assert f"torchrun --nproc-per-node 2 -m sparring resume {run}" in alone.stderr
+
+    told, noted = _torchrun("resume", str(run), "--json").communicate(timeout=120)
+    assert json.loads(told)["status"] == "complete", noted
+    undisturbed = tmp_path / "undisturbed"
+    _torchrun("train", *_RUN, "--out", str(undisturbed)).communicate(timeout=120)
+    assert rows.read_bytes() == (undisturbed / "metrics.jsonl").read_bytes()
+    last = [RunFolder(each).latest()[0] for each in (run, undisturbed)]
+    assert last[0] and last[1]
+    assert all(torch.equal(tensor, last[1].tensors[name]) for name, tensor in last[0].tensors.items())

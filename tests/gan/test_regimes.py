@@ -1,0 +1,323 @@
+"""Regimes: the papers' algorithms by hand, the shortcut against the long way, and how many passes each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from sparring.attacks import BIM, FGSM, PGD, Direct, Distance, Payoff
+from sparring.core.randomness import Rng
+from sparring.gan.state import Game
+from sparring.gan.step import Discriminating
+from sparring.networks import Verdict
+from sparring.recipes import Recipe, load
+from sparring.regimes import AdversarialRegime, Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
+from sparring.regimes.adversarial import CleanFirst
+from sparring.regimes.base import Side
+
+CPU = torch.device("cpu")
+
+
+UNLABELLED: dict[Side, Tensor | None] = {"real": None, "fake": None}
+
+COUPLED = "discriminator={name: mnist, width: 4}"
+"""A discriminator with batch normalisation."""
+
+
+def images(*overrides: str) -> Recipe:
+    """A small convolutional game on the digits; D has no batch normalisation unless overridden."""
+    small = ["data=digits", "generator.width=4", "discriminator.width=4", "batch_size=16"]
+    return load("asgan/cifar10-dcgan", [*small, *overrides])
+
+
+def game_of(recipe: Recipe) -> Game:
+    """A game in memory, in fp64."""
+    game = Game(recipe, recipe.data.open(CPU), CPU)
+    game.players.double()
+    return game
+
+
+def batch(game: Game, number: int = 0) -> tuple[Tensor, Tensor]:
+    """Real and generated samples, fp64."""
+    real = game.source.batch(number, game.recipe.batch_size, game.streams).samples.double()
+    latents = game.streams.rng("latents", number).normal((game.recipe.batch_size, game.recipe.generator.latent))
+    return real, game.generator(latents.double()).detach()
+
+
+@pytest.mark.parametrize("objective", ["nonsaturating", "wasserstein", "square_root"])
+@pytest.mark.parametrize("network", [COUPLED, "discriminator.width=4"], ids=["coupled", "alone"])
+@pytest.mark.parametrize(
+    "regime",
+    [
+        Symmetric(attacked="both"),
+        Symmetric(attacked="both", aim=Distance()),
+        Mixed(clean_weight=0.7),
+        Mixed(attack=FGSM(), aim=Payoff(), clean_weight=2.0),
+    ],
+    ids=["symmetric", "symmetric distance", "mixed", "mixed payoff"],
+)
+def test_the_shortcut_equals_the_long_way(regime: CleanFirst, network: str, objective: str) -> None:
+    game = game_of(images(network, f"objective={objective}"))
+    side, clean = Discriminating(game, 0, 0, UNLABELLED), View(*batch(game), getattr(regime, "clean_weight", 1.0))
+    buffers = [buffer.clone() for buffer in game.discriminator.buffers()]
+    long = regime.craft(side, clean, None)
+    if regime.reuses(couples_samples=game.couples_samples):
+        for buffer, before in zip(game.discriminator.buffers(), buffers, strict=True):
+            assert torch.equal(buffer, before)
+    responses = regime.show_clean(side, clean)
+    assert (responses.real.gradient is not None) == regime.reuses(couples_samples=game.couples_samples)
+    short = regime.craft(side, clean, responses)
+    for ours, theirs, at in ((short.real, long.real, clean.real), (short.fake, long.fake, clean.fake)):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+        assert float((ours - at).abs().max()) > 1e-6
+
+
+def test_where_a_batch_couples_its_samples_the_exact_way_is_taken_and_said() -> None:
+    coupled, alone = game_of(images(COUPLED)), game_of(images())
+    regime = Mixed()
+    assert not regime.reuses(couples_samples=coupled.couples_samples)
+    assert regime.reuses(couples_samples=alone.couples_samples)
+    (remark,) = regime.remarks(couples_samples=coupled.couples_samples)
+    assert "couples" in remark and "passes of its own" in remark
+    assert not regime.remarks(couples_samples=alone.couples_samples)
+    assert not Symmetric().remarks(couples_samples=True)  # one slope for all: the sum over the batch is what is wanted
+    # The shortcut would not be the gradient here: this is why it is not taken.
+    side, clean = Discriminating(coupled, 0, 0, UNLABELLED), View(*batch(coupled))
+    torch.nn.init.normal_(coupled.discriminator.head.source.weight, std=1.0)  # scores on both sides of the mean
+    seen = side.show(clean, gradients=("real", "fake"))
+    wrong = regime.craft(side, clean, seen)
+    exact = regime.craft(side, clean, None)
+    assert not torch.allclose(wrong.real, exact.real, rtol=0, atol=1e-9)
+
+
+def test_the_symmetric_update_is_algorithm_1() -> None:
+    overrides = ["regime={name: symmetric, attack: {name: fgsm, epsilon: 0.05}}"]
+    recipe = images(*overrides, "optimizers.discriminator={name: sgd, lr: 0.1}")
+    game, twin = game_of(recipe), game_of(recipe)
+    real, fake = batch(game)
+    recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), real, fake)
+
+    def ascend(samples: Tensor) -> Tensor:
+        x = samples.clone().requires_grad_()
+        value = (F.logsigmoid(twin.discriminator(x).score) + F.logsigmoid(-twin.discriminator(fake).score)).mean()
+        parameters = list(twin.discriminator.parameters())
+        *slopes, slope = torch.autograd.grad(value, [*parameters, x])
+        with torch.no_grad():
+            for parameter, each in zip(parameters, slopes, strict=True):
+                parameter += 0.1 * each
+        return slope
+
+    slope = ascend(real)
+    ascend((real - 0.05 * 2 * slope.sign()).clamp(-1, 1))
+    for ours, theirs in zip(game.discriminator.parameters(), twin.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_the_mixed_update_is_equation_8() -> None:
+    recipe = images(
+        "objective=wasserstein",
+        "regime={name: mixed, clean_weight: 0.7, adversarial_weight: 0.2, attack: {name: direct, epsilon: 0.5}}",
+        "optimizers.discriminator={name: sgd, lr: 0.1}",
+    )
+    game, twin = game_of(recipe), game_of(recipe)
+    real, fake = batch(game)
+    recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), real, fake)
+    score = lambda x: twin.discriminator(x).score  # noqa: E731
+
+    def attacked(x: Tensor, payoff: Callable[[Tensor], Tensor], other: Tensor) -> Tensor:
+        moved = x.clone().requires_grad_()
+        distance = (payoff(score(moved)) - payoff(score(other)).mean().detach()).abs().sum()
+        (slope,) = torch.autograd.grad(distance, moved)
+        return (x - 0.5 * slope).clamp(-1, 1)
+
+    real_adv, fake_adv = attacked(real, lambda s: s, fake), attacked(fake, lambda s: -s, real)
+    value = 0.7 * (score(real) - score(fake)).mean() + 0.2 * (score(real_adv) - score(fake_adv)).mean()
+    slopes = torch.autograd.grad(value, list(twin.discriminator.parameters()))
+    for ours, start, slope in zip(
+        game.discriminator.parameters(), twin.discriminator.parameters(), slopes, strict=True
+    ):
+        torch.testing.assert_close(ours, start + 0.1 * slope, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("regime", [Mixed(), Symmetric(attacked="both")], ids=["mixed", "symmetric"])
+def test_a_perturbation_does_not_depend_on_the_batch_size(regime: CleanFirst) -> None:
+    game = game_of(images())
+    small = View(*batch(game))
+    large = View(small.real.repeat(4, 1, 1, 1), small.fake.repeat(4, 1, 1, 1))  # the same means, N = 64
+    moved = []
+    for view in (small, large):
+        side = Discriminating(game, 0, 0, UNLABELLED)
+        crafted = regime.craft(side, view, regime.show_clean(side, view))
+        moved.append((crafted.real - view.real)[:16])
+    torch.testing.assert_close(*moved, rtol=0, atol=1e-12)
+    assert float(moved[0].abs().max()) > 1e-6
+
+
+def test_replacing_shows_nothing_clean() -> None:
+    game = game_of(images())
+    shown: list[View] = []
+    side = Discriminating(game, 0, 0, UNLABELLED)
+    original = side.show
+    side.show = lambda view, gradients=(): (shown.append(view), original(view, gradients))[1]  # type: ignore[method-assign]
+    real, fake = batch(game)
+    Replace(attack=BIM(epsilon=0.1, steps=3)).update(side, real, fake)
+    (view,) = shown
+    assert float((view.real - real).abs().max()) == pytest.approx(0.2)
+    assert torch.equal(view.fake, fake) and view.attacked == ("real",)
+
+
+COSTS: list[tuple[Regime, int, int]] = [
+    (Plain(), 2, 2),
+    (Symmetric(), 4, 4),
+    (Symmetric(attacked="both"), 4, 4),
+    (Mixed(), 4, 4),
+    (Symmetric(attack=BIM(steps=3)), 7, 7),
+    (Replace(attack=BIM(steps=3)), 5, 5),
+    (Replace(attack=BIM(steps=3), aim=Distance()), 6, 5),
+]
+
+
+@pytest.mark.parametrize(("regime", "forwards", "backwards"), COSTS)
+def test_a_one_step_attack_costs_no_pass(regime: Regime, forwards: int, backwards: int) -> None:
+    game = game_of(images())
+    assert not game.couples_samples  # found out once a game
+    count = {"forward": 0, "backward": 0}
+
+    def passed(_module: object, _inputs: object, verdict: object) -> None:
+        count["forward"] += 1
+        if verdict.score.requires_grad:  # type: ignore[attr-defined]
+            verdict.score.register_hook(lambda _: count.__setitem__("backward", count["backward"] + 1))  # type: ignore[attr-defined]
+
+    game.discriminator.register_forward_hook(passed)
+    regime.update(Discriminating(game, 0, 0, UNLABELLED), *batch(game))
+    assert count == {"forward": forwards, "backward": backwards}
+
+
+def test_the_budget_warms_up() -> None:
+    warmup = Warmup(start=10, end=30)
+    assert [warmup.factor(step) for step in (0, 10, 20, 30, 40)] == [0, 0, 0.5, 1, 1]
+    assert [Warmup(start=10, end=10).factor(step) for step in (0, 9, 10)] == [0, 0, 1]
+    assert Warmup().factor(0) == 1
+    game = game_of(images())
+    regime = Symmetric(attack=FGSM(epsilon=0.1), warmup=warmup)
+    clean = View(*(0.5 * x for x in batch(game)))
+    sizes = []
+    for step in (0, 20, 30):
+        side = Discriminating(game, step, 0, UNLABELLED)
+        sizes.append(float((regime.craft(side, clean, regime.show_clean(side, clean)).real - clean.real).abs().max()))
+    assert sizes == pytest.approx([0.0, 0.1, 0.2])
+    with pytest.raises(ValidationError):
+        Warmup(start=3, end=2)
+
+
+def test_without_a_budget_symmetric_is_two_plain_updates() -> None:
+    recipe = images("optimizers.discriminator={name: adam, lr: 0.01}")
+    symmetric, twice = game_of(recipe), game_of(recipe)
+    real, fake = batch(symmetric)
+    Symmetric(attack=FGSM(epsilon=0)).update(Discriminating(symmetric, 0, 0, UNLABELLED), real, fake)
+    for _ in range(2):
+        Plain().update(Discriminating(twice, 0, 0, UNLABELLED), real, fake)
+    for ours, theirs in zip(symmetric.discriminator.parameters(), twice.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
+    keys = ["objective=wasserstein"]
+    game, free = game_of(images(*keys, "lipschitz=gradient_penalty")), game_of(images(*keys))
+    clean, regime = View(*batch(game)), Mixed()
+    crafted = []
+    for each in (game, free):
+        side = Discriminating(each, 0, 0, UNLABELLED)
+        crafted.append(regime.craft(side, clean, regime.show_clean(side, clean)))
+        side.show(crafted[-1])
+        side.step()
+    assert torch.equal(crafted[0].real, crafted[1].real), "the penalty has no part in the samples' gradients"
+    control, twin = game.recipe.lipschitz, game_of(images(*keys))
+    rng = twin.streams.rng("lipschitz/0", 0)
+    paid = control.penalty(twin.score, clean.real, clean.fake, batch_axes=1, rng=rng).mean().item()
+    assert game.watch.means()["penalty"] == pytest.approx(paid, rel=1e-5)
+
+
+@pytest.mark.parametrize("network", [COUPLED, "discriminator.width=4"], ids=["coupled", "alone"])
+def test_what_an_attack_did_is_logged(network: str) -> None:
+    keys = ["regime={name: mixed, attacked: real, attack: {name: fgsm, epsilon: 0.1}}", network]
+    game = Game(images(*keys), images().data.open(CPU), CPU)
+    side = Discriminating(game, 0, 0, UNLABELLED)
+    real, fake = (x.float() for x in batch(game_of(images(*keys))))
+    real = 0.5 * real
+    payoffs = [side.payoff("real", x).detach() for x in (real, fake)]
+    game.recipe.regime.update(side, real, fake)
+    means = game.watch.means()
+    assert means["attack_real_size"] == pytest.approx(0.1, rel=1e-5)
+    assert means["attack_real_idle"] == 0
+    below = (payoffs[0] < payoffs[1].mean()).double().mean().item()
+    assert means["attack_real_raises"] == pytest.approx(below)
+    assert 0 < below < 1
+    assert {"d_real_adversarial", "d_fake", "d_real", "payoff_d_adversarial"} <= means.keys()
+    assert "d_fake_adversarial" not in means and "attack_fake_size" not in means
+
+
+def test_every_step_pays_its_own_penalty() -> None:
+    game = game_of(images("objective=wasserstein", "lipschitz=gradient_penalty", "regime=symmetric"))
+    draws, control = [], type(game.recipe.lipschitz)
+    original = control.penalty
+
+    def penalty(*arguments: Any, rng: Rng, **options: Any) -> Tensor:
+        draws.append(rng.uniform((4,)))
+        return original(*arguments, rng=rng, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(control, "penalty", penalty)
+        game.recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), *batch(game))
+    assert len(draws) == 2
+    assert not torch.equal(*draws)
+
+
+def test_the_sides_are_attacked_from_streams_of_their_own() -> None:
+    game = game_of(images())
+    names: list[str] = []
+    side = Discriminating(game, 0, 0, UNLABELLED)
+    original = side.rng
+    side.rng = lambda name: (names.append(name), original(name))[1]  # type: ignore[method-assign]
+    Mixed(attack=PGD()).update(side, *batch(game))
+    assert len(set(names)) == len(names) == 3  # real, fake, and the control's
+
+
+class _Minibatch(nn.Module):
+    """A score that looks at the whole batch, without a layer that anybody knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, images: Tensor) -> Verdict:
+        flat = images.flatten(1)
+        return Verdict(flat @ self.weight.to(flat) + flat.std(0).mean())
+
+
+def test_a_discriminator_that_couples_samples_is_found_out() -> None:
+    assert game_of(images(COUPLED)).couples_samples
+    recipe = images()
+    alone, coupled = (Game(recipe, recipe.data.open(CPU), CPU) for _ in range(2))
+    coupled.discriminator = _Minibatch()
+    assert not alone.couples_samples
+    assert coupled.couples_samples
+
+
+@pytest.mark.parametrize("wrong", ["regime.attack.epsilon=-1", "regime.clean_weight=0", "regime.attacked=neither"])
+def test_mistakes_in_a_regime_are_refused(wrong: str) -> None:
+    with pytest.raises(Exception, match="regime"):
+        images("regime=mixed", wrong)
+
+
+def test_every_adversarial_regime_can_be_attacked_on_any_side() -> None:
+    for regime in (Symmetric, Mixed, Replace):
+        made: AdversarialRegime = regime.model_validate({"name": regime.name, "attacked": "fake"})
+        assert made.sides == ("fake",)
+    assert isinstance(Mixed().attack, Direct)

@@ -1,0 +1,276 @@
+"""The lemmas and theorems on dishonest discriminators, exactly, on random finite games.
+
+Source: Xu, Li, Jegelka, sections 2 to 4 and appendix A.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import rel_entr
+from torch import Tensor
+
+from sparring.core.pieces import members
+from sparring.core.randomness import Rng
+from sparring.evaluation.theorems import DATA, f_generator
+from sparring.objectives import Linear, Log, Objective
+from sparring.theory import (
+    Game,
+    discriminator_objective,
+    distribution,
+    generator_objective,
+    in_h,
+    jsd,
+    kl,
+    lemma_1,
+    on_scores,
+    optimal_log,
+    optimal_odd,
+    overstated_flip,
+    proof_terms,
+    search,
+    theorem_5,
+    total_variation,
+)
+
+Psi = Callable[[Tensor], Tensor]
+LOG = Log().payoff
+FRAMEWORKS = {"1": optimal_log, "2": optimal_odd}
+KNOTS = 9
+
+exact = settings(deadline=None, max_examples=150, derandomize=True)
+
+
+def tensor(values: object) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def honest(score: Tensor) -> Tensor:
+    return score
+
+
+def flip(score: Tensor) -> Tensor:
+    return -score
+
+
+def interpolated(values: Tensor) -> Psi:
+    """The piecewise linear psi through values at 0, 1/8, ..., 1."""
+
+    def psi(theta: Tensor) -> Tensor:
+        position = theta * (KNOTS - 1)
+        left = position.floor().clamp(max=KNOTS - 2).long()
+        return torch.lerp(values[left], values[left + 1], position - left)
+
+    return psi
+
+
+@st.composite
+def pairs(draw: st.DrawFn, weight: st.SearchStrategy[float]) -> tuple[Tensor, Tensor]:
+    """P and Q on two to six outcomes."""
+    outcomes = draw(st.integers(2, 6))
+    lists = st.lists(weight, min_size=outcomes, max_size=outcomes).filter(any)
+    return distribution(tensor(draw(lists))), distribution(tensor(draw(lists)))
+
+
+small_weights = st.integers(0, 20).map(float)
+wide_weights = st.one_of(st.just(0.0), st.floats(-30.0, 0.0).map(lambda power: 10.0**power))
+
+
+@st.composite
+def odd_payoffs(draw: st.DrawFn) -> Psi:
+    """A random f in H, as a function of the score."""
+    linear, cubic, sine, tanh = (draw(st.floats(low, 3.0)) for low in (0.1, 0.0, 0.0, 0.0))
+    rate = draw(st.floats(0.05, 3.0))
+
+    def f(score: Tensor) -> Tensor:
+        t = torch.tanh(score / 2) / 2
+        return linear * t + cubic * t**3 + sine * torch.sin(math.pi * t) + tanh * torch.tanh(rate * score)
+
+    return f
+
+
+values = st.lists(st.floats(0.0, 1.0), min_size=KNOTS, max_size=KNOTS).map(tensor)
+halves = st.lists(st.floats(0.0, 0.5), min_size=KNOTS // 2, max_size=KNOTS // 2)
+
+
+@st.composite
+def rising(draw: st.DrawFn) -> Psi:
+    """Theorem 5's first condition: non-decreasing through 1/2."""
+    below, above = sorted(draw(halves)), sorted(draw(halves))
+    return interpolated(tensor([*below, 0.5, *(0.5 + value for value in above)]))
+
+
+@st.composite
+def weakly_flipping(draw: st.DrawFn) -> Psi:
+    """Theorem 5's second condition: non-increasing through 1/2, and never past the flip."""
+    reach = torch.arange(1, KNOTS // 2 + 1, dtype=torch.float64) / (KNOTS - 1)
+    above, below = (torch.minimum(tensor(draw(halves)), reach).cummax(0).values for _ in range(2))
+    return interpolated(torch.cat([0.5 + below.flip(0), tensor([0.5]), 0.5 - above]))
+
+
+@st.composite
+def mostly_honest(draw: st.DrawFn, psi: st.SearchStrategy[Psi]) -> list[tuple[float, Psi]]:
+    """The truth with more than 1/2, one to three lies with the rest."""
+    share = draw(st.floats(0.51, 1.0))
+    lies = draw(st.lists(st.tuples(st.integers(1, 5), psi), min_size=1, max_size=3))
+    total = sum(weight for weight, _ in lies)
+    return [(share, honest), *(((1 - share) * weight / total, on_scores(each)) for weight, each in lies)]
+
+
+@exact
+@given(pair=pairs(wide_weights))
+def test_divergences_agree_with_scipy(pair: tuple[Tensor, Tensor]) -> None:
+    p, q = pair
+    assert float(kl(p, q)) == pytest.approx(float(rel_entr(p.numpy(), q.numpy()).sum()), abs=1e-12)
+    middle = (p + q) / 2
+    halves = sum(float(rel_entr(each.numpy(), middle.numpy()).sum()) for each in (p, q)) / 2
+    assert float(jsd(p, q)) == pytest.approx(halves, abs=1e-12)
+    assert float(kl(p, p)) == 0
+    assert bool(torch.isinf(kl(p, q))) == bool(((p > 0) & (q == 0)).any())
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [1.0, -0.5], [1.0, math.inf], [math.nan, 1.0]])
+def test_weights_that_are_no_distribution_are_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="weights of a distribution"):
+        distribution(tensor(weights))
+
+
+@exact
+@given(pair=pairs(wide_weights), p_flip=st.one_of(st.just(0.0), st.floats(1e-6, 1.0)))
+def test_lemma_1_identity(pair: tuple[Tensor, Tensor], p_flip: float) -> None:
+    p, q = pair
+    direct = Game(optimal_log, LOG, [(1 - p_flip, honest), (p_flip, flip)]).value(p, q)
+    assert float(direct) == pytest.approx(float(lemma_1(p, q, p_flip)), abs=1e-12, rel=0)
+    assert float(lemma_1(p, p, p_flip)) == pytest.approx(-math.log(4), abs=1e-12)
+
+
+@pytest.mark.parametrize("p_flip", [1e-6, 0.1, 0.4, 1.0])
+def test_lemma_1_has_no_lower_bound(p_flip: float) -> None:
+    data = tensor([0.5, 0.5])
+    shares = [1e-10, 1e-50, 1e-100, 1e-300]
+    losses = [float(lemma_1(data, tensor([1 - share, share]), p_flip)) for share in shares]
+    assert losses == sorted(losses, reverse=True)
+    # Every factor 1e-200 in the missed mode's share takes another p / 2 * 460 nats.
+    assert losses[2] - losses[3] == pytest.approx(p_flip / 2 * 200 * math.log(10), rel=1e-9)
+    assert float(lemma_1(data, tensor([1.0, 0.0]), p_flip)) == -math.inf
+
+
+@exact
+@given(pair=pairs(wide_weights))
+def test_the_honest_log_is_the_jensen_shannon_divergence(pair: tuple[Tensor, Tensor]) -> None:
+    p, q = pair
+    value = float(Game(optimal_log, LOG, [(1.0, honest)]).value(p, q))
+    assert value == pytest.approx(2 * float(jsd(p, q)) - math.log(4), abs=1e-12)
+    assert value >= -math.log(4) - 1e-12
+
+
+@exact
+@given(pair=pairs(small_weights), f=odd_payoffs(), data=st.data())
+def test_no_discriminator_beats_the_optimal_one(pair: tuple[Tensor, Tensor], f: Psi, data: st.DataObject) -> None:
+    p, q = pair
+    other = tensor(data.draw(st.lists(st.floats(-40, 40), min_size=len(p), max_size=len(p))))
+    for best, payoff in ((optimal_log(p, q), LOG), (optimal_odd(p, q), f)):
+        paid = discriminator_objective(p, q, best, payoff)
+        assert bool(discriminator_objective(p, q, other, payoff) <= paid + 1e-12)
+
+
+@exact
+@given(pair=pairs(st.integers(0, 3).map(float)), f=odd_payoffs(), psi=values, tie=st.floats(0.0, 1.0))
+def test_lemma_4_leaves_ties_free(pair: tuple[Tensor, Tensor], f: Psi, psi: Tensor, tie: float) -> None:
+    p, q = pair
+    adversary = [(0.6, honest), (0.4, on_scores(interpolated(psi)))]
+    usual, other = optimal_odd(p, q), optimal_odd(p, q, tie)
+    assert torch.equal(torch.sigmoid(other)[p > q], torch.ones(int((p > q).sum()), dtype=torch.float64))
+    assert torch.equal(torch.sigmoid(other)[p < q], torch.zeros(int((p < q).sum()), dtype=torch.float64))
+    expected = generator_objective(p, q, usual, f, adversary)
+    assert float(generator_objective(p, q, other, f, adversary)) == pytest.approx(float(expected), abs=1e-12)
+
+
+def _check_robust(framework: str, pair: tuple[Tensor, Tensor], f: Psi, adversary: list[tuple[float, Psi]]) -> None:
+    p, q = pair
+    score = FRAMEWORKS[framework](p, q)
+    value = float(generator_objective(p, q, score, f, adversary))
+    first, second = map(float, proof_terms(p, q, score, f, adversary))
+    assert first + second == pytest.approx(value, abs=1e-12)
+    assert second >= -1e-13
+    if float(total_variation(p, q)) > 1e-9:
+        assert value > 0
+        assert first > 0
+    else:
+        assert value == pytest.approx(0, abs=1e-12)
+
+
+@exact
+@given(
+    pair=pairs(small_weights),
+    f=odd_payoffs(),
+    adversary=mostly_honest(st.one_of(rising(), weakly_flipping())),
+)
+def test_theorem_5(pair: tuple[Tensor, Tensor], f: Psi, adversary: list[tuple[float, Psi]]) -> None:
+    _check_robust("1", pair, f, adversary)
+
+
+@exact
+@given(pair=pairs(small_weights), f=odd_payoffs(), adversary=mostly_honest(values.map(interpolated)))
+def test_theorem_6(pair: tuple[Tensor, Tensor], f: Psi, adversary: list[tuple[float, Psi]]) -> None:
+    _check_robust("2", pair, f, adversary)
+
+
+@exact
+@given(psi=rising(), other=weakly_flipping())
+def test_the_conditions_recognise_what_satisfies_them(psi: Psi, other: Psi) -> None:
+    assert theorem_5(psi).first.holds
+    assert theorem_5(other).second.holds
+
+
+@exact
+@given(f=odd_payoffs())
+def test_h_is_recognised(f: Psi) -> None:
+    assert in_h(f).holds
+
+
+@pytest.mark.parametrize("p_flip", [1e-4, 0.1, 0.5])
+def test_the_log_breaks_under_any_flip(p_flip: float) -> None:
+    worst = search(Game(optimal_log, LOG, [(1 - p_flip, honest), (p_flip, flip)]), tensor(DATA), rng=Rng.of(0))
+    assert worst.breaks
+    assert worst.excess == -math.inf
+    assert worst.reference == pytest.approx(-math.log(4))
+
+
+@settings(deadline=None, max_examples=20, derandomize=True)
+@given(f=odd_payoffs(), p_flip=st.one_of(st.just(0.5), st.floats(0.5, 1.0)), framework=st.sampled_from("12"))
+def test_a_dishonest_majority_breaks_both_frameworks(f: Psi, p_flip: float, framework: str) -> None:
+    game = Game(FRAMEWORKS[framework], f, [(1 - p_flip, honest), (p_flip, flip)])
+    worst = search(game, tensor(DATA), rng=Rng.of(1), draws=20)
+    assert worst.breaks
+    assert float(total_variation(tensor(worst.at), tensor(DATA))) >= 0.01
+
+
+@settings(deadline=None, max_examples=20, derandomize=True)
+@given(psi=st.one_of(rising(), weakly_flipping()), f=odd_payoffs(), p_lie=st.floats(0.0, 0.49))
+def test_no_counter_example_where_theorem_5_holds(psi: Psi, f: Psi, p_lie: float) -> None:
+    game = Game(optimal_log, f, [(1 - p_lie, honest), (p_lie, on_scores(psi))])
+    assert not search(game, tensor(DATA), rng=Rng.of(2), draws=50).breaks
+
+
+@pytest.mark.parametrize("name", ["linear", "cubic", "sine", "tanh"])
+def test_a_perturbation_outside_theorem_5_breaks_framework_1_and_not_2(name: str) -> None:
+    f = f_generator(members(Objective)[name].model_validate({}))
+    adversary = [(0.51, honest), (0.49, on_scores(overstated_flip))]
+    first = search(Game(optimal_log, f, adversary), tensor(DATA), rng=Rng.of(3))
+    assert first.breaks
+    assert first.value < 0
+    assert not search(Game(optimal_odd, f, adversary), tensor(DATA), rng=Rng.of(3)).breaks
+
+
+def test_the_search_is_a_function_of_its_stream() -> None:
+    game = Game(optimal_log, f_generator(Linear()), [(0.4, honest), (0.6, on_scores(torch.sqrt))])
+    one, two = (search(game, tensor(DATA), rng=Rng.of(4)) for _ in range(2))
+    assert one == two
+    with pytest.raises(ValueError, match="no candidate"):
+        search(game, tensor([1.0]), rng=Rng.of(4))

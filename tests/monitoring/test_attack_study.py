@@ -1,0 +1,180 @@
+"""How many attacks a discriminator stands: counts in closed form, and the study of whole runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.attacks import FGSM, Attack
+from sparring.core.errors import UsageError
+from sparring.core.randomness import Rng
+from sparring.core.records import InvalidRecord
+from sparring.core.shapes import Bounds, Space
+from sparring.evaluation.attack_endurance import attack_study, study_attacks
+from sparring.gan.state import Game
+from sparring.monitoring.endurance_study import AttackStudy, described
+from sparring.monitoring.repeated_attack import Endurance, attack_until, difference
+from sparring.recipes import Recipe
+from sparring.training.loop import train
+
+UNIT = Space((1,), Bounds(0.0, 1.0))
+CPU = torch.device("cpu")
+
+
+def until(
+    x: Tensor, target: Tensor, score: Callable[[Tensor], Tensor], step: float, *, within: float = 0.02, cap: int = 100
+) -> Endurance:
+    """Sign steps of one size against a score of samples of one feature."""
+    return attack_until(
+        x,
+        target,
+        score=score,
+        attack=FGSM(epsilon=step),
+        tolerance=within,
+        cap=cap,
+        network=nn.Identity(),
+        space=UNIT,
+        rng=Rng.of(0),
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 60])
+@pytest.mark.parametrize("way", [-1, 1])
+def test_the_count_is_the_distance_over_the_step_rounded_up(count: int, way: int) -> None:
+    slope, step, within, x = 2.0, 0.005, 0.02, 0.5
+    # D's target is one tolerance beyond the place that lies count - 1/2 steps away.
+    edge = 1 / (1 + math.exp(-slope * (x + way * (count - 0.5) * step)))
+    score = lambda samples: slope * samples.squeeze(-1)  # noqa: E731
+    x64, target = torch.tensor([[x]], dtype=torch.float64), torch.tensor([edge + way * within], dtype=torch.float64)
+    found = until(x64, target, score, step, within=within)
+    assert found.attacks.item() == count
+    assert found.reached.item() and not found.overshot.item()
+    assert found.moved.item() == pytest.approx(x + way * count * step)
+
+
+def test_a_sample_that_never_gets_there_counts_the_cap() -> None:
+    x, target = torch.zeros(2, 3, 1), torch.full((2, 3), 0.9)
+    found = until(x, target, lambda samples: 0 * samples.squeeze(-1), 0.01, cap=7)
+    assert found.attacks.tolist() == [[7] * 3] * 2
+    assert not found.reached.any() and not found.overshot.any()
+    assert torch.equal(found.moved, x)
+
+
+def test_a_step_too_long_jumps_over_the_tolerance() -> None:
+    found = until(torch.zeros(1, 1), torch.tensor([0.6]), lambda samples: 20 * samples.squeeze(-1), 0.05, cap=9)
+    assert found.attacks.item() == 1 and found.overshot.item() and not found.reached.item()
+    assert found.moved.item() == pytest.approx(0.05)
+
+
+def test_samples_stop_where_they_got_there_and_start_there_for_nothing() -> None:
+    x = torch.tensor([[0.49], [0.45]], dtype=torch.float64)
+    found = until(x, torch.full((2,), 0.5, dtype=torch.float64), lambda s: 4 * (s.squeeze(-1) - 0.5), 0.01)
+    assert found.attacks.tolist() == [0, 3]  # D is within 0.02 of 0.5 where |x - 0.5| <= 0.02
+    assert found.moved.flatten().tolist() == pytest.approx([0.49, 0.48])
+
+
+@pytest.mark.parametrize("score", [-60.0, -20.0, -1.0, 0.0, 1.0, 20.0, 60.0])
+def test_the_distance_is_one_of_probabilities_and_keeps_its_slope(score: float) -> None:
+    leaf, target = torch.tensor(score, requires_grad=True), torch.tensor(0.3)
+    found = difference(leaf, target)
+    assert float(found.detach()) == pytest.approx(1 / (1 + math.exp(-score)) - 0.3, abs=1e-7)
+    (slope,) = torch.autograd.grad(found, leaf)
+    assert float(slope) == pytest.approx(math.exp(-abs(score)) / (1 + math.exp(-abs(score))) ** 2, rel=1e-5)
+
+
+def test_a_sure_discriminator_is_moved_all_the_same() -> None:
+    found = until(torch.ones(1, 1), torch.tensor([0.25]), lambda samples: 60 * (samples.squeeze(-1) - 0.4), 0.01)
+    assert found.attacks.item() == 62  # from a score of 36 down to logit(0.25 +- 0.02), between -1.21 and -0.99
+    assert found.reached.item()
+
+
+IMAGES = (
+    "data=digits",
+    "generator={name: mlp, latent: 4, hidden: [8]}",
+    "discriminator={name: mlp, hidden: [8]}",
+    "steps=4",
+)
+
+
+@pytest.fixture
+def run(short: Callable[..., Recipe], tmp_path: Path, no_metrics: None) -> Path:
+    """A run on images with two games."""
+    train(short(*IMAGES, "replicas=2", "evaluate_every=4"), tmp_path / "run", device="cpu")
+    return tmp_path / "run"
+
+
+def test_a_run_ends_with_the_study_and_the_verb_finds_the_same(run: Path) -> None:
+    metrics = json.loads((run / "summary.json").read_bytes())["metrics"]
+    initial, trained = study_attacks([run], AttackStudy(), device="cpu")
+    assert (initial["generator"], trained["generator"]) == ("initial", "trained")
+    assert len(initial["numbers"]) == 6
+    for name, value in initial["numbers"].items():
+        assert metrics[name]["value"] == value and len(value) == 2
+        assert metrics[name]["protocol"] == initial["protocol"]
+    assert all(0 <= value <= 100 for value in initial["numbers"]["attacks_fake"])
+    assert "1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])" in initial["protocol"]
+
+
+def test_replicas_equal_single_games_and_g_is_the_one_that_was_asked_for(short: Callable[..., Recipe]) -> None:
+    def study(*keys: str) -> dict[str, list[float]]:
+        recipe = short(*IMAGES, "optimizers.generator.lr=0.05", *keys)
+        game = Game(recipe, recipe.data.open(CPU), CPU)
+        with torch.no_grad():  # a D that knows bright images, and a G that makes them
+            for name, parameter in game.players.named_parameters():
+                parameter.add_(0.2 if name.startswith("discriminator") else 0.5)
+        real = game.source.held_out(16, rng=Rng.of(0)).samples
+        found = {}
+        for opponent in ("initial", "trained"):
+            numbers = AttackStudy(samples=16, cap=30, tolerance=0.3).run(game, real, game.source.facts.space, opponent)
+            found |= {f"{opponent} {name}": values.reshape(-1).tolist() for name, values in numbers.items()}
+        return found
+
+    packed, singles = study("replicas=2", "seed=3"), [study("seed=3"), study("seed=4")]
+    for name, values in packed.items():
+        assert values == pytest.approx([single[name][0] for single in singles], abs=1e-6)
+    assert packed["initial attacks_fake"] != packed["trained attacks_fake"]
+    assert max(packed["trained attacks_real"]) > 0
+
+
+def test_points_have_no_share_of_a_range_to_step_by(short: Callable[..., Recipe], run_path: Path) -> None:
+    summary = train(short("evaluate_every=20"), run_path, device="cpu")
+    assert not [name for name in summary["metrics"] if name.startswith("attacks_")]
+    rows = study_attacks([run_path, run_path], attack_study("{name: fgsm, epsilon: 0.5}", within=0.1, cap=5, samples=4))
+    assert len(rows) == 4
+    assert all("epsilon 0.5 in the data's units" in row["protocol"] for row in rows)
+
+
+def test_the_protocol_counts_the_samples_that_there_are(run: Path) -> None:
+    for wanted, found in ((361, 360), (5, 5)):
+        for row in study_attacks([run], AttackStudy(samples=wanted, cap=1), device="cpu"):
+            assert f"; {found} samples a side" in row["protocol"]
+
+
+def test_settings_are_read_as_in_a_recipe() -> None:
+    assert attack_study("{name: fgsm, epsilon: 2/255}", within=0.1, cap=3, samples=4).attack == FGSM(epsilon=2 / 255)
+    assert isinstance(attack_study("direct", within=0.1, cap=3, samples=4).attack, Attack)
+    for settings_ in ({"within": 0.0, "cap": 3}, {"within": 0.1, "cap": 0}):
+        with pytest.raises(InvalidRecord):
+            attack_study("fgsm", samples=4, **settings_)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRecord, match="did you mean fgsm"):
+        attack_study("fgsn", within=0.1, cap=3, samples=4)
+
+
+def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        study_attacks([tmp_path], AttackStudy())
+
+
+def test_an_attack_is_described_by_what_is_not_its_default() -> None:
+    plain, other = (
+        AttackStudy.model_validate({"attack": attack}).attack
+        for attack in ("fgsm", {"name": "gradient", "epsilon": 0.5, "steps": 3, "ball": "l2"})
+    )
+    assert described(plain, UNIT).startswith("fgsm, epsilon 1/255") and "steps" not in described(plain, UNIT)
+    assert "steps 3" in described(other, UNIT) and "l2" in described(other, UNIT)

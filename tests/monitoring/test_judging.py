@@ -1,0 +1,229 @@
+"""Classifiers and what they see in real images: made once, kept, found again, and made again where damaged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from weakref import ref
+
+import pytest
+import torch
+
+from sparring.core.randomness import Rng
+from sparring.core.shapes import IMAGE_BOUNDS, as_bytes
+from sparring.data import Arrays, ArraySource, Augmentation, Dequantize, Digits, Facts, Source
+from sparring.monitoring import reference_networks as judging
+from sparring.monitoring.discriminator_probe import Probe
+from sparring.monitoring.generator_metrics import Measures
+from sparring.monitoring.reference_networks import classifier_for, real_features
+from sparring.networks import Schooling, SmallCNN, SmallResNet
+from sparring.recipes import load
+from sparring.runs.caching import cache_folder
+from sparring.runs.checkpoint import Checkpoint, write_checkpoint
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _short_schooling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of one's own, and classifiers that see few images."""
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=2000, rate=1e-3))
+    monkeypatch.setattr(SmallResNet, "schooling", Schooling(images_seen=300, rate=1e-3, shift=2, mirrored=0.5))
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with every classifier that is trained."""
+    done: list[str] = []
+    train = judging._train
+
+    def counted(*arguments: object) -> None:
+        done.append("trained")
+        train(*arguments)
+
+    monkeypatch.setattr(judging, "_train", counted)
+    return done
+
+
+def digits(*augment: Augmentation) -> Source:
+    return Digits(augment=augment).open(CPU)
+
+
+def colours(fingerprint: str = "colours", *, split: bool = True) -> ArraySource:
+    """Images of two classes, red and green, 60 to train on and 40 others."""
+    samples, labels = Rng.of(0).integers((100, 3, 8, 8), 256).byte(), torch.arange(100) % 2
+    samples[labels == 0, 0] = 255
+    samples[labels == 1, 1] = 255
+    train, test = Arrays(samples[:60], labels[:60]), Arrays(samples[60:], labels[60:])
+    facts = Facts((3, 8, 8), IMAGE_BOUNDS, ("red", "green"), fingerprint=fingerprint)
+    return ArraySource(facts, train, test if split else train, scale=127.5, device=CPU)
+
+
+def test_a_classifier_is_trained_once_and_found_again_bit_by_bit(trainings: list[str]) -> None:
+    first, again = classifier_for(digits(), CPU), classifier_for(digits(), CPU)
+    assert first is not None and again is not None
+    assert trainings == ["trained"]
+    assert first.sha256 == again.sha256 and first.name == again.name and first.sha256[:12] in first.name
+    images = digits().held_out(50, rng=Rng.of(1)).samples
+    assert torch.equal(first.see(images).logits, again.see(images).logits)
+
+
+def test_it_learns_and_says_how_well() -> None:
+    source = digits()
+    viewer = classifier_for(source, CPU)
+    assert viewer is not None and "small_cnn" in viewer.name
+    test = source.held_out(360, rng=Rng.of(0))
+    right = float((viewer.see(test.samples).logits.argmax(dim=1) == test.labels).float().mean())
+    assert right > 0.6
+    assert f"{100 * right:.1f} % right" in viewer.name
+
+
+def test_augmentation_of_the_recipe_changes_neither_classifier_nor_features(trainings: list[str]) -> None:
+    plain, noisy = classifier_for(digits(), CPU), classifier_for(digits(Dequantize()), CPU)
+    assert plain is not None and noisy is not None
+    assert plain.sha256 == noisy.sha256 and trainings == ["trained"]
+    shutil.rmtree(cache_folder())
+    afresh = classifier_for(digits(Dequantize()), CPU)
+    assert afresh is not None
+    assert afresh.sha256 == plain.sha256 and len(trainings) == 2
+
+
+def test_colour_images_get_the_residual_network() -> None:
+    viewer = classifier_for(colours(), CPU)
+    assert viewer is not None and "small_resnet" in viewer.name
+
+
+def test_nothing_is_kept_without_a_fingerprint(trainings: list[str]) -> None:
+    for _ in range(2):
+        viewer = classifier_for(colours(""), CPU)
+        assert viewer is not None
+        real_features(colours(""), viewer, 10, CPU)
+    assert len(trainings) == 2 and not cache_folder().exists()
+
+
+def _cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip, Path.unlink])
+@pytest.mark.parametrize("file", ["tensors.safetensors", "state.json", "manifest.json"])
+@pytest.mark.parametrize("kind", ["classifiers", "features"])
+def test_a_damaged_entry_is_made_again(kind: str, file: str, damage: Callable[[Path], None]) -> None:
+    def measured() -> tuple[str, torch.Tensor, str]:
+        viewer = classifier_for(colours(), CPU)
+        assert viewer is not None
+        real = real_features(colours(), viewer, 20, CPU)
+        return viewer.sha256, torch.cat([*real.reference, *real.other], dim=1), real.origin
+
+    before = measured()
+    (entry,) = (cache_folder() / kind).iterdir()
+    sound = (entry / file).read_bytes()
+    damage(entry / file)
+    after = measured()
+    assert before[0] == after[0] and torch.equal(before[1], after[1]) and before[2] == after[2]
+    assert (entry / file).read_bytes() == sound
+
+
+@pytest.mark.parametrize("content", [{"other": torch.zeros(1)}, {}])
+def test_an_entry_of_another_network_is_made_again(content: dict[str, torch.Tensor], trainings: list[str]) -> None:
+    first = classifier_for(colours(), CPU)
+    (entry,) = (cache_folder() / "classifiers").iterdir()
+    shutil.rmtree(entry)
+    write_checkpoint(entry, Checkpoint(content, {"accuracy": 1.0}))
+    again = classifier_for(colours(), CPU)
+    assert first is not None and again is not None and first.sha256 == again.sha256
+    assert trainings == ["trained"] * 2
+
+
+def test_real_features_are_looked_at_once_and_are_those_of_two_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, viewer = colours(), classifier_for(colours(), CPU)
+    assert viewer is not None
+    made = real_features(source, viewer, 1000, CPU)
+    monkeypatch.setattr(ArraySource, "halves", None)  # whoever looks again fails
+    found = real_features(source, viewer, 1000, CPU)
+    assert torch.equal(made.reference.features, found.reference.features) and made.origin == found.origin
+    assert torch.equal(made.other.logits, found.other.logits)
+    assert len(found.reference.features) == 60 and len(found.other.features) == 40
+    assert "training" in found.origin and "held-out" in found.origin
+    assert found.fewest == 40
+
+
+def test_counts_and_weights_have_entries_of_their_own() -> None:
+    first = classifier_for(colours(), CPU)
+    assert first is not None
+    assert len(real_features(colours(), first, 7, CPU).reference.features) == 7
+    assert len(real_features(colours(), first, 9, CPU).reference.features) == 9
+    first.sha256 = "other"
+    real_features(colours(), first, 9, CPU)
+    assert len(list((cache_folder() / "features").iterdir())) == 3
+
+
+def test_training_data_are_not_called_held_out() -> None:
+    for source, split in ((colours(), "held-out"), (colours("one split", split=False), "training")):
+        viewer = classifier_for(source, CPU)
+        assert viewer is not None and f"% right on {split} data" in viewer.name
+        told = " ".join(Probe(source, CPU).protocols().values())
+        assert f" {split} real samples" in told and (split == "held-out") == ("held-out" in told)
+
+
+def test_a_small_test_split_makes_way_for_halves_of_the_training_split() -> None:
+    source = digits()  # 1,437 to train on, 360 others
+    for count, sizes, origin in ((200, (200, 200), "held-out"), (2048, (718, 718), "halves of the training split")):
+        reference, other, told = source.halves(count, rng=Rng.of(0))
+        assert (len(reference), len(other)) == sizes
+        assert origin in told
+        both = torch.cat([reference, other]).flatten(1)
+        assert len(both.unique(dim=0)) >= len(both) - 2  # the data hold a few twins
+
+
+def test_halves_are_disjoint_and_repeatable() -> None:
+    for source, sizes in ((colours(), (60, 40)), (colours(split=False), (30, 30))):
+        reference, other, _origin = source.halves(1000, rng=Rng.of(0))
+        assert (len(reference), len(other)) == sizes
+        every = as_bytes(torch.cat([reference, other])).flatten(1).tolist()
+        assert len({tuple(image) for image in every}) == sum(sizes)
+        assert torch.equal(reference, source.halves(1000, rng=Rng.of(0)).reference)
+
+
+def test_a_viewer_sees_what_a_file_would_hold_and_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = classifier_for(colours(), CPU)
+    assert viewer is not None
+    images = colours().held_out(40, rng=Rng.of(0)).samples
+    seen = viewer.see(images)
+    assert viewer.see(images) is seen, "the same samples"
+    assert torch.equal(viewer.see(images + 0.4 / 127.5).features, seen.features), "within half a level"
+    assert not torch.equal(viewer.see(images * 0.9).features, seen.features)
+
+
+def test_a_viewer_does_not_keep_what_it_has_seen_alive() -> None:
+    viewer = classifier_for(colours(), CPU)
+    assert viewer is not None
+    images = colours().held_out(40, rng=Rng.of(0)).samples
+    kept, first = ref(images), viewer.see(images)
+    del images
+    assert kept() is None
+    others = torch.zeros(40, 3, 8, 8)  # may get the place in memory
+    assert viewer.see(others) is not first
+
+
+def test_the_measures_of_images_name_their_protocol() -> None:
+    recipe = load("dishonest/digits", ["replicas=1", "ema=0.5"])
+    source = digits()
+    measures = Measures(recipe, source, CPU, samples=100)
+    found = measures.measure(source.held_out(100, rng=Rng.of(5)).samples, packed=False)
+    assert {"frechet_distance", "frechet_floor", "kernel_distance", "inception_score"} <= found.keys()
+    assert found["frechet_distance"] == pytest.approx(found["frechet_floor"], rel=0.5)
+    words = measures.protocols()["frechet"]
+    for part in ("100 samples", "eval mode", "EMA 0.5", "uint8 rounded half up", "small_cnn", "SHA-256", "biased"):
+        assert part in words, part
+    packed = measures.measure(torch.stack([source.held_out(100, rng=Rng.of(5)).samples] * 2), packed=True)
+    assert packed["frechet_distance"] == [found["frechet_distance"]] * 2

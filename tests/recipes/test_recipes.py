@@ -1,0 +1,149 @@
+"""Recipes: every mistake at once, a round trip through YAML, dotted keys, and a schema for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparring.core.pieces import FAMILIES, json_schema, members
+from sparring.core.records import InvalidRecord
+from sparring.recipes import ClassifierRecipe, Recipe, load, parse_yaml, recipe_names, to_yaml, validated
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_round_trips(name: str) -> None:
+    recipe = load(name)
+    assert recipe.description
+    assert validated(parse_yaml(to_yaml(recipe), name), name) == recipe
+
+
+def test_the_papers_recipes_are_there() -> None:
+    assert set(recipe_names()) >= {"dishonest/ring", "dishonest/digits", "dishonest/mnist", "dishonest/cifar10"}
+
+
+def test_the_ring_has_the_papers_hyper_parameters() -> None:
+    ring = load("dishonest/ring")
+    assert (ring.generator.latent, ring.batch_size) == (256, 512)
+    assert (ring.optimizers.generator.lr, ring.optimizers.discriminator.lr) == (1e-4, 1e-4)
+    assert ring.optimizers.generator.model_dump()["beta1"] == 0.5
+    assert ring.lipschitz.model_dump() == {"name": "clip", "bound": 0.1}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.floats(0, 1),
+    st.sampled_from([name for name in members(FAMILIES["objective"]) if name != "apart"]),
+    st.integers(1, 10**6),
+)
+def test_any_override_round_trips(probability: float, objective: str, steps: int) -> None:
+    keys = [f"feedback.probability={probability!r}", f"objective={objective}", f"steps={steps}"]
+    recipe = load("dishonest/ring", keys)
+    assert recipe.feedback.model_dump()["probability"] == probability
+    assert (recipe.objective.name, recipe.steps) == (objective, steps)
+    assert validated(parse_yaml(to_yaml(recipe), "again"), "again") == recipe
+
+
+MISTAKES = {
+    "objectve=log": ("objectve", "did you mean objective?"),
+    "objective=hinj": ("objective.name", "did you mean hinge?"),
+    "objective={name: hinge, margn: 1}": ("objective.margn", "did you mean margin?"),
+    "steps=many": ("steps", "should be a valid integer"),
+    "steps=1.5": ("steps", "valid integer"),
+    "steps=0": ("steps", "greater than or equal to 1"),
+    "ema=False": ("ema", "valid number"),
+    "ema=1": ("ema", "less than 1"),
+    "batch_size=true": ("batch_size", "valid integer"),
+    "feedback.probability=1.2": ("feedback.probability", "less than or equal to 1"),
+    "feedback.probability=.nan": ("feedback.probability", "finite"),
+    "optimizers.generator.lr=-1e-4": ("optimizers.generator.lr", "greater than 0"),
+    "optimizers.generator.epsilon=-1e-8": ("optimizers.generator.epsilon", "greater than 0"),
+    "optimizers.generator.betas=[0, 1]": ("optimizers.generator.betas", "unknown key"),
+    "regime.epsilon=-8/255": ("regime.epsilon", "unknown key"),
+    "generator.hidden=[64, -1]": ("generator.hidden.1", "greater than or equal to 1"),
+    "precision=fp8": ("precision", "'fp32', 'tf32' or 'bf16'"),
+    "objective=nowhere.module:Thing": ("objective.name", "cannot be imported"),
+    "objective=pathlib:Path": ("objective.name", "not a subclass"),
+    "data=3": ("data", "name or a mapping"),
+    "feedback={probability: 0.1}": ("feedback.name", "`name` is missing"),
+    "feedback={name: mixture, perturbations: [{perturbation: flip, probability: 0.7}, "
+    "{perturbation: sqrt, probability: 0.7}]}": ("feedback.perturbations", "at most 1"),
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_is_told_with_its_key_path(override: str) -> None:
+    path, words = MISTAKES[override]
+    with pytest.raises(InvalidRecord) as caught:
+        load("dishonest/ring", [override])
+    assert caught.value.exit_code == 2
+    assert [".".join(problem.path) for problem in caught.value.problems] == [path]
+    assert words in str(caught.value.problems[0])
+
+
+def test_a_recipe_may_extend_another(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    child, grandchild = tmp_path / "child.yaml", tmp_path / "below" / "grandchild.yaml"
+    child.write_text("extends: dishonest/ring\nfeedback.probability: 0.1\nsteps: 7\n")
+    grandchild.write_text("extends: ../child.yaml\nsteps: 8\nregime.attack.epsilon: 2/255\nregime: symmetric\n")
+    recipe = load(str(grandchild), ["batch_size=3"])
+    expected = ["feedback.probability=0.1", "steps=8", "regime={name: symmetric, attack: {name: fgsm, epsilon: 2/255}}"]
+    assert recipe == load("dishonest/ring", [*expected, "batch_size=3"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-4", 1e-4), ("1.5", 1.5), ("3", 3), ("no", "no"), ("true", True), ("010", "010"), ("1_0", "1_0")],
+)
+def test_yaml_numbers_are_what_they_look_like(text: str, value: Any) -> None:
+    assert parse_yaml(text, "value") == value
+    assert type(parse_yaml(text, "value")) is type(value)
+
+
+def test_a_name_can_be_given_keys(short: Callable[..., Recipe]) -> None:
+    assert short("objective=tanh", "objective.rate=0.5").objective.model_dump()["rate"] == 0.5
+
+
+def test_keys_below_what_a_piece_leaves_out_can_be_changed(short: Callable[..., Recipe]) -> None:
+    recipe = short("regime=mixed", "regime.attack.epsilon=0.25", "regime.attack.ball.name=l2")
+    assert recipe == short("regime={name: mixed, attack: {name: direct, epsilon: 0.25, ball: l2}}")
+
+
+def test_another_piece_takes_its_own_defaults() -> None:
+    assert load("dat/cifar10-dcgan", ["regime.attack.name=fgsm"]) == load("dat/cifar10-dcgan", ["regime.attack=fgsm"])
+
+
+def test_a_path_is_a_store() -> None:
+    assert load("dishonest/mnist", ["data=some/where"]).data.model_dump()["path"] == "some/where"
+
+
+@pytest.mark.parametrize(("probability", "warned"), [(0.0, False), (0.49, False), (0.5, True), (0.9, True)])
+def test_a_dishonest_majority_is_warned_of(probability: float, warned: bool) -> None:
+    warnings = load("dishonest/ring", [f"feedback.probability={probability}"]).warnings()
+    assert bool(warnings) is warned
+    assert all("no theorem covers" in warning for warning in warnings)
+
+
+def test_the_schema_knows_every_key_and_member() -> None:
+    schema = json_schema(Recipe)
+    assert set(schema["properties"]) == set(Recipe.model_fields)
+    text = json.dumps(schema)
+    assert "$family" not in text
+    for family in FAMILIES:
+        names = schema["$defs"][family]["anyOf"][0]["enum"]
+        assert names == list(members(FAMILIES[family]))
+
+
+def test_the_schema_accepts_the_recipes_and_refuses_mistakes() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema(Recipe, ClassifierRecipe))
+    for name in recipe_names():
+        validator.validate(load(name).model_dump(mode="json"))
+    broken = load("dishonest/ring").model_dump(mode="json") | {"objective": {"name": "hinge", "margn": 1.0}}
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate(broken)

@@ -1,0 +1,221 @@
+"""Reports: self-contained pages that escape what strangers wrote, in every state of a run, with the right numbers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from report_pages import HARMLESS, HOSTILE, Page, copied, played
+from sparring.core.errors import UsageError
+from sparring.monitoring.gallery import png_grid
+from sparring.recipes import load
+from sparring.report import find_runs, report_run, report_runs
+from sparring.report.format import duration, number
+from sparring.report.pictures import LEVELS, SIDE, games_in, plane
+from sparring.runs.folder import RunFolder
+
+
+def test_a_page_needs_no_network(ring_page: Page, digits_page: Page, both_page: Page) -> None:
+    for page in (ring_page, digits_page, both_page):
+        assert not re.search(r"https?:|//[a-z]+\.|@import", page.source)
+        assert all(found.startswith("#") for found in re.findall(r"url\(([^)]*)\)", page.source))
+        addresses = [
+            found[name] or "" for _, found in page.tags for name in ("src", "href", "xlink:href") if name in found
+        ]
+        assert addresses
+        assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+        assert not {"link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
+
+
+def test_only_the_page_s_own_script_may_run(ring_page: Page) -> None:
+    (policy,) = [found["content"] or "" for found in ring_page.named("meta") if "http-equiv" in found]
+    (script,) = ring_page.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.startswith("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:;")
+    assert f"script-src 'sha256-{digest}'" in policy
+
+
+def test_ids_are_unique_and_every_reference_is_met(both_page: Page) -> None:
+    page = both_page
+    ids = [found["id"] for _, found in page.tags if found.get("id")]
+    references = re.findall(r"(?:url\(|href=\")#([^)\"]+)", page.source)
+    labels = [found["aria-labelledby"] for found in page.named("svg")]
+    assert len(ids) == len(set(ids))
+    assert references
+    assert set(references) | set(labels) <= set(ids)
+
+
+def written_by(stranger: str, run: RunFolder) -> RunFolder:
+    """Put a stranger's text wherever a run folder has room for one."""
+    recipe = run.recipe().model_copy(update={"description": stranger})
+    (run.path / "recipe.yaml").write_text(json.dumps(recipe.model_dump(mode="json")))
+    (run.path / "environment.json").write_text(json.dumps({"device": stranger, stranger: {stranger: stranger}}))
+    rows = [row | {stranger: [0.5, 0.25]} for row in run.rows()]
+    run.rows_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    entry = {"value": [1.0, 2.0], "interval": None, "protocol": stranger}
+    run.write_summary({"status": stranger, "steps": 6, "seconds": 1.0, "metrics": {stranger: entry, "modes": entry}})
+    return run
+
+
+def test_a_stranger_s_text_stays_text(ring: RunFolder, tmp_path: Path) -> None:
+    pages = []
+    for text in (HOSTILE, HARMLESS):
+        name = text.replace("/", "|")
+        run = written_by(text, copied(ring, tmp_path / name / f"{name[:-1]}1"))
+        broken = copied(ring, tmp_path / name / f"{name[:-1]}2")
+        broken.rows_path.write_text(json.dumps({"step": 1, text: "no number"}) + "\n")
+        whole = report_runs([run, broken], tmp_path / f"{len(pages)}.html", title=text)
+        pages.append((Page(report_run(run)), Page(whole)))
+    for hostile, harmless in zip(*pages, strict=True):
+        assert hostile.structure == harmless.structure
+        assert hostile.scripts == harmless.scripts
+        assert hostile.text.count(HOSTILE) > 5
+        assert harmless.text.count(HARMLESS) > 5
+
+
+def test_every_figure_of_points_is_there(ring_page: Page) -> None:
+    page = ring_page
+    titles = ("Modes covered", "High quality", "Distance to real samples", "What D thinks", "Payoffs", "Gradient norms")
+    for title in (*titles, "Saturated scores"):
+        assert title in page.text
+    assert len(page.named("svg")) == 10
+    assert [found["data-step"] for found in page.classed("frame")] == ["0", "3", "6"]
+    assert ["hidden" in found for found in page.classed("frame")] == [True, True, False]
+    assert len(page.named("img")) == 3 * 2
+    assert "needed for a success" in page.source
+    assert "floor: real against real" in page.source
+
+
+def test_every_figure_of_images_is_there(digits_page: Page) -> None:
+    page = digits_page
+    for title in ("Classes covered", "Distance of classes from uniform", "Recognisable", "What D thinks", "Payoffs"):
+        assert title in page.text
+    assert len(page.classed("frame")) == 3
+    assert len(page.named("img")) == 3 * 2 + 3 + 3 + 4
+    assert "7 classes" in page.text
+    assert "1 of 2 games learned all 10 classes evenly [Wilson 95 % interval 9 %, 91 %] at round 6" in page.text
+
+
+def test_a_chart_draws_what_was_logged(ring: RunFolder, ring_page: Page, tmp_path: Path) -> None:
+    other = copied(ring, tmp_path / "run")
+    rows = other.rows()
+    rows[-1]["d_real"] = [0.0, 0.0]
+    other.rows_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pages = (ring_page, Page(report_run(other)))
+    before, after = (re.findall(r"<svg.*?</svg>", page.source, re.DOTALL) for page in pages)
+    changed = [first != second for first, second in zip(before, after, strict=True)]
+    assert sum(changed) == 1
+
+
+def test_final_numbers_stand_with_interval_best_and_protocol(ring: RunFolder, ring_page: Page) -> None:
+    page, metrics = ring_page, ring.summary()["metrics"]
+    for value, (low, high) in zip(*(metrics["high_quality"][key] for key in ("value", "interval")), strict=True):
+        assert f"{100 * value:.1f} %[{100 * low:.0f} %, {100 * high:.0f} %]" in page.text
+    assert metrics["modes"]["protocol"] in page.text
+    best = max(row["high_quality"][0] for row in ring.rows() if "high_quality" in row)
+    assert f"{100 * best:.1f} %round " in page.text
+    assert all(f"seed {seed}" in page.text for seed in (0, 1))
+
+
+def test_a_game_without_honesty_is_warned_about(ring_page: Page, tmp_path: Path) -> None:
+    run = played(tmp_path / "run", ["feedback.probability=0.6"], wins=1)
+    assert "honest with probability 0.4, not more than 1/2" in Page(report_run(run)).text
+    assert "not more than 1/2" not in ring_page.text
+
+
+def test_every_state_of_a_run_is_said(tmp_path: Path) -> None:
+    run = played(tmp_path / "run", [], wins=1)
+    assert "complete, 200 rounds" in Page(report_run(run)).text
+    run.write_summary(run.summary() | {"status": "NonFinite"})
+    assert "ended by NonFinite after round 200 of 200" in Page(report_run(run)).text
+    with run.owned():
+        page = Page(report_run(run))
+    assert "still running, at round 200 of 200" in page.text
+    assert "So far, " in page.text
+    (run.path / "summary.json").unlink()
+    page = Page(report_run(run))
+    assert "stopped without a summary after round 200 of 200" in page.text
+    assert "intervals and protocols come with the summary" in page.text
+
+
+def test_a_run_with_nothing_yet_has_a_page(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", load("dishonest/ring-small"), {})
+    page = Page(report_run(run))
+    assert "Nothing is logged yet." in page.text
+    assert "No samples were saved." in page.text
+    assert not page.named("svg")
+
+
+def test_looking_at_a_run_changes_only_its_page(tmp_path: Path) -> None:
+    run = played(tmp_path / "run", [], wins=1)
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    assert report_run(run) == run.path / "report.html"
+    run.report.unlink()
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
+
+
+def test_the_same_runs_make_the_same_bytes(ring: RunFolder, digits: RunFolder, both_page: Page, tmp_path: Path) -> None:
+    assert Page(report_runs([ring, digits], tmp_path / "again.html", title="two")).source == both_page.source
+
+
+def test_points_and_landscape_lie_where_they_are() -> None:
+    landscape = np.zeros((64, 64), np.float16)
+    landscape[32:, :] = 1.0  # D says real in the upper half
+    points = np.array([[1.0, 1.0], [9.0, 9.0]], np.float32)
+    image = np.asarray(plane(points, landscape, 2.0, np.array([[-1.0, -1.0]]), 0.1))
+    assert image.shape == (SIDE, SIDE)
+    rows, columns = np.nonzero(image == LEVELS + 1)
+    assert abs(columns.mean() / SIDE - 0.75) < 0.01
+    assert abs(rows.mean() / SIDE - 0.25) < 0.01
+    rows, columns = np.nonzero(image == LEVELS)
+    assert abs(columns.mean() / SIDE - 0.25) < 0.01
+    assert abs(rows.mean() / SIDE - 0.75) < 0.01
+    assert image[5, 5] == LEVELS - 1
+    assert image[-5, 5] == 0
+
+
+def test_a_grid_is_cut_into_its_games() -> None:
+    games, each = 3, 21
+    shades = torch.linspace(-1, 1, games * each).reshape(-1, 1, 1, 1)
+    grid = Image.open(io.BytesIO(png_grid(shades.expand(-1, 1, 8, 8))))
+    parts = games_in(grid, games, each)
+    tiles: list[Any] = []
+    for part in parts:
+        assert part.size == (7 * 66, 3 * 66)
+        pixels = np.asarray(part)
+        tiles += [pixels[top + 33, left + 33] for top in range(0, 198, 66) for left in range(0, 462, 66)]
+    expected = ((shades.flatten() + 1) * 127.5 + 0.5).floor().numpy()
+    assert np.array_equal(tiles, expected)
+    assert games_in(grid.crop((0, 0, 101, 100)), games, each) == []
+
+
+def test_runs_are_found_sorted_and_never_half_written(tmp_path: Path) -> None:
+    for name in ("b", "a/deep", ".partial-c"):
+        played(tmp_path / "runs" / name, [], wins=0)
+    assert [run.path for run in find_runs(tmp_path / "runs")] == [tmp_path / "runs/a/deep", tmp_path / "runs/b"]
+    assert [run.path for run in find_runs(tmp_path / "runs/b")] == [tmp_path / "runs/b"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no run here"):
+        find_runs(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(10000, "10,000"), (0.12345, "0.123"), (8.0, "8"), (12345.6, "12,346"), (-0.5, "−0.5"), (float("nan"), "–")],
+)
+def test_numbers_in_words(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_durations_in_words() -> None:
+    assert [duration(value) for value in (5.512, 75, 7300, None)] == ["5.51 s", "1 min 15 s", "2 h 1 min", "–"]

@@ -1,0 +1,330 @@
+"""`sparring evaluate --robust`: heads of runs, packed games, classifiers, models of one's own; files and exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from robust_models import SOUND, dense, sound
+from sparring.cli import main
+from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.records import InvalidRecord
+from sparring.gan.load import load_players
+from sparring.recipes import load
+from sparring.report.cards import read_card
+from sparring.robustness.own_models import Foreign, InputScale, target_of
+from sparring.robustness.run_targets import subjects_of_run
+from sparring.robustness.trace import changed, state_of
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
+
+SMALL = (
+    "generator={name: mlp, latent: 8, hidden: [32], conditional: true}",
+    "discriminator={name: mlp, hidden: [48], head: auxiliary}",
+    "class_loss=ac",
+    "objective=log",
+    "feedback=honest",
+    "lipschitz=none",
+    "optimizers.discriminator={name: adam, lr: 3e-3}",
+    "regime={name: replace, attack: {name: pgd, epsilon: 0.05, steps: 2}}",
+    "sample_every=0",
+    "evaluate_every=0",
+    "log_every=1000",
+)
+QUICK = ("--robust", "--threats", "fgsm", "--epsilons", "0.05,0.1", "--samples", 100)
+
+
+class Answer(NamedTuple):
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def sparring(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Runs a command line in this process."""
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def game(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two packed games with class heads, trained under attack for a moment."""
+    path = tmp_path_factory.mktemp("runs") / "game"
+    train(load("dishonest/digits", [*SMALL, "replicas=2", "steps=120"]), path, device="cpu")
+    return path
+
+
+def logits_of(path: Path, on: str, samples: Tensor, game: int = 0) -> Tensor:
+    """What a head of a run says of samples."""
+    (subject,) = subjects_of_run(path, on=(on,), game=game).subjects
+    return subject.answers(samples)
+
+
+def test_a_game_of_a_packed_run_is_its_row(game: Path) -> None:
+    packed = load_players(RunFolder.open(game), "cpu").players.discriminator
+    x = torch.rand(5, 1, 8, 8) * 2 - 1
+    with torch.no_grad():
+        verdict = packed(x.expand(2, *x.shape))
+    assert verdict.classes is not None
+    for number in range(2):
+        assert torch.allclose(logits_of(game, "class", x, number), verdict.classes[number], atol=1e-5)
+        source = torch.stack([-verdict.score[number] / 2, verdict.score[number] / 2], dim=1)
+        assert torch.allclose(logits_of(game, "source", x, number), source, atol=1e-5)
+    assert not torch.allclose(logits_of(game, "class", x, 0), logits_of(game, "class", x, 1), atol=1e-2)
+    with pytest.raises(UsageError, match="game 2"):
+        subjects_of_run(game, game=2)
+
+
+def test_both_heads_are_the_product_of_their_probabilities(game: Path) -> None:
+    x = torch.rand(6, 1, 8, 8) * 2 - 1
+    classes, source, both = (logits_of(game, on, x).softmax(1) for on in ("class", "source", "both"))
+    assert torch.allclose(both, (classes[:, :, None] * source[:, None, :]).flatten(1), atol=1e-6)
+    (subject,) = subjects_of_run(game, on=("both",), samples=30).subjects
+    (of_classes,) = subjects_of_run(game, on=("class",), samples=30).subjects
+    assert torch.equal(subject.samples, of_classes.samples)
+    assert torch.equal(subject.labels, 2 * of_classes.labels + 1)
+    assert subject.classes[3] == "1 real" and len(subject.classes) == 20
+
+
+def test_half_of_the_source_heads_samples_are_generated(game: Path) -> None:
+    opened = subjects_of_run(game, on=("source",), samples=60, game=1)
+    (subject,) = opened.subjects
+    assert opened.step == 120 and subject.classes == ("fake", "real")
+    (real,) = subjects_of_run(game, samples=30).subjects
+    assert torch.equal(subject.samples[subject.labels == 1], real.samples)
+    drawn = load_players(RunFolder.open(game), "cpu").game(1).draw(30, "robustness/samples", 0).samples
+    assert torch.equal(subject.samples[subject.labels == 0], drawn)
+    assert subject.training is not None and len(subject.training.samples) == 60
+    assert not torch.equal(subject.training.samples, subject.samples)
+
+
+def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], game: Path) -> None:
+    weights = {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}
+    told = sparring("evaluate", game, *QUICK, "--transfer-from", game, "--game", 1)
+    assert told.code == 0, told.err
+    assert "class head: " in told.out and "stand 3 attacks" in told.out and "FLAG" not in told.out
+    assert "trained against L-infinity, pgd, epsilon 12.8/255" in told.out and "Transfer of PGD-20" in told.out
+    found = json.loads((game / "robustness.json").read_text())
+    (entry,) = found["subjects"]
+    assert found["step"] == 120 and entry["evaluated_on"] == "held-out" and entry["main_epsilon"] == 0.05
+    assert entry["transfer"]["targets"] == ["class head", str(game)]
+    assert "transfer" in {row["kind"] for row in entry["attacks"]}
+    card = read_card(game)
+    assert card is not None and not card.notes and card.arrays[0].is_whole
+    assert "Accuracy under attack" in (game / "report.html").read_text()
+    arrays = np.load(game / "robustness.npz")
+    assert arrays["0/clean"].shape == (2, 8, 1, 8, 8) and arrays["0/labels"].shape == (2, 8)
+    assert weights == {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}
+
+
+def test_a_flag_is_printed_and_written_and_is_the_exit_code(sparring: Callable[..., Answer], tmp_path: Path) -> None:
+    path = tmp_path / "begun"
+    train(load("dishonest/digits", [*SMALL, "replicas=1", "steps=1"]), path, device="cpu")
+    told = sparring("evaluate", path, *QUICK, "--on", "class")
+    assert told.code == 7
+    assert "FLAG: better than chance: clean accuracy" in told.out and " stand " not in told.out
+    assert "flag" in told.err and "do not quote" in told.err
+    (entry,) = json.loads((path / "robustness.json").read_text())["subjects"]
+    assert entry["headline"] is None and entry["flags"]
+    as_json = sparring("evaluate", path, *QUICK, "--json", "--out", tmp_path / "elsewhere")
+    assert as_json.code == 7 and json.loads(as_json.out)["subjects"][0]["flags"] == entry["flags"]
+    assert (tmp_path / "elsewhere" / "robustness.npz").is_file()
+
+
+def test_heads_that_are_not_there_are_refused(tmp_path: Path, game: Path) -> None:
+    path = tmp_path / "unconditional"
+    plain = ["generator.conditional=false", "discriminator.head=source", "class_loss=none", "replicas=1", "steps=1"]
+    train(load("dishonest/digits", [*SMALL, *plain]), path, device="cpu")
+    (subject,) = subjects_of_run(path, samples=10).subjects
+    assert subject.name == "source head"
+    with pytest.raises(UsageError, match="no class head"):
+        subjects_of_run(path, on=("both",))
+    with pytest.raises(UsageError, match="on = 'klass'"):
+        subjects_of_run(game, on=("klass",))
+
+
+def test_a_classifier_is_a_subject(tmp_path: Path) -> None:
+    recipe = tmp_path / "classifier.yaml"
+    recipe.write_text(
+        "{data: digits, classifier: {name: small_cnn, width: 4}, attack: {name: pgd, epsilon: 0.1, steps: 2}, "
+        "optimizer: {name: adam, lr: 1e-3}, batch_size: 50, steps: 2, evaluate_every: 0}"
+    )
+    train(load(str(recipe)), tmp_path / "run", device="cpu")
+    opened = subjects_of_run(tmp_path / "run", samples=20)
+    (subject,) = opened.subjects
+    assert subject.name == "classifier" and opened.step == 2 and subject.trained_against is not None
+    before = state_of(subject.network)
+    assert subject.answers(subject.samples).shape == (20, 10)
+    assert not changed(before, state_of(subject.network))
+    with pytest.raises(UsageError, match="a classifier has no source head"):
+        subjects_of_run(tmp_path / "run", on=("source",))
+
+
+MODULE = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+
+def wrong():
+    return 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a user's module, and weights for images in [0, 1] that say what the sound MLP says."""
+    (tmp_path / "own_model.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    state = {name: values.clone() for name, values in sound("mlp").network.state_dict().items()}
+    # The sound one takes images in [-1, 1]: 2 p - 1.
+    state["1.bias"] -= state["1.weight"].sum(1)
+    state["1.weight"] *= 2
+    save_file(state, tmp_path / "weights.safetensors")
+    torch.save(state, tmp_path / "weights.pt")  # what is refused
+    return tmp_path
+
+
+def test_a_model_of_ones_own_says_what_it_should(own: Path) -> None:
+    network = Foreign(model="own_model:make", weights=str(own / "weights.safetensors")).load(torch.device("cpu"))
+    x = sound("mlp").samples
+    assert torch.allclose(network(x), sound("mlp").answers(x), atol=1e-4)
+    assert not network.training
+
+
+def test_inputs_are_scaled_as_the_model_wants() -> None:
+    scale = InputScale(range=(0.0, 255.0), mean=(10.0, 20.0), std=(2.0, 4.0))
+    target = target_of("torch.nn:Identity", input_range="0,255", mean="10,20", std="2,4")
+    assert isinstance(target, Foreign) and target.inputs == scale
+    x = torch.rand(3, 2, 4, 4) * 2 - 1
+    pixels = (x + 1) / 2 * 255
+    expected = torch.stack([(pixels[:, 0] - 10) / 2, (pixels[:, 1] - 20) / 4], dim=1)
+    assert torch.allclose(target.load(torch.device("cpu"))(x), expected, atol=1e-4)
+    for values in ({"range": (1.0, 0.0)}, {"std": (0.0,)}):
+        with pytest.raises(ValueError, match=r"is not below|above 0"):
+            InputScale(**values)  # type: ignore[arg-type]
+
+
+def test_a_model_of_ones_own_on_the_command_line(sparring: Callable[..., Answer], own: Path, game: Path) -> None:
+    weights, other = own / "weights.safetensors", f"{{model: own_model:make, weights: {own / 'weights.safetensors'}}}"
+    options = ("--data", "digits", "--weights", weights, "--out", own / "found")
+    told = sparring("evaluate", "own_model:make", *QUICK, *options, "--transfer-from", game, "--transfer-from", other)
+    assert told.code == 0, told.err
+    found = json.loads((own / "found" / "robustness.json").read_text())
+    (entry,) = found["subjects"]
+    assert found["step"] is None and entry["subject"] == "own_model:make" and entry["trained_against"] is None
+    assert entry["transfer"]["targets"] == ["own_model:make", str(game), "own_model:make"]
+    accuracy = entry["transfer"]["accuracy"]
+    assert accuracy[0][0] == accuracy[2][0] == accuracy[0][2], "the same network twice"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--data", "digits"), 2, "--out FOLDER"),
+        (("--out", "OUT"), 2, "--data digits"),
+        (("--data", "digits", "--out", "OUT", "--weights", "none.safetensors"), 2, "no such file"),
+        (("--data", "digits", "--out", "OUT", "--mean", "a"), 2, "inputs.mean"),
+    ],
+)
+def test_what_a_model_lacks_is_said(
+    sparring: Callable[..., Answer], own: Path, options: tuple[str, ...], code: int, told: str
+) -> None:
+    given = [str(own / "found") if option == "OUT" else option for option in options]
+    answer = sparring("evaluate", "own_model:make", "--robust", *given)
+    assert answer.code == code and told in answer.err
+
+
+def test_weights_that_are_none_are_corrupt(own: Path) -> None:
+    def load_from(file: str, model: str = "own_model:make") -> nn.Module:
+        return Foreign(model=model, weights=str(own / file)).load(torch.device("cpu"))
+
+    torch.save(dense(64, 10), own / "pickled.pt")
+    (own / "cut.safetensors").write_bytes((own / "weights.safetensors").read_bytes()[:200])
+    for file in ("pickled.pt", "weights.pt", "cut.safetensors"):
+        with pytest.raises(CorruptInput, match=file) as caught:
+            load_from(file)
+        assert "turn it into safetensors" in caught.value.remedy
+    with pytest.raises(CorruptInput, match=r"not the weights of torch\.nn:Identity"):
+        load_from("weights.safetensors", "torch.nn:Identity")
+    for model, told in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):
+        with pytest.raises(UsageError, match=told):
+            load_from("weights.safetensors", model)
+    with pytest.raises(InvalidRecord, match="model"):
+        target_of("{model: none, widths: 3, x: 'a:b'}")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--on", "class"), "--on means nothing without --robust"),
+        (("--transfer-from", "x"), "--transfer-from means nothing without --robust"),
+        (("--robust", "--extractor", "x"), "--extractor means nothing with --robust"),
+        (("--robust", "--weights", "x"), "a run has weights and inputs of its own"),
+        (("--robust", "--epsilons", "8/0"), "epsilons"),
+        (("--robust", "--epsilons", "0"), "each should be above 0"),
+        (("--robust", "--threats", "fgsn"), "did you mean fgsm"),
+        (("--robust", "--data", "digits"), "a run has data of its own"),
+        (("--robust", "--transfer-from", "nowhere"), "transfer from nowhere: no such run"),
+        (("--robust", "--epsilons", "0.1,8"), "8/255"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    sparring: Callable[..., Answer], game: Path, options: tuple[str, ...], told: str
+) -> None:
+    answer = sparring("evaluate", game, *options)
+    assert answer.code == 2 and told in answer.err
+
+
+def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: Path, own: Path) -> None:
+    answer = sparring("evaluate", "own_model:make", *QUICK, "--data", "digits", "--out", game)
+    assert answer.code == 2 and "keeps its own evaluation" in answer.err
+    answer = sparring("evaluate", "nowhere", *QUICK)
+    assert answer.code == 2 and "no such run" in answer.err
+
+
+def test_a_model_says_whose_it_is(own: Path) -> None:
+    weights = own / "weights.safetensors"
+    save_file({"a": torch.zeros(1)}, weights)
+    model = Foreign(model="own_model:make", weights=str(weights), inputs=InputScale(range=(-1.0, 1.0)))
+    told = model.described("digits")
+    assert told["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert told["data"] == "digits" and told["inputs"]["range"] == [-1.0, 1.0] and told["model"] == "own_model:make"
+
+
+def test_samples_that_were_trained_on_have_no_gap_to_training_samples(game: Path) -> None:
+    (subject,) = subjects_of_run(game, samples=10).subjects
+    assert subject.on_training_samples() is not None
+    assert replace(subject, evaluated_on="training").on_training_samples() is None
+
+
+def test_saturated_sources_do_not_become_infinite(game: Path) -> None:
+    (subject,) = subjects_of_run(game, on=("both",), samples=10).subjects
+    far = F.hardtanh(subject.samples * 1e6) * 1e4
+    assert subject.answers(far).isfinite().all()
+
+
+def test_the_sound_models_are_three() -> None:
+    assert len(SOUND) == 3
