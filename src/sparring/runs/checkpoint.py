@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from sparring.runs.tensors import packed, unpacked
 from sparring.core.errors import CorruptInput, StorageError, printable
 from sparring.core.files import remove_whole, storage_errors, whole_folder, write_synced
 from sparring.core.records import Bytes, Record, problems_in
 from sparring.core.strict import LARGEST, mapping_in, plain_file, read_plain
+from sparring.runs.tensors import packed, unpacked
 
 FORMAT = 2
 """Since 2, state.json names the recipe and the log that it belongs to."""

@@ -13,12 +13,6 @@ from typing import Any
 
 from torch import Tensor
 
-from sparring.runs.checkpoint import Checkpoint, STATE, TENSORS, read_checkpoint, require_sound, write_checkpoint
-from sparring.runs.lock import Lock
-from sparring.runs.origin import naming_the_version
-from sparring.runs.saved_progress import Progress, SavedSpace
-from sparring.runs.rows import append_row, read_rows
-from sparring.runs.trust import require_trusted, trust
 from sparring.core.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.core.files import (
     remove_whole,
@@ -30,9 +24,15 @@ from sparring.core.files import (
     write_json,
     write_whole,
 )
-from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 from sparring.core.shapes import Space
 from sparring.core.strict import read_mapping, read_plain, sha256_of_first
+from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
+from sparring.runs.checkpoint import STATE, TENSORS, Checkpoint, read_checkpoint, require_sound, write_checkpoint
+from sparring.runs.lock import Lock
+from sparring.runs.origin import naming_the_version
+from sparring.runs.rows import append_row, read_rows
+from sparring.runs.saved_progress import Progress, SavedSpace
+from sparring.runs.trust import require_trusted, trust
 
 KEEP = 2
 """How many sound checkpoints stay: the newest, and one to fall back to."""

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
-from sparring.runs.checkpoint import Checkpoint, STATE, Sha256
 from sparring.core.errors import CorruptInput, printable
 from sparring.core.records import Bytes, Count, Every, NonNegative, Record, problems_in
 from sparring.core.shapes import Bounds, Space
+from sparring.runs.checkpoint import STATE, Checkpoint, Sha256
 
 _LARGEST_SAMPLE = 1 << 26
 """Numbers of a sample, at most: networks are built for it before their weights are seen."""

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sparring.runs.caching import cache_folder
 from sparring.core.errors import CorruptInput, StorageError
 from sparring.core.files import write_whole
 from sparring.core.pieces import REFERENCE
+from sparring.runs.caching import cache_folder
 
 ALLOWED = "SPARRING_ALLOW"
 """The environment variable with modules that any run may name, with commas between."""

@@ -1,0 +1,149 @@
+"""What stops a run: numbers that are not finite, named by their site, and disks that refuse."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import re
+import resource
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sparring.core.errors import NonFinite, StorageError
+from sparring.core.progress import Nobody
+from sparring.core.step_log import Watch
+from sparring.evaluation.trained import evaluate_generator
+from sparring.gan.state import Players
+from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import resume, train
+from torture import non_finite
+
+
+@pytest.mark.parametrize("name", ["gradient of an attack", "moments of discriminator"])
+def test_a_site_that_is_not_watched_is_noticed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched, site = Watch.finite, non_finite.SITES[name]._replace(kinds=["mixed"])
+
+    def deaf(watch: Watch, place: str, tensors: Iterable[Tensor]) -> None:
+        if not re.match(site.told, place):
+            watched(watch, place, tensors)
+
+    monkeypatch.setattr(Watch, "finite", deaf)
+    monkeypatch.setattr(non_finite, "SITES", {name: site})
+    with pytest.raises(AssertionError):
+        non_finite.PROMISE.attempt(0, seed=0, shared=tmp_path)
+
+
+def test_a_state_that_is_not_finite_is_not_saved(short: Callable[..., Recipe], run_path: Path) -> None:
+    class Spoiler(Nobody):
+        def played(self, done: int, total: int) -> None:
+            if done == 6:
+                Watch.mean(watch.pop(), "spoilt", torch.tensor(float("nan")))
+
+    watch: list[Watch] = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = Watch.__init__
+        patch.setattr(Watch, "__init__", lambda self, *given: (original(self, *given), watch.append(self))[0])
+        with pytest.raises(NonFinite, match="round 7: not finite: watch/spoilt of the state to save"):
+            train(short(), run_path, device="cpu", spectator=Spoiler())
+    assert not RunFolder.open(run_path).saved()
+
+
+class _Overflowing(nn.Module):
+    """A G whose samples overflow outside of training."""
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return torch.full((*latents.shape[:-1], 2), float("nan"))
+
+
+def test_samples_that_are_not_finite_end_a_run_like_any_other_numbers(
+    short: Callable[..., Recipe], run_path: Path
+) -> None:
+    recipe = short("steps=3", "evaluate_every=1", "checkpoint_every=1", "optimizers.generator.lr=1e14", "ema=0")
+    with pytest.raises(NonFinite, match="not finite: samples of G in eval mode"):
+        train(recipe, run_path, device="cpu")
+    assert RunFolder.open(run_path).summary()["status"] == "non-finite"
+
+
+def test_a_generator_of_samples_that_are_not_finite_is_not_measured(
+    short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(short("steps=1"), run_path, device="cpu")
+    monkeypatch.setattr(Players, "sampler", property(lambda self: _Overflowing()))
+    with pytest.raises(NonFinite, match="samples of G"):
+        evaluate_generator(run_path, samples=64, device="cpu")
+
+
+@pytest.mark.parametrize("moment", ["fsync", "rename", "mkdir"])
+def test_a_full_disk_at_the_start_leaves_nothing(
+    moment: str, short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill_the_disk(monkeypatch, moment)
+    with pytest.raises(StorageError, match="No space left") as caught:
+        train(short(), run_path, device="cpu")
+    monkeypatch.undo()
+    assert caught.value.exit_code == 5
+    assert not list(run_path.parent.iterdir())
+
+
+@pytest.mark.parametrize("moment", ["fsync", "rename"])
+def test_a_full_disk_later_keeps_the_last_checkpoint_and_the_run_goes_on(
+    moment: str, short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Filler:
+        def note(self, text: str) -> None:
+            pass
+
+        def played(self, done: int, total: int) -> None:
+            if done == 9:
+                _fill_the_disk(monkeypatch, moment)
+
+    run_path = tmp_path / "run"
+    with pytest.raises(StorageError):
+        train(short(), run_path, device="cpu", spectator=Filler())
+    monkeypatch.undo()
+    assert [folder.name for folder in RunFolder.open(run_path).saved()] == ["000000007"]
+    assert not list(run_path.rglob(".partial-*"))
+    resume(run_path, device="cpu")
+    train(short(), tmp_path / "whole", device="cpu")
+    assert (run_path / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
+def _train_with_small_files(recipe: Recipe, path: Path, largest: int) -> None:
+    """Train where no file can grow beyond `largest` bytes, and leave with the error's exit code."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    try:
+        train(recipe, path, device="cpu")
+    except StorageError as error:
+        os._exit(error.exit_code)
+    os._exit(0)
+
+
+@pytest.mark.parametrize("largest", [400, 1500, 4000, 9000])
+def test_writes_that_stop_half_way(largest: int, short: Callable[..., Recipe], tmp_path: Path) -> None:
+    recipe, run = short("sample_every=5"), tmp_path / "run"
+    child = multiprocessing.get_context("fork").Process(target=_train_with_small_files, args=(recipe, run, largest))
+    child.start()
+    child.join()
+    assert child.exitcode == 5
+    assert not list(tmp_path.rglob(".partial-*"))
+    if run.exists():
+        resume(run, device="cpu")
+        train(recipe, tmp_path / "whole", device="cpu")
+        assert (run / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+
+
+def _fill_the_disk(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    targets = {"fsync": "os.fsync", "rename": "os.rename", "mkdir": "pathlib.Path.mkdir"}
+    monkeypatch.setattr(targets[moment], refuse)

@@ -1,0 +1,129 @@
+"""What the promises of kills compare is all there is; and what a killed or stopped process leaves behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+
+from sparring.classifier.step import give_lesson
+from sparring.core.errors import FolderBusy, Interrupted
+from sparring.core.randomness import Rng, Streams
+from sparring.gan.state import Game
+from sparring.gan.step import play_round
+from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
+from sparring.training.load import begun
+from sparring.training.loop import Nobody, resume, train
+from torture.games import GAMES, KINDS, fingerprint, play, recipe_of, require_same
+from torture.mutants import ITEMS, NOT_DRAWN, STREAMS
+
+PICTURES = {"samples": "png", "probes": "npz"}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("donors")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_item_of_state_has_a_mutant(kind: str, shared: Path) -> None:
+    training = begun(recipe_of(kind, shared), torch.device("cpu"))
+    if isinstance(training, Game):
+        play_round(training, 0)
+    else:
+        give_lesson(training, 0)
+    alike = [known for known in ITEMS if (known in GAMES) == isinstance(training, Game)]
+    patterns = [pattern for known in alike for pattern in ITEMS[known]]
+    assert not [name for name in training.state() if not any(re.fullmatch(pattern, name) for pattern in patterns)]
+
+
+@pytest.fixture
+def counted() -> Iterator[set[str]]:
+    """The names of streams that are asked for with a number."""
+    names, rng = set[str](), Streams.rng
+
+    def note(self: Streams, name: str, number: int = 0) -> Rng:
+        if number:
+            names.add(name)
+        return rng(self, name, number)
+
+    with mock.patch.object(Streams, "rng", note):
+        yield names
+
+
+@pytest.mark.parametrize("kind", [*STREAMS, "classes"])
+def test_every_stream_that_is_counted_has_a_mutant(kind: str, shared: Path, tmp_path: Path, counted: set[str]) -> None:
+    play(recipe_of(kind, shared), tmp_path / "run")
+    known = {name for names in STREAMS.values() for name in names}
+    training_of_the_extractor = {"schooling"}
+    assert set(STREAMS.get(kind, ())) <= counted <= known | set(NOT_DRAWN) | training_of_the_extractor
+
+
+def test_what_is_compared_is_the_whole_run(shared: Path, tmp_path: Path) -> None:
+    play(recipe_of("images", shared), tmp_path / "run")
+    names = fingerprint(tmp_path / "run").keys()
+    assert {f"{folder}/{name:09d}.{kind}" for name in (0, 9, 18, 24) for folder, kind in PICTURES.items()} <= names
+    assert {"metrics.jsonl", "recipe.yaml", "summary metrics", "summary status", "state step"} <= names
+    assert sum(name.startswith("tensor optimizer.") for name in names) > 20
+    rows = RunFolder.open(tmp_path / "run").rows()
+    assert any("probe_d_adversarial" in row for row in rows)
+    with open(tmp_path / "run" / "samples" / "more.png", "wb"):
+        pass
+    assert "samples/more.png" in fingerprint(tmp_path / "run")
+
+
+def test_what_a_kill_left_of_a_folder_is_removed_by_the_next_start(
+    short: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    dead = multiprocessing.get_context("fork").Process(target=int)
+    dead.start()
+    dead.join()
+    left, alive = tmp_path / f".partial-run-{dead.pid}-00c0ffee", tmp_path / f".partial-run-{os.getpid()}-00c0ffee"
+    for folder in (left, alive):
+        folder.mkdir()
+    train(short(), tmp_path / "run", device="cpu")
+    assert not left.exists()
+    assert alive.exists()
+
+
+class _Stop(Nobody):
+    """Sends this process a signal after some rounds."""
+
+    def __init__(self, after: int, number: signal.Signals) -> None:
+        self.after, self.number = after, number
+
+    def played(self, done: int, total: int) -> None:
+        if done == self.after:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_between_checkpoints_and_gives_its_exit_code(
+    number: signal.Signals, code: int, short: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    recipe, run = short("sample_every=4", "evaluate_every=8"), tmp_path / "run"
+    with pytest.raises(Interrupted) as caught:
+        train(recipe, run, device="cpu", spectator=_Stop(5, number))
+    assert caught.value.exit_code == code
+    assert [folder.name for folder in RunFolder.open(run).saved()] == ["000000006"]
+    assert RunFolder.open(run).summary()["status"] == "interrupted"
+    resume(run, device="cpu")
+    train(recipe, tmp_path / "whole", device="cpu")
+    require_same(tmp_path / "whole", run)
+
+
+def test_who_holds_a_folder_is_named(short: Callable[..., Recipe], run_path: Path) -> None:
+    recipe = short()
+    train(recipe, run_path, device="cpu")
+    with RunFolder.open(run_path).owned():
+        for start in (lambda: resume(run_path, device="cpu"), lambda: train(recipe, run_path, device="cpu")):
+            with pytest.raises(FolderBusy, match=f"process {os.getpid()}"):
+                start()

@@ -1,0 +1,100 @@
+"""A run that comes from elsewhere names code in vain, whatever opens it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sparring.core.errors import CorruptInput
+from sparring.evaluation.trained import write_samples
+from sparring.recipes import Recipe, validated
+from sparring.report import report_run
+from sparring.runs.folder import RunFolder
+from sparring.runs.trust import ALLOWED, named_modules
+from sparring.training.loop import resume, train
+
+OWN = '''
+import pathlib
+from sparring.objectives import Linear
+
+pathlib.Path({canary!r}).touch()
+
+
+class Mine(Linear):
+    """An objective of one's own."""
+
+
+def psi(theta):
+    return theta
+'''
+NAMED: dict[str, Callable[[str], dict[str, object]]] = {
+    "objective": lambda module: {"objective": f"{module}:Mine"},
+    "feedback": lambda module: {"feedback": {"name": "function", "psi": f"{module}:psi"}},
+}
+VERBS: dict[str, Callable[[Path], object]] = {
+    "resume": lambda run: resume(run, device="cpu"),
+    "report": lambda run: report_run(RunFolder.open(run)),
+    "sample": lambda run: write_samples(run, run.parent / "out.npz", count=2, seed=0, device="cpu"),
+}
+
+
+@pytest.fixture
+def strange(
+    request: pytest.FixtureRequest, short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A run whose recipe names a module that this user has never run; the canary is touched when it is."""
+    module = f"own_code_{len(list(tmp_path.parent.iterdir()))}"
+    (tmp_path / f"{module}.py").write_text(OWN.format(canary=str(tmp_path / "canary")))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "cache"))
+    train(short("steps=2"), tmp_path / "run", device="cpu")
+    path = tmp_path / "run" / "recipe.yaml"
+    values = yaml.safe_load(path.read_text()) | NAMED[getattr(request, "param", "objective")](module)
+    path.write_text(yaml.safe_dump(values))
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("strange", NAMED, indirect=True)
+def test_code_that_a_run_names_is_not_imported(verb: str, strange: Path) -> None:
+    with pytest.raises(CorruptInput, match="names code that would be run, of own_code_") as caught:
+        VERBS[verb](strange)
+    assert f"{ALLOWED}=own_code_" in caught.value.remedy
+    assert not (strange.parent / "canary").exists()
+
+
+def test_code_is_imported_once_it_is_allowed(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = next(strange.parent.glob("own_code_*.py")).stem
+    monkeypatch.setenv(ALLOWED, f"another, {module}")
+    assert type(RunFolder.open(strange).recipe().objective).__name__ == "Mine"
+    assert (strange.parent / "canary").exists()
+
+
+def test_what_the_user_started_needs_no_word(
+    short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "own_code_started.py").write_text(OWN.format(canary=str(tmp_path / "canary")))
+    monkeypatch.syspath_prepend(tmp_path)
+    train(short("steps=2", "objective=own_code_started:Mine"), tmp_path / "run", device="cpu")
+    assert RunFolder.open(tmp_path / "run").recipe().objective.name == "own_code_started:Mine"
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(CorruptInput, match="own_code_started"):
+        RunFolder.open(tmp_path / "run").recipe()
+
+
+def test_every_recipe_without_own_code_names_none(short: Callable[..., Recipe]) -> None:
+    assert not named_modules(short().model_dump(mode="json"))
+    assert named_modules({"a": ["b.c:d", {"e": "f:g"}], "description": "h:i", "path": "/x/y:z", "note": "j: k"}) == {
+        "b", "f",
+    }  # fmt: skip
+
+
+def test_only_identifiers_are_imported(short: Callable[..., Recipe]) -> None:
+    values = short().model_dump(mode="json")
+    with pytest.raises(Exception, match=r"package\.module:attribute"):
+        validated(values | {"objective": "own-code:Mine"}, "a test")
