@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from sparring.core.errors import FolderBusy, UsageError
+from sparring.core.modules import evaluating
 from sparring.core.pieces import members
 from sparring.feedback import Flip
-from sparring.gan.sampling import evaluating
 from sparring.gan.state import Game
 from sparring.gan.step import play_round
 from sparring.lipschitz import GradientPenalty, Lipschitz

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from sparring.attacks import batch_axes_of, width_of
 from sparring.classifier.state import Pupil, Share
-from sparring.core.modules import same_buffers
+from sparring.core.modules import evaluating, same_buffers
 from sparring.core.shapes import Samples, over_samples
-from sparring.gan.sampling import evaluating
 from sparring.gan.stepping import descend
 
 

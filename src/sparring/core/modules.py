@@ -1,4 +1,4 @@
-"""What is done to a network for a moment and undone after it."""
+"""Context managers that change a network for a block and restore it afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Parameters that gradients pass through without being computed for."""
+    """No gradients for parameters within the block; gradients with respect to inputs still flow."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -23,10 +23,22 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def untraced(module: nn.Module) -> Iterator[None]:
-    """A block that may run the network forward and leaves no trace: buffers and torch's random state are put back.
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode within the block; every submodule gets its own mode back."""
+    modes = [(each, each.training) for each in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, mode in modes:
+            each.training = mode
 
-    Parameters are frozen, so that nothing is added to their gradients; modes are the block's own affair.
+
+@contextmanager
+def untraced(module: nn.Module) -> Iterator[None]:
+    """Forward passes within the block leave no trace: parameters are frozen, buffers and random state restored.
+
+    The mode of the network, training or eval, is left to the caller.
     """
     devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
     with frozen(module), _same_random_state(devices), same_buffers(module):
@@ -34,7 +46,7 @@ def untraced(module: nn.Module) -> Iterator[None]:
 
 
 def _same_random_state(devices: set[torch.device]) -> AbstractContextManager[None]:
-    """Torch's random state is put back after the block; while a CUDA graph is captured, torch lets nobody read it."""
+    """Restore torch's random state after the block; it cannot be read while a CUDA graph is captured."""
     if devices and torch.cuda.is_current_stream_capturing():
         return nullcontext()
     return torch.random.fork_rng(devices=list(devices))
@@ -42,7 +54,7 @@ def _same_random_state(devices: set[torch.device]) -> AbstractContextManager[Non
 
 @contextmanager
 def same_buffers(module: nn.Module) -> Iterator[None]:
-    """A block that may run the network forward, and backward, and leaves its buffers as they were."""
+    """Forward and backward passes within the block leave the buffers as they were."""
     buffers = [
         (owner, name, buffer, buffer.clone())
         for owner in module.modules()
@@ -57,7 +69,7 @@ def same_buffers(module: nn.Module) -> Iterator[None]:
 
 
 def batch_statistics(module: nn.Module) -> str | None:
-    """The name of the first layer that couples the samples of a batch in this mode, or None."""
+    """The name of the first layer that couples the samples of a batch in its current mode, or None."""
     for name, layer in module.named_modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and (layer.training or not layer.track_running_stats):
             return str(name)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.gradients import input_gradient
+from sparring.core.modules import evaluating
 from sparring.core.shapes import sample_norm
-from sparring.gan.sampling import evaluating
 
 _AT_ONCE = 512
 """Samples a forward pass."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import NonFinite
+from sparring.core.modules import evaluating
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
 from sparring.data import Batch
@@ -33,18 +34,6 @@ def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
     if recipe.memory_format == "contiguous" or samples.dim() != 4:
         return samples
     return samples.contiguous(memory_format=torch.channels_last)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode for the block; every submodule gets its own mode back."""
-    modes = [(each, each.training) for each in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for each, mode in modes:
-            each.training = mode
 
 
 @torch.no_grad()

@@ -20,11 +20,11 @@ from sparring.attacks import PGD, Attack, Classify, Normalised, Sign, Threat, fo
 from sparring.core.balls import L2
 from sparring.core.gradients import input_gradient
 from sparring.core.intervals import wilson
-from sparring.core.modules import untraced
+from sparring.core.modules import evaluating, untraced
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, sample_norm
 from sparring.data import Source
-from sparring.gan.sampling import evaluating, require_finite
+from sparring.gan.sampling import require_finite
 
 MEASURED = 1000
 """Held-out samples of a measurement, at most, and as many training ones."""

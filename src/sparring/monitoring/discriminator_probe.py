@@ -17,11 +17,11 @@ from torch import Tensor
 
 from sparring.attacks import FGSM
 from sparring.core.gradients import absolute_sum, input_gradient, sparsity
-from sparring.core.modules import untraced
+from sparring.core.modules import evaluating, untraced
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, Scores, at_least_fp32, over_samples, sample_norm
 from sparring.data import Source
-from sparring.gan.sampling import draw, evaluating, precision, require_finite
+from sparring.gan.sampling import draw, precision, require_finite
 from sparring.gan.state import Players
 from sparring.metrics import wasserstein1
 from sparring.recipes import Recipe

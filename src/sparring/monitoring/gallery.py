@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.core.files import write_whole
+from sparring.core.modules import evaluating
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes
-from sparring.gan.sampling import evaluating
 from sparring.gan.state import Game
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder

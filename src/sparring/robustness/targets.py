@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from sparring.attacks import Attack
 from sparring.core.errors import UsageError
-from sparring.core.modules import untraced
+from sparring.core.modules import evaluating, untraced
 from sparring.core.shapes import Bounds, Samples, Space
 from sparring.data import Batch
-from sparring.gan.sampling import evaluating
 from sparring.networks.fused import fused
 
 _FEWEST, _MOST = 16, 250
