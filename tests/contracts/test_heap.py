@@ -1,4 +1,4 @@
-"""Memory that is freed stays with the process: large tensors that come and go are no new pages."""
+"""Freed memory stays with the process: large tensors are not mapped again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sparring.core import heap
 from sparring.core.heap import keep_freed_memory
 
-ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
 FAULTS = """
 import resource, torch
 from sparring.runs.environment import choose_device
@@ -29,14 +29,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(ready: str) -> int:
-    """Pages that a new process is given while 160 tensors of 8 MB come and go."""
+    """Page faults of a new process that allocates and frees 160 tensors of 8 MB."""
     command = [sys.executable, "-c", FAULTS.format(ready=ready)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 @ON_GLIBC
-def test_a_device_that_is_chosen_keeps_freed_memory() -> None:
-    """160 tensors are 312,500 pages of 4 KiB; left alone, glibc maps all, half or none of them anew."""
+def test_choosing_a_device_keeps_freed_memory() -> None:
+    """160 tensors are 312,500 pages of 4 KiB; by default glibc maps all, half or none of them again."""
     assert faults("choose_device('cpu')") < 10_000
 
 
@@ -61,6 +61,6 @@ def test_without_a_threshold_for_mapping_none_is_set_for_trimming(
     assert found == accepted
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_c_libraries_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace())
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Large products by oneDNN: torch's own values, in gradients of every order, and only where they were promised."""
+"""Products by oneDNN: values and gradients of every order equal those of torch, and torch is used elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import grad
 
-from sparring.networks import products
+from sparring.core.randomness import Rng
+from sparring.core.shapes import IMAGE_BOUNDS, Space
+from sparring.networks import ASGANResNetGenerator, Generator, ResNetGenerator, products
 from sparring.networks.products import Linear, affine
 
 LEADS = [(), (3,)]
@@ -17,17 +19,17 @@ LEADS = [(), (3,)]
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
-    """Every product is worth it; the shapes of what oneDNN is given."""
-    given: list[torch.Size] = []
+    """The shapes of all products that oneDNN computes, however small."""
+    seen: list[torch.Size] = []
     product = products._product
 
     def counted(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        given.append(x.shape)
+        seen.append(x.shape)
         return product(x, weight, bias)
 
     monkeypatch.setattr(products, "WORTH_IT", 1)
     monkeypatch.setattr(products, "_product", counted)
-    return given
+    return seen
 
 
 def drawn(*shapes: tuple[int, ...]) -> list[Tensor]:
@@ -50,7 +52,7 @@ def derivatives(layer: Callable[[Tensor, Tensor, Tensor], Tensor], *inputs: Tens
 
 
 @pytest.mark.parametrize("lead", LEADS, ids=str)
-def test_values_and_gradients_of_three_orders_are_torchs(lead: tuple[int, ...], calls: list[torch.Size]) -> None:
+def test_values_and_gradients_of_three_orders(lead: tuple[int, ...], calls: list[torch.Size]) -> None:
     inputs = drawn((*lead, 6, 5), (*lead, 5, 4), (*lead, 4))
     mine = derivatives(affine, *inputs)
     assert len(calls) > 4
@@ -59,7 +61,7 @@ def test_values_and_gradients_of_three_orders_are_torchs(lead: tuple[int, ...], 
         torch.testing.assert_close(one.double(), other, rtol=2e-4, atol=2e-5)
 
 
-def test_a_linear_layer_is_torchs_and_its_gradient_lies_as_its_weight(calls: list[torch.Size]) -> None:
+def test_a_linear_layer_and_the_layout_of_its_gradient(calls: list[torch.Size]) -> None:
     layer, (x,) = Linear(5, 4), drawn((6, 5))
     twin = nn.Linear(5, 4)
     twin.load_state_dict(layer.state_dict())
@@ -73,9 +75,7 @@ def test_a_linear_layer_is_torchs_and_its_gradient_lies_as_its_weight(calls: lis
         assert mine.grad.stride() == mine.stride()
 
 
-def test_other_numbers_and_small_products_are_torchs_own(
-    calls: list[torch.Size], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_dtypes_and_devices_use_torch(calls: list[torch.Size], monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, bias = drawn((6, 5), (5, 4), (4,))
     affine(*(each.double() for each in (x, weight, bias)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -86,8 +86,26 @@ def test_other_numbers_and_small_products_are_torchs_own(
     assert not calls
 
 
-def test_a_small_product_is_not_worth_a_call() -> None:
+def test_small_products_use_torch() -> None:
     rows = products.WORTH_IT // 64**2
     x, weight, bias = drawn((rows, 64), (64, 64), (64,))
     assert "Affine" in type(affine(x, weight, bias).grad_fn).__name__
     assert "Affine" not in type(affine(x[1:], weight, bias).grad_fn).__name__
+
+
+@pytest.mark.parametrize(
+    "spec", [ASGANResNetGenerator(width=64), ResNetGenerator(width=64)], ids=lambda spec: spec.name
+)
+def test_generators_export_and_compile(spec: Generator, calls: list[torch.Size]) -> None:
+    space = Space((3, 16, 16), IMAGE_BOUNDS)
+    network = spec.build(space, (), rng=Rng.of(0)).eval()
+    codes = spec.draw((5,), space, rng=Rng.of(1)).values
+    with torch.no_grad():
+        expected = network(codes)
+        assert calls, "eager products are large enough for oneDNN"
+        calls.clear()
+        exported = torch.export.export(network, (codes,)).module()
+        compiled = torch.compile(network, fullgraph=True, backend="eager")
+        for other in (exported, compiled):
+            torch.testing.assert_close(other(codes), expected)
+    assert not calls

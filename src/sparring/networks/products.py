@@ -1,13 +1,14 @@
-"""x W + b, with large products of fp32 on a CPU given to oneDNN.
+"""Affine maps x W + b on a CPU, with large fp32 products computed by oneDNN.
 
-torch's own products of matrices are MKL's, which takes processors of other makers than Intel for older ones than they
-are and runs at half of their rate; oneDNN asks the processor what it can do. While
-`torch.backends.mkldnn.enabled` is off, all products are torch's own.
+PyTorch gives matrix products to MKL, which on processors not made by Intel falls back to slow kernels and runs at half
+of their rate; oneDNN asks the processor what it supports. PyTorch's own operations are used under `torch.compile` and
+`torch.export`, in builds without oneDNN, and while `torch.backends.mkldnn.enabled` is off.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import torch
@@ -16,11 +17,11 @@ from torch.autograd.function import FunctionCtx
 from torch.overrides import has_torch_function
 
 WORTH_IT = 1 << 22
-"""Multiply-adds of one product from which on a call of oneDNN from Python costs less than it saves."""
+"""The number of multiply-adds above which oneDNN saves more than its call from Python costs."""
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x W + b, which can be differentiated as often as one likes.
+    """x W + b, differentiable any number of times.
 
     Args:
         x: `(*lead, n, inputs)`.
@@ -36,26 +37,34 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """torch's own, by `affine`, of samples `(n, inputs)` and with a bias."""
+    """`nn.Linear` with a bias for samples `(n, inputs)`, computed by `affine`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return affine(x, self.weight.mT, self.bias)
 
 
 def _suits(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN computes this product."""
     return (
-        math.prod(x.shape[-2:]) * weight.shape[-1] >= WORTH_IT
+        not torch.compiler.is_compiling()
+        and math.prod(x.shape[-2:]) * weight.shape[-1] >= WORTH_IT
         and x.dtype is weight.dtype is torch.float32
         and x.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
         and not has_torch_function((x, weight))
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and bool(torch.backends.mkldnn.enabled)
+        and _has_onednn()
     )
 
 
+@cache
+def _has_onednn() -> bool:
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
 class _Affine(torch.autograd.Function):
-    """x W + b, of the shapes of `affine`, or x W without b."""
+    """x W + b with the shapes of `affine`, or x W where b is None."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -85,7 +94,7 @@ def _times(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _slope(x: Tensor, weight: Tensor, grad: Tensor) -> Tensor:
-    """x^T grad, laid out in memory as the weight is, so that the optimizer need not copy it."""
+    """x^T grad, in the memory layout of the weight, so that the optimizer does not copy it."""
     return _times(grad.mT, x).mT if weight.mT.is_contiguous() else _times(x.mT, grad)
 
 
