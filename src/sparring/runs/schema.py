@@ -1,0 +1,305 @@
+"""The records of summary.json and robustness.json: written by training and evaluation, read by reports and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sparring.core.errors import CorruptInput, printable
+from sparring.core.files import storage_errors, write_json
+from sparring.core.strict import read_mapping
+
+SUMMARY, ROBUSTNESS, ROBUSTNESS_EXAMPLES = "summary.json", "robustness.json", "robustness.npz"
+"""File names in a run folder."""
+
+Number = int | float | None
+"""The value of a metric; None is a success that never came."""
+Interval = tuple[float, float]
+"""The lower and upper bound of a 95 % interval."""
+Share = Annotated[float, Field(ge=0, le=1)]
+Epsilon = Annotated[float, Field(ge=0)]
+
+
+class StoredRecord(BaseModel):
+    """A part of a JSON file. Unknown keys are ignored, so that files of later versions can be read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record in a JSON file.
+
+        Raises:
+            CorruptInput: the file is missing or not JSON, or a key is missing or has another type; names the key.
+            StorageError: it cannot be read.
+        """
+        with storage_errors(path):
+            values = read_mapping(path)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            key = printable(".".join(map(str, first["loc"])) or "the top level")
+            raise CorruptInput(f"{path}: cannot be read at {key} ({first['msg']})", "restore the file") from None
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON, whole or not at all.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        write_json(path, self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+# --- summary.json ---
+
+
+class Estimate(NamedTuple):
+    """One number with its 95 % interval, if it has one."""
+
+    value: Number
+    interval: Interval | None = None
+
+
+class MetricValue(StoredRecord):
+    """The final value of a metric: one number, or with replicas one for each game.
+
+    Args:
+        value: the number or the numbers.
+        interval: of each number; None where the metric is no proportion.
+        protocol: what was measured, and how.
+    """
+
+    value: Number | tuple[Number, ...]
+    interval: Interval | tuple[Interval | None, ...] | None = None
+    protocol: str = ""
+
+    @model_validator(mode="after")
+    def _one_interval_for_each_value(self) -> Self:
+        if len(self._intervals) != len(self._values):
+            raise ValueError("not one interval for each value")
+        return self
+
+    @property
+    def is_per_game(self) -> bool:
+        """Whether every game has its own number."""
+        return isinstance(self.value, tuple)
+
+    @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """The number of each game, or the one number of the run."""
+        return tuple(map(Estimate, self._values, self._intervals))
+
+    @property
+    def mean(self) -> Number:
+        """The mean over the games that have a number."""
+        known = [value for value in self._values if value is not None]
+        return fmean(known) if known else None
+
+    @property
+    def _values(self) -> tuple[Number, ...]:
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    @property
+    def _intervals(self) -> tuple[Any, ...]:
+        if self.interval is None:
+            return (None,) * len(self._values)
+        return self.interval if self.is_per_game else (self.interval,)
+
+
+class Alarm(StoredRecord):
+    """A symptom of a collapse that persisted.
+
+    Args:
+        step: the round at which the alarm was raised.
+        until: the round of the first check without the symptom; None if it lasted to the end.
+        game: index of the packed game.
+        kind: of the collapse.
+        cause, remedy: one line each.
+    """
+
+    step: int
+    until: int | None
+    game: int
+    kind: str
+    cause: str
+    remedy: str
+
+
+class Summary(StoredRecord):
+    """summary.json: how a run ended.
+
+    Args:
+        recipe: as plain values.
+        steps: rounds trained.
+        status: `complete`, or why the run ended.
+        seconds: of training.
+        metrics: final values by name.
+        alarms: every collapse, oldest first.
+    """
+
+    recipe: dict[str, Any] = {}
+    steps: int
+    status: str
+    seconds: float
+    metrics: dict[str, MetricValue]
+    alarms: tuple[Alarm, ...] = ()
+
+
+# --- robustness.json ---
+
+
+class Rate(StoredRecord):
+    """A share of samples with its 95 % Wilson interval."""
+
+    value: Share
+    interval: tuple[Share, Share]
+
+
+class AccuracyAt(StoredRecord):
+    """Accuracy under perturbations of one size, in units of [0, 1] (or of the data, where they have no range)."""
+
+    epsilon: Epsilon
+    accuracy: Rate
+
+
+class AttackedAccuracy(AccuracyAt):
+    """Accuracy under perturbations of one norm and size; `scales` is the size on every scale of the data, as text."""
+
+    norm: str
+    scales: str
+
+
+class ThreatResult(AttackedAccuracy):
+    """Accuracy under one threat.
+
+    Args:
+        name, kind: of the threat.
+        loss_start, loss_end: mean of the attack's criterion on clean and on attacked samples.
+        seconds: for all samples.
+        forwards, backwards: model calls per sample.
+        settings: every key of the threat.
+    """
+
+    name: str
+    kind: str
+    loss_start: float | None
+    loss_end: float | None
+    seconds: float
+    forwards: float
+    backwards: float
+    settings: dict[str, Any] = {}
+
+
+class WorstCase(AttackedAccuracy):
+    """Accuracy in the worst case per sample over all attacks of one norm, up to one size."""
+
+    attacks: tuple[str, ...]
+
+
+class SanityCheck(StoredRecord):
+    """A reason to believe the accuracies, or not to.
+
+    Args:
+        name: what should be true.
+        holds: whether it is; None where the check does not apply.
+        detail: the numbers behind it, or why it does not apply.
+    """
+
+    name: str = Field(alias="check")
+    holds: bool | None
+    detail: str
+
+
+class Headline(StoredRecord):
+    """The robust accuracy at the main epsilon, as a sentence and as a number."""
+
+    text: str
+    epsilon: Epsilon
+    accuracy: Rate
+
+
+class ExampleBlock(StoredRecord):
+    """The attack behind one block of example images in robustness.npz."""
+
+    epsilon: Epsilon
+    attack: str
+
+
+class TransferMatrix(StoredRecord):
+    """Accuracy of every target on the adversarial samples of every source, `[source][target]`."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    accuracy: tuple[tuple[Share, ...], ...]
+    interval: tuple[tuple[tuple[Share, Share], ...], ...]
+    epsilon: Epsilon
+    scales: str
+    attack: str
+
+
+class TargetRobustness(StoredRecord):
+    """How robust one target is: a classifier, or a head of a discriminator.
+
+    Args:
+        name: of the target.
+        samples: how many were attacked.
+        evaluated_on: what kind of samples these are.
+        classes: their names.
+        trained_against: the training attack as text; None without one.
+        remarks: warnings about the training attack.
+        clean, train_clean: accuracy without attack on these and on as many training samples.
+        train_attacked: accuracy on training samples under the main attack, one for each epsilon.
+        epsilons, main_epsilon: sizes of the main attack, and the one that the headline is about.
+        attacks: one result for each threat.
+        worst: worst cases over them.
+        sanity_checks: why the numbers can be believed.
+        flags: the checks that failed, as text.
+        headline: None if any check failed.
+        examples: attacks of the example images.
+        transfer: None without other networks.
+    """
+
+    name: str = Field(alias="subject")
+    samples: int
+    evaluated_on: str
+    classes: tuple[str, ...]
+    trained_against: str | None
+    remarks: tuple[str, ...] = ()
+    clean: Rate
+    train_clean: Rate | None
+    train_attacked: tuple[AccuracyAt, ...]
+    epsilons: tuple[Epsilon, ...]
+    main_epsilon: Epsilon
+    attacks: tuple[ThreatResult, ...]
+    worst: tuple[WorstCase, ...]
+    sanity_checks: tuple[SanityCheck, ...] = Field(alias="battery")
+    flags: tuple[str, ...]
+    headline: Headline | None
+    examples: tuple[ExampleBlock, ...]
+    transfer: TransferMatrix | None
+
+
+class Robustness(StoredRecord):
+    """robustness.json: the targets of a run or a model under attack.
+
+    Args:
+        step: the round of the checkpoint; None for a model of the user's own.
+        seed: of samples and attacks.
+        targets: what was attacked.
+        problems: warnings about newer checkpoints that could not be read.
+        model: settings of a model of the user's own.
+    """
+
+    step: int | None
+    seed: int
+    targets: tuple[TargetRobustness, ...] = Field(alias="subjects")
+    problems: tuple[str, ...] = ()
+    model: dict[str, Any] | None = None
