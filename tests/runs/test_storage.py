@@ -15,11 +15,10 @@ from sparring.core.files import write_synced
 from sparring.core.shapes import Space
 from sparring.recipes import Recipe, load
 from sparring.runs import checkpoint
-from sparring.runs import flat_state as state
 from sparring.runs import folder as rundir
 from sparring.runs.checkpoint import TENSORS
 from sparring.runs.folder import RunFolder
-from torture import damaged_checkpoints, hostile_checkpoints
+from torture import damaged_checkpoints
 from torture.promise import Promise
 
 
@@ -92,11 +91,6 @@ def nothing(*_arguments: Any, **_options: Any) -> None:
     pass
 
 
-def hostile(name: str) -> tuple[Promise, int]:
-    """The trial in which this hostile thing is handed over."""
-    return hostile_checkpoints.PROMISE, [kind for kind, _ in hostile_checkpoints.CHECKS].index(name)
-
-
 def damaged(damage: Callable[..., Path]) -> tuple[Promise, int]:
     """The trial in which this damage is done."""
     return damaged_checkpoints.PROMISE, damaged_checkpoints.DAMAGES.index(damage)
@@ -107,8 +101,6 @@ MUTANTS: dict[str, tuple[tuple[Promise, int], Any, str, Any]] = {
     "the log is not compared": (
         damaged(damaged_checkpoints._damage_the_log), rundir, "sha256_of_first", lambda path, count: "0" * 64
     ),
-    "shapes are not compared": (hostile("checkpoint: weights missing"), state, "_require_like", nothing),
-    "links are followed": (hostile("link: samples"), RunFolder, "_require_plain", nothing),
 }  # fmt: skip
 """What is broken, and the trial that notices."""
 

@@ -21,9 +21,9 @@ from torture.browser import browser, listening, loaded
 from torture.command import sparring
 from torture.damaged_runs import damage
 from torture.injections import OWNED, PAYLOADS, PORT, harmless
-from torture.old_runs import newest
 from torture.promise import Promise, Trial
 
+CORPUS = Path(__file__).parents[1] / "corpus" / "0.1.0"
 IN_STRUCTURE = frozenset(
     {
         "id",
@@ -252,7 +252,7 @@ def _words_on_a_terminal(trial: Trial) -> None:
 def _damaged_run(trial: Trial) -> None:
     """Whatever a file of a run holds: a page, or a sentence."""
     run = trial.folder / "run"
-    shutil.copytree(newest() / trial.draw.choice(RUNS), run)
+    shutil.copytree(CORPUS / trial.draw.choice(RUNS), run)
     for _ in range(trial.draw.choice([1, 1, 1, 2, 3])):
         damage(run, trial.draw)
     pages: dict[str, Callable[[], Path]] = {
@@ -296,7 +296,7 @@ def _readable(text: str) -> str:
 def _copied(trial: Trial, run: str, text: str, side: str, name: str = "") -> Path:
     """A run of the corpus, with a text wherever there is room for one and in its own name."""
     path = trial.folder / side / (name or f"{RUNS.index(run)} {_file_name(text)}")
-    shutil.copytree(newest() / run, path)
+    shutil.copytree(CORPUS / run, path)
     written_by(text, path)
     return path
 

@@ -1,1 +1,0 @@
-"""Small runs of every kind as each released version wrote them; `write.py` adds those of this version."""
