@@ -29,7 +29,7 @@ from sparring.networks import (
     Extractor,
     Generator,
     Head,
-    MLPDiscriminatorSpec,
+    MLPDiscriminator,
     Network,
     Prior,
     SmallCNN,
@@ -121,7 +121,7 @@ def _check_delivery(delivery: Delivery) -> None:
 
 
 def _check_lipschitz(control: Lipschitz) -> None:
-    network = MLPDiscriminatorSpec(hidden=(8,)).build(Space((2,), None), (3,), rng=Streams(0, 3).rng("init"))
+    network = MLPDiscriminator(hidden=(8,)).build(Space((2,), None), (3,), rng=Streams(0, 3).rng("init"))
     control.check(network)
     control.transform(network)
     real, fake = (Rng.of(seed).normal((3, 5, 2)) for seed in (1, 2))
@@ -142,7 +142,7 @@ def _check_lipschitz(control: Lipschitz) -> None:
     same = zip(held, network.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in same), "a penalty leaves no trace in the network"
     assert all(parameter.grad is None for parameter in network.parameters()), "a penalty is the engine's to climb"
-    single = MLPDiscriminatorSpec(hidden=(8,)).build(Space((2,), None), (), rng=Streams(1).rng("init"))
+    single = MLPDiscriminator(hidden=(8,)).build(Space((2,), None), (), rng=Streams(1).rng("init"))
     control.transform(single)
     rng = Streams(1).rng("lipschitz")
     own = control.penalty(lambda x: single(x).score, real[1], fake[1], batch_axes=1, rng=rng).expand(5)

@@ -21,8 +21,8 @@ from sparring.networks import (
     DCGANGenerator,
     Discriminator,
     Generator,
-    MLPDiscriminatorSpec,
-    MLPGeneratorSpec,
+    MLPDiscriminator,
+    MLPGenerator,
     MNISTDiscriminator,
     MNISTGenerator,
     ResNetDiscriminator,
@@ -62,8 +62,8 @@ def size(module: torch.nn.Module) -> int:
 
 def test_the_sizes_are_those_of_the_papers_networks() -> None:
     rng = Rng.of(0)
-    assert size(MLPGeneratorSpec(latent=256).build(PLANE, (), rng=rng)) == 256 * 64 + 2 * 64 * 64 + 3 * 64 + 64 * 2 + 2
-    assert size(MLPDiscriminatorSpec().build(PLANE, (), rng=rng)) == 2 * 256 + 2 * 256 * 256 + 3 * 256 + 256 + 1
+    assert size(MLPGenerator(latent=256).build(PLANE, (), rng=rng)) == 256 * 64 + 2 * 64 * 64 + 3 * 64 + 64 * 2 + 2
+    assert size(MLPDiscriminator().build(PLANE, (), rng=rng)) == 2 * 256 + 2 * 256 * 256 + 3 * 256 + 256 + 1
     dense = 256 * 1024 + 1024 + 1024 * 6272 + 6272
     assert size(MNISTGenerator(latent=256).build(MNIST, (), rng=rng)) == dense + 128 * 64 * 16 + 64 + 64 * 16 + 1
     dense = 6272 * 1024 + 1024 + 1024 + 1
@@ -268,10 +268,10 @@ def test_initial_weights_follow_their_distribution() -> None:
 
 
 def test_a_packed_network_is_its_games_side_by_side() -> None:
-    packed = MLPDiscriminatorSpec(hidden=(8, 8)).build(PLANE, (3,), rng=Streams(5, 3).rng("init"))
+    packed = MLPDiscriminator(hidden=(8, 8)).build(PLANE, (3,), rng=Streams(5, 3).rng("init"))
     x = Rng.of(0).normal((3, 7, 2))
     for index in range(3):
-        single = MLPDiscriminatorSpec(hidden=(8, 8)).build(PLANE, (), rng=Streams(5 + index).rng("init"))
+        single = MLPDiscriminator(hidden=(8, 8)).build(PLANE, (), rng=Streams(5 + index).rng("init"))
         torch.testing.assert_close(packed(x).score[index], single(x[index]).score)
 
 
@@ -282,7 +282,7 @@ def test_what_does_not_fit_is_refused(space: Space, lead: tuple[int, ...]) -> No
 
 
 def test_a_frozen_network_passes_gradients_and_gets_none() -> None:
-    network = MLPDiscriminatorSpec(hidden=(4,)).build(PLANE, (), rng=Rng.of(0))
+    network = MLPDiscriminator(hidden=(4,)).build(PLANE, (), rng=Rng.of(0))
     x = torch.zeros(3, 2, requires_grad=True)
     with frozen(network):
         network(x).score.sum().backward()

@@ -12,7 +12,7 @@ from torch.autograd import grad
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.networks import ASGANResNetGenerator, Generator, ResNetGenerator, products
-from sparring.networks.products import Linear, affine
+from sparring.networks.products import OneDNNLinear, affine
 
 LEADS = [(), (3,)]
 
@@ -62,7 +62,7 @@ def test_values_and_gradients_of_three_orders(lead: tuple[int, ...], calls: list
 
 
 def test_a_linear_layer_and_the_layout_of_its_gradient(calls: list[torch.Size]) -> None:
-    layer, (x,) = Linear(5, 4), drawn((6, 5))
+    layer, (x,) = OneDNNLinear(5, 4), drawn((6, 5))
     twin = nn.Linear(5, 4)
     twin.load_state_dict(layer.state_dict())
     for each in (layer, twin):

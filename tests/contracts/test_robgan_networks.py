@@ -20,7 +20,7 @@ from sparring.networks import (
     Classifier,
     Discriminator,
     Generator,
-    MLPDiscriminatorSpec,
+    MLPDiscriminator,
     PreActResNet18,
     ProjectionHead,
     RobGANDiscriminator,
@@ -30,8 +30,8 @@ from sparring.networks import (
     SNGANGenerator,
     Trunk,
 )
-from sparring.networks.conditional import EPS, ConditionalBatchNorm, UntoldBatchNorm
-from sparring.networks.sn_resnet_generator import doubling
+from sparring.networks.conditional import EPS, ConditionalBatchNorm, UnconditionalBatchNorm
+from sparring.networks.residual_blocks import upsampling_block
 
 IMAGENET = {"generator": (16, 16, 8, 4, 2, 1), "discriminator": (1, 2, 4, 8, 16, 16)}
 CLASSES = 3
@@ -121,7 +121,7 @@ def test_the_classifiers_are_as_large_as_the_published_ones() -> None:
 
 
 def test_a_generator_block_is_that_of_the_paper_written_out() -> None:
-    block = drawn(doubling(4, 3, lambda w: ConditionalBatchNorm(w, CLASSES, 0.1)))
+    block = drawn(upsampling_block(4, 3, lambda w: ConditionalBatchNorm(w, CLASSES, 0.1)))
     x, labels = Rng.of(0).normal((5, 4, 3, 3)).double(), [2, 0, 1, 1, 2]
     h = F.conv2d(repeated(of_class(block.norm1, x, labels).relu()), block.conv1.weight, block.conv1.bias, padding=1)
     h = F.conv2d(of_class(block.norm2, h, labels).relu(), block.conv2.weight, block.conv2.bias, padding=1)
@@ -182,7 +182,7 @@ def test_a_discriminator_is_that_of_the_papers_written_out(
 
 
 def test_with_equal_tables_conditional_normalisation_is_plain() -> None:
-    told, plain = ConditionalBatchNorm(4, CLASSES, 0.1), UntoldBatchNorm(4, 0.1)
+    told, plain = ConditionalBatchNorm(4, CLASSES, 0.1), UnconditionalBatchNorm(4, 0.1)
     with torch.no_grad():
         for table, row in ((told.gamma, plain.norm.weight), (told.beta, plain.norm.bias)):
             row.copy_(Rng.of(0).normal((4,)))
@@ -316,9 +316,9 @@ def test_classifiers_take_any_side(spec: Classifier, side: int) -> None:
 @pytest.mark.parametrize(
     ("spec", "space", "lead"),
     [
-        (MLPDiscriminatorSpec(hidden=(8, 4)), Space((2,), None, CLASSES), ()),
-        (MLPDiscriminatorSpec(hidden=(8, 4)), Space((2,), None, CLASSES), (2,)),
-        (MLPDiscriminatorSpec(hidden=(8, 4)), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),
+        (MLPDiscriminator(hidden=(8, 4)), Space((2,), None, CLASSES), ()),
+        (MLPDiscriminator(hidden=(8, 4)), Space((2,), None, CLASSES), (2,)),
+        (MLPDiscriminator(hidden=(8, 4)), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),
         (RobGANDiscriminator(width=2), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),
     ],
 )

@@ -22,7 +22,7 @@ from sparring.gan.state import Game
 from sparring.gan.step import Discriminating, play_round, update_generator
 from sparring.monitoring.class_head import SAMPLES, ClassHead
 from sparring.networks import NormalPrior, ProjectionHead, UniformPrior, spread
-from sparring.networks.mlp import MLPGeneratorSpec
+from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Weights
 from sparring.recipes import Recipe, load
 from sparring.regimes import Replace, View
@@ -177,8 +177,8 @@ def test_projection_adds_the_inner_product_with_the_class() -> None:
 
 @pytest.mark.parametrize("prior", [NormalPrior(), UniformPrior()])
 def test_a_code_is_the_latent_and_the_one_hot_class(prior: NormalPrior | UniformPrior) -> None:
-    told = MLPGeneratorSpec(latent=3, prior=prior, conditional=True)
-    plain = MLPGeneratorSpec(latent=3, prior=prior)
+    told = MLPGenerator(latent=3, prior=prior, conditional=True)
+    plain = MLPGenerator(latent=3, prior=prior)
     codes = told.draw((2, 400), SPACE, rng=Streams(1, 2).rng("latents"))
     assert codes.labels is not None
     # The class is drawn behind the latents: telling it does not shift them.

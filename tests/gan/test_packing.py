@@ -24,8 +24,8 @@ from sparring.gan.load import load_players
 from sparring.gan.state import Game
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
-from sparring.networks import Discriminator, Generator, MLPDiscriminatorSpec
-from sparring.networks.mlp import MLPGeneratorSpec
+from sparring.networks import Discriminator, Generator, MLPDiscriminator
+from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer
 from sparring.recipes import Recipe, load, to_yaml
@@ -299,4 +299,4 @@ def test_a_network_that_does_not_pack_names_those_that_do() -> None:
         Game(recipe, recipe.data.open(CPU), CPU)
     assert refused.value.remedy == "set replicas=1, or use a network that packs: mlp"
     packing = [cls for family in (Generator, Discriminator) for cls in members(family).values() if cls.packs]  # type: ignore[type-abstract]
-    assert packing == [MLPGeneratorSpec, MLPDiscriminatorSpec]
+    assert packing == [MLPGenerator, MLPDiscriminator]

@@ -20,7 +20,7 @@ from sparring.evaluation.discriminator import gradient_norms, steepest_pairs, st
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
 from sparring.networks import (
     VGG16,
-    MLPDiscriminatorSpec,
+    MLPDiscriminator,
     MNISTDiscriminator,
     ProjectionHead,
     ResNetDiscriminator,
@@ -172,7 +172,7 @@ def test_the_bound_dominates_every_slope(kind: int, seed: int, spread: float) ->
     [
         MNISTDiscriminator(width=4).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
         ResNetDiscriminator(width=4).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
-        MLPDiscriminatorSpec(hidden=(8, 8)).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
+        MLPDiscriminator(hidden=(8, 8)).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
         RobGANDiscriminator(width=2).build(Space((1, 16, 16), IMAGE_BOUNDS), (), rng=Rng.of(0)),
         SNGANDiscriminator(width=2, head=ProjectionHead()).build(
             Space((1, 16, 16), IMAGE_BOUNDS, 3), (), rng=Rng.of(0)
@@ -199,7 +199,7 @@ def test_a_branch_repeated_along_the_last_axis_counts_as_often() -> None:
 
 
 def test_packed_games_are_measured_one_by_one() -> None:
-    spec, space = MLPDiscriminatorSpec(hidden=(8,)), Space((2,), None)
+    spec, space = MLPDiscriminator(hidden=(8,)), Space((2,), None)
     packed = spec.build(space, (3,), rng=Streams(5, 3).rng("init"))
     real, fake = (Rng.of(seed).normal((3, 16, 2)) for seed in (1, 2))
     found, limits = steepness(packed, real, fake, (3,)), lipschitz_bound(packed, (2,), (3,))

@@ -29,7 +29,7 @@ from sparring.lipschitz import (
     Together,
     ZeroCentred,
 )
-from sparring.networks import MLPDiscriminatorSpec, MNISTDiscriminator
+from sparring.networks import MLPDiscriminator, MNISTDiscriminator
 
 PLANE = Space((2,), None)
 EXAMPLES: dict[str, dict[str, object]] = {
@@ -200,7 +200,7 @@ def test_a_normalised_matrix_is_divided_by_its_largest_singular_value() -> None:
 
 
 def test_every_replica_has_its_own_norm() -> None:
-    network = MLPDiscriminatorSpec(hidden=(6, 6)).build(PLANE, (3,), rng=Streams(0, 3).rng("init"))
+    network = MLPDiscriminator(hidden=(6, 6)).build(PLANE, (3,), rng=Streams(0, 3).rng("init"))
     weights = [layer.weight.detach().double().clone() for layer in (*network.trunk.layers, network.head.source)]
     settled(network, 2000)
     for layer, weight in zip((*network.trunk.layers, network.head.source), weights, strict=True):
@@ -315,7 +315,7 @@ def test_controls_together_add_up() -> None:
 
 @pytest.mark.parametrize("control", [*CONTROLS, *PENALTIES], ids=repr)
 def test_packed_games_are_controlled_as_single_ones(control: Lipschitz) -> None:
-    spec = MLPDiscriminatorSpec(hidden=(8, 8))
+    spec = MLPDiscriminator(hidden=(8, 8))
     packed = spec.build(PLANE, (3,), rng=Streams(5, 3).rng("init"))
     at = [Rng.of(seed).normal((3, 6, 2)) for seed in (1, 2)]
     after = play(control, packed, *at, rng=Streams(5, 3).rng("lipschitz"))

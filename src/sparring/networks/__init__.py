@@ -18,7 +18,7 @@ from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
 from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorModule, Head, ProjectionHead, SourceHead
 from sparring.networks.inception import InceptionV3
-from sparring.networks.mlp import MLPDiscriminatorSpec, MLPGeneratorSpec
+from sparring.networks.mlp import MLPDiscriminator, MLPGenerator
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
 from sparring.networks.preact import PreActResNet18
 from sparring.networks.robgan import RobGANDiscriminator, RobGANGenerator
@@ -46,8 +46,8 @@ __all__ = [
     "Head",
     "InceptionFeatures",
     "InceptionV3",
-    "MLPDiscriminatorSpec",
-    "MLPGeneratorSpec",
+    "MLPDiscriminator",
+    "MLPGenerator",
     "MNISTDiscriminator",
     "MNISTGenerator",
     "Network",

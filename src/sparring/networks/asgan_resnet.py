@@ -27,7 +27,7 @@ from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_doublings
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
-from sparring.networks.products import Linear
+from sparring.networks.products import OneDNNLinear
 
 
 def _up() -> nn.Module:
@@ -75,7 +75,7 @@ class ASGANResNetGeneratorModule(nn.Module):
     def __init__(self, inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            Linear(inputs, width * 16),
+            OneDNNLinear(inputs, width * 16),
             nn.Unflatten(1, (width, 4, 4)),
             *(ResampleBlock(width, width, _up, batch_norm) for _ in range(doublings)),
             nn.Conv2d(width, channels, 3, padding=1),

@@ -17,7 +17,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import Seen, Space
 from sparring.networks.base import FeatureNetwork, Network, require_images
 from sparring.networks.initial import initialise, xavier_uniform
-from sparring.networks.products import Linear
+from sparring.networks.products import OneDNNLinear
 
 
 class ClassifierModule(FeatureNetwork):
@@ -112,7 +112,7 @@ class SmallCNN(Classifier):
                 nn.ReLU(),
                 nn.MaxPool2d(2),
                 nn.Flatten(),
-                Linear(2 * width * (height // 4) * (wide // 4), 4 * width),
+                OneDNNLinear(2 * width * (height // 4) * (wide // 4), 4 * width),
                 nn.ReLU(),
             )
             network = ClassifierModule(features, 4 * width, space.classes)

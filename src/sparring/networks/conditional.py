@@ -1,8 +1,8 @@
-"""Batch normalisation that is told a class: the scale and shift behind the mean and variance are those of the class.
+"""Class-conditional batch normalisation: one scale and shift for each class.
 
     y = gamma_c (x - mean) / sqrt(variance + eps) + beta_c
 
-Both forms are called with features and one-hot classes; the plain one, for games without classes, does not use them.
+Both layers take features and one-hot classes; the unconditional one ignores the classes.
 
 Source: Dumoulin, Shlens, Kudlur 2017, equation (5); Miyato, Koyama 2018, appendix (conditional batch normalisation).
 """
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 EPS = 2e-5
 """Added to variances in the published generators."""
 
-ToldNorm = Callable[[int], nn.Module]
+ClassNorm = Callable[[int], nn.Module]
 """Channels to a layer `(features (n, channels, height, width), one-hot classes (n, classes)) -> features`."""
 
 
 class ConditionalBatchNorm(nn.Module):
-    """gamma_c and beta_c are rows of two tables, which start from 1 and 0.
+    """Batch normalisation with gamma_c and beta_c as rows of two tables, initialised to 1 and 0.
 
     Args:
         width: channels.
@@ -41,8 +41,8 @@ class ConditionalBatchNorm(nn.Module):
         return torch.addcmul(beta[:, :, None, None], gamma[:, :, None, None], self.norm(x))
 
 
-class UntoldBatchNorm(nn.Module):
-    """One gamma and one beta for all samples.
+class UnconditionalBatchNorm(nn.Module):
+    """Batch normalisation with one gamma and one beta for all classes.
 
     Args:
         width: channels.
@@ -58,8 +58,8 @@ class UntoldBatchNorm(nn.Module):
         return out
 
 
-def told_norm(classes: int | None, momentum: float) -> ToldNorm:
-    """Layers for this many classes, or for a generator that is told none."""
+def class_norm(classes: int | None, momentum: float) -> ClassNorm:
+    """Normalisations for this many classes, or unconditional ones for None."""
     if classes is None:
-        return lambda width: UntoldBatchNorm(width, momentum)
+        return lambda width: UnconditionalBatchNorm(width, momentum)
     return lambda width: ConditionalBatchNorm(width, classes, momentum)

@@ -40,7 +40,7 @@ class Dense(nn.Module):
         return affine(x, self.weight, self.bias)
 
 
-class Layers(nn.Module):
+class DenseLayers(nn.Module):
     """Dense layers with ReLU between them."""
 
     def __init__(self, widths: tuple[int, ...], lead: tuple[int, ...], *, rng: Rng) -> None:
@@ -56,10 +56,10 @@ class Layers(nn.Module):
         return out
 
 
-class MLPGenerator(nn.Module):
+class MLPGeneratorModule(nn.Module):
     """Codes `(*batch, inputs)` to samples `(*batch, *shape)`, through tanh where they are bounded."""
 
-    def __init__(self, layers: Layers, space: Space) -> None:
+    def __init__(self, layers: DenseLayers, space: Space) -> None:
         super().__init__()
         self.layers = layers
         self.shape = space.shape
@@ -97,7 +97,7 @@ class MLPTrunk(nn.Module):
 
 
 @piece("mlp")
-class MLPGeneratorSpec(Generator):
+class MLPGenerator(Generator):
     """Fully connected generator with ReLU; packs replicas.
 
     Args:
@@ -110,11 +110,11 @@ class MLPGeneratorSpec(Generator):
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         widths = (self.inputs(space), *self.hidden, math.prod(space.shape))
-        return MLPGenerator(Layers(widths, lead, rng=rng), space)
+        return MLPGeneratorModule(DenseLayers(widths, lead, rng=rng), space)
 
 
 @piece("mlp")
-class MLPDiscriminatorSpec(Discriminator):
+class MLPDiscriminator(Discriminator):
     """Fully connected discriminator with ReLU; packs replicas.
 
     Args:

@@ -19,12 +19,12 @@ from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_image
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
-from sparring.networks.products import Linear
+from sparring.networks.products import OneDNNLinear
 
 _SLOPE = 0.2
 
 
-class ConvGenerator(nn.Module):
+class MNISTGeneratorModule(nn.Module):
     """Codes `(n, inputs)` to images `(n, channels, side, side)` in [-1, 1]."""
 
     def __init__(self, inputs: int, channels: int, side: int, width: int, batch_norm: bool) -> None:
@@ -32,10 +32,10 @@ class ConvGenerator(nn.Module):
         small = side // 4
         flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
         self.dense = nn.Sequential(
-            Linear(inputs, 16 * width),
+            OneDNNLinear(inputs, 16 * width),
             flat(16 * width),
             nn.ReLU(),
-            Linear(16 * width, 2 * width * small * small),
+            OneDNNLinear(16 * width, 2 * width * small * small),
             flat(2 * width * small * small),
             nn.ReLU(),
             nn.Unflatten(1, (2 * width, small, small)),
@@ -64,7 +64,7 @@ def _trunk(channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
         images(2 * width),
         nn.LeakyReLU(_SLOPE),
         nn.Flatten(),
-        Linear(2 * width * small * small, 16 * width),
+        OneDNNLinear(2 * width * small * small, 16 * width),
         flat(16 * width),
         nn.LeakyReLU(_SLOPE),
     )
@@ -89,7 +89,7 @@ class MNISTGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, side = require_image(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
-            network = ConvGenerator(self.inputs(space), channels, side, self.width, self.batch_norm)
+            network = MNISTGeneratorModule(self.inputs(space), channels, side, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(0.02), rng=rng)
         return network
 

@@ -36,7 +36,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(-2), x, weight)
 
 
-class Linear(nn.Linear):
+class OneDNNLinear(nn.Linear):
     """`nn.Linear` with a bias for samples `(n, inputs)`, computed by `affine`."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,8 +25,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from sparring.core.pieces import piece
-from sparring.networks.sn_resnet_generator import ResidualGenerator
-from sparring.networks.sn_resnet_trunk import Blocks, Layers, ResidualDiscriminator, bare, normalised
+from sparring.networks.residual_blocks import BlockLayers, bare, normalised
+from sparring.networks.sn_resnet import BlockWidths, ResidualDiscriminator, ResidualGenerator
 
 
 @piece("robgan_resnet")
@@ -50,15 +50,15 @@ class RobGANDiscriminator(ResidualDiscriminator):
         batch_norm: on in the published code at 32 pixels and on ImageNet.
     """
 
-    published: ClassVar[Mapping[int, Blocks]] = {
-        1: Blocks((2, 2, 2, 2), 2),
-        2: Blocks((2, 2, 2, 2), 2),
-        3: Blocks((2, 2, 2, 2), 2),
-        4: Blocks((1, 2, 4, 8, 16), 5),
-        5: Blocks((1, 2, 4, 4, 8, 8), 5),
+    published: ClassVar[Mapping[int, BlockWidths]] = {
+        1: BlockWidths((2, 2, 2, 2), 2),
+        2: BlockWidths((2, 2, 2, 2), 2),
+        3: BlockWidths((2, 2, 2, 2), 2),
+        4: BlockWidths((1, 2, 4, 8, 16), 5),
+        5: BlockWidths((1, 2, 4, 4, 8, 8), 5),
     }
 
     batch_norm: bool = True
 
-    def layers(self) -> Layers:
+    def layers(self) -> BlockLayers:
         return normalised(bias=False) if self.batch_norm else bare(bias=False)

@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from sparring.core.pieces import piece
-from sparring.networks.sn_resnet_generator import ResidualGenerator
-from sparring.networks.sn_resnet_trunk import Blocks, Layers, ResidualDiscriminator, bare
+from sparring.networks.residual_blocks import BlockLayers, bare
+from sparring.networks.sn_resnet import BlockWidths, ResidualDiscriminator, ResidualGenerator
 
 
 @piece("sngan_resnet")
@@ -41,15 +41,15 @@ class SNGANGenerator(ResidualGenerator):
 class SNGANDiscriminator(ResidualDiscriminator):
     """SN-GAN's residual discriminator, for square images with a side of 8, 16, 28, 32, ..., 128."""
 
-    published: ClassVar[Mapping[int, Blocks]] = {
-        1: Blocks((2, 2, 2, 2), 2),
-        2: Blocks((2, 2, 2, 2), 2),
-        3: Blocks((2, 2, 2, 2), 2),
-        4: Blocks((1, 2, 4, 8, 16), 5),
-        5: Blocks((1, 2, 4, 8, 16, 16), 5),
+    published: ClassVar[Mapping[int, BlockWidths]] = {
+        1: BlockWidths((2, 2, 2, 2), 2),
+        2: BlockWidths((2, 2, 2, 2), 2),
+        3: BlockWidths((2, 2, 2, 2), 2),
+        4: BlockWidths((1, 2, 4, 8, 16), 5),
+        5: BlockWidths((1, 2, 4, 8, 16, 16), 5),
     }
 
     head_bias: bool = False
 
-    def layers(self) -> Layers:
+    def layers(self) -> BlockLayers:
         return bare(bias=True)

@@ -20,11 +20,8 @@ from sparring.networks.base import Generator, require_doublings, require_image
 from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_residual
-from sparring.networks.products import Linear
-
-
-def _conv3(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
+from sparring.networks.products import OneDNNLinear
+from sparring.networks.residual_blocks import DiscriminatorBlock, InputBlock, bare, keeping_block
 
 
 class UpBlock(nn.Module):
@@ -33,50 +30,12 @@ class UpBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-        self.conv1, self.conv2 = UpsampledConv(width, width), _conv3(width, width)
+        self.conv1, self.conv2 = UpsampledConv(width, width), nn.Conv2d(width, width, 3, padding=1)
         self.shortcut = UpsampledProjection(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv2(torch.relu(self.norm2(self.conv1(torch.relu(self.norm1(x))))))
         out: Tensor = h + self.shortcut(x)
-        return out
-
-
-class InputBlock(nn.Module):
-    """Convolution, ReLU, convolution, mean pooling; the shortcut pools, then convolves."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = _conv3(channels, width), PooledConv(width, width)
-        self.shortcut = PooledProjection(channels, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv2(torch.relu(self.conv1(x))) + self.shortcut(x)
-        return out
-
-
-class DownBlock(nn.Module):
-    """ReLU, convolution, ReLU, convolution, mean pooling; the shortcut convolves, then pools."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = _conv3(width, width), PooledConv(width, width)
-        self.shortcut = PooledProjection(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv2(torch.relu(self.conv1(torch.relu(x)))) + self.shortcut(x)
-        return out
-
-
-class FlatBlock(nn.Module):
-    """ReLU, convolution, ReLU, convolution, added to the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = _conv3(width, width), _conv3(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv2(torch.relu(self.conv1(torch.relu(x))))
         return out
 
 
@@ -86,10 +45,10 @@ class ResNetGeneratorModule(nn.Module):
     def __init__(self, inputs: int, channels: int, doublings: int, width: int) -> None:
         super().__init__()
         self.width = width
-        self.dense = Linear(inputs, width * 16)
+        self.dense = OneDNNLinear(inputs, width * 16)
         self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(doublings)))
         self.norm = nn.BatchNorm2d(width)
-        self.output = _conv3(width, channels)
+        self.output = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, codes: Tensor) -> Tensor:
         h = self.blocks(self.dense(codes).reshape(-1, self.width, 4, 4))
@@ -101,7 +60,13 @@ class ResNetTrunk(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(InputBlock(channels, width), DownBlock(width), FlatBlock(width), FlatBlock(width))
+        layers, projection = bare(bias=True), PooledProjection(width, width)
+        self.blocks = nn.Sequential(
+            InputBlock(channels, width, layers, PooledProjection(channels, width)),
+            DiscriminatorBlock(width, width, layers, PooledConv(width, width), projection, nn.Identity()),
+            keeping_block(width, width, layers),
+            keeping_block(width, width, layers),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.relu(self.blocks(images)).mean(dim=(2, 3))

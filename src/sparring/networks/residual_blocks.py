@@ -1,0 +1,154 @@
+"""Residual blocks of WGAN-GP, SN-GAN and Rob-GAN.
+
+    generator block        h = conv(relu(norm(conv(resample(relu(norm(x)))))))      out = h + conv(resample(x))
+    input block of D       h = pool(norm(conv(relu(norm(conv(x))))))                out = h + shortcut(x)
+    other blocks of D      h = norm(conv(relu(norm(conv(relu(x))))))                out = resample(h + shortcut(x))
+
+Convolutions are 3 x 3, those of shortcuts 1 x 1. D halves the side by mean pooling. Where a convolution is next to a
+change of the side, both are one operation (`folded`); batch normalisation between them rules that out.
+
+Source: Gulrajani et al. 2017, appendix C; Miyato, Kataoka, Koyama, Yoshida 2018, appendix B.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sparring.networks.conditional import ClassNorm
+from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
+
+
+class GeneratorBlock(nn.Module):
+    """A generator block whose normalisations see the class.
+
+    Args:
+        conv: the first convolution, with the resampling before it.
+        shortcut: the 1 x 1 convolution, with the same resampling.
+        norm: makes the normalisations.
+    """
+
+    def __init__(self, conv: nn.Conv2d, shortcut: nn.Conv2d, norm: ClassNorm) -> None:
+        super().__init__()
+        inputs, width = conv.in_channels, conv.out_channels
+        self.norm1, self.norm2 = norm(inputs), norm(width)
+        self.conv1, self.conv2 = conv, nn.Conv2d(width, width, 3, padding=1)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor, classes: Tensor) -> Tensor:
+        h = self.conv1(torch.relu(self.norm1(x, classes)))
+        h = self.conv2(torch.relu(self.norm2(h, classes)))
+        out: Tensor = h + self.shortcut(x)
+        return out
+
+
+def upsampling_block(inputs: int, width: int, norm: ClassNorm) -> GeneratorBlock:
+    """A generator block that doubles the side by repeating pixels."""
+    return GeneratorBlock(UpsampledConv(inputs, width), UpsampledProjection(inputs, width), norm)
+
+
+def same_size_block(inputs: int, width: int, norm: ClassNorm) -> GeneratorBlock:
+    """A generator block that keeps the side."""
+    return GeneratorBlock(nn.Conv2d(inputs, width, 3, padding=1), nn.Conv2d(inputs, width, 1), norm)
+
+
+class BlockLayers(NamedTuple):
+    """The layers of a discriminator's blocks.
+
+    Args:
+        conv: (inputs, outputs, odd side of the kernel) to a convolution that keeps the side of the image.
+        norm: channels to a normalisation, or to the identity.
+        last_conv, last_projection: (inputs, outputs) to the 3 x 3 and 1 x 1 convolution before `norm` and `pool`.
+        pool: makes the mean pooling, or the identity where the convolutions before it pool.
+    """
+
+    conv: Callable[[int, int, int], nn.Module]
+    norm: Callable[[int], nn.Module]
+    last_conv: Callable[[int, int], nn.Module]
+    last_projection: Callable[[int, int], nn.Module]
+    pool: Callable[[], nn.Module]
+
+
+def normalised(bias: bool) -> BlockLayers:
+    """Convolutions, with or without biases, and batch normalisation over all pixels."""
+    conv = _same_conv(bias)
+    return BlockLayers(conv, nn.BatchNorm2d, partial(conv, kernel=3), partial(conv, kernel=1), partial(nn.AvgPool2d, 2))
+
+
+def bare(bias: bool) -> BlockLayers:
+    """Convolutions without normalisation, with or without biases; the last ones of a block include its pooling."""
+    last_conv, last_projection = partial(PooledConv, bias=bias), partial(PooledProjection, bias=bias)
+    return BlockLayers(_same_conv(bias), nn.Identity, last_conv, last_projection, nn.Identity)
+
+
+def _same_conv(bias: bool) -> Callable[..., nn.Module]:
+    def conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
+        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
+
+    return conv
+
+
+class InputBlock(nn.Module):
+    """The first block of a discriminator, which halves the side of the image.
+
+    Args:
+        channels: of the images.
+        width: channels of the result.
+        layers: of the block.
+        shortcut: x to the second summand, at half of the side.
+    """
+
+    def __init__(self, channels: int, width: int, layers: BlockLayers, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = layers.conv(channels, width, 3), layers.last_conv(width, width)
+        self.norm1, self.norm2 = layers.norm(width), layers.norm(width)
+        self.pool = layers.pool()
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        out: Tensor = self.pool(h) + self.shortcut(x)
+        return out
+
+
+class DiscriminatorBlock(nn.Module):
+    """A further block of a discriminator; its first convolution keeps the channels of x.
+
+    Args:
+        inputs: channels of x.
+        width: channels of the result.
+        layers: of the block.
+        last: the second convolution.
+        shortcut: x to the second summand.
+        resample: halves the side, or keeps it. It is linear, so one call serves both summands.
+    """
+
+    def __init__(
+        self, inputs: int, width: int, layers: BlockLayers, last: nn.Module, shortcut: nn.Module, resample: nn.Module
+    ) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = layers.conv(inputs, inputs, 3), last
+        self.norm1, self.norm2 = layers.norm(inputs), layers.norm(width)
+        self.shortcut, self.resample = shortcut, resample
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(torch.relu(x))))))
+        out: Tensor = self.resample(h + self.shortcut(x))
+        return out
+
+
+def halving_block(inputs: int, width: int, layers: BlockLayers) -> DiscriminatorBlock:
+    """A discriminator block that halves the side, with a 1 x 1 convolution on its shortcut."""
+    shortcut = nn.Sequential(layers.last_projection(inputs, width), layers.norm(width))
+    return DiscriminatorBlock(inputs, width, layers, layers.last_conv(inputs, width), shortcut, layers.pool())
+
+
+def keeping_block(inputs: int, width: int, layers: BlockLayers) -> DiscriminatorBlock:
+    """A discriminator block that keeps the side; its shortcut has weights only where the channels change."""
+    projection = nn.Sequential(layers.conv(inputs, width, 1), layers.norm(width))
+    shortcut = nn.Identity() if inputs == width else projection
+    return DiscriminatorBlock(inputs, width, layers, layers.conv(inputs, width, 3), shortcut, nn.Identity())
