@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import Aim, Attack, Criterion, Direction, Source, Start
+from sparring.attacks import Aim, Attack, Criterion, Direction, GradientEstimator, Start
 from sparring.core.balls import Ball, Linf
 from sparring.core.pieces import FAMILIES, Piece, members, summary
 from sparring.core.randomness import Rng, Streams
@@ -286,7 +286,7 @@ def _check_start(start: Start) -> None:
     assert (Linf().size(start.draw(x, Linf(), 0.5, 1, rng=Rng.of(1)), 1) <= 0.5).all(), "a start lies in the ball"
 
 
-def _check_source(source: Source) -> None:
+def _check_estimator(estimator: GradientEstimator) -> None:
     space, weight = Space((2, 3), Bounds(-1.0, 1.0)), torch.linspace(-1, 2, 6).reshape(2, 3)
     x = Rng.of(0).normal((3, 64, 2, 3))
     rise = 1.0 + torch.arange(64)
@@ -297,20 +297,20 @@ def _check_source(source: Source) -> None:
     def constant(samples: Tensor) -> Tensor:
         return 0 * loss(samples) + 1
 
-    found = source.estimate(x, loss, space=space, rng=Streams(7, 3).rng("source"))
+    found = estimator.estimate(x, loss, space=space, rng=Streams(7, 3).rng("estimator"))
     assert found.shape == x.shape and not found.requires_grad, "a direction per sample, without a graph"
-    again = source.estimate(x[1], loss, space=space, rng=Streams(8).rng("source"))
+    again = estimator.estimate(x[1], loss, space=space, rng=Streams(8).rng("estimator"))
     assert torch.allclose(found[1], again, atol=1e-4), "a replica is followed as a single game"
-    still = source.estimate(x, constant, space=space, rng=Streams(7, 3).rng("source"))
+    still = estimator.estimate(x, constant, space=space, rng=Streams(7, 3).rng("estimator"))
     assert (still.abs() < 1e-4).all(), "no gradient, no direction"
-    if source.white_box:
+    if estimator.white_box:
         gradient = rise[:, None, None] * weight
-        followed = source.follow(gradient.expand(3, 64, 2, 3), 2, rng=Streams(7, 3).rng("source"))
+        followed = estimator.follow(gradient.expand(3, 64, 2, 3), 2, rng=Streams(7, 3).rng("estimator"))
         assert torch.allclose(followed, found, rtol=1e-4), "a known gradient gives the same direction"
         sizes = followed.flatten(2).norm(dim=2), gradient.flatten(1).norm(dim=1).expand(3, 64)
         assert torch.allclose(*sizes, rtol=1e-4), "a gradient's size is kept"
     else:
-        blind = source.estimate(x, lambda s: loss(s).detach(), space=space, rng=Streams(7, 3).rng("source"))
+        blind = estimator.estimate(x, lambda s: loss(s).detach(), space=space, rng=Streams(7, 3).rng("estimator"))
         assert torch.equal(blind, found), "values are all that it sees"
         mean = (found / rise[:, None, None]).mean((0, 1))
         assert (mean * weight).sum() > 0.5 * (weight * weight).sum(), "an estimate goes up"
@@ -518,7 +518,7 @@ _CONTRACTS: dict[type[Piece], Callable[[Any], None]] = {
     Ball: _check_ball,
     Attack: _check_attack,
     Start: _check_start,
-    Source: _check_source,
+    GradientEstimator: _check_estimator,
     Direction: _check_direction,
     Aim: _check_aim,
     Criterion: _check_criterion,

@@ -98,7 +98,7 @@ def test_a_threat_has_other_budgets() -> None:
     assert isinstance(small.attack, PGD) and small.attack.epsilon == 0.1
     assert small.attack.step_length == pytest.approx(0.1 / 3)
     assert threat(attack=FGSM(epsilon=46 / 255)).at(28 / 255).attack.epsilon == 28 / 255  # a / b * b is another number
-    with pytest.raises(ValueError, match="no shares"):
+    with pytest.raises(ValueError, match="cannot be scaled"):
         small.at(0.0).at(0.1)
 
 

@@ -324,7 +324,7 @@ def test_the_measures_of_a_linear_classifier_have_closed_forms() -> None:
 def test_the_main_attack_has_the_budget_of_the_training(attack: str, words: str) -> None:
     recipe = classifier_recipe(f"attack={attack}")
     main = main_attack(recipe.trained_against)
-    assert words in main.size_in_words(source_of(recipe).facts.space)
+    assert words in main.describe_size(source_of(recipe).facts.space)
     assert (main.steps, main.ball.name) == (20, "l2" if "l2" in attack else "linf")
     assert main.direction.name == ("normalised" if "l2" in attack else "sign")
 

@@ -1,23 +1,37 @@
-"""Attacks on a network's inputs, and what they aim at."""
+"""Attacks on a network's inputs, and the losses that they ascend."""
 
-from sparring.attacks.aims import Aim, Distance, Payoff
 from sparring.attacks.auto_pgd import APGD
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, width_of
-from sparring.attacks.criteria import (
+from sparring.attacks.base import Attack, Epsilon, LossFunction, NoAttack, batch_axes_of, in_scales, width_of
+from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
+from sparring.attacks.gradient import (
+    BIM,
+    FGSM,
+    PGD,
+    PGDL2,
+    AnyGradientAttack,
+    Direct,
+    Direction,
+    GradientAttack,
+    Normalised,
+    RandomStart,
+    Raw,
+    Sign,
+    Start,
+    ZeroStart,
+)
+from sparring.attacks.losses import (
     DLR,
+    Aim,
     Criterion,
     CrossEntropy,
+    Distance,
     Margin,
-    TargetedCriterion,
+    Payoff,
     TargetedCrossEntropy,
     TargetedDLR,
 )
-from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, RandomDirection, Source
-from sparring.attacks.gradient import BIM, FGSM, PGD, PGDL2, AnyGradientAttack, Direct, GradientAttack
 from sparring.attacks.search import Dimming, RandomSearch
 from sparring.attacks.square import SquareAttack, SquareL2, SquareLinf
-from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
-from sparring.attacks.still import NoAttack
 from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
 
 __all__ = [
@@ -44,6 +58,7 @@ __all__ = [
     "FiniteDifferences",
     "Fooled",
     "GradientAttack",
+    "GradientEstimator",
     "LossFunction",
     "Margin",
     "NoAttack",
@@ -54,12 +69,10 @@ __all__ = [
     "RandomStart",
     "Raw",
     "Sign",
-    "Source",
     "SquareAttack",
     "SquareL2",
     "SquareLinf",
     "Start",
-    "TargetedCriterion",
     "TargetedCrossEntropy",
     "TargetedDLR",
     "Threat",

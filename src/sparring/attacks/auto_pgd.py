@@ -1,13 +1,13 @@
-"""Auto-PGD: signed or normalised steps with momentum whose length is halved where they stop paying, per sample.
+"""Auto-PGD: signed or normalised steps with momentum; a sample's step size is halved where its loss stops rising.
 
     z       = confine(x_k + eta steepest(grad loss(x_k)))
     x_{k+1} = confine(x_k + alpha (z - x_k) + (1 - alpha) (x_k - x_{k-1})),    alpha = 0.75, eta_0 = 2 epsilon
 
-At the checkpoints w_0 = 0 < w_1 < w_2 < ..., ceil(p_j steps), a sample's eta is halved, and it goes on from the best
-point so far, where one of two conditions holds:
+At the checkpoints w_0 = 0 < w_1 < w_2 < ..., w_j = ceil(p_j steps), a sample's eta is halved and its iterate is reset
+to the best point so far if one of two conditions holds:
 
 1. the loss rose in fewer than rho = 0.75 of the steps since the last checkpoint;
-2. eta was not halved at the last checkpoint, and the best loss is what it was there.
+2. eta was not halved at the last checkpoint, and the best loss has not risen since.
 
 Source: Croce and Hein 2020, algorithm 1 and section 3. The paper lets a checkpoint take effect one step later.
 """
@@ -22,7 +22,7 @@ from pydantic import model_validator
 from torch import Tensor
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
-from sparring.attacks.steps import RandomStart, Start
+from sparring.attacks.gradient import RandomStart, Start
 from sparring.core.gradients import input_gradient
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -35,12 +35,12 @@ _RHO = 0.75
 
 @piece("apgd")
 class APGD(Attack):
-    """Momentum steps of a length that finds itself, back to the best point where they stall (Croce and Hein 2020).
+    """Momentum steps with an adaptive step size, reset to the best point where they stall (Croce and Hein 2020).
 
     The result is the point of the highest loss. Over L-infinity steps are signed, over L2 normalised.
 
     Args:
-        steps: gradients taken.
+        steps: gradient evaluations.
         start: the first perturbation.
     """
 
@@ -49,9 +49,9 @@ class APGD(Attack):
     start: Start = RandomStart()
 
     @model_validator(mode="after")
-    def _has_a_length(self) -> APGD:
+    def _has_a_radius(self) -> APGD:
         if not self.ball.limited:
-            raise ValueError(f"ball: the steps are shares of a ball's radius, and ball is {self.ball.name}")
+            raise ValueError(f"ball: step sizes are fractions of a radius, and ball is {self.ball.name}")
         return self
 
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
@@ -78,7 +78,7 @@ class APGD(Attack):
 
 
 class _Point(NamedTuple):
-    """Where every sample is, `(*batch, ...)`, its loss there, `(*batch)`, and the loss's gradient."""
+    """Every sample's iterate, `(*batch, ...)`, its loss, `(*batch)`, and the gradient of the loss."""
 
     x: Samples
     loss: Scores

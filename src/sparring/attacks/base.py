@@ -1,8 +1,7 @@
-"""Attack: samples moved, within a budget and the data's range, to where a loss is higher."""
+"""Attack: move samples, within a budget and the data's range, to where a loss is higher."""
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, final
@@ -14,7 +13,7 @@ from torch import nn
 from sparring.core.balls import Ball, Linf
 from sparring.core.errors import UsageError
 from sparring.core.modules import untraced
-from sparring.core.pieces import Piece
+from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import PerGame
 from sparring.core.shapes import Samples, Scores, Space
@@ -23,16 +22,14 @@ LossFunction = Callable[[Samples], Scores]
 """What an attack ascends: `(*batch, ...) -> (*batch)`."""
 
 
-_PLAIN = r"\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*"
-_FRACTION = re.compile(f"{_PLAIN}(?:/{_PLAIN})?", re.ASCII | re.IGNORECASE)
-"""What Python's own `float` reads is more: digits of any script, underscores."""
-
-
 def _fraction(value: Any) -> Any:
-    parts = _FRACTION.fullmatch(value) if isinstance(value, str) else None
-    if parts is None or float(parts[2] or 1) == 0:
+    if not isinstance(value, str):
         return value
-    return float(parts[1]) / float(parts[2] or 1)
+    numerator, _, denominator = value.partition("/")
+    try:
+        return float(numerator) / float(denominator or 1)
+    except (ValueError, ZeroDivisionError):
+        return value
 
 
 Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1e6)]
@@ -40,25 +37,25 @@ Epsilon = Annotated[float, BeforeValidator(_fraction), Field(ge=0, le=1e6)]
 
 
 class Attack(Piece, family="attack"):
-    """A search for samples that raise a loss. Members write the search; the family keeps these promises:
+    """A search for samples that raise a loss. Members write `search`; the family guarantees:
 
-    - budget: `ball.size(x_adv - x) <= epsilon`, in units of [0, 1], but for the ball `none`;
-    - range: x_adv leaves the data's range nowhere that x does not;
-    - no trace: parameters, their gradients, buffers and torch's random state are as before, bit for bit.
+    - budget: `ball.size(x_adv - x) <= epsilon`, in units of [0, 1], unless the ball is `none`;
+    - range: x_adv leaves the data's range only where x does;
+    - no trace: parameters, their gradients, buffers and torch's random state are unchanged, bit for bit.
 
     Args:
         epsilon: the budget, in units of [0, 1].
-        ball: the norm that it is measured in.
+        ball: the norm of the budget.
     """
 
     epsilon: PerGame[Epsilon]
     ball: Ball = Linf()
 
     def check(self, space: Space) -> None:
-        """Refuse, before anything is attacked, samples that the search is not for; members say which.
+        """Refuse samples that the search does not support.
 
         Raises:
-            UsageError: it is for other samples.
+            UsageError: says which samples it supports.
         """
 
     @final
@@ -68,12 +65,12 @@ class Attack(Piece, family="attack"):
         Args:
             x: `(*batch, *space.shape)`.
             loss: ascended, per sample.
-            network: what the loss runs; left without a trace, in its own mode.
+            network: the network that the loss runs, in the mode to be attacked; left unchanged.
             space: shape and range of the samples.
             rng: of random starts and directions.
 
         Raises:
-            UsageError: the search is not for these samples, or changed their shape.
+            UsageError: the search does not support these samples, or changed their shape.
         """
         self.check(space)
         with untraced(network), torch.enable_grad():
@@ -81,35 +78,35 @@ class Attack(Piece, family="attack"):
         if found.shape != x.shape:
             raise UsageError(
                 f"attack: {self.name} turned samples of shape {tuple(x.shape)} into {tuple(found.shape)}",
-                "its `search` should return samples of the shape that it is given",
+                "its `search` should return samples of the shape of its input",
             )
         return self.confine(x.detach(), found.detach(), space)
 
-    def size_in_words(self, space: Space) -> str:
-        """How far the attack may go."""
+    def describe_size(self, space: Space) -> str:
+        """The budget, for reports."""
         if space.bounds is None:
             return f"epsilon {self.epsilon:.3g} in the data's units"
         return f"epsilon {in_scales(self.epsilon)}"
 
     @abstractmethod
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
-        """Where the member would move x; the family confines it."""
+        """The moved samples before the family's final projection."""
 
     def can_reuse(self) -> bool:
-        """Whether all that the attack needs is one gradient of the loss at x, so that a known one will do."""
+        """Whether one gradient of the loss at x suffices, so that a precomputed one can be reused."""
         return False
 
     @final
     def from_gradient(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
-        """The same samples as the call, from a gradient of the loss at x that is already known.
+        """The same samples as the call, from a precomputed gradient of the loss at x.
 
         Raises:
-            NotImplementedError: the attack needs more than one gradient; ask `can_reuse` first.
+            NotImplementedError: the attack needs more than one gradient; see `can_reuse`.
         """
         return self.confine(x, self.along(x, gradient, space=space, rng=rng), space)
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
-        """Where an attack that can reuse a gradient would move x along it; the family confines it."""
+        """The moved samples, from one gradient, before the family's projection."""
         raise NotImplementedError(self.name)
 
     def scaled(self, factor: float) -> Attack:
@@ -117,7 +114,7 @@ class Attack(Piece, family="attack"):
         return self.model_copy(update={"epsilon": factor * self.epsilon})
 
     def remarks(self) -> list[str]:
-        """What a user should know of the settings."""
+        """Warnings about the settings, for the user."""
         if self.epsilon > 1 and self.ball.limited:
             whole = f"attack: epsilon = {self.epsilon:g} is more than the whole range of an image"
             return [f"{whole}; if 255ths are meant, write {self.epsilon:g}/255"]
@@ -133,13 +130,23 @@ class Attack(Piece, family="attack"):
         return torch.maximum(torch.minimum(x + delta, x.clamp(min=high)), x.clamp(max=low))
 
 
+@piece("none")
+class NoAttack(Attack):
+    """Leaves samples unchanged: plain training is adversarial training with this attack."""
+
+    epsilon: Annotated[float, Field(ge=0, le=0)] = 0.0
+
+    def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+        return x
+
+
 def in_scales(epsilon: float) -> str:
     """A size on the three scales in use: `1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])`."""
     return f"{255 * epsilon:.3g}/255 ({epsilon:.3g} of [0, 1], {2 * epsilon:.3g} of [-1, 1])"
 
 
 def width_of(space: Space) -> float:
-    """What a size in units of [0, 1] is multiplied with: high - low, or 1 for samples without a range."""
+    """The factor from units of [0, 1] to the samples' units: high - low, or 1 for samples without a range."""
     return 1.0 if space.bounds is None else space.bounds.high - space.bounds.low
 
 

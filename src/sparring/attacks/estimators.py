@@ -1,7 +1,7 @@
-"""Source: what stands for the gradient of the loss: itself, something drawn, or an estimate from values of the loss.
+"""Gradient estimators: the gradient of the loss itself, a random direction, or an estimate from values of the loss.
 
-A source that follows values alone turns every gradient attack into a black-box one. Its queries are one batch of the
-samples' own size each, so that the loss may tie a label to every sample; they may leave the data's range.
+An estimator that uses values alone turns every gradient attack into a black-box attack. Each of its queries is a batch
+of as many samples as are attacked, so that the loss may hold a label for every sample; queries may leave the range.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from sparring.core.shapes import Samples, Scores, Space, expand_like
 _TINY = 1e-12
 
 
-class Source(Piece, family="source"):
-    """What stands for the gradient of the loss.
+class GradientEstimator(Piece, family="estimator"):
+    """The direction that a gradient attack follows.
 
     Attributes:
-        white_box: whether it is a function of the gradient itself, so that a known one will do.
+        white_box: whether it is a function of the gradient, so that a precomputed one can be reused.
     """
 
     white_box: ClassVar[bool] = False
@@ -36,16 +36,16 @@ class Source(Piece, family="source"):
         """The direction to follow from x, `(*batch, *space.shape)`."""
 
     def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
-        """The direction that a white-box source follows where the gradient is this one.
+        """The direction that a white-box estimator follows for a precomputed gradient.
 
         Raises:
-            NotImplementedError: the source sees values alone; ask `white_box` first.
+            NotImplementedError: the estimator is not `white_box`.
         """
         raise NotImplementedError(self.name)
 
 
-class WhiteBox(Source):
-    """A source that is given the gradient."""
+class WhiteBox(GradientEstimator):
+    """An estimator that is a function of the gradient."""
 
     white_box: ClassVar[bool] = True
 
@@ -76,8 +76,8 @@ class RandomDirection(WhiteBox):
 
 
 @piece("finite_differences")
-class FiniteDifferences(Source):
-    """(loss(x + h e_i) - loss(x - h e_i)) / 2h for coordinates i, zero for the rest: course notes, section 2.2.
+class FiniteDifferences(GradientEstimator):
+    """(loss(x + h e_i) - loss(x - h e_i)) / 2h for coordinates i, else zero: course notes, section 2.2.
 
     Args:
         coordinates: how many, drawn anew for every sample and step; None is all. Each costs two queries.
@@ -100,8 +100,8 @@ class FiniteDifferences(Source):
         return gradient.reshape(x.shape)
 
 
-class Smoothed(Source):
-    """The mean of (loss(x + sigma u) - loss(x - sigma u)) / 2 sigma u over directions u: a smoothed loss's gradient.
+class Smoothed(GradientEstimator):
+    """The gradient of a smoothed loss: the mean of (loss(x + sigma u) - loss(x - sigma u)) / 2 sigma u over u.
 
     Args:
         samples: directions, drawn anew for every sample and step; each costs two queries.
@@ -135,7 +135,7 @@ class NES(Smoothed):
 
 @piece("spsa")
 class SPSA(Smoothed):
-    """Directions of fair signs (Spall 1992; Uesato et al. 2018)."""
+    """Rademacher directions (Spall 1992; Uesato et al. 2018)."""
 
     def draw(self, like: Samples, *, rng: Rng) -> Samples:
         return 2 * rng.integers(like.shape, 2).to(like) - 1

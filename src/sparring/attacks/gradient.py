@@ -1,44 +1,128 @@
-"""The gradient attack, written once with named holes; the famous ones are its settings.
+"""The gradient attack: start, direction, projection. FGSM, BIM and PGD are settings of it.
 
-    x_0 = confine(x + start),    x_{k+1} = confine(x_k + step(source(loss, x_k)))
+    x_0 = confine(x + start),    x_{k+1} = confine(x_k + step(gradient of loss at x_k))
 
 Source: Goodfellow et al. 2015 (FGSM), Kurakin et al. 2017 (BIM), Madry et al. 2018 (PGD); Li, Xia, Li, equation (10).
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
 from pydantic import model_validator
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
-from sparring.attacks.estimators import Autograd, Source
-from sparring.attacks.steps import Direction, Normalised, RandomStart, Raw, Sign, Start, ZeroStart
-from sparring.core.balls import L2, Ball, Unbounded
-from sparring.core.pieces import piece
+from sparring.attacks.estimators import Autograd, GradientEstimator
+from sparring.core.balls import L2, Ball, Linf, Unbounded
+from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, PerGame
-from sparring.core.shapes import Number, Samples, Space
+from sparring.core.shapes import Number, Samples, Space, against
+
+_LINF, _L2 = Linf(), L2()
+
+
+class Start(Piece, family="start"):
+    """The first perturbation.
+
+    Attributes:
+        is_zero: whether it is always zero.
+    """
+
+    is_zero: ClassVar[bool] = False
+
+    @abstractmethod
+    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        """A perturbation within the ball, of the shape of x."""
+
+
+@piece("zero")
+class ZeroStart(Start):
+    """The sample itself."""
+
+    is_zero: ClassVar[bool] = True
+
+    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        return torch.zeros_like(x)
+
+
+@piece("random")
+class RandomStart(Start):
+    """A point uniform in the ball (Madry et al. 2018)."""
+
+    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+        return ball.draw(x, radius, batch_axes, rng=rng)
+
+
+class Direction(Piece, family="direction"):
+    """How a gradient becomes a step.
+
+    Attributes:
+        is_length: whether the step size is a length, and not a coefficient of the gradient.
+    """
+
+    is_length: ClassVar[bool] = True
+
+    @abstractmethod
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+        """The step along a gradient.
+
+        Args:
+            gradient: `(*batch, ...)`, in the units of the samples.
+            size: the attack's step size, in units of [0, 1].
+            width: high - low of the data's range, which turns those units into the samples'.
+            batch_axes: how many leading axes are batch.
+        """
+
+
+@piece("sign")
+class Sign(Direction):
+    """size sign(gradient): the steepest ascent in L-infinity."""
+
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+        return _LINF.steepest(gradient, size * width, batch_axes)
+
+
+@piece("normalised")
+class Normalised(Direction):
+    """size gradient / ||gradient||_2: the steepest ascent in L2; zero where the gradient is zero."""
+
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+        return _L2.steepest(gradient, size * width, batch_axes)
+
+
+@piece("raw")
+class Raw(Direction):
+    """size gradient: `size` is a coefficient and no length, so that the data's range does not scale it."""
+
+    is_length: ClassVar[bool] = False
+
+    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+        return against(size, gradient) * gradient
 
 
 class GradientAttack(Attack):
-    """Steps along a gradient, confined after each.
+    """Steps along a gradient, each followed by a projection.
 
     Args:
         steps: how many.
         step_size: in units of [0, 1]; None is `min(1, 2.5 / steps) epsilon`.
         start: the first perturbation.
         direction: how a gradient becomes a step.
-        source: what stands for the gradient; one that sees values alone makes the attack a black-box one.
+        source: the gradient; one estimated from values of the loss makes the attack a black-box one.
     """
 
     steps: Count = 1
     step_size: PerGame[Epsilon | None] = None
     start: Start = ZeroStart()
     direction: Direction = Sign()
-    source: Source = Autograd()
+    source: GradientEstimator = Autograd()
 
     @model_validator(mode="after")
     def _has_a_start(self) -> GradientAttack:
-        if not self.start.still and not self.ball.limited:
+        if not self.start.is_zero and not self.ball.limited:
             raise ValueError(f"start: {self.start.name} needs a ball to draw from, and ball is {self.ball.name}")
         return self
 
@@ -56,7 +140,7 @@ class GradientAttack(Attack):
         return moved
 
     def can_reuse(self) -> bool:
-        return self.steps == 1 and self.start.still and self.source.white_box
+        return self.steps == 1 and self.start.is_zero and self.source.white_box
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
         followed = self.source.follow(gradient, batch_axes_of(x, space), rng=rng)
@@ -66,15 +150,15 @@ class GradientAttack(Attack):
         size = None if self.step_size is None else factor * self.step_size
         return self.model_copy(update={"epsilon": factor * self.epsilon, "step_size": size})
 
-    def size_in_words(self, space: Space) -> str:
+    def describe_size(self, space: Space) -> str:
         if not self.direction.is_length:
             return f"steps of {self.step_length:g} times the gradient"
-        return super().size_in_words(space)
+        return super().describe_size(space)
 
     def remarks(self) -> list[str]:
         remarks, reach = super().remarks(), self.steps * self.step_length
         if self.ball.limited and reach < self.epsilon:
-            how_often = "never" if self.start.still else "not always"
+            how_often = "never" if self.start.is_zero else "not always"
             remarks.append(
                 f"attack: {self.steps} steps of {self.step_length:.4g} reach {reach:.4g} and {how_often} "
                 f"the edge of the ball, epsilon = {self.epsilon:.4g}"
@@ -87,7 +171,7 @@ class GradientAttack(Attack):
 
 @piece("gradient")
 class AnyGradientAttack(GradientAttack):
-    """Steps along a gradient with every hole open."""
+    """Steps along a gradient; every setting is free."""
 
 
 @piece("fgsm")

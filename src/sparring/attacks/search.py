@@ -1,6 +1,6 @@
-"""Trials: attacks that move each sample to the worst of a few places, chosen without a look at the network.
+"""Search without feedback: attacks that move each sample to the worst of a few proposals made blindly.
 
-No masked gradient can hide from them, and what chance alone does to a network is the floor of every other attack.
+Masked gradients do not affect them, and random noise is a lower bound on the strength of every other attack.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from sparring.core.records import Count
 from sparring.core.shapes import Samples, Space, expand_like
 
 
-class Trials(Attack):
-    """The place of the highest loss among those that a member proposes."""
+class WorstProposal(Attack):
+    """The proposal of the highest loss; members make the proposals."""
 
     @final
     @torch.no_grad()
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         best, highest = x, x.new_full(x.shape[: batch_axes_of(x, space)], -torch.inf)
-        for place in self.places(x, space=space, rng=rng):
-            confined = self.confine(x, place, space)
+        for proposal in self.proposals(x, space=space, rng=rng):
+            confined = self.confine(x, proposal, space)
             value = loss(confined)
             better = value > highest
             best = torch.where(expand_like(better, x), confined, best)
@@ -35,12 +35,12 @@ class Trials(Attack):
         return best
 
     @abstractmethod
-    def places(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
-        """Where to try, `(*batch, *space.shape)` each; the family confines them."""
+    def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
+        """Samples to try, `(*batch, *space.shape)` each, before projection."""
 
 
 @piece("random_search")
-class RandomSearch(Trials):
+class RandomSearch(WorstProposal):
     """The point of highest loss among uniform draws from the ball; a single draw is random noise.
 
     Args:
@@ -50,20 +50,20 @@ class RandomSearch(Trials):
     epsilon: Epsilon = 8 / 255
     queries: Count = 200
 
-    def places(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
+    def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
         radius, axes = self.epsilon * width_of(space), batch_axes_of(x, space)
         for _ in range(self.queries):
             yield x + self.ball.draw(x, radius, axes, rng=rng)
 
 
 @piece("dimming")
-class Dimming(Trials):
-    """Night: intensities u in [0, 1] become (1 - s) u; of a few strengths s up to epsilon, and of none, the worst.
+class Dimming(WorstProposal):
+    """Darkening: intensities u in [0, 1] become (1 - s) u, for the worst of a few strengths s in [0, epsilon].
 
-    As u <= 1, the change is at most epsilon in L-infinity; over another ball s is cut until it fits.
+    As u <= 1, the change is at most epsilon in L-infinity; in another ball it is projected.
 
     Args:
-        strengths: how many, equally spaced; each costs a query, and so does the sample as it is.
+        strengths: how many above 0, equally spaced; each costs a query, and so does 0.
 
     Source: course notes, section 2.3, problem 4, item 5.
     """
@@ -74,12 +74,12 @@ class Dimming(Trials):
     def check(self, space: Space) -> None:
         if space.bounds is None:
             raise UsageError(
-                "attack: dimming makes images darker, and this data has no range",
-                "attack it with random_search, or with a gradient attack",
+                "attack: dimming makes images darker, and these data have no range",
+                "use random_search or a gradient attack",
             )
 
-    def places(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
-        assert space.bounds is not None  # as checked
+    def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
+        assert space.bounds is not None  # see `check`
         intensity = (x - space.bounds.low).clamp(0, width_of(space))
         for number in range(self.strengths + 1):
             yield x - self.epsilon * number / self.strengths * intensity

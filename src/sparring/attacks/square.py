@@ -1,10 +1,10 @@
-"""Square attack: a random search that changes one window of an image at a time, and sees values of the loss alone.
+"""Square attack: a random search that changes one window of an image at a time, from values of the loss alone.
 
-Every perturbation tried lies on the edge of the ball. The window's share of the image shrinks with the queries spent:
-p halves at 10, 50, 200, 1000, 2000, 4000, 6000 and 8000 of 10000 queries, and as soon for other numbers of them.
+Every perturbation tried lies on the surface of the ball. The window's share of the image shrinks with the queries: p
+halves at 10, 50, 200, 1000, 2000, 4000, 6000 and 8000 of 10000 queries, in proportion for other numbers of them.
 
-A sample that is no image `(channels, height, width)` is one row, and its windows are runs of neighbours. A window that
-is higher or wider than the image is cut to it.
+Samples that are not images `(channels, height, width)` are treated as one row of pixels. Windows larger than the image
+are cropped to it.
 
 Source: Andriushchenko et al. 2020, algorithms 1 to 3.
 """
@@ -34,14 +34,14 @@ Images = Float[Tensor, "*batch channels height width"]
 
 
 class SquareAttack(Attack):
-    """Windows of the image, each kept where it raises the loss.
+    """Random windows of the image, each kept where it raises the loss.
 
     Args:
-        queries: values of the loss asked for.
+        queries: evaluations of the loss.
         share: p, of the image, that the first windows cover.
 
     Attributes:
-        edge: the ball whose edge is searched, the only one that `ball` may be.
+        edge: the ball whose surface is searched; `ball` must equal it.
         smallest: pixels on a side of the last windows.
     """
 
@@ -53,7 +53,7 @@ class SquareAttack(Attack):
     @model_validator(mode="after")
     def _searches_its_own_edge(self) -> SquareAttack:
         if self.ball != self.edge:
-            raise ValueError(f"ball: {self.name} searches {self.edge.name} alone; there is square, and square_l2")
+            raise ValueError(f"ball: {self.name} needs {self.edge.name}; there are square and square_l2")
         return self
 
     @final
@@ -80,11 +80,11 @@ class SquareAttack(Attack):
 
     @abstractmethod
     def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
-        """The perturbation to begin with."""
+        """The initial perturbation."""
 
     @abstractmethod
     def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
-        """The perturbation with one window, of this height and width, changed."""
+        """The perturbation with one window of this height and width changed."""
 
 
 @piece("square")

@@ -1,7 +1,7 @@
-"""Threat: an attack on a classifier with all that is tried of it, and `fool`, which tries it.
+"""Threat: an attack on a classifier with its criterion, restarts and targets; `fool` runs it.
 
-A sample is fooled where some tried perturbation changes its class to a wrong one. What is tried of a sample: the
-sample itself, then every target of every restart, until one fools.
+A sample is fooled if a tried perturbation makes its predicted class wrong. For every sample, `fool` tries the clean
+sample, then every target of every restart, until one fools.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sparring.attacks.base import Attack
-from sparring.attacks.criteria import Criterion, CrossEntropy, Labels, Logits, Losses, wrong_classes
+from sparring.attacks.losses import Criterion, CrossEntropy, Labels, Logits, Losses, wrong_classes
 from sparring.core.modules import untraced
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, Record
 from sparring.core.shapes import Samples, Space
 
 Classify = Callable[[Samples], Logits]
-"""A classifier: `(n, ...) -> (n, classes)`, every sample by itself."""
+"""A classifier: `(n, ...) -> (n, classes)`, one sample independent of the others."""
 
 
 class Threat(Record):
-    """An attack, what it wants, and how often it is tried.
+    """An attack, its criterion, and how often it is tried.
 
     Args:
         name: for tables.
-        kind: what the attacker knows or does: gradients, outputs, another network, chance, or something else.
+        kind: the attacker's knowledge: gradients, outputs, another network, nothing (noise), or something else.
         attack: one try.
-        criterion: what the attack ascends.
-        restarts: tries a sample (and a target), each with draws of its own.
-        targets: 0 for none; k tries each of the k wrong classes that are most likely on the clean sample.
+        criterion: the loss that the attack ascends.
+        restarts: tries per sample (and target), with fresh random draws each.
+        targets: 0 for an untargeted attack; k tries the k most likely wrong classes of the clean sample as targets.
     """
 
     name: str
@@ -46,35 +46,35 @@ class Threat(Record):
     targets: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
-    def _can_aim(self) -> Threat:
+    def _criterion_takes_targets(self) -> Threat:
         if self.targets and not self.criterion.targeted:
-            raise ValueError(f"targets: {self.criterion.name} takes no target; targeted_dlr does")
+            raise ValueError(f"targets: {self.criterion.name} takes no target; use targeted_dlr")
         return self
 
     def at(self, epsilon: float) -> Threat:
-        """The same threat with another budget, and steps of the same share of it.
+        """The same threat with another budget and proportional step sizes.
 
         Raises:
-            ValueError: the threat has no budget to take a share of.
+            ValueError: the budget is zero, so that there are no proportions.
         """
         if self.attack.epsilon == 0:
-            raise ValueError(f"{self.name}: a budget of zero has no shares")
-        # Set once more: a / b * b is not always a.
+            raise ValueError(f"{self.name}: a budget of zero cannot be scaled")
+        # Set again: a / b * b is not always a.
         attack = self.attack.scaled(epsilon / self.attack.epsilon).model_copy(update={"epsilon": epsilon})
         return self.model_copy(update={"attack": attack})
 
 
 class Fooled(NamedTuple):
-    """What became of every sample.
+    """The outcome of a threat, per sample.
 
     Args:
         samples: the first perturbed sample that fools, or else the one of the highest loss; the clean sample where
-            it is misclassified already, or where no try raised the loss.
+            it is misclassified, or where no try raised the loss.
         fooled: whether `samples` are misclassified.
-        loss_start: the criterion on the clean samples, without a target.
+        loss_start: the untargeted criterion on the clean samples.
         loss_end: the same on `samples`.
-        forwards: how often the classifier was asked about each sample.
-        backwards: how often a gradient was taken of it.
+        forwards: forward passes.
+        backwards: backward passes.
     """
 
     samples: Samples
@@ -96,26 +96,26 @@ def fool(
     rng: Rng,
     through: Classify | None = None,
 ) -> Fooled:
-    """Try a threat on a classifier; a sample that is fooled costs nothing more.
+    """Try a threat on a classifier; a sample is not attacked further once it is fooled.
 
     Args:
-        threat: what is tried.
+        threat: the attack and its settings.
         classify: the classifier, in the mode and precision to be attacked.
         x: `(n, *space.shape)`.
-        labels: the samples' own classes.
-        network: what `classify` runs; left without a trace.
+        labels: the true classes.
+        network: the network that `classify` runs; left unchanged.
         space: shape and range of the samples.
         rng: of all restarts.
-        through: the same classifier in a form that is quicker to attack; whether a sample is fooled, and its loss, are
-            what `classify` says all the same.
+        through: a faster form of the same classifier to attack (see `networks.prepared_for_attack`); whether a sample
+            is fooled, and its loss, are always judged by `classify`.
     """
-    samples, calls, everyone = x.detach().clone(), _Calls(x), torch.arange(len(x), device=x.device)
+    samples, calls, everything = x.detach().clone(), _Calls(x), torch.arange(len(x), device=x.device)
     with untraced(network), torch.no_grad():
-        logits = calls.of(classify, everyone)(samples)
+        logits = calls.of(classify, everything)(samples)
         fooled, start = logits.argmax(-1) != labels, threat.criterion.loss(logits, labels)
         end, targets = start.clone(), _targets(threat, logits, labels)
         for _, target in product(range(threat.restarts), targets):
-            rest = everyone[~fooled]
+            rest = everything[~fooled]
             if not len(rest):
                 break
             own, attacked = labels[rest], calls.of(through or classify, rest)
@@ -140,29 +140,29 @@ def attempt(
     space: Space,
     rng: Rng,
 ) -> Samples:
-    """One try on every sample, fooled or not: what a transfer to another classifier is made of.
+    """One try on every sample, misclassified or not, as for a transfer to another classifier.
 
     Args:
-        targets: classes to end at, for a criterion that takes them; the rest is as in `fool`.
+        targets: target classes, for a targeted criterion; the other arguments are those of `fool`.
     """
 
     def loss(samples: Samples) -> Losses:
         logits, criterion = classify(samples), threat.criterion
         value = criterion.loss(logits, labels) if targets is None else criterion.toward(logits, labels, targets)
-        # A classifier that cuts the graph (an argmax for a head) has a gradient: zero.
+        # A classifier that cuts the graph (an argmax as its head) has a zero gradient.
         return value if value.requires_grad else value + 0 * samples.flatten(1).sum(1)
 
     return threat.attack(x, loss, network=network, space=space, rng=rng)
 
 
 class _Calls:
-    """How often a classifier is asked about every sample, and how often a gradient is taken of its answer."""
+    """Counts the forward and backward passes of every sample."""
 
     def __init__(self, x: Samples) -> None:
         self.forwards, self.backwards = (torch.zeros(len(x), dtype=torch.int64, device=x.device) for _ in range(2))
 
     def of(self, classifier: Classify, rows: Int[Tensor, " m"]) -> Classify:
-        """A classifier for these samples, counting."""
+        """A classifier of these samples that counts its calls."""
 
         def back(_: Tensor) -> None:
             self.backwards[rows] += 1

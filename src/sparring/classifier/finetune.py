@@ -106,7 +106,7 @@ def _notes(run: RunFolder, played: Recipe, game: int, facts: Facts) -> list[str]
     if _attack(played) is None:
         notes.append(
             f"the discriminator of {run.path} was trained against no attack with a budget in a ball: "
-            f"PGD of 5 steps, {PGD().size_in_words(facts.space)}"
+            f"PGD of 5 steps, {PGD().describe_size(facts.space)}"
         )
     if not played.discriminator.head.classifies:
         notes.append(f"the discriminator of {run.path} does not tell classes: its trunk gets a fresh class layer")

@@ -99,7 +99,7 @@ class ClassifierMeasures:
         found: dict[str, str] = {}
         attack = self.attack
         under = (
-            f"{self.threat.name} up the cross-entropy, {attack.ball.norm}, {attack.size_in_words(self.space)}, "
+            f"{self.threat.name} up the cross-entropy, {attack.ball.norm}, {attack.describe_size(self.space)}, "
             f"step {attack.step_length:.3g}, random start"
         )
         for kind, batch in self._batches.items():

@@ -123,7 +123,7 @@ class Probe:
         real, count = f"{len(self.real)} {self._evaluated_on} real samples", len(self.real)
         outputs = (
             f"mean sigmoid(score) of D in eval mode on {real}, on the same ones attacked "
-            f"(FGSM against the score, {ATTACK.size_in_words(self.space)}), and on {count} fresh ones of G itself"
+            f"(FGSM against the score, {ATTACK.describe_size(self.space)}), and on {count} fresh ones of G itself"
         )
         gradient = f"gradient of D's score, in eval mode, with respect to each of {real}"
         norms = f"{gradient}: mean L1 norm, mean and largest Euclidean norm, in score per unit of the data's own range"

@@ -130,7 +130,7 @@ def described(attack: Attack, space: Space) -> str:
     fields = type(attack).model_fields
     own = {key for key, field in fields.items() if field.is_required() or getattr(attack, key) != field.get_default()}
     other = {key: value for key, value in attack.model_dump(mode="json").items() if key in own - {"epsilon"}}
-    return ", ".join([f"{attack.name}, {attack.size_in_words(space)}", *(f"{k} {_plain(v)}" for k, v in other.items())])
+    return ", ".join([f"{attack.name}, {attack.describe_size(space)}", *(f"{k} {_plain(v)}" for k, v in other.items())])
 
 
 def _plain(value: Any) -> Any:

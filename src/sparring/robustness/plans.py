@@ -24,9 +24,9 @@ from sparring.attacks import (
     Dimming,
     FiniteDifferences,
     GradientAttack,
+    GradientEstimator,
     Margin,
     RandomSearch,
-    Source,
     SquareL2,
     SquareLinf,
     TargetedCrossEntropy,
@@ -130,7 +130,7 @@ def _of_file(path: Path) -> list[Threat]:
         raise InvalidRecord(str(path), problems_in(error, Threat.model_fields), "see `sparring list attacks`") from None
 
 
-def _pgd(ball: Ball, epsilon: float, *, steps: int = 20, source: Source = Autograd()) -> GradientAttack:  # noqa: B008
+def _pgd(ball: Ball, epsilon: float, *, steps: int = 20, source: GradientEstimator = Autograd()) -> GradientAttack:  # noqa: B008
     if ball.norm == L2.norm:
         return PGDL2(epsilon=epsilon, steps=steps, source=source)
     return PGD(epsilon=epsilon, steps=steps, ball=ball, source=source)
@@ -188,7 +188,7 @@ def _square(place: Place) -> list[Threat]:
     return [Threat(name="Square-500", kind="black-box", attack=attack, criterion=Margin())]
 
 
-def _estimated(name: str, source: Source, place: Place) -> list[Threat]:
+def _estimated(name: str, source: GradientEstimator, place: Place) -> list[Threat]:
     attack = _pgd(place.ball, place.main, steps=10, source=source)
     return [Threat(name=f"{name} PGD-10", kind="black-box", attack=attack)]
 

@@ -1,12 +1,14 @@
-"""Criterion: the loss that an attack on a classifier ascends, as a function of its logits.
+"""The losses that attacks ascend: `Aim` of D's payoff on a sample, `Criterion` of a classifier's logits.
 
-z are the logits of one sample, y its class, t a class that the attack wants instead, and z_(1) >= z_(2) >= ... the
-sorted logits.
+Aim: g is the objective's payoff of D for the side that the sample is on, `real` or `fake`.
+
+Criterion: z are the logits of one sample, y its class, t a target class, and z_(1) >= z_(2) >= ... the sorted logits.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -15,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sparring.core.pieces import Piece, piece
-from sparring.core.shapes import at_least_fp32
+from sparring.core.shapes import Scores, at_least_fp32, expand_like
 
 Logits = Float[Tensor, "n classes"]
 Labels = Int[Tensor, "n"]
@@ -24,30 +26,76 @@ Losses = Float[Tensor, "n"]
 _TINY = 1e-12
 
 
-class Criterion(Piece, family="criterion"):
-    """What an attacker wants of a classifier's logits.
+class Aim(Piece, family="aim"):
+    """The loss of an attack on D.
 
     Attributes:
-        targeted: whether a class to end at can be given.
+        constant_slope: whether d loss / d payoff is the same number for every sample, so that the gradient of the
+            loss is a multiple of the payoff's even where a batch couples its samples.
+    """
+
+    constant_slope: ClassVar[bool] = False
+
+    @abstractmethod
+    def loss(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
+        """The loss to ascend, per sample.
+
+        Args:
+            payoff: g(D(x)) of the attacked samples, `(*batch)`.
+            opposite: the mean of the same g over the other side's samples, detached, `()` or `(replicas)`.
+        """
+
+    def slope(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
+        """d loss / d payoff, `(*batch)`."""
+        leaf = payoff.detach().requires_grad_()
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(self.loss(leaf, opposite).sum(), leaf)
+        return slope
+
+
+@piece("payoff")
+class Payoff(Aim):
+    """D's payoff on the sample, to be lowered: AS-GAN, equation (9)."""
+
+    constant_slope: ClassVar[bool] = True
+
+    def loss(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
+        return -payoff
+
+
+@piece("distance")
+class Distance(Aim):
+    """|g(D(x)) - mean of g over the other side|, to be lowered: DAT, equation (9)."""
+
+    def loss(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
+        mean = opposite()
+        return -(payoff - expand_like(mean, payoff)).abs()
+
+
+class Criterion(Piece, family="criterion"):
+    """The loss of an attack on a classifier.
+
+    Attributes:
+        targeted: whether it can aim at a given class.
     """
 
     targeted: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, logits: Logits, labels: Labels) -> Losses:
-        """The loss to ascend, away from the samples' own classes; fp32 or fp64."""
+        """The loss of an untargeted attack, per sample; fp32 or fp64."""
 
     def toward(self, logits: Logits, labels: Labels, targets: Labels) -> Losses:
-        """The loss to ascend from the samples' own classes to the targets.
+        """The loss of an attack towards target classes, per sample.
 
         Raises:
-            NotImplementedError: the criterion takes no target; ask `targeted` first.
+            NotImplementedError: the criterion is not `targeted`.
         """
         raise NotImplementedError(self.name)
 
 
 class TargetedCriterion(Criterion):
-    """A criterion with a target; where none is given, it is the most likely wrong class at every step."""
+    """A criterion with a target class: by default the most likely wrong class at every step."""
 
     targeted: ClassVar[bool] = True
 
@@ -77,9 +125,9 @@ class Margin(Criterion):
 
 @piece("dlr")
 class DLR(Criterion):
-    """(max_{i != y} z_i - z_y) / (z_(1) - z_(3)): no shift or scale of the logits hides its slope.
+    """(max_{i != y} z_i - z_y) / (z_(1) - z_(3)): invariant to shifts and scales of the logits.
 
-    With two classes every such ratio is constant, and the loss is the margin itself.
+    With two classes the ratio is constant, and the loss is the margin itself.
 
     Source: Croce and Hein 2020, equation (6).
     """
@@ -104,7 +152,7 @@ class TargetedCrossEntropy(TargetedCriterion):
 class TargetedDLR(TargetedCriterion):
     """(z_t - z_y) / (z_(1) - (z_(3) + z_(4)) / 2): APGD-T's loss.
 
-    With three classes z_(3) stands for z_(4) as well; with two the loss is z_t - z_y.
+    With three classes z_(4) is replaced by z_(3); with two the loss is z_t - z_y.
 
     Source: Croce and Hein 2020, equation (7).
     """
@@ -119,7 +167,7 @@ class TargetedDLR(TargetedCriterion):
 
 
 def wrong_classes(logits: Logits, labels: Labels, count: int) -> Int[Tensor, "n count"]:
-    """The most likely classes but the samples' own, most likely first."""
+    """The most likely wrong classes of every sample, most likely first."""
     return _without(logits.detach(), labels).topk(count).indices
 
 

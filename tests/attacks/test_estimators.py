@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import BIM, FGSM, NES, SPSA, FiniteDifferences, RandomDirection, Source
+from sparring.attacks import BIM, FGSM, NES, SPSA, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.core.gradients import input_gradient
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Bounds, Space
@@ -40,14 +40,14 @@ def samples(count: int) -> Tensor:
     return Rng.of(2).uniform((count, *SPACE.shape), -1.0, 1.0).double()
 
 
-def estimate(source: Source, x: Tensor, loss: Callable[[Tensor], Tensor], space: Space = SPACE) -> Tensor:
-    return source.estimate(x, loss, space=space, rng=Rng.of(3))
+def estimate(estimator: GradientEstimator, x: Tensor, loss: Callable[[Tensor], Tensor], space: Space = SPACE) -> Tensor:
+    return estimator.estimate(x, loss, space=space, rng=Rng.of(3))
 
 
-def cosine(source: Source, count: int = 64) -> Tensor:
+def cosine(estimator: GradientEstimator, count: int = 64) -> Tensor:
     loss, x = network_loss(count), samples(count)
     true = input_gradient(loss, x).gradient
-    return F.cosine_similarity(estimate(source, x, loss).flatten(1), true.flatten(1))
+    return F.cosine_similarity(estimate(estimator, x, loss).flatten(1), true.flatten(1))
 
 
 def test_finite_differences_are_the_gradient() -> None:
@@ -70,12 +70,12 @@ def test_a_few_coordinates_are_each_samples_own() -> None:
     assert torch.equal(estimate(FiniteDifferences(coordinates=99), x, linear) != 0, torch.ones_like(x) > 0)
 
 
-@pytest.mark.parametrize(("source", "excess"), [(NES, FEATURES + 1), (SPSA, FEATURES - 1)])
+@pytest.mark.parametrize(("estimator", "excess"), [(NES, FEATURES + 1), (SPSA, FEATURES - 1)])
 @pytest.mark.parametrize("count", [1, 5, 40])
-def test_smoothed_estimates_have_the_moments_of_theory(source: type[NES | SPSA], excess: int, count: int) -> None:
+def test_smoothed_estimates_have_the_moments_of_theory(estimator: type[NES | SPSA], excess: int, count: int) -> None:
     """E g = gradient and E |g|^2 = |gradient|^2 (1 + excess / samples), for a linear loss."""
     x = samples(3000)
-    found = estimate(source(samples=count), x, linear).flatten(1)
+    found = estimate(estimator(samples=count), x, linear).flatten(1)
     true = GRADIENT.flatten()
     spread = found.std(0) / math.sqrt(len(x))
     assert ((found.mean(0) - true).abs() < 4.5 * spread).all()
@@ -83,20 +83,20 @@ def test_smoothed_estimates_have_the_moments_of_theory(source: type[NES | SPSA],
     assert float(sizes.mean()) == pytest.approx(1 + excess / count, abs=4.5 * float(sizes.std()) / math.sqrt(len(x)))
 
 
-@pytest.mark.parametrize("source", [NES, SPSA])
-def test_smoothed_estimates_turn_to_the_gradient_with_samples(source: type[NES | SPSA]) -> None:
-    means = [float(cosine(source(samples=count)).mean()) for count in (1, 4, 16, 64, 256, 1024)]
+@pytest.mark.parametrize("estimator", [NES, SPSA])
+def test_smoothed_estimates_turn_to_the_gradient_with_samples(estimator: type[NES | SPSA]) -> None:
+    means = [float(cosine(estimator(samples=count)).mean()) for count in (1, 4, 16, 64, 256, 1024)]
     assert means == sorted(means)
     assert means[0] < 0.4 and means[-1] > 0.985
     assert means[3] == pytest.approx(math.sqrt(64 / (64 + FEATURES)), abs=0.03)
 
 
-@pytest.mark.parametrize("source", [FiniteDifferences(), NES(), SPSA()], ids=lambda source: source.name)
-def test_a_width_means_the_same_in_every_range(source: Source) -> None:
+@pytest.mark.parametrize("estimator", [FiniteDifferences(), NES(), SPSA()], ids=lambda each: each.name)
+def test_a_width_means_the_same_in_every_range(estimator: GradientEstimator) -> None:
     x, loss = samples(5), network_loss(5)
     unit = Space(SPACE.shape, Bounds(0.0, 1.0))
-    halved = estimate(source, (x + 1) / 2, lambda s: loss(2 * s - 1), unit)
-    torch.testing.assert_close(halved, 2 * estimate(source, x, loss), rtol=1e-6, atol=1e-8)
+    halved = estimate(estimator, (x + 1) / 2, lambda s: loss(2 * s - 1), unit)
+    torch.testing.assert_close(halved, 2 * estimate(estimator, x, loss), rtol=1e-6, atol=1e-8)
 
 
 def test_a_step_along_estimates_cannot_be_made_from_a_known_gradient() -> None:
