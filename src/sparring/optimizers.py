@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
-from typing import Annotated, Any, NamedTuple, final
+from typing import Annotated, Any, final
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.core.pieces import Piece, piece
 from sparring.core.records import NonNegative, PerGame, Positive, Probability
@@ -20,38 +20,6 @@ from sparring.core.records import NonNegative, PerGame, Positive, Probability
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 """Parameters, or groups of them as torch's optimizers take them."""
-
-
-class Groups(NamedTuple):
-    """Parameters as a torch optimizer takes them.
-
-    On a GPU a rate is a number in its memory, which a step that was captured reads anew at every replay.
-
-    Args:
-        groups: of parameters, each with its base rate twice: the one in use, and `initial_lr`, which stays.
-        on_gpu: whether they are stepped by one fused operation that a graph can capture.
-    """
-
-    groups: list[dict[str, Any]]
-    on_gpu: bool
-
-    @classmethod
-    def of(cls, parameters: Parameters, rate: float) -> Groups:
-        """Of parameters, or of groups of them.
-
-        Args:
-            parameters: at least one.
-            rate: of those without a rate of their own.
-        """
-        listed: list[Any] = list(parameters)
-        groups: list[dict[str, Any]] = listed if isinstance(listed[0], dict) else [{"params": listed}]
-        device = groups[0]["params"][0].device
-        base: list[float] = [group.get("lr", rate) for group in groups]
-        if device.type == "cuda":
-            held = [torch.full((), own, dtype=torch.float32, device=device) for own in base]
-            told = zip(groups, base, held, strict=True)
-            return cls([group | {"initial_lr": own, "lr": lr} for group, own, lr in told], True)
-        return cls([group | {"initial_lr": own, "lr": own} for group, own in zip(groups, base, strict=True)], False)
 
 
 class Schedule(Piece, family="schedule"):
@@ -149,8 +117,7 @@ class Optimizer(Piece, family="optimizer"):
         """Set the rates that the schedule gives at this share of the rounds."""
         factor = self.schedule.factor(progress)
         for group in optimizer.param_groups:
-            rate, held = group.setdefault("initial_lr", group["lr"]) * factor, group["lr"]
-            group["lr"] = held.fill_(rate) if isinstance(held, Tensor) else rate
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
 @piece("adam")
@@ -162,8 +129,8 @@ class Adam(Optimizer):
     epsilon: Positive = 1e-8
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
-        (groups, on_gpu), betas = Groups.of(parameters, self.lr), (self.beta1, self.beta2)
-        return torch.optim.Adam(groups, lr=self.lr, betas=betas, eps=self.epsilon, fused=True, capturable=on_gpu)
+        betas = (self.beta1, self.beta2)
+        return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.epsilon, fused=True)
 
 
 @piece("rmsprop")
@@ -174,8 +141,7 @@ class RMSprop(Optimizer):
     epsilon: Positive = 1e-8
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
-        groups, on_gpu = Groups.of(parameters, self.lr)
-        return torch.optim.RMSprop(groups, lr=self.lr, alpha=self.alpha, eps=self.epsilon, capturable=on_gpu)
+        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon)
 
 
 @piece("sgd")
@@ -186,5 +152,4 @@ class SGD(Optimizer):
     weight_decay: NonNegative = 0.0
 
     def build(self, parameters: Parameters) -> torch.optim.Optimizer:
-        (groups, on_gpu), decay = Groups.of(parameters, self.lr), self.weight_decay
-        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, weight_decay=decay, fused=on_gpu or None)
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)

@@ -134,9 +134,6 @@ def _check_lipschitz(control: Lipschitz) -> None:
     row = control.disturb(real[1], progress=0.5, rng=Streams(1).rng("lipschitz"))
     assert torch.equal(seen[1], row), "a replica's samples are disturbed as a single game's"
     held = [tensor.detach().clone() for tensor in network.state_dict().values()]
-    steady = control.steady_from(100) / 100
-    ends = [control.disturb(real, progress=at, rng=Streams(0, 3).rng("late")) for at in (steady, steady + 1)]
-    assert torch.equal(*ends), "rounds are alike from `steady_from` on"
     cost = control.penalty(score, real, fake, batch_axes=2, rng=Streams(0, 3).rng("lipschitz")).expand(3, 5)
     assert (cost >= 0).all() and cost.isfinite().all(), "a penalty is finite and never pays"
     same = zip(held, network.state_dict().values(), strict=True)
@@ -155,9 +152,6 @@ def _check_lipschitz(control: Lipschitz) -> None:
     settled = score(real)
     control.constrain(network)
     assert torch.allclose(settled, score(real), rtol=1e-5, atol=1e-6), "what constraining keeps of a network settles"
-
-
-_SIDES: tuple[Side, ...] = ("real", "fake")
 
 
 class _Side:
@@ -214,13 +208,6 @@ def _check_regime(regime: Regime) -> None:
         assert min(view.real.min(), view.fake.min()) >= 0 and max(view.real.max(), view.fake.max()) <= 1, "range"
         assert torch.equal(view.fake, fake) or "fake" in view.attacked, "what is moved is declared"
     assert all(parameter.grad is None for parameter in side.network.parameters()), "gradients are D's side's affair"
-    now, later = _Side(), _Side()
-    now.network, now.round = later.network, regime.steady_from
-    later.round = now.round + 1000
-    for each in (now, later):
-        regime.update(each, real, fake)
-    shown = [[view.of(at) for step in each.steps for view in step for at in _SIDES] for each in (now, later)]
-    assert all(torch.equal(*pair) for pair in zip(*shown, strict=True)), "rounds are alike from `steady_from` on"
 
 
 def _check_attack(attack: Attack) -> None:

@@ -11,8 +11,6 @@ from sparring.bench import CASES, adversaries, games, gpu, host, packed
 from sparring.bench.case import Candidate, compared
 from sparring.bench.ceiling import Ceiling, measured_ceiling
 from sparring.bench.timing import billions, ratio_of
-from sparring.gan.rounds import Plain
-from sparring.recipes import load, require_game
 
 CEILING: Ceiling = {"fp32": 100.0, "bf16": 200.0}
 TINY = (
@@ -44,11 +42,11 @@ def test_packed_games_do_the_work_of_all(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is said where there is no GPU")
 def test_without_a_gpu_its_lines_say_so() -> None:
     lines = [line for case in gpu.CASES for line in case.measure(CEILING)]
-    assert len(lines) == 5 * (2 * len(gpu._BATCHES) + 1)
+    assert len(lines) == 2 * 3 * len(gpu._BATCHES) + 4
     assert all(line.value is None and line.note == "not measured: no GPU" for line in lines)
 
 
-def test_the_ways_of_a_gpu_play_a_game_and_say_what_was_in_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cases_of_a_gpu_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the CPU, in small."""
     monkeypatch.setattr(gpu, "_GPU", torch.device("cpu"))
     monkeypatch.setattr(gpu, "_GAMES", 2)
@@ -56,27 +54,6 @@ def test_the_ways_of_a_gpu_play_a_game_and_say_what_was_in_their_way(monkeypatch
     monkeypatch.setattr(gpu, "measured_ceiling", lambda device: {**CEILING, "tf32": 150.0})
     loop, *others = gpu._packed("dishonest/ring-small", CEILING)
     assert loop.times == 1 and all(line.multiply_adds and line.times for line in others)
-    way = gpu._Way("told", rounds=lambda game, tell: (tell("no graph"), Plain(game))[1])
-    toy = gpu._game(require_game(load("dishonest/ring-small", ["replicas=1"]), "toy"))
-    (line,) = gpu._measured([way], lambda each: each.work([toy], 1), CEILING, "s")
-    assert line.note == "no graph" and line.value is not None
-
-
-class Unseen(Plain):
-    """Rounds that dispatch nothing, as the replays of a graph."""
-
-    def play(self, step: int) -> None:
-        with torch._C._DisableTorchDispatch():
-            super().play(step)
-
-
-def test_the_rounds_of_a_graph_are_counted_as_those_that_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_GPU", torch.device("cpu"))
-    toy = gpu._game(require_game(load("dishonest/ring-small", ["replicas=1"]), "toy"))
-    ways = [gpu._Way("one by one", rounds=gpu._plain), gpu._Way("graph", rounds=lambda game, _tell: Unseen(game))]
-    lines = gpu._measured(ways, lambda way: way.work([toy], 3), CEILING, "s")
-    assert lines[0].multiply_adds == lines[1].multiply_adds == pytest.approx(billions(ways[0].work([toy], 3)), rel=0.01)
-    assert billions(ways[1].work([toy], 3)) == 0
 
 
 def test_every_case_has_a_name_of_its_own() -> None:

@@ -32,10 +32,10 @@ from sparring.core.errors import Flagged
 from sparring.core.files import PREFIX
 from sparring.core.signals import STOPS
 from sparring.evaluation.trained import verify
-from sparring.gan import rounds
 from sparring.recipes import to_yaml
 from sparring.runs.folder import RunFolder
 from sparring.training import classifier_task as classifier_training
+from sparring.training import gan_task
 from sparring.training import loop as trainer
 from sparring.training.classifier_task import ClassifierTraining
 from sparring.training.gan_task import GameTraining
@@ -57,7 +57,7 @@ MADE = "made"
 """What a trial's verb makes, in the trial's folder."""
 VERB = Place(cli, "app")
 TRAINING = {
-    "a round": ("flip, replicas", Place(rounds, "play_round")),
+    "a round": ("flip, replicas", Place(gan_task, "play_round")),
     "an attack": ("mixed", Place(Attack, "__call__")),
     "measuring": ("GP", Place(GameTraining, "measure")),
     "a save": ("spectral norm", Place(RunFolder, "save")),

@@ -59,30 +59,23 @@ class Candidate:
         variant: its name.
         work: one unit of it.
         precision: of its products.
-        warm_up: how often it is done before it is timed, and after its products are counted.
-        multiply_adds: of the work, in billions; counted without, which takes work that dispatches its operations.
     """
 
     variant: str
     work: Work
     precision: Precision = "fp32"
-    warm_up: int = 0
-    multiply_adds: float | None = None
 
 
 def compared(candidates: Sequence[Candidate], ceiling: Ceiling, *, unit: str, turns: int = 5) -> list[Line]:
     """Time candidates in turns, against the first of them.
 
     Args:
-        candidates: each is done once before it is timed, to count its multiply-adds, unless they are known.
+        candidates: each is done once before it is timed, to count its multiply-adds.
         ceiling: of the machine.
         unit: of one run, in seconds.
         turns: how often each is run.
     """
-    counted = [billions(each.work) if each.multiply_adds is None else each.multiply_adds for each in candidates]
-    for each in candidates:
-        for _ in range(each.warm_up):
-            each.work()
+    counted = [billions(each.work) for each in candidates]
     seconds = seconds_in_turns([each.work for each in candidates], turns)
     lines = []
     for candidate, work, spent in zip(candidates, counted, seconds, strict=True):

@@ -1,4 +1,4 @@
-"""Rounds on a GPU: one captured graph against one operation after the other, and hundreds of packed games.
+"""Rounds on a GPU in every precision, and hundreds of packed games against the same games one after another.
 
 The ceilings are the GPU's own. Where there is no GPU, the lines say so.
 """
@@ -6,16 +6,15 @@ The ceilings are the GPU's own. Where there is no GPU, the lines say so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
 from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling, Precision, measured_ceiling
-from sparring.bench.games import REGIMES, game_of_noise
-from sparring.bench.timing import Work, awaited, billions
-from sparring.gan.rounds import WARM_UP, Plain, Rounds, chosen_rounds
+from sparring.bench.games import REGIMES, game_of_noise, rounds_of
+from sparring.bench.timing import Work, awaited
 from sparring.gan.state import Game
 from sparring.recipes import Recipe, load, require_game
 
@@ -28,100 +27,73 @@ _BF16 = ("precision=bf16", "memory_format=channels_last")
 
 
 @dataclass(frozen=True)
-class _Way:
-    """One way to play a game.
+class _Variant:
+    """One way to train a game.
 
     Args:
-        variant: its name.
+        name: in the table.
         overrides: of the recipe.
         precision: of its products.
-        rounds: of the game, and whom they tell of what stands in their way.
-        told: what they told.
     """
 
-    variant: str
+    name: str
     overrides: tuple[str, ...] = ()
     precision: Precision = "fp32"
-    rounds: Callable[[Game, Callable[[str], None]], Rounds] = chosen_rounds
-    told: list[str] = field(default_factory=list)
-
-    def work(self, games: Sequence[Game], rounds: int) -> Work:
-        """So many rounds of each of the games."""
-        ways, step = [self.rounds(game, self.told.append) for game in games], iter(range(1 << 30))
-
-        def play() -> None:
-            for _ in range(rounds):
-                number = next(step)
-                for way in ways:
-                    way.play(number)
-                    way.game.watch.first_bad()
-
-        return awaited(play, games[0].device)
 
 
-def _plain(game: Game, _tell: Callable[[str], None]) -> Rounds:
-    return Plain(game)
+def _work(games: Sequence[Game], rounds: int) -> Work:
+    """So many rounds of each of the games."""
+    works = [rounds_of(game) for game in games]
+
+    def play() -> None:
+        for _ in range(rounds):
+            for work in works:
+                work()
+
+    return awaited(play, games[0].device)
 
 
-def _measured(ways: Sequence[_Way], works: Callable[[_Way], Work], ceiling: Ceiling, unit: str) -> list[Line]:
-    each = [works(way) for way in ways]
-    counted = billions(each[0])  # once for all: the replay of a graph dispatches nothing that could be counted
-    candidates = [
-        Candidate(way.variant, work, way.precision, warm_up=WARM_UP + 1, multiply_adds=counted)
-        for way, work in zip(ways, each, strict=True)
-    ]
-    lines = compared(candidates, ceiling, unit=unit)
-    return [replace(line, note="; ".join(way.told)) for line, way in zip(lines, ways, strict=True)]
+def _measured(
+    variants: Sequence[_Variant], work: Callable[[_Variant], Work], unit: str, ceiling: Ceiling | None
+) -> list[Line]:
+    if ceiling is None:
+        return [Line(variant.name, None, unit, note="not measured: no GPU") for variant in variants]
+    candidates = [Candidate(variant.name, work(variant), variant.precision) for variant in variants]
+    return compared(candidates, ceiling, unit=unit)
 
 
-def _not_measured(ways: Sequence[_Way], unit: str) -> list[Line]:
-    return [Line(way.variant, None, unit, note="not measured: no GPU") for way in ways]
-
-
-def _ways_of_a_round(batch: int) -> list[_Way]:
-    tf32 = ("precision=tf32",)
-    ways = [
-        _Way("one by one, fp32", rounds=_plain),
-        _Way("graph, fp32"),
-        _Way("graph, tf32", tf32, "tf32"),
-        _Way("one by one, bf16", _BF16, "bf16", _plain),
-        _Way("graph, bf16", _BF16, "bf16"),
-    ]
-    return [replace(way, variant=f"batch {batch}: {way.variant}") for way in ways]
+def _gpu_ceiling() -> Ceiling | None:
+    return measured_ceiling(_GPU) if torch.cuda.is_available() else None
 
 
 def _rounds(networks: str, _ceiling: Ceiling) -> list[Line]:
-    unit, lines, there = f"s for {_ROUNDS} rounds", [], torch.cuda.is_available()
-    ceiling = measured_ceiling(_GPU) if there else {}
+    variants = [_Variant("fp32"), _Variant("tf32", ("precision=tf32",), "tf32"), _Variant("bf16", _BF16, "bf16")]
+    ceiling, regime, lines = _gpu_ceiling(), REGIMES[_REGIME_OF[networks]], list[Line]()
     for batch in _BATCHES:
-        ways, regime = _ways_of_a_round(batch), REGIMES[_REGIME_OF[networks]]
+        named = [replace(variant, name=f"batch {batch}: {variant.name}") for variant in variants]
 
-        def work(way: _Way, regime: str = regime, batch: int = batch) -> Work:
-            game = game_of_noise(networks, regime, f"batch_size={batch}", *way.overrides, device=_GPU)
-            return way.work([game], _ROUNDS)
+        def work(variant: _Variant, batch: int = batch) -> Work:
+            game = game_of_noise(networks, regime, f"batch_size={batch}", *variant.overrides, device=_GPU)
+            return _work([game], _ROUNDS)
 
-        lines += _measured(ways, work, ceiling, unit) if there else _not_measured(ways, unit)
+        lines += _measured(named, work, f"s for {_ROUNDS} rounds", ceiling)
     return lines
 
 
 def _packed(recipe: str, _ceiling: Ceiling) -> list[Line]:
-    unit = "s a round of all"
-    ways = [
-        _Way(f"{_GAMES} games in a loop, one by one, fp32", rounds=_plain),
-        _Way("packed, one by one, fp32", rounds=_plain),
-        _Way("packed, graph, fp32"),
-        _Way("packed, graph, tf32", ("precision=tf32",), "tf32"),
-        _Way("packed, graph, bf16", ("precision=bf16",), "bf16"),
+    variants = [
+        _Variant(f"{_GAMES} games in a loop, fp32"),
+        _Variant("packed, fp32"),
+        _Variant("packed, tf32", ("precision=tf32",), "tf32"),
+        _Variant("packed, bf16", ("precision=bf16",), "bf16"),
     ]
-    if not torch.cuda.is_available():
-        return _not_measured(ways, unit)
 
-    def work(way: _Way) -> Work:
-        whole = require_game(load(recipe, [*way.overrides, f"replicas={_GAMES}"]), recipe)
-        played = [whole.single(game) for game in range(_GAMES)] if way is ways[0] else [whole]
-        return way.work([_game(each) for each in played], 1)
+    def work(variant: _Variant) -> Work:
+        whole = require_game(load(recipe, [*variant.overrides, f"replicas={_GAMES}"]), recipe)
+        played = [whole.single(game) for game in range(_GAMES)] if variant is variants[0] else [whole]
+        return _work([_game(each) for each in played], 1)
 
-    return _measured(ways, work, measured_ceiling(_GPU), unit)
+    return _measured(variants, work, "s a round of all", _gpu_ceiling())
 
 
 def _game(recipe: Recipe) -> Game:

@@ -11,14 +11,13 @@ import torch
 
 from sparring.bench.timing import Played, awaited, billions, ratio_of, seconds_in_turns
 from sparring.core.errors import NonFinite, UsageError
-from sparring.core.progress import Nobody
-from sparring.gan.rounds import chosen_rounds
 from sparring.gan.state import Game
+from sparring.gan.step import play_round
 from sparring.recipes import Recipe, load, parse_yaml, require_game
 from sparring.runs.environment import choose_device
 
 WARM_UP = 5
-"""Rounds of every variant that are not timed, beside the one whose products are counted: a GPU records one of them."""
+"""Rounds of every variant that are not timed, beside the one whose products are counted."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,11 @@ class _Player:
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.game, self.device, self.step = Game(recipe, recipe.data.open(device), device), device, 0
-        self._rounds = chosen_rounds(self.game, Nobody().note)
         self.play_one()
 
     def play(self, rounds: int) -> None:
         for _ in range(rounds):
-            self._rounds.play(self.step % self.game.recipe.steps)
+            play_round(self.game, self.step % self.game.recipe.steps)
             self.step += 1
             site = self.game.watch.first_bad()
             if site:

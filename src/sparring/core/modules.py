@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -41,15 +41,8 @@ def untraced(module: nn.Module) -> Iterator[None]:
     The mode of the network, training or eval, is left to the caller.
     """
     devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
-    with frozen(module), _same_random_state(devices), same_buffers(module):
+    with frozen(module), torch.random.fork_rng(devices=list(devices)), same_buffers(module):
         yield
-
-
-def _same_random_state(devices: set[torch.device]) -> AbstractContextManager[None]:
-    """Restore torch's random state after the block; it cannot be read while a CUDA graph is captured."""
-    if devices and torch.cuda.is_current_stream_capturing():
-        return nullcontext()
-    return torch.random.fork_rng(devices=list(devices))
 
 
 @contextmanager

@@ -6,28 +6,11 @@ Nothing leaves the device inside a round; `first_bad` and `means` fetch one smal
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sparring.core.distributed import ALONE, Party
-
-
-class Notes(NamedTuple):
-    """What was noted in one round, in the order of the round.
-
-    Args:
-        names: of the log's numbers; one that was noted more than once stands there as often.
-        values: of these, `(names, *lead)`.
-        sites: where finiteness was noted.
-        norms: finite where the site was, `(sites)`.
-    """
-
-    names: tuple[str, ...]
-    values: Tensor
-    sites: tuple[str, ...]
-    norms: Tensor
 
 
 class Watch:
@@ -65,23 +48,6 @@ class Watch:
     def mean(self, name: str, values: Tensor) -> None:
         """Add to the running mean of this name; `values` has the lead shape."""
         self._noted.append((name, values.detach().to(torch.float64, copy=True)))
-
-    def taken(self) -> Notes:
-        """All that was noted since the last round ended, which is forgotten here."""
-        names, values = zip(*self._noted, strict=True)
-        notes = Notes(names, torch.stack(values), tuple(self._sites), torch.stack(self._norms))
-        self.forget()
-        return notes
-
-    def forget(self) -> None:
-        """Forget what was noted since the last round ended."""
-        self._noted, self._sites, self._norms = [], [], []
-
-    def note(self, notes: Notes) -> None:
-        """Note what another round found, copied: a replay of that round writes over it."""
-        self._noted += zip(notes.names, notes.values.clone().unbind(), strict=True)
-        self._sites += notes.sites
-        self._norms += notes.norms.clone().unbind()
 
     def first_bad(self) -> str | None:
         """The first site of the round that was not finite in any process, or None; forgets the round."""

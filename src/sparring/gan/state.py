@@ -13,7 +13,7 @@ from sparring.core.distributed import ALONE, Party
 from sparring.core.errors import UsageError
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import batch_statistics, untraced
-from sparring.core.randomness import Index, Rng
+from sparring.core.randomness import Rng
 from sparring.core.shapes import Space, at_least_fp32, over_samples
 from sparring.core.step_log import Watch
 from sparring.data import Batch, Source
@@ -136,11 +136,6 @@ class Game:
         others = seen.gradient.narrow(axis, 1, 2)
         return batch_statistics(self.discriminator) is not None or bool((others != 0).any())
 
-    @property
-    def steady_from(self) -> int:
-        """The first round from which on every round is the same function of its samples, rates and random streams."""
-        return max(self.rules.regime.steady_from, self.rules.lipschitz.steady_from(self.recipe.steps))
-
     def set_rates(self, step: int) -> None:
         """Set the learning rates of round `step`."""
         progress = step / self.recipe.steps
@@ -152,7 +147,7 @@ class Game:
         batch = self.source.batch(number, self.share, self.own_streams)
         return batch._replace(samples=laid_out(self.recipe, batch.samples))
 
-    def generate(self, stream: str, number: Index) -> Batch:
+    def generate(self, stream: str, number: int) -> Batch:
         """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
         recipe = self.recipe
         shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
@@ -173,7 +168,7 @@ class Game:
         """D's scores `(*batch)` of samples whose classes it is not told, in fp32."""
         return self.judge(samples).score
 
-    def disturb(self, samples: Tensor, step: int, stream: str, number: Index) -> Tensor:
+    def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
         progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
         return self.rules.lipschitz.disturb(samples, progress=progress, rng=rng)

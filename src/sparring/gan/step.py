@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.modules import frozen
-from sparring.core.randomness import Index, Rng
+from sparring.core.randomness import Rng
 from sparring.core.shapes import against, over_samples
 from sparring.data import Batch
 from sparring.gan.state import Game
@@ -26,30 +26,18 @@ SATURATED = 10.0
 
 
 def play_round(game: Game, step: int) -> None:
-    """Play round `step`, one operation after the other."""
-    game.set_rates(step)
-    make_moves(game, step, step, met_in(game, step))
-
-
-def met_in(game: Game, step: int) -> list[Batch]:
-    """The real samples of every turn of a round."""
-    turns = game.recipe.critic_steps
-    return [game.meet(number) for number in range(step * turns, (step + 1) * turns)]
-
-
-def make_moves(game: Game, step: int, index: Index, met: Sequence[Batch]) -> None:
     """`critic_steps` updates of D, then one of G through the adversary on its feedback; all of it on the device.
 
     G learns from the samples that D met last, so no fakes are generated twice.
 
     Args:
         game: whose round it is.
-        step: which one, for what changes over the game.
-        index: the same for random streams: a recording reads it in memory, and draws anew at every replay.
-        met: real samples of every turn.
+        step: which round.
     """
-    for turn, real in enumerate(met):
-        number = index * game.recipe.critic_steps + turn
+    game.set_rates(step)
+    turns = game.recipe.critic_steps
+    for number in range(step * turns, (step + 1) * turns):
+        real = game.meet(number)
         fake = game.generate("latents", number)
         game.watch.finite("real samples", [real.samples])
         game.watch.finite("generated samples", [fake.samples])
@@ -57,7 +45,7 @@ def make_moves(game: Game, step: int, index: Index, met: Sequence[Batch]) -> Non
         seen_fake = game.disturb(fake.samples.detach(), step, "fake", number)
         side = Discriminating(game, step, number, {"real": real.labels, "fake": fake.labels})
         game.rules.regime.update(side, seen_real, seen_fake)
-    update_generator(game, fake, step, index)
+    update_generator(game, fake, step)
     game.update_average()
     average = game.players.average
     game.watch.finite("running mean of the generator", [*average.parameters(), *average.buffers()])
@@ -76,7 +64,7 @@ class Discriminating:
         labels: the classes of the batch's real and generated samples, `(*batch)`, where there are any.
     """
 
-    def __init__(self, game: Game, step: int, number: Index, labels: Mapping[Side, Tensor | None]) -> None:
+    def __init__(self, game: Game, step: int, number: int, labels: Mapping[Side, Tensor | None]) -> None:
         self.game, self.round, self.number, self.labels = game, step, number, labels
         self.network, self.space = game.discriminator, game.source.facts.space
         self._parameters = list(game.discriminator.parameters())
@@ -187,16 +175,16 @@ def _right(verdict: Verdict, labels: Tensor | None) -> Tensor:
     return (verdict.classes.detach().argmax(-1) == labels).float()
 
 
-def update_generator(game: Game, fake: Batch, step: int, index: Index) -> None:
+def update_generator(game: Game, fake: Batch, step: int) -> None:
     """One step of G up its payoff for what the adversary lets through of D's score (equation 3.4), and for classes.
 
     The adversary sits on the channel of the score; what D says of the class is told as it is.
     """
     rules = game.rules
     with frozen(game.discriminator):
-        verdict = game.judge(game.disturb(fake.samples, step, "told", index))
+        verdict = game.judge(game.disturb(fake.samples, step, "told", step))
         score = rules.discriminator.head.score(verdict, fake.labels)
-        rng = game.own_streams.rng("feedback", index)
+        rng = game.own_streams.rng("feedback", step)
         source = rules.feedback.transmit(rules.objective.generator, score, rng=rng)
         payoff = rules.class_loss.payoff("generator", source, verdict.classes, fake.labels)
         game.watch.finite("score told to G", [score])

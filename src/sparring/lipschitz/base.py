@@ -34,10 +34,6 @@ class Lipschitz(Piece, family="lipschitz"):
             UsageError: it is reparametrised already.
         """
 
-    def steady_from(self, steps: int) -> int:
-        """The first of this many rounds from which on `disturb` ignores `progress`; it may be recorded then."""
-        return 0
-
     def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
         """What D sees of samples, real or generated, with the gradient to them.
 

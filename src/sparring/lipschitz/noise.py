@@ -5,7 +5,6 @@ Source: Sønderby et al. 2017; Arjovsky, Bottou 2017, section 3; course notes, s
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from pydantic import Field
@@ -28,9 +27,6 @@ class InstanceNoise(Lipschitz):
 
     sigma: PerGame[NonNegative] = 0.1
     until: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-    def steady_from(self, steps: int) -> int:
-        return math.ceil(self.until * steps) + 1  # a round later, so that no rounding leaves a trace of noise
 
     def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
         level = self.sigma * max(0.0, 1.0 - progress / self.until)

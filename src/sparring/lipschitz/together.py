@@ -32,9 +32,6 @@ class Together(Lipschitz):
         for control in self.controls:
             control.transform(discriminator)
 
-    def steady_from(self, steps: int) -> int:
-        return max((control.steady_from(steps) for control in self.controls), default=0)
-
     def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
         for control in self.controls:
             samples = control.disturb(samples, progress=progress, rng=rng)

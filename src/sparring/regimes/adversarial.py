@@ -65,10 +65,6 @@ class AdversarialRegime(Regime):
     warmup: Warmup = Warmup()
 
     @property
-    def steady_from(self) -> int:
-        return self.warmup.end
-
-    @property
     def trained_against(self) -> Attack | None:
         return self.attack if self.attack.epsilon > 0 else None
 

@@ -126,11 +126,6 @@ class Regime(Piece, family="regime"):
         """
 
     @property
-    def steady_from(self) -> int:
-        """The first round from which on `update` ignores `side.round`; it may be recorded then."""
-        return 0
-
-    @property
     def trained_against(self) -> Attack | None:
         """The attack that D is trained against, or None without one, or without a budget for it."""
         return None

@@ -9,8 +9,8 @@ from torch import Tensor
 from sparring.core.progress import Spectator
 from sparring.core.step_log import Watch
 from sparring.data import Source
-from sparring.gan.rounds import chosen_rounds
 from sparring.gan.state import Game
+from sparring.gan.step import play_round
 from sparring.monitoring.class_head import ClassHead
 from sparring.monitoring.discriminator_probe import Probe
 from sparring.monitoring.endurance_study import AttackStudy
@@ -35,7 +35,7 @@ class GameTraining(Training):
     remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
 
     def __init__(self, game: Game, spectator: Spectator) -> None:
-        self.game, self._rounds = game, chosen_rounds(game, spectator.note)
+        self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
         self._vitals = GameVitals(game, self.measures.judge if self.measures else None)
@@ -55,7 +55,7 @@ class GameTraining(Training):
         return self.game.watch
 
     def play(self, step: int) -> None:
-        self._rounds.play(step)
+        play_round(self.game, step)
 
     def state(self) -> dict[str, Tensor]:
         return self.game.state()

@@ -1,0 +1,174 @@
+"""Named random streams: every draw is a function of (seed, stream, number) and of nothing else.
+
+No stream has a state that outlives a round: a resumed run draws what an undisturbed one would have drawn, and turning
+one consumer on (an adversary, say) does not shift another's draws (the latents').
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Part(NamedTuple):
+    """One of several equal parts of every batch.
+
+    Args:
+        rank: which part, from 0.
+        of: how many parts there are.
+    """
+
+    rank: int = 0
+    of: int = 1
+
+
+WHOLE = Part()
+
+
+class Streams:
+    """The random streams of a game, or of R packed games with seeds seed, seed + 1, ..., seed + R - 1.
+
+    Args:
+        seed: the recipe's seed.
+        replicas: how many games are packed; None for a single game without a replica axis.
+        device: where the draws are wanted.
+
+    Attributes:
+        seeds: the seed of every game.
+        part: the part of every batch that is drawn; all of it unless `parted`.
+    """
+
+    part = WHOLE
+
+    def __init__(self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu") -> None:
+        self.seeds = tuple(range(seed, seed + (replicas or 1)))
+        self.replicas = replicas
+        self.device = torch.device(device)
+
+    @classmethod
+    def packed(cls, seeds: Sequence[int], device: torch.device | str = "cpu") -> Streams:
+        """The streams of packed games with these seeds, whichever they are."""
+        streams = cls(0, len(seeds), device)
+        streams.seeds = tuple(seeds)
+        return streams
+
+    def parted(self, part: Part) -> Streams:
+        """The same streams, for a part of every batch of a single game."""
+        streams = copy.copy(self)
+        streams.part = part
+        return streams
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The leading shape of every batch: `()` for a single game, `(replicas,)` for packed ones."""
+        return () if self.replicas is None else (self.replicas,)
+
+    def rng(self, name: str, number: int = 0) -> Rng:
+        """The stream of this name for one round, batch or epoch."""
+
+        def seeds() -> list[int]:
+            return [derive(seed, name, number) for seed in self.seeds]
+
+        return Rng(seeds, self.device, stacked=self.replicas is not None, part=self.part)
+
+
+class Rng:
+    """Draws for one game, or for R games stacked along a leading replica axis.
+
+    With replicas, row r of every draw is what a single game would have drawn. With a part, the draw is made for the
+    whole batch and the part of its first axis is kept; an axis of one is not split, so that one number that decides for
+    a batch is the same for all its parts.
+
+    Args:
+        seeds: makes the seed of every game's generator, at the first draw: most streams of a round draw nothing.
+        device: where the draws are wanted.
+        stacked: whether the leading axis of every shape counts replicas.
+        part: the part of the batch, for a single game.
+    """
+
+    def __init__(
+        self, seeds: Callable[[], list[int]], device: torch.device | str, *, stacked: bool, part: Part = WHOLE
+    ) -> None:
+        self.device = torch.device(device)
+        self._seeds, self._stacked, self._part = seeds, stacked, part
+
+    @staticmethod
+    def of(seed: int, device: torch.device | str = "cpu") -> Rng:
+        """A single stream, outside of any game."""
+        return Rng(lambda: [seed], device, stacked=False)
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Independent draws from N(0, 1)."""
+        return self._drawn(shape, None, lambda row, generator: row.normal_(generator=generator))
+
+    def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Independent draws from U[low, high)."""
+        return self._drawn(shape, None, lambda row, generator: row.uniform_(low, high, generator=generator))
+
+    def integers(self, shape: Sequence[int], below: int) -> Tensor:
+        """Independent whole numbers from 0 to below - 1."""
+        return self._drawn(shape, torch.int64, lambda row, generator: row.random_(0, below, generator=generator))
+
+    def permutation(self, length: int) -> Tensor:
+        """A random order of 0 .. length - 1, shape `(length)` or `(replicas, length)`."""
+        rows = [torch.randperm(length, generator=each, device=self.device) for each in self._generators]
+        return torch.stack(rows) if self._stacked else rows[0]
+
+    @cached_property
+    def _generators(self) -> tuple[torch.Generator, ...]:
+        return tuple(torch.Generator(self.device).manual_seed(seed) for seed in self._seeds())
+
+    def _drawn(
+        self, shape: Sequence[int], dtype: torch.dtype | None, fill: Callable[[Tensor, torch.Generator], Tensor]
+    ) -> Tensor:
+        parts = self._part.of if shape and shape[0] > 1 else 1
+        out = torch.empty((*(parts * length for length in shape[:1]), *shape[1:]), device=self.device, dtype=dtype)
+        if self._stacked and len(out) != len(self._generators):
+            raise ValueError(f"a draw of shape {tuple(shape)} from {len(self._generators)} replicas")
+        for row, generator in zip(out if self._stacked else [out], self._generators, strict=True):
+            fill(row, generator)
+        return out if parts == 1 else out.chunk(parts)[self._part.rank]
+
+
+def derive(seed: int, name: str, number: int) -> int:
+    """A 63-bit seed for the stream `name` at `number`, independent for different arguments."""
+    digest = hashlib.blake2b(f"{seed}/{name}/{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def hashed_uniform(key: Tensor, count: int) -> Tensor:
+    """`count` numbers in [0, 1) for every key, a function of the key alone: no batch, device or order enters.
+
+    Counter-based, for augmentation that must be a function of (seed, sample).
+
+    Args:
+        key: int64, any shape `*batch`.
+        count: numbers a key.
+
+    Returns:
+        fp32 of shape `(*batch, count)`.
+
+    Source: Steele, Lea, Flood 2014, Fast splittable pseudorandom number generators, figure 16 (splitmix64).
+    """
+    golden = -7046029254386353131  # 2^64 / golden ratio, as a signed 64-bit number
+    counter = torch.arange(1, count + 1, device=key.device, dtype=torch.int64)
+    bits = _scrambled(_scrambled(key)[..., None] + counter * golden)
+    return _shifted_right(bits, 40).to(torch.float32) / float(1 << 24)
+
+
+def _scrambled(x: Tensor) -> Tensor:
+    """The finaliser of splitmix64, one to one on int64."""
+    x = (x ^ _shifted_right(x, 30)) * -4658895280553007687
+    x = (x ^ _shifted_right(x, 27)) * -7723592293110705685
+    return x ^ _shifted_right(x, 31)
+
+
+def _shifted_right(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift of signed 64-bit numbers."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
