@@ -53,13 +53,13 @@ class _NoMetrics(Measures):
 
     def __init__(self, *_arguments: Any) -> None:
         self.metrics, self.samples = [], 1
-        self.reference = SimpleNamespace(judge=None)
+        self.reference = SimpleNamespace(classifier=None)
 
     def measure(self, *_arguments: Any, **_options: Any) -> dict[str, float]:
         return {}
 
     @property
-    def judge(self) -> None:
+    def classifier(self) -> None:
         return None
 
     def names(self) -> set[str]:

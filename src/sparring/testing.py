@@ -17,7 +17,7 @@ from sparring.attacks import Aim, Attack, Criterion, Direction, GradientEstimato
 from sparring.core.balls import Ball, Linf
 from sparring.core.pieces import FAMILIES, Piece, members, summary
 from sparring.core.randomness import Rng, Streams
-from sparring.core.shapes import IMAGE_BOUNDS, Bounds, Seen, Space, over_samples
+from sparring.core.shapes import IMAGE_BOUNDS, Bounds, FeaturesAndLogits, Space, over_samples
 from sparring.data import Data
 from sparring.feedback import Delivery, Feedback, Flip, Honest, Perturbation
 from sparring.lipschitz import Lipschitz
@@ -27,13 +27,13 @@ from sparring.networks import (
     ClassifierModule,
     Discriminator,
     Extractor,
+    FrozenClassifier,
     Generator,
     Head,
     MLPDiscriminator,
     Network,
     Prior,
     SmallCNN,
-    Viewer,
 )
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer, Schedule
@@ -411,20 +411,22 @@ def _check_classifier(classifier: Classifier) -> None:
     network = classifier.build(Space((1, 32, 32), IMAGE_BOUNDS, 3), (), rng=Rng.of(3)).eval()
     images = Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
     assert network(images).shape == (4, 3), "one logit a class"
-    assert isinstance(network, ClassifierModule) and torch.equal(network.see(images).logits, network(images))
-    assert torch.equal(network.output(network.see(images).features), network(images)), "logits are linear in features"
+    assert isinstance(network, ClassifierModule) and torch.equal(network.extract(images).logits, network(images))
+    assert torch.equal(network.output(network.extract(images).features), network(images)), (
+        "logits are linear in features"
+    )
 
 
 def _check_extractor(extractor: Extractor) -> None:
     space = Space((1, 8, 8), IMAGE_BOUNDS, 3)
     network, cpu = SmallCNN(width=2).build(space, (), rng=Rng.of(0)), torch.device("cpu")
-    viewer = extractor.choose(lambda: Viewer(network, "toy", "0123", cpu), cpu)
-    assert viewer is not None, "labelled images have an extractor"
+    classifier = extractor.choose(lambda: FrozenClassifier(network, "toy", "0123", cpu), cpu)
+    assert classifier is not None, "labelled images have an extractor"
     images = Rng.of(1).uniform((5, *space.shape), -1.0, 1.0)
-    seen = viewer.see(images)
+    seen = classifier.extract(images)
     assert len(seen.features) == len(seen.logits) == 5 and seen.features.dim() == seen.logits.dim() == 2
-    assert torch.equal(viewer.see(images[:2]).features, seen.features[:2]), "an image is seen by itself"
-    assert viewer.sha256[:12] in viewer.name, "the name tells the weights"
+    assert torch.equal(classifier.extract(images[:2]).features, seen.features[:2]), "images do not affect each other"
+    assert classifier.sha256[:12] in classifier.name, "the name includes the digest of the weights"
 
 
 def _check_prior(prior: Prior) -> None:
@@ -467,13 +469,13 @@ class _Pixels:
 
     name, sha256 = "toy", "0"
 
-    def see(self, samples: Tensor) -> Seen:
-        return Seen(samples.flatten(1)[:, :8], 100 * samples.flatten(1)[:, :2])
+    def extract(self, samples: Tensor) -> FeaturesAndLogits:
+        return FeaturesAndLogits(samples.flatten(1)[:, :8], 100 * samples.flatten(1)[:, :2])
 
 
 def _check_metric(metric: Metric) -> None:
     pixels, judge = Rng.of(0).uniform((64, 1, 4, 4)), _Pixels()
-    real = RealFeatures(judge, judge.see(pixels[:32]), judge.see(pixels[32:]), "halves")
+    real = RealFeatures(judge, judge.extract(pixels[:32]), judge.extract(pixels[32:]), "halves")
     images = Reference(pixels, None, 0.0, ("a", "b"), judge, real)
     points = Reference(Rng.of(0).normal((2048, 2)), torch.eye(2), 0.1, ("a", "b"), None)
     applicable = [reference for reference in (images, points) if metric.applies(reference)]

@@ -84,7 +84,7 @@ def test_a_head_without_classes_gives_its_trunk_and_a_note(head: str, play: Play
     pupil, players = pupil_of(path), load_players(RunFolder.open(path), "cpu").players
     samples = pupil.source.batch(0, 8, pupil.streams).samples
     with torch.no_grad():
-        torch.testing.assert_close(pupil.network.see(samples).features, players.discriminator.trunk(samples))
+        torch.testing.assert_close(pupil.network.extract(samples).features, players.discriminator.trunk(samples))
     assert any("fresh class layer" in note for note in finetuning(RunFolder.open(path)).notes)
     drawn = Pupil(pupil.recipe, pupil.source, CPU).network
     assert torch.equal(pupil.network.output.weight, drawn.output.weight)

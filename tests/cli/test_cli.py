@@ -22,7 +22,7 @@ from sparring.cli.terminal import following
 from sparring.core.errors import UsageError, tell
 from sparring.data import prepare
 from sparring.evaluation import lipschitz_bound as bounds
-from sparring.networks import Schooling, SmallCNN
+from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, to_yaml
 from sparring.runs.folder import RunFolder
 
@@ -165,7 +165,7 @@ def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None
 
 
 def test_evaluate_by_another_extractor(sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=1000, rate=1e-3))
+    monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=1000, rate=1e-3))
     run, weights = tmp_path / "run", tmp_path / "weights.pth"
     keys = ["steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
     assert sparring("train", "dishonest/digits", *keys, "--out", run).code == 0

@@ -16,7 +16,7 @@ from sparring.classifier.finetune import finetuning
 from sparring.data import prepare
 from sparring.data.digits import load_digits
 from sparring.evaluation.trained import evaluate_generator, write_samples
-from sparring.networks import Schooling, SmallCNN
+from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, load, recipe_names
 from sparring.report import report_run
 from sparring.robustness.evaluate import RobustOptions, evaluate_robustness
@@ -71,7 +71,7 @@ SMALL = {"width": 2, "hidden": [6], "latent": 4, "multiples": []}
 
 @pytest.mark.parametrize("name", KINDS.values())
 def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=100, rate=1e-3))
+    monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=100, rate=1e-3))
     train(load(name, small(name, digits)), tmp_path / "run", device="cpu")
     tuned = finetuning(RunFolder.open(tmp_path / "run"), overrides=["steps=1", "batch_size=4", "evaluate_every=0"])
     train(tuned.recipe, tmp_path / "tuned", device="cpu")

@@ -70,8 +70,8 @@ def test_names_and_shapes_are_those_of_the_published_weights(network: InceptionV
 
 def test_grey_and_colour_images_of_any_side(network: InceptionV3) -> None:
     with torch.no_grad():
-        grey = network.see(Rng.of(0).uniform((2, 1, 28, 28), -1.0, 1.0))
-        colour = network.see(Rng.of(0).uniform((1, 3, 32, 32), -1.0, 1.0))
+        grey = network.extract(Rng.of(0).uniform((2, 1, 28, 28), -1.0, 1.0))
+        colour = network.extract(Rng.of(0).uniform((1, 3, 32, 32), -1.0, 1.0))
     assert grey.features.shape == (2, 2048) and grey.logits.shape == (2, 1008)
     assert colour.features.shape == (1, 2048) and colour.features.isfinite().all()
     assert torch.equal(colour.logits, colour.features @ network.fc.weight.T), "no bias in the score's logits"
@@ -82,7 +82,7 @@ def test_the_image_reaches_the_first_layer_resized_and_in_range(network: Incepti
     handle = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda _module, inputs: reached.append(inputs[0]))
     image = Rng.of(0).uniform((1, 3, 8, 8), -1.0, 1.0)
     with torch.no_grad():
-        network.see(image)
+        network.extract(image)
     handle.remove()
     assert reached[0].shape == (1, 3, 299, 299) and reached[0].abs().max() <= 1
     across = (149 + 0.5) * 8 / 299 - 0.5  # half-pixel centres: midway between columns 3 and 4
@@ -182,16 +182,16 @@ def test_weights_are_read_from_a_file_and_named_by_its_digest(
     counted = {name: tensor for name, tensor in network.state_dict().items() if "num_batches" not in name}
     torch.save(counted, path)  # the published file has no such counters
     monkeypatch.setattr(extractors, "SHA256", sha256(path))
-    viewer = InceptionFeatures(weights=str(path)).choose(lambda: None, CPU)
+    classifier = InceptionFeatures(weights=str(path)).choose(lambda: None, CPU)
     assert (
-        viewer is not None
-        and viewer.sha256 == sha256(path)
-        and "Inception-v3" in viewer.name
-        and "pytorch-fid" in viewer.name
+        classifier is not None
+        and classifier.sha256 == sha256(path)
+        and "Inception-v3" in classifier.name
+        and "pytorch-fid" in classifier.name
     )
     image = (Rng.of(0).integers((1, 1, 28, 28), 256) / 127.5) - 1
     with torch.no_grad():
-        assert torch.allclose(viewer.see(image).features, network.see(image).features, atol=1e-5)
+        assert torch.allclose(classifier.extract(image).features, network.extract(image).features, atol=1e-5)
 
 
 def test_a_missing_file_says_where_it_is_to_be_had(tmp_path: Path) -> None:

@@ -330,7 +330,7 @@ def test_a_branch_is_the_class_head_of_its_discriminator(
     branch = Branch(discriminator=spec).build(space, lead, rng=rngs[1])
     x = Rng.of(1).uniform((*lead, 5, *space.shape), -1.0, 1.0)
     torch.testing.assert_close(branch(x), whole(x).classes)
-    torch.testing.assert_close(branch.see(x).features, whole.trunk(x))
+    torch.testing.assert_close(branch.extract(x).features, whole.trunk(x))
     assert branch.width == whole.width
 
 
@@ -338,7 +338,7 @@ def test_a_branch_is_the_class_head_of_its_discriminator(
 def test_a_trunk_judges_the_features_of_its_classifier(classes: int) -> None:
     space, x = images(8, classes), Rng.of(1).uniform((5, 3, 8, 8), -1.0, 1.0)
     network = Trunk(classifier=SmallCNN(width=2)).build(space, (), rng=Rng.of(0))
-    features = SmallCNN(width=2).build(images(8), (), rng=Rng.of(0)).see(x).features
+    features = SmallCNN(width=2).build(images(8), (), rng=Rng.of(0)).extract(x).features
     torch.testing.assert_close(network.trunk(x), features)
     assert float(network(x).score.detach().std()) > 0
 

@@ -14,7 +14,7 @@ from sparring.data import Data, Digits, Ring, Store, prepare
 from sparring.evaluation.trained import evaluate_discriminator
 from sparring.monitoring.discriminator_probe import Probe
 from sparring.monitoring.reference_networks import classifier_for
-from sparring.networks import Schooling, SmallCNN
+from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe
 from sparring.training.loop import train
 
@@ -45,10 +45,10 @@ def says(words: str, told: str) -> bool:
 def test_classifier_and_probe_name_what_they_saw(
     tmp_path: Path, splits: tuple[str, ...], split: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=200, rate=1e-3))
+    monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=200, rate=1e-3))
     source = store(tmp_path, splits, split).open(CPU)
-    viewer = classifier_for(source, CPU)
-    assert viewer is not None and f"right on {told} data" in viewer.name
+    classifier = classifier_for(source, CPU)
+    assert classifier is not None and f"right on {told} data" in classifier.name
     words = Probe(source, CPU).protocols()
     for name in ("probe_d_real", "input_gradient_l1", "input_gradient_sparsity", "critic_distance"):
         assert says(words[name], told) and f"20 {told} real samples" in words[name]

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from sparring.core.intervals import wilson
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Seen
+from sparring.core.shapes import FeaturesAndLogits
 from sparring.data import Ring
 from sparring.metrics import Classes, Modes, Reference, Wasserstein2, total_variation, wasserstein2
 
@@ -55,8 +55,8 @@ class Sure:
     name: str = "toy"
     sha256: str = "0"
 
-    def see(self, samples: torch.Tensor) -> Seen:
-        return Seen(self.logits, self.logits)
+    def extract(self, samples: torch.Tensor) -> FeaturesAndLogits:
+        return FeaturesAndLogits(self.logits, self.logits)
 
 
 def judge(labels: torch.Tensor, sure: float) -> Reference:

@@ -17,7 +17,7 @@ from sparring.monitoring import reference_networks as judging
 from sparring.monitoring.discriminator_probe import Probe
 from sparring.monitoring.generator_metrics import Measures
 from sparring.monitoring.reference_networks import classifier_for, real_features
-from sparring.networks import Schooling, SmallCNN, SmallResNet
+from sparring.networks import SmallCNN, SmallResNet, TrainingSettings
 from sparring.recipes import load
 from sparring.runs.caching import cache_folder
 from sparring.runs.checkpoint import Checkpoint, write_checkpoint
@@ -29,8 +29,8 @@ CPU = torch.device("cpu")
 def _short_schooling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of one's own, and classifiers that see few images."""
     monkeypatch.setenv("SPARRING_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(SmallCNN, "schooling", Schooling(images_seen=2000, rate=1e-3))
-    monkeypatch.setattr(SmallResNet, "schooling", Schooling(images_seen=300, rate=1e-3, shift=2, mirrored=0.5))
+    monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=2000, rate=1e-3))
+    monkeypatch.setattr(SmallResNet, "training", TrainingSettings(images_seen=300, rate=1e-3, shift=2, mirrored=0.5))
 
 
 @pytest.fixture
@@ -67,17 +67,17 @@ def test_a_classifier_is_trained_once_and_found_again_bit_by_bit(trainings: list
     assert trainings == ["trained"]
     assert first.sha256 == again.sha256 and first.name == again.name and first.sha256[:12] in first.name
     images = digits().held_out(50, rng=Rng.of(1)).samples
-    assert torch.equal(first.see(images).logits, again.see(images).logits)
+    assert torch.equal(first.extract(images).logits, again.extract(images).logits)
 
 
 def test_it_learns_and_says_how_well() -> None:
     source = digits()
-    viewer = classifier_for(source, CPU)
-    assert viewer is not None and "small_cnn" in viewer.name
+    classifier = classifier_for(source, CPU)
+    assert classifier is not None and "small_cnn" in classifier.name
     test = source.held_out(360, rng=Rng.of(0))
-    right = float((viewer.see(test.samples).logits.argmax(dim=1) == test.labels).float().mean())
+    right = float((classifier.extract(test.samples).logits.argmax(dim=1) == test.labels).float().mean())
     assert right > 0.6
-    assert f"{100 * right:.1f} % right" in viewer.name
+    assert f"{100 * right:.1f} % right" in classifier.name
 
 
 def test_augmentation_of_the_recipe_changes_neither_classifier_nor_features(trainings: list[str]) -> None:
@@ -91,15 +91,15 @@ def test_augmentation_of_the_recipe_changes_neither_classifier_nor_features(trai
 
 
 def test_colour_images_get_the_residual_network() -> None:
-    viewer = classifier_for(colours(), CPU)
-    assert viewer is not None and "small_resnet" in viewer.name
+    classifier = classifier_for(colours(), CPU)
+    assert classifier is not None and "small_resnet" in classifier.name
 
 
 def test_nothing_is_kept_without_a_fingerprint(trainings: list[str]) -> None:
     for _ in range(2):
-        viewer = classifier_for(colours(""), CPU)
-        assert viewer is not None
-        real_features(colours(""), viewer, 10, CPU)
+        classifier = classifier_for(colours(""), CPU)
+        assert classifier is not None
+        real_features(colours(""), classifier, 10, CPU)
     assert len(trainings) == 2 and not cache_folder().exists()
 
 
@@ -119,10 +119,10 @@ def _flip(path: Path) -> None:
 @pytest.mark.parametrize("kind", ["classifiers", "features"])
 def test_a_damaged_entry_is_made_again(kind: str, file: str, damage: Callable[[Path], None]) -> None:
     def measured() -> tuple[str, torch.Tensor, str]:
-        viewer = classifier_for(colours(), CPU)
-        assert viewer is not None
-        real = real_features(colours(), viewer, 20, CPU)
-        return viewer.sha256, torch.cat([*real.reference, *real.other], dim=1), real.origin
+        classifier = classifier_for(colours(), CPU)
+        assert classifier is not None
+        real = real_features(colours(), classifier, 20, CPU)
+        return classifier.sha256, torch.cat([*real.reference, *real.other], dim=1), real.origin
 
     before = measured()
     (entry,) = (cache_folder() / kind).iterdir()
@@ -145,11 +145,11 @@ def test_an_entry_of_another_network_is_made_again(content: dict[str, torch.Tens
 
 
 def test_real_features_are_looked_at_once_and_are_those_of_two_splits(monkeypatch: pytest.MonkeyPatch) -> None:
-    source, viewer = colours(), classifier_for(colours(), CPU)
-    assert viewer is not None
-    made = real_features(source, viewer, 1000, CPU)
+    source, classifier = colours(), classifier_for(colours(), CPU)
+    assert classifier is not None
+    made = real_features(source, classifier, 1000, CPU)
     monkeypatch.setattr(ArraySource, "halves", None)  # whoever looks again fails
-    found = real_features(source, viewer, 1000, CPU)
+    found = real_features(source, classifier, 1000, CPU)
     assert torch.equal(made.reference.features, found.reference.features) and made.origin == found.origin
     assert torch.equal(made.other.logits, found.other.logits)
     assert len(found.reference.features) == 60 and len(found.other.features) == 40
@@ -169,8 +169,8 @@ def test_counts_and_weights_have_entries_of_their_own() -> None:
 
 def test_training_data_are_not_called_held_out() -> None:
     for source, split in ((colours(), "held-out"), (colours("one split", split=False), "training")):
-        viewer = classifier_for(source, CPU)
-        assert viewer is not None and f"% right on {split} data" in viewer.name
+        classifier = classifier_for(source, CPU)
+        assert classifier is not None and f"% right on {split} data" in classifier.name
         told = " ".join(Probe(source, CPU).protocols().values())
         assert f" {split} real samples" in told and (split == "held-out") == ("held-out" in told)
 
@@ -195,24 +195,24 @@ def test_halves_are_disjoint_and_repeatable() -> None:
 
 
 def test_a_viewer_sees_what_a_file_would_hold_and_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    viewer = classifier_for(colours(), CPU)
-    assert viewer is not None
+    classifier = classifier_for(colours(), CPU)
+    assert classifier is not None
     images = colours().held_out(40, rng=Rng.of(0)).samples
-    seen = viewer.see(images)
-    assert viewer.see(images) is seen, "the same samples"
-    assert torch.equal(viewer.see(images + 0.4 / 127.5).features, seen.features), "within half a level"
-    assert not torch.equal(viewer.see(images * 0.9).features, seen.features)
+    seen = classifier.extract(images)
+    assert classifier.extract(images) is seen, "the same samples"
+    assert torch.equal(classifier.extract(images + 0.4 / 127.5).features, seen.features), "within half a level"
+    assert not torch.equal(classifier.extract(images * 0.9).features, seen.features)
 
 
 def test_a_viewer_does_not_keep_what_it_has_seen_alive() -> None:
-    viewer = classifier_for(colours(), CPU)
-    assert viewer is not None
+    classifier = classifier_for(colours(), CPU)
+    assert classifier is not None
     images = colours().held_out(40, rng=Rng.of(0)).samples
-    kept, first = ref(images), viewer.see(images)
+    kept, first = ref(images), classifier.extract(images)
     del images
     assert kept() is None
     others = torch.zeros(40, 3, 8, 8)  # may get the place in memory
-    assert viewer.see(others) is not first
+    assert classifier.extract(others) is not first
 
 
 def test_the_measures_of_images_name_their_protocol() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Seen
+from sparring.core.shapes import FeaturesAndLogits
 from sparring.metrics import (
     Frechet,
     Kernel,
@@ -132,15 +132,15 @@ class Flat:
 
     name, sha256 = "toy", "0"
 
-    def see(self, samples: torch.Tensor) -> Seen:
-        return Seen(samples.flatten(1), samples.flatten(1)[:, :3])
+    def extract(self, samples: torch.Tensor) -> FeaturesAndLogits:
+        return FeaturesAndLogits(samples.flatten(1), samples.flatten(1)[:, :3])
 
 
 def reference(count: int, others: int = 0) -> Reference:
     """`count` normal images of four pixels, and `others` (or as many) beside them."""
     judge = Flat()
     first, second = Rng.of(7).normal((2, count, 1, 2, 2))
-    real = RealFeatures(judge, judge.see(first), judge.see(second[: others or count]), "halves")
+    real = RealFeatures(judge, judge.extract(first), judge.extract(second[: others or count]), "halves")
     return Reference(torch.zeros(1, 1, 2, 2), None, 0.0, (), None, real)
 
 

@@ -273,7 +273,9 @@ SITES: dict[str, Site] = {
     "samples of a measurement": Site(
         "samples of G in eval mode", GAMES, lambda p: [_before(sampling, "rendered", _hooked(p))], MEASURED
     ),
-    "judge": Site("what is seen by", ["images"], lambda p: [_field(ClassifierModule, "see", p, "logits")], MEASURED),
+    "extractor": Site(
+        "features or logits of", ["images"], lambda p: [_field(ClassifierModule, "extract", p, "logits")], MEASURED
+    ),
     "real samples of a classifier": Site("real samples", LEARNED, _data),
     "fakes": Site("fake samples", ["classifier from runs"], lambda p: [_field(FrozenGenerator, "draw", p, "samples")]),
     "class logits of a classifier": Site(

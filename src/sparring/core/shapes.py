@@ -60,7 +60,7 @@ def against(number: Number, x: Tensor) -> Number:
     return expand_like(number, x) if isinstance(number, Tensor) else number
 
 
-class Seen(NamedTuple):
+class FeaturesAndLogits(NamedTuple):
     """What a network sees in samples.
 
     Args:

@@ -1,6 +1,6 @@
 """Numbers about generated samples."""
 
-from sparring.metrics.base import Judge, Metric, RealFeatures, Reference
+from sparring.metrics.base import Metric, RealFeatures, Reference, ReferenceClassifier
 from sparring.metrics.classes import Classes, total_variation
 from sparring.metrics.frechet import Frechet, frechet_distance
 from sparring.metrics.kernel import Kernel, kernel_distance
@@ -11,12 +11,12 @@ from sparring.metrics.transport import Wasserstein2, wasserstein1, wasserstein2
 __all__ = [
     "Classes",
     "Frechet",
-    "Judge",
     "Kernel",
     "Metric",
     "Modes",
     "RealFeatures",
     "Reference",
+    "ReferenceClassifier",
     "Score",
     "Wasserstein2",
     "frechet_distance",

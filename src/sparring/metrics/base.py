@@ -9,11 +9,11 @@ from typing import ClassVar, Protocol, runtime_checkable
 from torch import Tensor
 
 from sparring.core.pieces import Piece
-from sparring.core.shapes import Seen
+from sparring.core.shapes import FeaturesAndLogits
 
 
 @runtime_checkable
-class Judge(Protocol):
+class ReferenceClassifier(Protocol):
     """A network that looks at images.
 
     Args:
@@ -24,7 +24,7 @@ class Judge(Protocol):
     name: str
     sha256: str
 
-    def see(self, samples: Tensor) -> Seen:
+    def extract(self, samples: Tensor) -> FeaturesAndLogits:
         """Its features and class logits of samples `(n, ...)`."""
 
 
@@ -39,9 +39,9 @@ class RealFeatures:
         origin: in words, where the two sets come from.
     """
 
-    extractor: Judge
-    reference: Seen
-    other: Seen
+    extractor: ReferenceClassifier
+    reference: FeaturesAndLogits
+    other: FeaturesAndLogits
     origin: str
 
     @property
@@ -56,11 +56,11 @@ class RealFeatures:
         """
         return min(count, len(self.other.features))
 
-    def generated(self, samples: Tensor) -> Seen:
+    def generated(self, samples: Tensor) -> FeaturesAndLogits:
         """What the extractor sees in the generated images that are judged, of samples `(n, ...)`."""
-        return _first(self.extractor.see(samples), self.judged(len(samples)))
+        return _first(self.extractor.extract(samples), self.judged(len(samples)))
 
-    def others(self, count: int) -> Seen:
+    def others(self, count: int) -> FeaturesAndLogits:
         """What it sees in as many other real images as are judged of `count` generated ones."""
         return _first(self.other, self.judged(count))
 
@@ -73,8 +73,8 @@ class RealFeatures:
         )
 
 
-def _first(seen: Seen, count: int) -> Seen:
-    return Seen(seen.features[:count], seen.logits[:count])
+def _first(seen: FeaturesAndLogits, count: int) -> FeaturesAndLogits:
+    return FeaturesAndLogits(seen.features[:count], seen.logits[:count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Reference:
         centres: the modes of a mixture `(modes, features)`, or None.
         std: the standard deviation of a mode.
         classes: class names, empty without labels.
-        judge: a classifier of the data, or None.
+        classifier: a classifier of the data, or None.
         real: what the extractor sees in real images, or None without an extractor.
     """
 
@@ -94,7 +94,7 @@ class Reference:
     centres: Tensor | None
     std: float
     classes: tuple[str, ...]
-    judge: Judge | None
+    classifier: ReferenceClassifier | None
     real: RealFeatures | None = None
 
 

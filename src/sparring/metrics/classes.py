@@ -43,12 +43,12 @@ class Classes(Metric):
 
     def applies(self, reference: Reference) -> bool:
         """Where the real samples are a success themselves: no judge can ask more of generated ones."""
-        return reference.judge is not None and self.measure(reference.samples, reference)["success"] == 1.0
+        return reference.classifier is not None and self.measure(reference.samples, reference)["success"] == 1.0
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
-        assert reference.judge is not None
+        assert reference.classifier is not None
         classes = len(reference.classes)
-        confidence, label = torch.softmax(reference.judge.see(samples).logits, dim=1).max(dim=1)
+        confidence, label = torch.softmax(reference.classifier.extract(samples).logits, dim=1).max(dim=1)
         sure = confidence >= self.confidence
         share = torch.bincount(label, minlength=classes) / len(samples)
         sure_share = torch.bincount(label[sure], minlength=classes) / len(samples)
@@ -64,10 +64,10 @@ class Classes(Metric):
         }
 
     def protocol(self, reference: Reference, count: int) -> str:
-        assert reference.judge is not None
+        assert reference.classifier is not None
         classes = len(reference.classes)
         return (
-            f"judge: {reference.judge.name}; recognisable: class probability >= {self.confidence:g}; a class is "
-            f"covered by {self.fair_share:g} of its fair share of recognisable samples; success: all {classes} "
+            f"classifier: {reference.classifier.name}; recognisable: class probability >= {self.confidence:g}; a class "
+            f"is covered by {self.fair_share:g} of its fair share of recognisable samples; success: all {classes} "
             f"classes, {self.recognisable:g} recognisable, total variation <= {self.total_variation:g}"
         )

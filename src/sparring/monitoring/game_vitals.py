@@ -20,7 +20,7 @@ from sparring.core.shapes import Samples, Scores, at_least_fp32, over_samples, s
 from sparring.data import Batch
 from sparring.gan.sampling import precision
 from sparring.gan.state import Game
-from sparring.metrics import Judge
+from sparring.metrics import ReferenceClassifier
 from sparring.monitoring.vitals import Numbers, effective_number, noted
 from sparring.networks import Verdict
 
@@ -45,8 +45,8 @@ class GameVitals:
         judge: a classifier of the data; without one a sample is of the class of its nearest anchor.
     """
 
-    def __init__(self, game: Game, judge: Judge | None) -> None:
-        self.game, self.judge = game, judge
+    def __init__(self, game: Game, classifier: ReferenceClassifier | None) -> None:
+        self.game, self.classifier = game, classifier
         self._lead, self._classes = game.recipe.lead, len(game.source.facts.classes)
         held = game.source.held_out(2 * ANCHORS, rng=Rng.of(0, game.device))
         half = max(1, len(held.samples) // 2)
@@ -84,10 +84,10 @@ class GameVitals:
         return found | ({"vital_classes": self._classes_of(fake, nearest)} if self._classes else {})
 
     def _classes_of(self, fake: Samples, nearest: Tensor) -> Tensor:
-        if self.judge is None:
+        if self.classifier is None:
             assert self._labels is not None
             return effective_number(self._labels[nearest], self._classes)
-        seen = self.judge.see(fake.flatten(0, len(self._lead))).logits.argmax(-1)
+        seen = self.classifier.extract(fake.flatten(0, len(self._lead))).logits.argmax(-1)
         return effective_number(seen.reshape(nearest.shape), self._classes)
 
     def _of_discriminator(self, fake: Batch) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from sparring.core.pieces import members
 from sparring.core.randomness import Rng
 from sparring.data import Source
-from sparring.metrics import Judge, Metric, Reference
+from sparring.metrics import Metric, Reference, ReferenceClassifier
 from sparring.monitoring.reference_networks import classifier_for, real_features, shows_images
 from sparring.recipes import Recipe
 
@@ -45,7 +45,7 @@ class Measures:
             centres=facts.centres,
             std=facts.std,
             classes=facts.classes,
-            judge=classifier(),
+            classifier=classifier(),
             real=None if extractor is None else real_features(source, extractor, samples, device),
         )
         every = [cls() for cls in members(Metric).values()]
@@ -64,9 +64,9 @@ class Measures:
         return {name: [numbers[name] for numbers in found] for name in found[0]}
 
     @property
-    def judge(self) -> Judge | None:
+    def classifier(self) -> ReferenceClassifier | None:
         """The classifier of the data, or None."""
-        return self.reference.judge
+        return self.reference.classifier
 
     def names(self) -> set[str]:
         """Every number that `measure` returns."""

@@ -11,10 +11,18 @@ from torch import Tensor, nn
 
 from sparring.core.errors import CorruptInput
 from sparring.core.randomness import Rng, Streams
-from sparring.core.shapes import IMAGE_BOUNDS, Seen, expand_like
+from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
 from sparring.data import Facts, Source
-from sparring.metrics import Judge, RealFeatures
-from sparring.networks import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet, Viewer, weights_sha256
+from sparring.metrics import RealFeatures, ReferenceClassifier
+from sparring.networks import (
+    Classifier,
+    ClassifierModule,
+    FrozenClassifier,
+    SmallCNN,
+    SmallResNet,
+    TrainingSettings,
+    weights_sha256,
+)
 from sparring.runs.caching import entry, remembered
 from sparring.runs.checkpoint import Checkpoint
 
@@ -31,25 +39,25 @@ def shows_images(facts: Facts) -> bool:
     return len(facts.shape) == 3 and facts.bounds == IMAGE_BOUNDS and min(facts.shape[1:]) >= 4
 
 
-def classifier_for(source: Source, device: torch.device) -> Viewer | None:
+def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | None:
     """A classifier of labelled images, from the cache or trained now; None for other data."""
     facts = source.facts
     if not facts.classes or not shows_images(facts):
         return None
     spec = _classifier(facts)
-    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.schooling}"
+    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.training}"
 
     def build() -> ClassifierModule:
         return spec.build(facts.space, (), rng=Streams(SEED).rng("init/classifier")).to(device)
 
     def make() -> Checkpoint:
         network = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _train(network, spec.schooling, source.unaugmented(), device)
-        accuracy = _accuracy(Viewer(network, spec.name, "", device), source, device)
+        _train(network, spec.training, source.unaugmented(), device)
+        accuracy = _accuracy(FrozenClassifier(network, spec.name, "", device), source, device)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         return Checkpoint(tensors, {"accuracy": accuracy})
 
-    def use(saved: Checkpoint) -> Viewer:
+    def use(saved: Checkpoint) -> FrozenClassifier:
         network = build()
         try:
             network.load_state_dict(saved.tensors)
@@ -57,19 +65,19 @@ def classifier_for(source: Source, device: torch.device) -> Viewer | None:
             raise CorruptInput(f"not the weights of {spec.name}: {error}", "train it again") from None
         accuracy = 100 * saved.state["accuracy"]
         name = f"{spec.name} trained here, {accuracy:.1f} % right on {facts.evaluated_on} data"
-        return Viewer(network, name, weights_sha256(network), device)
+        return FrozenClassifier(network, name, weights_sha256(network), device)
 
     return remembered(entry("classifiers", key) if facts.fingerprint else None, make, use)
 
 
-def real_features(source: Source, extractor: Judge, count: int, device: torch.device) -> RealFeatures:
+def real_features(source: Source, extractor: ReferenceClassifier, count: int, device: torch.device) -> RealFeatures:
     """What the extractor sees in at most `count` real images and in as many others, from the cache or looked at now."""
     facts = source.facts
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/{count}"
 
     def make() -> Checkpoint:
         halves = source.halves(count, rng=Rng.of(SEED, device))
-        seen = {"reference": extractor.see(halves.reference), "other": extractor.see(halves.other)}
+        seen = {"reference": extractor.extract(halves.reference), "other": extractor.extract(halves.other)}
         tensors = {
             f"{half}/{what}": each.cpu() for half, views in seen.items() for what, each in views._asdict().items()
         }
@@ -77,7 +85,8 @@ def real_features(source: Source, extractor: Judge, count: int, device: torch.de
 
     def use(saved: Checkpoint) -> RealFeatures:
         reference, other = (
-            Seen(saved.tensors[f"{half}/features"], saved.tensors[f"{half}/logits"]) for half in ("reference", "other")
+            FeaturesAndLogits(saved.tensors[f"{half}/features"], saved.tensors[f"{half}/logits"])
+            for half in ("reference", "other")
         )
         return RealFeatures(extractor, reference, other, saved.state["origin"])
 
@@ -90,34 +99,34 @@ def _classifier(facts: Facts) -> Classifier:
     return SmallResNet() if fits_resnet else SmallCNN()
 
 
-def _train(network: nn.Module, schooling: Schooling, source: Source, device: torch.device) -> None:
+def _train(network: nn.Module, settings: TrainingSettings, source: Source, device: torch.device) -> None:
     """AdamW on varied batches; the rate rises over the first fifth of the rounds and falls to zero over the others."""
     streams = Streams(SEED, None, device)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
-    rounds = schooling.images_seen // BATCH_SIZE
+    rounds = settings.images_seen // BATCH_SIZE
     for number in range(rounds):
         progress = number / rounds
         for group in optimizer.param_groups:
-            group["lr"] = schooling.rate * min(progress / 0.2, (1 - progress) / 0.8)
+            group["lr"] = settings.rate * min(progress / 0.2, (1 - progress) / 0.8)
         batch = source.batch(number, BATCH_SIZE, streams)
         assert batch.labels is not None
-        images = _varied(batch.samples, schooling, rng=streams.rng("schooling", number))
+        images = _varied(batch.samples, settings, rng=streams.rng("schooling", number))
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(network(images), batch.labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
-def _varied(images: Tensor, schooling: Schooling, *, rng: Rng) -> Tensor:
+def _varied(images: Tensor, settings: TrainingSettings, *, rng: Rng) -> Tensor:
     """The batch moved by a random number of pixels, and a random share of it mirrored."""
     height, width = images.shape[-2:]
-    down, right = rng.integers((2,), 2 * schooling.shift + 1).tolist()
-    moved = F.pad(images, (schooling.shift,) * 4)[..., down : down + height, right : right + width]
-    mirrored = rng.uniform((len(images),)) < schooling.mirrored
+    down, right = rng.integers((2,), 2 * settings.shift + 1).tolist()
+    moved = F.pad(images, (settings.shift,) * 4)[..., down : down + height, right : right + width]
+    mirrored = rng.uniform((len(images),)) < settings.mirrored
     varied = torch.where(expand_like(mirrored, moved), moved.flip(-1), moved)
     return varied.contiguous(memory_format=torch.channels_last)
 
 
-def _accuracy(viewer: Viewer, source: Source, device: torch.device) -> float:
+def _accuracy(network: FrozenClassifier, source: Source, device: torch.device) -> float:
     test = source.held_out(HELD_OUT, rng=Rng.of(SEED, device))
     assert test.labels is not None
-    return float((viewer.see(test.samples).logits.argmax(dim=1) == test.labels).float().mean())
+    return float((network.extract(test.samples).logits.argmax(dim=1) == test.labels).float().mean())

@@ -13,9 +13,15 @@ from sparring.networks.base import (
     spread,
 )
 from sparring.networks.branch import Branch, Trunk
-from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling, SmallCNN, SmallResNet
+from sparring.networks.classifiers import Classifier, ClassifierModule, SmallCNN, SmallResNet, TrainingSettings
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from sparring.networks.extractors import ClassifierFeatures, Extractor, InceptionFeatures, Viewer, weights_sha256
+from sparring.networks.extractors import (
+    ClassifierFeatures,
+    Extractor,
+    FrozenClassifier,
+    InceptionFeatures,
+    weights_sha256,
+)
 from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorModule, Head, ProjectionHead, SourceHead
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -42,6 +48,7 @@ __all__ = [
     "DiscriminatorModule",
     "Extractor",
     "FeatureNetwork",
+    "FrozenClassifier",
     "Generator",
     "Head",
     "InceptionFeatures",
@@ -61,14 +68,13 @@ __all__ = [
     "RobGANGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
-    "Schooling",
     "SmallCNN",
     "SmallResNet",
     "SourceHead",
+    "TrainingSettings",
     "Trunk",
     "UniformPrior",
     "Verdict",
-    "Viewer",
     "spread",
     "weights_sha256",
 ]

@@ -14,7 +14,7 @@ from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, members, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
-from sparring.core.shapes import IMAGE_BOUNDS, Seen, Space
+from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, Space
 
 
 class Verdict(NamedTuple):
@@ -28,7 +28,7 @@ class FeatureNetwork(nn.Module, ABC):
     """A module that sees features in images, and in those the logits of classes."""
 
     @abstractmethod
-    def see(self, images: Tensor) -> Seen:
+    def extract(self, images: Tensor) -> FeaturesAndLogits:
         """Features and logits of images `(n, channels, height, width)` in [-1, 1]."""
 
 

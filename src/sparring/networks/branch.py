@@ -14,7 +14,7 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Space
 from sparring.networks.base import require_image
-from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
+from sparring.networks.classifiers import Classifier, ClassifierModule, TrainingSettings
 from sparring.networks.heads import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
 
@@ -27,7 +27,7 @@ class Branch(Classifier):
         discriminator: whose; which head it names does not count.
     """
 
-    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=1e-3)
+    training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=300_000, rate=1e-3)
 
     discriminator: Discriminator
 

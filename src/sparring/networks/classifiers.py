@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
-from sparring.core.shapes import Seen, Space
+from sparring.core.shapes import FeaturesAndLogits, Space
 from sparring.networks.base import FeatureNetwork, Network, require_images
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.networks.products import OneDNNLinear
@@ -36,14 +36,14 @@ class ClassifierModule(FeatureNetwork):
         self.output: nn.Module = nn.Linear(width, classes)
 
     def forward(self, samples: Tensor) -> Tensor:
-        return self.see(samples).logits
+        return self.extract(samples).logits
 
-    def see(self, images: Tensor) -> Seen:
+    def extract(self, images: Tensor) -> FeaturesAndLogits:
         features = self.features(images)
-        return Seen(features, self.output(features))
+        return FeaturesAndLogits(features, self.output(features))
 
 
-class Schooling(NamedTuple):
+class TrainingSettings(NamedTuple):
     """What a classifier needs to get good.
 
     Args:
@@ -65,10 +65,10 @@ class Classifier(Network, family="classifier"):
     There are `space.classes` of them.
 
     Attributes:
-        schooling: how it is trained.
+        training: how it is trained.
     """
 
-    schooling: ClassVar[Schooling]
+    training: ClassVar[TrainingSettings]
 
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule: ...
@@ -96,7 +96,7 @@ class ResidualBlock(nn.Module):
 class SmallCNN(Classifier):
     """3 x 3 convolutions of `width` and 2 `width` channels, max pooling, a dense layer; any image from 4 x 4."""
 
-    schooling: ClassVar[Schooling] = Schooling(images_seen=120_000, rate=1e-3)
+    training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=120_000, rate=1e-3)
 
     width: Count = 32
 
@@ -127,7 +127,7 @@ class SmallResNet(Classifier):
     Four convolutions, max pooling after each, the last one over the whole image: 8 `width` features.
     """
 
-    schooling: ClassVar[Schooling] = Schooling(images_seen=300_000, rate=5e-3, shift=4, mirrored=0.5)
+    training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=300_000, rate=5e-3, shift=4, mirrored=0.5)
 
     width: Count = 16
 

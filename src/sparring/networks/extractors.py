@@ -1,4 +1,4 @@
-"""Extractors: the network in whose features generated and real images are compared."""
+"""Feature extractors: the classifier in whose features generated and real images are compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sparring.core.errors import CorruptInput, NonFinite, UsageError
 from sparring.core.files import storage_errors
 from sparring.core.pieces import Piece, piece
-from sparring.core.shapes import Seen, as_bytes
+from sparring.core.shapes import FeaturesAndLogits, as_bytes
 from sparring.networks.base import FeatureNetwork
 from sparring.networks.inception import InceptionV3
 
@@ -28,16 +28,16 @@ _AT_ONCE = 128
 """Images a forward pass."""
 
 
-class Viewer:
-    """A network that looks at images, as the bytes that a file would hold.
+class FrozenClassifier:
+    """A trained classifier that sees images rounded to bytes, as a file would hold them.
 
-    It looks once at samples that several metrics ask about one after the other, and does not keep them alive.
+    Features of the last samples are kept, because several metrics ask for them in turn; the samples are not.
 
     Args:
-        network: what looks.
-        name: what it is and how good, for protocols; the digest is added.
+        network: the classifier.
+        name: what it is and how accurate, for protocols; the digest is appended.
         sha256: of its weights.
-        device: where images are looked at.
+        device: to compute on.
     """
 
     def __init__(self, network: FeatureNetwork, name: str, sha256: str, device: torch.device) -> None:
@@ -45,53 +45,57 @@ class Viewer:
         self.name = f"{name}, weights SHA-256 {sha256[:12]}"
         self._network = network.to(device).eval().requires_grad_(False)
         self._device = device
-        self._last: tuple[ref[Tensor], Seen] | None = None
+        self._last: tuple[ref[Tensor], FeaturesAndLogits] | None = None
 
-    def see(self, samples: Tensor) -> Seen:
+    def extract(self, samples: Tensor) -> FeaturesAndLogits:
         """Features `(n, features)` and logits `(n, classes)` of samples `(n, ...)` in [-1, 1].
 
         Raises:
             NonFinite: one of them is not finite; a metric would not show it.
         """
         if self._last is None or self._last[0]() is not samples:
-            self._last = ref(samples), self._look(samples)
+            self._last = ref(samples), self._extract(samples)
         return self._last[1]
 
     @torch.no_grad()
-    def _look(self, samples: Tensor) -> Seen:
-        parts = [self._network.see(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
-        seen = Seen(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
-        if not all(each.isfinite().all() for each in seen):
-            raise NonFinite(f"not finite: what is seen by {self.name}", "measure with another extractor")
-        return seen
+    def _extract(self, samples: Tensor) -> FeaturesAndLogits:
+        parts = [self._network.extract(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
+        found = FeaturesAndLogits(*(torch.cat(each) for each in zip(*parts, strict=True)))
+        if not all(each.isfinite().all() for each in found):
+            raise NonFinite(f"not finite: features or logits of {self.name}", "measure with another extractor")
+        return found
 
     def _rounded(self, samples: Tensor) -> Tensor:
         images = as_bytes(samples).to(self._device).float() / 127.5 - 1
         return images.contiguous(memory_format=torch.channels_last)
 
 
+TrainClassifier = Callable[[], FrozenClassifier | None]
+"""Gives the classifier of the data, trained by the tool; None for data without labels."""
+
+
 class Extractor(Piece, family="extractor"):
     """Chooses the network in whose features generated and real images are compared."""
 
     @abstractmethod
-    def choose(self, classifier: Callable[[], Viewer | None], device: torch.device) -> Viewer | None:
-        """The network that looks at the images, or None where there is none for these data.
+    def choose(self, classifier: TrainClassifier, device: torch.device) -> FrozenClassifier | None:
+        """The network whose features are compared, or None for data without one.
 
         Args:
-            classifier: gives the classifier of the data, trained by the tool; None where they have no labels.
-            device: where images are looked at.
+            classifier: gives the classifier of the data.
+            device: to compute on.
 
         Raises:
             UsageError: a file of weights is missing.
-            CorruptInput: it is not what it should be.
+            CorruptInput: the file is not the published one.
         """
 
 
 @piece("classifier")
 class ClassifierFeatures(Extractor):
-    """The classifier of the data that also judges classes: trained by the tool, once for each data set, and cached."""
+    """The classifier of the data, which is also used to count classes: trained once for each data set, and cached."""
 
-    def choose(self, classifier: Callable[[], Viewer | None], device: torch.device) -> Viewer | None:
+    def choose(self, classifier: TrainClassifier, device: torch.device) -> FrozenClassifier | None:
         return classifier()
 
 
@@ -105,7 +109,7 @@ class InceptionFeatures(Extractor):
 
     weights: str = WEIGHTS
 
-    def choose(self, classifier: Callable[[], Viewer | None], device: torch.device) -> Viewer | None:
+    def choose(self, classifier: TrainClassifier, device: torch.device) -> FrozenClassifier | None:
         path = Path(self.weights)
         if not path.is_file():
             raise UsageError(
@@ -123,7 +127,9 @@ class InceptionFeatures(Extractor):
         with torch.device("meta"):
             network = InceptionV3()
         network.load_state_dict(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), assign=True)
-        return Viewer(network, "Inception-v3 of 2015-12-05 as in pytorch-fid (images resized to 299)", found, device)
+        return FrozenClassifier(
+            network, "Inception-v3 of 2015-12-05 as in pytorch-fid (images resized to 299)", found, device
+        )
 
 
 def weights_sha256(network: nn.Module) -> str:

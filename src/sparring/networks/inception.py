@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.core.shapes import Seen
+from sparring.core.shapes import FeaturesAndLogits
 from sparring.networks.base import FeatureNetwork
 
 SIDE = 299
@@ -169,7 +169,7 @@ class InceptionV3(FeatureNetwork):
         self.Mixed_7b, self.Mixed_7c = MixedE(1280, mean_pool), MixedE(FEATURES, max_pool)
         self.fc = nn.Linear(FEATURES, CLASSES)
 
-    def see(self, images: Tensor) -> Seen:
+    def extract(self, images: Tensor) -> FeaturesAndLogits:
         x = F.interpolate(images.expand(-1, 3, -1, -1), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         x = _halve(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))))
         x = _halve(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)))
@@ -177,4 +177,4 @@ class InceptionV3(FeatureNetwork):
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
         features = x.mean(dim=(2, 3))
-        return Seen(features, F.linear(features, self.fc.weight))
+        return FeaturesAndLogits(features, F.linear(features, self.fc.weight))

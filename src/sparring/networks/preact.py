@@ -22,7 +22,7 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count, NonNegative
 from sparring.core.shapes import Space
 from sparring.networks.base import require_image
-from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
+from sparring.networks.classifiers import Classifier, ClassifierModule, TrainingSettings
 from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
 
 _STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))
@@ -83,7 +83,7 @@ class PreActResNet18(Classifier):
         slope: of the activations below zero: 0.2 in Rob-GAN's, 0 usually.
     """
 
-    schooling: ClassVar[Schooling] = Schooling(images_seen=1_500_000, rate=1e-3, shift=4, mirrored=0.5)
+    training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=1_500_000, rate=1e-3, shift=4, mirrored=0.5)
 
     width: Count = 64
     batch_norm: bool = False

@@ -21,7 +21,7 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import require_image
-from sparring.networks.classifiers import Classifier, ClassifierModule, Schooling
+from sparring.networks.classifiers import Classifier, ClassifierModule, TrainingSettings
 from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
 
 _GROUPS = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
@@ -48,7 +48,7 @@ class VGG16(Classifier):
         width: channels of the first group (64 in the paper).
     """
 
-    schooling: ClassVar[Schooling] = Schooling(images_seen=1_500_000, rate=1e-3, shift=4, mirrored=0.5)
+    training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=1_500_000, rate=1e-3, shift=4, mirrored=0.5)
 
     width: Count = 64
 

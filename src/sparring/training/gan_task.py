@@ -38,7 +38,7 @@ class GameTraining(Training):
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
-        self._vitals = GameVitals(game, self.measures.judge if self.measures else None)
+        self._vitals = GameVitals(game, self.measures.classifier if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHead(game)] if heads else []
 
