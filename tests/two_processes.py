@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.core.distributed import ALONE, Party, gathered
-from sparring.gan.state import Game
+from sparring.core.distributed import SINGLE, ProcessGroup, process_group
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import load, require_game
 
@@ -78,13 +78,13 @@ NORMALISED = (
 def main(out: Path) -> None:
     """Write {game: the largest difference of a tensor's values, relative to its own largest one}."""
     torch.set_num_threads(1)
-    with gathered("cpu") as (party, _device):
-        together = {name: played(changes, party) for name, changes in _all()}
+    with process_group("cpu") as (group, _device):
+        together = {name: played(changes, group) for name, changes in _all()}
     apart = {
-        name: difference(together[name], played(changes, ALONE))
-        for name, changes in itertools.islice(_all(), party.part.rank, None, party.part.of)
+        name: difference(together[name], played(changes, SINGLE))
+        for name, changes in itertools.islice(_all(), group.part.rank, None, group.part.of)
     }
-    out.joinpath(f"{party.part.rank}.json").write_text(json.dumps(apart))
+    out.joinpath(f"{group.part.rank}.json").write_text(json.dumps(apart))
 
 
 def _all() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -92,17 +92,17 @@ def _all() -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "batch normalisation", NORMALISED
 
 
-def played(changes: tuple[str, ...], party: Party) -> dict[str, Tensor]:
+def played(changes: tuple[str, ...], group: ProcessGroup) -> dict[str, Tensor]:
     """The state at the end of a game, whose D is steep from the start: one-sided penalties cost something."""
     recipe = require_game(load("dishonest/digits", [*_GAME, *changes]), "a test")
     device = torch.device("cpu")
-    game = Game(recipe, recipe.data.open(device), device, party)
+    game = GANState(recipe, recipe.data.open(device), device, group)
     with torch.no_grad():
         for parameter in game.discriminator.parameters():
             parameter *= STEEP
     for step in range(ROUNDS):
         play_round(game, step)
-        assert game.watch.first_bad() is None
+        assert game.log.first_bad() is None
     return game.state()
 
 

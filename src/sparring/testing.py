@@ -38,7 +38,7 @@ from sparring.networks import (
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer, Schedule
 from sparring.recipes import parse_yaml
-from sparring.regimes import Regime, Response, Responses, Side, View
+from sparring.regimes import Origin, Regime, Response, Responses, View
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
 _SETTLED = 100
@@ -164,14 +164,14 @@ class _Side:
             self.network.weight.copy_(torch.tensor([[1.0, -2.0]]))
         self.steps: list[list[View]] = [[]]
 
-    def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
+    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Responses:
         self.steps[-1].append(view)
         return Responses(self._response("real", view, gradients), self._response("fake", view, gradients))
 
     def step(self) -> None:
         self.steps.append([])
 
-    def payoff(self, side: Side, samples: Tensor, *, of: Side | None = None) -> Tensor:
+    def payoff(self, side: Origin, samples: Tensor, *, of: Origin | None = None) -> Tensor:
         score = self.network(samples).squeeze(-1)
         payoff: Tensor = score if side == "real" else -score
         return payoff
@@ -186,7 +186,7 @@ class _Side:
     def note(self, name: str, values: Tensor) -> None:
         assert values.shape == (4,), "a number per sample is noted"
 
-    def _response(self, side: Side, view: View, gradients: Sequence[Side]) -> Response:
+    def _response(self, side: Origin, view: View, gradients: Sequence[Origin]) -> Response:
         own, other = (view.real, view.fake) if side == "real" else (view.fake, view.real)
         leaf = own.detach().requires_grad_()
         payoff = self.payoff(side, leaf)

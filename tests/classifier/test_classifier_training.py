@@ -23,7 +23,7 @@ from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
 from sparring.data import Source, prepare
 from sparring.evaluation.trained import evaluate, verify
-from sparring.gan.load import load_classifier, load_players
+from sparring.gan.load import load_classifier, load_gan
 from sparring.monitoring import classifier_metrics as classifier_measures
 from sparring.monitoring.classifier_metrics import ClassifierMeasures, main_attack
 from sparring.networks import ClassifierModule
@@ -121,8 +121,8 @@ def test_training_is_equation_6(attack: bool, weight: float, game: Path) -> None
     recipe = classifier_recipe(*overrides)
     pupil, source, streams = pupil_of(recipe), source_of(recipe), Streams(5)
     expected = recipe.classifier.build(source.facts.space, (), rng=Streams(5).rng("init/classifier"))
-    made = load_players(RunFolder.open(game), "cpu")
-    generator = made.players.sampler.eval()
+    made = load_gan(RunFolder.open(game), "cpu")
+    generator = made.networks.sampler.eval()
     for step in range(4):
         give_lesson(pupil, step)
         real = source.batch(step, 16, streams)
@@ -143,8 +143,8 @@ def test_training_is_equation_6(attack: bool, weight: float, game: Path) -> None
                 parameter.add_(parameter.grad, alpha=-0.05)  # type: ignore[arg-type]
                 parameter.grad = None
     assert_same(copy_of(pupil.network), copy_of(expected))
-    assert pupil.watch.first_bad() is None
-    assert ("loss_fake" in pupil.watch.means()) == bool(weight)
+    assert pupil.log.first_bad() is None
+    assert ("loss_fake" in pupil.log.means()) == bool(weight)
 
 
 class _Crash(Nobody):
@@ -195,7 +195,7 @@ def test_a_weight_of_zero_asks_for_no_generator() -> None:
 def test_the_generator_is_frozen_and_draws_afresh(game: Path) -> None:
     pupil = pupil_of(classifier_recipe(fakes(game, 1.0)))
     (generator,) = pupil.fakes
-    assert_same(generator.network.state_dict(), load_players(RunFolder.open(game), "cpu").players.sampler.state_dict())
+    assert_same(generator.network.state_dict(), load_gan(RunFolder.open(game), "cpu").networks.sampler.state_dict())
     before = copy_of(generator.network)
     assert any("running_mean" in name for name in before)
     for step in range(3):
@@ -225,7 +225,7 @@ def test_the_budget_warms_up() -> None:
     pupil, sizes = pupil_of(classifier_recipe("warmup={start: 1, end: 3}")), []
     for step in range(4):
         give_lesson(pupil, step)
-        sizes.append(pupil.watch.means()["attack_real_size"])
+        sizes.append(pupil.log.means()["attack_real_size"])
     assert sizes == pytest.approx([0.0, 0.0, 0.05, 0.1], abs=1e-6)
 
 
@@ -373,8 +373,8 @@ def test_points_of_the_plane_have_classes_too() -> None:
     pupil = pupil_of(recipe)
     for step in range(3):
         give_lesson(pupil, step)
-    assert pupil.watch.first_bad() is None
-    assert pupil.watch.means()["attack_real_size"] == pytest.approx(0.1)
+    assert pupil.log.first_bad() is None
+    assert pupil.log.means()["attack_real_size"] == pytest.approx(0.1)
 
 
 def test_a_recipe_of_a_classifier_is_one_like_any_other(tmp_path: Path) -> None:

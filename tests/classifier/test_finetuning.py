@@ -18,7 +18,7 @@ from sparring.cli import main
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
 from sparring.data import prepare
-from sparring.gan.load import LoadedPlayers, load_classifier, load_players
+from sparring.gan.load import LoadedGAN, load_classifier, load_gan
 from sparring.networks import Branch
 from sparring.recipes import ClassifierRecipe, load
 from sparring.regimes import Regime
@@ -52,11 +52,11 @@ def pupil_of(path: Path, *overrides: str, game: int = 0) -> Pupil:
     return Pupil.begun(recipe, recipe.data.open(CPU), CPU)
 
 
-def logits_agree(pupil: Pupil, players: LoadedPlayers) -> bool:
+def logits_agree(pupil: Pupil, networks: LoadedGAN) -> bool:
     """Whether the classifier tells the classes that D's head tells."""
     samples = pupil.source.batch(0, 8, pupil.streams).samples
     with torch.no_grad():
-        verdict = players.players.discriminator.eval()(samples)
+        verdict = networks.networks.discriminator.eval()(samples)
         return torch.allclose(pupil.network.eval()(samples), verdict.classes, rtol=1e-4, atol=1e-5)
 
 
@@ -75,16 +75,16 @@ def test_the_branch_of_an_auxiliary_head_says_what_the_head_says(
 ) -> None:
     keys = [f"discriminator={DISCRIMINATORS[discriminator]}", "discriminator.head=auxiliary", "class_loss=split"]
     path = play(*keys, f"lipschitz={lipschitz}")
-    assert logits_agree(pupil_of(path), load_players(RunFolder.open(path), "cpu"))
+    assert logits_agree(pupil_of(path), load_gan(RunFolder.open(path), "cpu"))
 
 
 @pytest.mark.parametrize("head", ["source", "projection"])
 def test_a_head_without_classes_gives_its_trunk_and_a_note(head: str, play: Play) -> None:
     path = play(f"discriminator.head={head}", "lipschitz=spectral_norm")
-    pupil, players = pupil_of(path), load_players(RunFolder.open(path), "cpu").players
+    pupil, networks = pupil_of(path), load_gan(RunFolder.open(path), "cpu").networks
     samples = pupil.source.batch(0, 8, pupil.streams).samples
     with torch.no_grad():
-        torch.testing.assert_close(pupil.network.extract(samples).features, players.discriminator.trunk(samples))
+        torch.testing.assert_close(pupil.network.extract(samples).features, networks.discriminator.trunk(samples))
     assert any("fresh class layer" in note for note in finetuning(RunFolder.open(path)).notes)
     drawn = Pupil(pupil.recipe, pupil.source, CPU).network
     assert torch.equal(pupil.network.output.weight, drawn.output.weight)
@@ -94,7 +94,7 @@ def test_a_head_without_classes_gives_its_trunk_and_a_note(head: str, play: Play
 def test_one_of_packed_games_is_chosen(game: int, play: Play) -> None:
     keys = ["discriminator.head=auxiliary", "class_loss=split", "ema=0.5"]
     path = play("replicas=3", *keys)
-    packed = load_players(RunFolder.open(path), "cpu")
+    packed = load_gan(RunFolder.open(path), "cpu")
     pupil = pupil_of(path, game=game)
     assert logits_agree(pupil, packed.game(game))
     assert not logits_agree(pupil, packed.game(1))
@@ -103,7 +103,7 @@ def test_one_of_packed_games_is_chosen(game: int, play: Play) -> None:
     alone = packed.game(game).draw(5, "test", 0)
     torch.testing.assert_close(drawn.samples[game], alone.samples)
     assert alone.labels is not None and torch.equal(drawn.labels[game], alone.labels)
-    sampler = packed.game(game).players.sampler
+    sampler = packed.game(game).networks.sampler
     mine, theirs = pupil.fakes[0].network.state_dict(), sampler.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     with pytest.raises(UsageError, match="game 3: the run has 3"):

@@ -17,8 +17,8 @@ from sparring.core.records import InvalidRecord
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.data import prepare
 from sparring.evaluation.trained import write_samples
-from sparring.gan.load import load_players
-from sparring.gan.state import Game
+from sparring.gan.load import load_gan
+from sparring.gan.state import GANState
 from sparring.gan.step import Discriminating, play_round, update_generator
 from sparring.monitoring.class_head import SAMPLES, ClassHead
 from sparring.networks import NormalPrior, ProjectionHead, UniformPrior, spread
@@ -57,10 +57,10 @@ def recipe(*overrides: str) -> Recipe:
     return load("dishonest/digits", [*small, *overrides])
 
 
-def game_of(made: Recipe) -> Game:
+def game_of(made: Recipe) -> GANState:
     """A game in memory, in fp64."""
-    game = Game(made, made.data.open(CPU), CPU)
-    game.players.double()
+    game = GANState(made, made.data.open(CPU), CPU)
+    game.networks.double()
     return game
 
 
@@ -136,10 +136,10 @@ def test_without_budget_the_attack_leaves_ac_gan() -> None:
     attacked = game_of(recipe("class_loss=ac", "regime={name: replace, attack: {name: pgd, epsilon: 0}}"))
     plain = game_of(recipe("class_loss=ac"))
     for game in (attacked, plain):
-        game.players.float()
+        game.networks.float()
         for step in range(3):
             play_round(game, step)
-    assert all(map(torch.equal, attacked.players.parameters(), plain.players.parameters()))
+    assert all(map(torch.equal, attacked.networks.parameters(), plain.networks.parameters()))
 
 
 VARIANTS = {
@@ -157,13 +157,13 @@ VARIANTS = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_kind_of_game_can_be_told_classes_and_packed(variant: str) -> None:
-    packed = Game(recipe("replicas=2", "seed=3", *VARIANTS[variant]), recipe().data.open(CPU), CPU)
-    single = Game(recipe("seed=4", *VARIANTS[variant]), recipe().data.open(CPU), CPU)
+    packed = GANState(recipe("replicas=2", "seed=3", *VARIANTS[variant]), recipe().data.open(CPU), CPU)
+    single = GANState(recipe("seed=4", *VARIANTS[variant]), recipe().data.open(CPU), CPU)
     for game in (packed, single):
         for step in range(3):
             play_round(game, step)
-        assert game.watch.first_bad() is None
-    for ours, theirs in zip(packed.players.parameters(), single.players.parameters(), strict=True):
+        assert game.log.first_bad() is None
+    for ours, theirs in zip(packed.networks.parameters(), single.networks.parameters(), strict=True):
         torch.testing.assert_close(ours[1], theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -242,8 +242,8 @@ def test_samples_come_class_by_class(tmp_path: Path) -> None:
     with np.load(tmp_path / "drawn.npz") as drawn:
         assert drawn["samples"].shape == (2, 20, 1, 8, 8)
         assert drawn["labels"].tolist() == [sorted([*range(10)] * 2)] * 2
-    loaded = load_players(RunFolder.open(tmp_path / "run"), "cpu")
-    assert loaded.players.space == SPACE
+    loaded = load_gan(RunFolder.open(tmp_path / "run"), "cpu")
+    assert loaded.networks.space == SPACE
     drawn = loaded.draw(20, "sample", 0)
     assert drawn.labels is not None and drawn.labels.shape == (2, 20)
     rows = [row for row in RunFolder.open(tmp_path / "run").rows() if "d_real" in row]
@@ -252,12 +252,12 @@ def test_samples_come_class_by_class(tmp_path: Path) -> None:
 
 def test_the_class_heads_of_packed_games_are_measured_one_by_one() -> None:
     made = recipe("replicas=2", "regime={name: replace, attack: {name: pgd, epsilon: 0.1}}")
-    game = Game(made, made.data.open(CPU), CPU)
+    game = GANState(made, made.data.open(CPU), CPU)
     for step in range(20):
         play_round(game, step)
-    before = [tensor.clone() for tensor in game.players.state_dict().values()]
+    before = [tensor.clone() for tensor in game.networks.state_dict().values()]
     found = ClassHead(game).measure(1)
-    assert all(map(torch.equal, before, game.players.state_dict().values()))
+    assert all(map(torch.equal, before, game.networks.state_dict().values()))
     held_out = game.source.held_out(SAMPLES, rng=Rng.of(0))
     logits = game.discriminator(held_out.samples.expand(2, *held_out.samples.shape)).classes
     right = (logits.argmax(-1) == held_out.labels).double().mean(-1)
@@ -266,5 +266,5 @@ def test_the_class_heads_of_packed_games_are_measured_one_by_one() -> None:
     assert set(found) == set(ClassHead(game).protocols())
     # The budget is that of D's own attack; without one, 8/255.
     assert "25.5/255" in ClassHead(game).protocols()["robust_accuracy_test"]
-    plain = Game(recipe(), made.data.open(CPU), CPU)
+    plain = GANState(recipe(), made.data.open(CPU), CPU)
     assert "epsilon 8/255" in ClassHead(plain).protocols()["robust_accuracy_test"]

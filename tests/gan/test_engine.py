@@ -13,7 +13,7 @@ from sparring.core.errors import FolderBusy, UsageError
 from sparring.core.modules import evaluating
 from sparring.core.pieces import members
 from sparring.feedback import Flip
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import GradientPenalty, Lipschitz
 from sparring.recipes import Recipe, load
@@ -24,17 +24,17 @@ from sparring.training.loop import train
 CPU = torch.device("cpu")
 
 
-def game_of(recipe: Recipe) -> Game:
+def game_of(recipe: Recipe) -> GANState:
     """A game in memory."""
-    return Game(recipe, recipe.data.open(CPU), CPU)
+    return GANState(recipe, recipe.data.open(CPU), CPU)
 
 
-def play(recipe: Recipe, rounds: int) -> Game:
+def play(recipe: Recipe, rounds: int) -> GANState:
     """A game after some rounds."""
     game = game_of(recipe)
     for step in range(rounds):
         play_round(game, step)
-        assert game.watch.first_bad() is None
+        assert game.log.first_bad() is None
     return game
 
 
@@ -62,13 +62,11 @@ def test_replicas_equal_single_games(variant: str, short: Callable[..., Recipe])
     packed = play(short("replicas=3", *overrides), 12)
     for index in range(3):
         single = play(short(*overrides, f"seed={3 + index}"), 12)
-        expected = single.players.state_dict()
-        for name, tensor in packed.players.state_dict().items():
+        expected = single.networks.state_dict()
+        for name, tensor in packed.networks.state_dict().items():
             torch.testing.assert_close(tensor[index], expected[name], rtol=2e-4, atol=2e-5)
-        for name, value in single.watch.means().items():
-            assert packed.watch.state()[name][1 + index] / packed.watch.state()[name][0] == pytest.approx(
-                value, abs=1e-3
-            )
+        for name, value in single.log.means().items():
+            assert packed.log.state()[name][1 + index] / packed.log.state()[name][0] == pytest.approx(value, abs=1e-3)
 
 
 @pytest.mark.parametrize("control", sorted(set(members(Lipschitz)) - {"together"}))
@@ -76,7 +74,7 @@ def test_replicas_equal_single_games(variant: str, short: Callable[..., Recipe])
 def test_every_regime_plays_with_every_control(regime: str, control: str, short: Callable[..., Recipe]) -> None:
     for objective in ("nonsaturating", "wasserstein"):
         game = play(short(f"regime={regime}", f"lipschitz={control}", f"objective={objective}", "replicas=2"), 2)
-        assert all(parameter.isfinite().all() for parameter in game.players.parameters())
+        assert all(parameter.isfinite().all() for parameter in game.networks.parameters())
 
 
 def test_d_sees_everything_through_the_instance_noise(short: Callable[..., Recipe]) -> None:
@@ -96,8 +94,8 @@ def test_the_memory_format_does_not_change_a_round() -> None:
     keys += [f"optimizers.{player}={{name: adam, lr: 0.01}}" for player in ("generator", "discriminator")]
     plain = play(load("dishonest/mnist", keys), 1)
     last = play(load("dishonest/mnist", [*keys, "memory_format=channels_last"]), 1)
-    assert any(p.is_contiguous(memory_format=torch.channels_last) for p in last.players.parameters() if p.dim() == 4)
-    for mine, theirs in zip(plain.players.parameters(), last.players.parameters(), strict=True):
+    assert any(p.is_contiguous(memory_format=torch.channels_last) for p in last.networks.parameters() if p.dim() == 4)
+    for mine, theirs in zip(plain.networks.parameters(), last.networks.parameters(), strict=True):
         # Adam's first step is lr sign(g): only where g is rounding noise may the two differ.
         apart = (mine - theirs).abs().detach() > 1e-3
         assert mine.dim() < 4 or apart.float().mean() < 0.02

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe
 
@@ -37,9 +37,9 @@ def no_synchronisation() -> Iterator[None]:
 @pytest.mark.parametrize("name", GAMES)
 def test_no_round_waits_for_the_gpu(short: Callable[..., Recipe], name: str) -> None:
     device, recipe = torch.device("cuda"), short("feedback=honest", "lipschitz=none", *GAMES[name])
-    game = Game(recipe, recipe.data.open(device), device)
+    game = GANState(recipe, recipe.data.open(device), device)
     play_round(game, 0)  # the first round asks the networks for what they are
     for step in range(1, 6):
         with no_synchronisation():
             play_round(game, step)
-        assert game.watch.first_bad() is None
+        assert game.log.first_bad() is None

@@ -20,8 +20,8 @@ from sparring.core.randomness import Streams
 from sparring.core.records import MAY_DIFFER, InvalidRecord
 from sparring.data import Batch, Source
 from sparring.feedback import Feedback, Perturbation
-from sparring.gan.load import load_players
-from sparring.gan.state import Game
+from sparring.gan.load import load_gan
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
 from sparring.networks import Discriminator, Generator, MLPDiscriminator
@@ -107,11 +107,11 @@ def opened(recipe: Recipe) -> Source:
     return source
 
 
-def play(recipe: Recipe, rounds: int = 3) -> Game:
-    game = Game(recipe, opened(recipe), CPU)
+def play(recipe: Recipe, rounds: int = 3) -> GANState:
+    game = GANState(recipe, opened(recipe), CPU)
     for step in range(rounds):
         play_round(game, step)
-        assert game.watch.first_bad() is None
+        assert game.log.first_bad() is None
     return game
 
 
@@ -121,14 +121,14 @@ def varied(recipe: Recipe, vary: dict[str, Any]) -> Recipe:
     return Recipe.model_validate(values)
 
 
-def require_equal(packed: Game, logged: Mapping[str, Any], rounds: int = 3) -> None:
+def require_equal(packed: GANState, logged: Mapping[str, Any], rounds: int = 3) -> None:
     """Every game is what it would have been by itself: all of its state, and all that was logged of it."""
-    state = packed.players.state_dict()
+    state = packed.networks.state_dict()
     for index in range(packed.recipe.replicas):
         single = play(packed.recipe.single(index), rounds)
-        for name, expected in single.players.state_dict().items():
+        for name, expected in single.networks.state_dict().items():
             torch.testing.assert_close(state[name][index], expected, rtol=1e-9, atol=1e-9)
-        alone = single.watch.means()
+        alone = single.log.means()
         assert alone.keys() == logged.keys()
         for name, value in alone.items():
             assert logged[name][index] == pytest.approx(value, rel=1e-9, abs=1e-9), name
@@ -141,12 +141,12 @@ def require_equal(packed: Game, logged: Mapping[str, Any], rounds: int = 3) -> N
 def test_games_whose_numbers_differ_equal_single_games(family: type[Piece], name: str, short: Short) -> None:
     recipe = recipe_with(short, family, name)
     alike = play(recipe.model_copy(update={"seed": 4}))
-    means = alike.watch.means()
+    means = alike.log.means()
     for key in packable(recipe):
         if key.startswith(KEYS[family]):
             own = OWN.get(key) or value_at(recipe, key) or UNTOLD
             packed = play(varied(recipe, {"seed": [4, 4, 4], key: [share * own for share in SHARES]}))
-            logged = packed.watch.means()
+            logged = packed.log.means()
             require_equal(packed, logged)
             shows = [abs(logged[each][0] - means[each]) > 1e-9 for each in means]  # type: ignore[index, operator]
             assert any(shows), f"{key} makes no difference"
@@ -173,12 +173,12 @@ def test_many_numbers_differ_at_once(short: Short) -> None:
         chosen = f"optimizers.discriminator={{name: {optimizer.strip('{}').removeprefix('name: ')}, lr: 1e-3}}"
         packed = varied(short("ema=0.9", "critic_steps=2", chosen), TOGETHER)
         played = play(packed, 8)
-        require_equal(played, played.watch.means(), 8)
+        require_equal(played, played.log.means(), 8)
 
 
 def test_neighbours_of_equal_rate_step_together(short: Short) -> None:
     recipe = varied(short(), TOGETHER)
-    game = Game(recipe, recipe.data.open(CPU), CPU)
+    game = GANState(recipe, recipe.data.open(CPU), CPU)
     apart, together = game.optimizers["discriminator"], game.optimizers["generator"]
     assert [group["params"][0].shape[0] for group in apart.param_groups] == [2, 1, 1]
     assert [group["lr"] for group in apart.param_groups] == [1e-3, 2e-3, 1e-3]
@@ -191,7 +191,7 @@ def test_neighbours_of_equal_rate_step_together(short: Short) -> None:
 def test_the_schedule_holds_for_every_rate(short: Short) -> None:
     schedule = "optimizers.discriminator.schedule={name: linear, start: 0.0, end: 0.0}"
     recipe = varied(short(schedule, "steps=10"), TOGETHER)
-    game = Game(recipe, recipe.data.open(CPU), CPU)
+    game = GANState(recipe, recipe.data.open(CPU), CPU)
     for step in (5, 5, 0):  # a rate is a function of the round, not of the rate before
         game.set_rates(step)
         rates = [group["lr"] for group in game.optimizers["discriminator"].param_groups]
@@ -215,7 +215,7 @@ def test_a_stopped_run_of_unlike_games_ends_bit_identical(short: Short, tmp_path
     require_same(tmp_path / "whole", tmp_path / "run")
     run = RunFolder.open(tmp_path / "run")
     assert run.recipe() == recipe
-    loaded = load_players(run, "cpu")
+    loaded = load_gan(run, "cpu")
     one = loaded.game(2)
     assert one.recipe == recipe.single(2)
     assert (one.recipe.seed, one.recipe.feedback.honest_probability, one.recipe.vary) == (3, 0.6, {})
@@ -296,7 +296,7 @@ def test_a_network_that_does_not_pack_names_those_that_do() -> None:
     digits = ("data=digits", "generator.width=4", "generator.latent=4", "discriminator.width=4")
     recipe = load("dishonest/mnist", [*digits, "replicas=2"])
     with pytest.raises(UsageError, match=r"mnist.* has no packed form") as refused:
-        Game(recipe, recipe.data.open(CPU), CPU)
+        GANState(recipe, recipe.data.open(CPU), CPU)
     assert refused.value.remedy == "set replicas=1, or use a network that packs: mlp"
     packing = [cls for family in (Generator, Discriminator) for cls in members(family).values() if cls.packs]  # type: ignore[type-abstract]
     assert packing == [MLPGenerator, MLPDiscriminator]

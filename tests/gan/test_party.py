@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from sparring.core.distributed import ALONE, Party
+from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
 from sparring.core.randomness import WHOLE, Part, Rng, Streams
 from sparring.data import Digits, Ring
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.lipschitz import Lipschitz
 from sparring.recipes import load, require_game
 from sparring.regimes import Regime
@@ -64,7 +64,7 @@ def test_every_regime_and_control_is_among_the_games() -> None:
 
 @pytest.mark.parametrize("control", [control for control in CONTROLS if control != "none"])
 def test_every_control_is_felt_in_its_game(control: str) -> None:
-    free, bound = (played(GAMES[f"plain, {each}"], ALONE) for each in ("none", control))
+    free, bound = (played(GAMES[f"plain, {each}"], SINGLE) for each in ("none", control))
     common = free.keys() & bound.keys()
     far = difference({name: bound[name] for name in common}, {name: free[name] for name in common})
     assert far > 100 * ROUNDING
@@ -92,13 +92,13 @@ def test_parts_of_a_batch_are_the_batch(data: Digits | Ring, number: int) -> Non
     assert torch.equal(torch.cat([part.samples for part in parts]), whole.samples)
 
 
-class _Third(Party):
+class _Third(ProcessGroup):
     part = Part(2, 3)
 
     def average(self, tensors: object) -> None:
         raise AssertionError
 
-    def greatest(self, number: int) -> int:
+    def maximum(self, number: int) -> int:
         raise AssertionError
 
 
@@ -108,7 +108,7 @@ class _Third(Party):
 def test_what_cannot_be_split_is_refused(change: str, key: str) -> None:
     recipe = require_game(load("dishonest/ring-small", ["replicas=1", change]), "a test")
     with pytest.raises(UsageError, match=key):
-        Game(recipe, recipe.data.open(CPU), CPU, _Third())
+        GANState(recipe, recipe.data.open(CPU), CPU, _Third())
 
 
 _RUN = (

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Arrays, ArraySource, Facts
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe, load, require_game
 
@@ -25,19 +25,19 @@ COARSE = ["precision=bf16", "memory_format=channels_last"]
 ROUNDS = 4
 
 
-def game_of(*overrides: str) -> Game:
+def game_of(*overrides: str) -> GANState:
     """A small game on noise in colour, by plain gradient descent: no division lifts rounding to the size of a step."""
     common = ["data=digits", "batch_size=16", f"optimizers.generator={SGD}", f"optimizers.discriminator={SGD}"]
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", [*common, *overrides]), "test")
     samples = Rng.of(0).integers((64, 3, 16, 16), 256).byte()
     arrays = Arrays(samples, torch.arange(64) % 4)
     facts = Facts((3, 16, 16), IMAGE_BOUNDS, ("a", "b", "c", "d"))
-    return Game(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=CPU), CPU)
+    return GANState(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=CPU), CPU)
 
 
-def weights(game: Game) -> Tensor:
+def weights(game: GANState) -> Tensor:
     """All parameters of both players."""
-    return torch.cat([parameter.detach().flatten() for parameter in game.players.parameters()])
+    return torch.cat([parameter.detach().flatten() for parameter in game.networks.parameters()])
 
 
 def trained(*overrides: str) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,7 @@ def trained(*overrides: str) -> tuple[Tensor, Tensor]:
     before = weights(game).clone()
     for step in range(ROUNDS):
         play_round(game, step)
-    assert game.watch.first_bad() is None
+    assert game.log.first_bad() is None
     return before, weights(game)
 
 
@@ -106,4 +106,4 @@ def test_payoffs_penalties_gradients_and_the_optimizer_are_in_fp32() -> None:
     kept = [state for optimizer in game.optimizers.values() for state in optimizer.state.values()]
     numbers = [value for state in kept for value in state.values() if isinstance(value, Tensor)]
     assert numbers and {value.dtype for value in numbers} == {torch.float32}
-    assert {parameter.dtype for parameter in game.players.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in game.networks.parameters()} == {torch.float32}

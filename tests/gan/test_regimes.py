@@ -13,18 +13,18 @@ from torch import Tensor, nn
 
 from sparring.attacks import BIM, FGSM, PGD, Direct, Distance, Payoff
 from sparring.core.randomness import Rng
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import Discriminating
 from sparring.networks import Verdict
 from sparring.recipes import Recipe, load
 from sparring.regimes import AdversarialRegime, Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
 from sparring.regimes.adversarial import CleanFirst
-from sparring.regimes.base import Side
+from sparring.regimes.base import Origin
 
 CPU = torch.device("cpu")
 
 
-UNLABELLED: dict[Side, Tensor | None] = {"real": None, "fake": None}
+UNLABELLED: dict[Origin, Tensor | None] = {"real": None, "fake": None}
 
 COUPLED = "discriminator={name: mnist, width: 4}"
 """A discriminator with batch normalisation."""
@@ -36,14 +36,14 @@ def images(*overrides: str) -> Recipe:
     return load("asgan/cifar10-dcgan", [*small, *overrides])
 
 
-def game_of(recipe: Recipe) -> Game:
+def game_of(recipe: Recipe) -> GANState:
     """A game in memory, in fp64."""
-    game = Game(recipe, recipe.data.open(CPU), CPU)
-    game.players.double()
+    game = GANState(recipe, recipe.data.open(CPU), CPU)
+    game.networks.double()
     return game
 
 
-def batch(game: Game, number: int = 0) -> tuple[Tensor, Tensor]:
+def batch(game: GANState, number: int = 0) -> tuple[Tensor, Tensor]:
     """Real and generated samples, fp64."""
     real = game.source.batch(number, game.recipe.batch_size, game.streams).samples.double()
     latents = game.streams.rng("latents", number).normal((game.recipe.batch_size, game.recipe.generator.latent))
@@ -241,19 +241,19 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
     control, twin = game.recipe.lipschitz, game_of(images(*keys))
     rng = twin.streams.rng("lipschitz/0", 0)
     paid = control.penalty(twin.score, clean.real, clean.fake, batch_axes=1, rng=rng).mean().item()
-    assert game.watch.means()["penalty"] == pytest.approx(paid, rel=1e-5)
+    assert game.log.means()["penalty"] == pytest.approx(paid, rel=1e-5)
 
 
 @pytest.mark.parametrize("network", [COUPLED, "discriminator.width=4"], ids=["coupled", "alone"])
 def test_what_an_attack_did_is_logged(network: str) -> None:
     keys = ["regime={name: mixed, attacked: real, attack: {name: fgsm, epsilon: 0.1}}", network]
-    game = Game(images(*keys), images().data.open(CPU), CPU)
+    game = GANState(images(*keys), images().data.open(CPU), CPU)
     side = Discriminating(game, 0, 0, UNLABELLED)
     real, fake = (x.float() for x in batch(game_of(images(*keys))))
     real = 0.5 * real
     payoffs = [side.payoff("real", x).detach() for x in (real, fake)]
     game.recipe.regime.update(side, real, fake)
-    means = game.watch.means()
+    means = game.log.means()
     assert means["attack_real_size"] == pytest.approx(0.1, rel=1e-5)
     assert means["attack_real_idle"] == 0
     below = (payoffs[0] < payoffs[1].mean()).double().mean().item()
@@ -304,7 +304,7 @@ class _Minibatch(nn.Module):
 def test_a_discriminator_that_couples_samples_is_found_out() -> None:
     assert game_of(images(COUPLED)).couples_samples
     recipe = images()
-    alone, coupled = (Game(recipe, recipe.data.open(CPU), CPU) for _ in range(2))
+    alone, coupled = (GANState(recipe, recipe.data.open(CPU), CPU) for _ in range(2))
     coupled.discriminator = _Minibatch()
     assert not alone.couples_samples
     assert coupled.couples_samples

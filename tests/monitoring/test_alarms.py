@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sparring.core.randomness import Rng
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.monitoring.alarms import Lookout, alarms
 from sparring.monitoring.game_vitals import GameVitals
 from sparring.monitoring.symptoms import SYMPTOMS, Check, begins
@@ -127,9 +127,9 @@ def test_the_effective_number_of_equal_shares_is_their_number() -> None:
     torch.testing.assert_close(effective_number(found, 5), torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64))
 
 
-def _game(*overrides: str) -> Game:
+def _game(*overrides: str) -> GANState:
     recipe = _recipe(*overrides)
-    return Game(recipe, recipe.data.open(torch.device("cpu")), torch.device("cpu"))
+    return GANState(recipe, recipe.data.open(torch.device("cpu")), torch.device("cpu"))
 
 
 def test_real_samples_measure_as_real_and_one_mode_as_one() -> None:
@@ -177,14 +177,14 @@ KINDS: dict[str, tuple[str, ...]] = {
 def test_a_check_leaves_no_trace(kind: str) -> None:
     game = _game(*KINDS[kind], "batch_size=8")
     before = {name: tensor.clone() for name, tensor in game.state().items()}
-    modes, drawn = [module.training for module in game.players.modules()], torch.get_rng_state()
+    modes, drawn = [module.training for module in game.networks.modules()], torch.get_rng_state()
     first = GameVitals(game, None).measure(3)
     after = game.state()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
-    assert [module.training for module in game.players.modules()] == modes
+    assert [module.training for module in game.networks.modules()] == modes
     assert torch.equal(torch.get_rng_state(), drawn)
-    assert all(parameter.grad is None for parameter in game.players.parameters())
+    assert all(parameter.grad is None for parameter in game.networks.parameters())
     assert GameVitals(game, None).measure(3) == first
     assert first.keys() <= VITALS.keys()
 

@@ -17,7 +17,7 @@ from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
 from sparring.core.shapes import Bounds, Space
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.monitoring.endurance_study import AttackStudy, described
 from sparring.monitoring.repeated_attack import Endurance, attack_until, difference
 from sparring.recipes import Recipe
@@ -124,9 +124,9 @@ def test_a_run_ends_with_the_study_and_the_verb_finds_the_same(run: Path) -> Non
 def test_replicas_equal_single_games_and_g_is_the_one_that_was_asked_for(short: Callable[..., Recipe]) -> None:
     def study(*keys: str) -> dict[str, list[float]]:
         recipe = short(*IMAGES, "optimizers.generator.lr=0.05", *keys)
-        game = Game(recipe, recipe.data.open(CPU), CPU)
+        game = GANState(recipe, recipe.data.open(CPU), CPU)
         with torch.no_grad():  # a D that knows bright images, and a G that makes them
-            for name, parameter in game.players.named_parameters():
+            for name, parameter in game.networks.named_parameters():
                 parameter.add_(0.2 if name.startswith("discriminator") else 0.5)
         real = game.source.held_out(16, rng=Rng.of(0)).samples
         found = {}

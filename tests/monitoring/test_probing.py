@@ -15,7 +15,7 @@ from torch import nn
 from sparring.attacks import in_scales
 from sparring.core.errors import NonFinite
 from sparring.gan.sampling import draw
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.metrics import wasserstein1
 from sparring.monitoring.discriminator_probe import ATTACK, Probe
@@ -41,15 +41,15 @@ class Linear(nn.Module):
         return Verdict((samples * self.weight).flatten(samples.dim() - self.weight.dim()).sum(-1))
 
 
-def game_of(recipe: Recipe) -> Game:
-    return Game(recipe, recipe.data.open(CPU), CPU)
+def game_of(recipe: Recipe) -> GANState:
+    return GANState(recipe, recipe.data.open(CPU), CPU)
 
 
 def test_the_numbers_of_a_linear_discriminator(short: Callable[..., Recipe]) -> None:
     game = game_of(short(*IMAGES))
     weight = torch.zeros(1, 8, 8)
     weight[0, 2:6, 3] = 0.5  # four equal entries of 64
-    game.players.discriminator = Linear(weight)
+    game.networks.discriminator = Linear(weight)
     probe = Probe(game.source, CPU)
     found = probe.measure(game, 3)
     assert found["input_gradient_l1"] == pytest.approx(2.0)
@@ -70,13 +70,13 @@ def test_the_critic_is_bounded_by_the_exact_distance_of_the_same_points(short: C
     game = game_of(short("replicas=2"))
     probe = Probe(game.source, CPU)
     direction = torch.tensor([0.6, 0.8])
-    game.players.discriminator = Linear(direction)
+    game.networks.discriminator = Linear(direction)
     with torch.no_grad():  # G itself, not its running mean
         for parameter in game.generator.parameters():
             parameter.add_(0.1)
     found = probe.measure(game, 5)
     fake = draw(
-        game.recipe, game.generator, game.players.space, game.streams, len(probe.real), "probe/latents", 5
+        game.recipe, game.generator, game.networks.space, game.streams, len(probe.real), "probe/latents", 5
     ).samples
     for index in range(2):
         exact = wasserstein1(probe.real, fake[index])
@@ -93,15 +93,15 @@ def test_a_probe_leaves_no_trace(keys: tuple[str, ...], short: Callable[..., Rec
     play_round(game, 0)
     probe = Probe(game.source, CPU)
     before = {name: tensor.clone() for name, tensor in game.state().items()}
-    modes, random = [m.training for m in game.players.modules()], torch.random.get_rng_state()
-    learns = [parameter.requires_grad for parameter in game.players.parameters()]
+    modes, random = [m.training for m in game.networks.modules()], torch.random.get_rng_state()
+    learns = [parameter.requires_grad for parameter in game.networks.parameters()]
     first = probe.measure(game, 1)
     assert first == probe.measure(game, 1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in game.state().items())
-    assert modes == [m.training for m in game.players.modules()]
+    assert modes == [m.training for m in game.networks.modules()]
     assert torch.equal(random, torch.random.get_rng_state())
-    assert learns == [parameter.requires_grad for parameter in game.players.parameters()]
-    assert all(parameter.grad is None for parameter in game.players.parameters())
+    assert learns == [parameter.requires_grad for parameter in game.networks.parameters()]
+    assert all(parameter.grad is None for parameter in game.networks.parameters())
 
 
 class _Restless(Linear):
@@ -120,7 +120,7 @@ class _Restless(Linear):
 
 def test_even_a_restless_discriminator_keeps_no_trace(short: Callable[..., Recipe]) -> None:
     game = game_of(short())
-    game.players.discriminator = network = _Restless(torch.ones(2))
+    game.networks.discriminator = network = _Restless(torch.ones(2))
     state = torch.random.get_rng_state()
     Probe(game.source, CPU).measure(game, 1)
     assert network.calls == 0 and torch.equal(state, torch.random.get_rng_state())
@@ -158,7 +158,7 @@ def test_every_regime_is_probed_by_the_same_attack(short: Callable[..., Recipe])
 
 def test_numbers_that_are_not_finite_stop_the_run_by_name(short: Callable[..., Recipe]) -> None:
     game = game_of(short())
-    game.players.discriminator = Linear(torch.tensor([3e38, -3e38]))
+    game.networks.discriminator = Linear(torch.tensor([3e38, -3e38]))
     with pytest.raises(NonFinite, match="round 4: not finite: probe_d_real in eval mode"):
         Probe(game.source, CPU).measure(game, 4)
 
@@ -170,7 +170,7 @@ def test_gradients_that_are_not_finite_are_not_drawn(
     game = game_of(short(*IMAGES))
     weight = torch.zeros(1, 8, 8)
     weight[0, 3, 3] = slope  # the score stays finite, its square does not
-    game.players.discriminator = Linear(weight)
+    game.networks.discriminator = Linear(weight)
     run = RunFolder.create(run_path, game.recipe, {})
     with pytest.raises(NonFinite, match=f"round 4: not finite: {named} of D"):
         save_exhibits(game, Probe(game.source, CPU), run, 4)
@@ -205,7 +205,7 @@ def test_what_is_saved_is_what_was_seen(short: Callable[..., Recipe], run_path: 
 
 def test_interpolations_start_and_end_at_the_latents(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short(*IMAGES, "ema=0"))
-    game.players.generator = _Latents()
+    game.networks.generator = _Latents()
     run = RunFolder.create(run_path, game.recipe, {})
     save_exhibits(game, Probe(game.source, CPU), run, 0)
     with np.load(run.probes / "000000000.npz") as file:

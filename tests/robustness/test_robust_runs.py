@@ -21,7 +21,7 @@ from robust_models import SOUND, dense, sound
 from sparring.cli import main
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.records import InvalidRecord
-from sparring.gan.load import load_players
+from sparring.gan.load import load_gan
 from sparring.recipes import load
 from sparring.report.cards import read_card
 from sparring.robustness.own_models import Foreign, InputScale, target_of
@@ -83,7 +83,7 @@ def logits_of(path: Path, on: str, samples: Tensor, game: int = 0) -> Tensor:
 
 
 def test_a_game_of_a_packed_run_is_its_row(game: Path) -> None:
-    packed = load_players(RunFolder.open(game), "cpu").players.discriminator
+    packed = load_gan(RunFolder.open(game), "cpu").networks.discriminator
     x = torch.rand(5, 1, 8, 8) * 2 - 1
     with torch.no_grad():
         verdict = packed(x.expand(2, *x.shape))
@@ -114,7 +114,7 @@ def test_half_of_the_source_heads_samples_are_generated(game: Path) -> None:
     assert opened.step == 120 and subject.classes == ("fake", "real")
     (real,) = subjects_of_run(game, samples=30).subjects
     assert torch.equal(subject.samples[subject.labels == 1], real.samples)
-    drawn = load_players(RunFolder.open(game), "cpu").game(1).draw(30, "robustness/samples", 0).samples
+    drawn = load_gan(RunFolder.open(game), "cpu").game(1).draw(30, "robustness/samples", 0).samples
     assert torch.equal(subject.samples[subject.labels == 0], drawn)
     assert subject.training is not None and len(subject.training.samples) == 60
     assert not torch.equal(subject.training.samples, subject.samples)

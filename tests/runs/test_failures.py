@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from sparring.core.errors import NonFinite, StorageError
 from sparring.core.progress import Nobody
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 from sparring.evaluation.trained import evaluate_generator
-from sparring.gan.state import Players
+from sparring.gan.state import Networks
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
@@ -29,13 +29,13 @@ from torture import non_finite
 
 @pytest.mark.parametrize("name", ["gradient of an attack", "moments of discriminator"])
 def test_a_site_that_is_not_watched_is_noticed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched, site = Watch.finite, non_finite.SITES[name]._replace(kinds=["mixed"])
+    watched, site = StepLog.finite, non_finite.SITES[name]._replace(kinds=["mixed"])
 
-    def deaf(watch: Watch, place: str, tensors: Iterable[Tensor]) -> None:
+    def deaf(log: StepLog, place: str, tensors: Iterable[Tensor]) -> None:
         if not re.match(site.told, place):
-            watched(watch, place, tensors)
+            watched(log, place, tensors)
 
-    monkeypatch.setattr(Watch, "finite", deaf)
+    monkeypatch.setattr(StepLog, "finite", deaf)
     monkeypatch.setattr(non_finite, "SITES", {name: site})
     with pytest.raises(AssertionError):
         non_finite.PROMISE.attempt(0, seed=0, shared=tmp_path)
@@ -45,12 +45,12 @@ def test_a_state_that_is_not_finite_is_not_saved(short: Callable[..., Recipe], r
     class Spoiler(Nobody):
         def played(self, done: int, total: int) -> None:
             if done == 6:
-                Watch.mean(watch.pop(), "spoilt", torch.tensor(float("nan")))
+                StepLog.mean(log.pop(), "spoilt", torch.tensor(float("nan")))
 
-    watch: list[Watch] = []
+    log: list[StepLog] = []
     with pytest.MonkeyPatch.context() as patch:
-        original = Watch.__init__
-        patch.setattr(Watch, "__init__", lambda self, *given: (original(self, *given), watch.append(self))[0])
+        original = StepLog.__init__
+        patch.setattr(StepLog, "__init__", lambda self, *given: (original(self, *given), log.append(self))[0])
         with pytest.raises(NonFinite, match="round 7: not finite: watch/spoilt of the state to save"):
             train(short(), run_path, device="cpu", spectator=Spoiler())
     assert not RunFolder.open(run_path).saved()
@@ -76,7 +76,7 @@ def test_a_generator_of_samples_that_are_not_finite_is_not_measured(
     short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(short("steps=1"), run_path, device="cpu")
-    monkeypatch.setattr(Players, "sampler", property(lambda self: _Overflowing()))
+    monkeypatch.setattr(Networks, "sampler", property(lambda self: _Overflowing()))
     with pytest.raises(NonFinite, match="samples of G"):
         evaluate_generator(run_path, samples=64, device="cpu")
 

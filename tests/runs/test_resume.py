@@ -16,7 +16,7 @@ import torch
 from sparring.classifier.step import give_lesson
 from sparring.core.errors import FolderBusy, Interrupted
 from sparring.core.randomness import Rng, Streams
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
@@ -36,11 +36,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_item_of_state_has_a_mutant(kind: str, shared: Path) -> None:
     training = begun(recipe_of(kind, shared), torch.device("cpu"))
-    if isinstance(training, Game):
+    if isinstance(training, GANState):
         play_round(training, 0)
     else:
         give_lesson(training, 0)
-    alike = [known for known in ITEMS if (known in GAMES) == isinstance(training, Game)]
+    alike = [known for known in ITEMS if (known in GAMES) == isinstance(training, GANState)]
     patterns = [pattern for known in alike for pattern in ITEMS[known]]
     assert not [name for name in training.state() if not any(re.fullmatch(pattern, name) for pattern in patterns)]
 

@@ -12,34 +12,34 @@ from torch import Tensor
 from sparring.classifier.state import Pupil
 from sparring.core.randomness import Rng
 from sparring.data import Batch
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.networks import Verdict
-from sparring.training.classifier_task import ClassifierTraining
-from sparring.training.gan_task import GameTraining
+from sparring.training.classifier_task import ClassifierTask
+from sparring.training.gan_task import GANTask
 
-Damage = Callable[[Game], None]
+Damage = Callable[[GANState], None]
 
 
 @contextmanager
-def planted(round_: int, damage: Callable[[Game | Pupil], None]) -> Iterator[None]:
+def planted(round_: int, damage: Callable[[GANState | Pupil], None]) -> Iterator[None]:
     """Every training of the block is damaged just before this round, counted from 0."""
-    plays = {GameTraining: GameTraining.play, ClassifierTraining: ClassifierTraining.play}
+    plays = {GANTask: GANTask.play, ClassifierTask: ClassifierTask.play}
 
-    def damaged(self: GameTraining | ClassifierTraining, step: int) -> None:
+    def damaged(self: GANTask | ClassifierTask, step: int) -> None:
         if step == round_:
-            damage(self.game if isinstance(self, GameTraining) else self.pupil)
+            damage(self.game if isinstance(self, GANTask) else self.pupil)
         plays[type(self)](self, step)  # type: ignore[arg-type]
 
-    with patch.object(GameTraining, "play", damaged), patch.object(ClassifierTraining, "play", damaged):
+    with patch.object(GANTask, "play", damaged), patch.object(ClassifierTask, "play", damaged):
         yield
 
 
-def constant_generator(game: Game, victim: int) -> None:
+def constant_generator(game: GANState, victim: int) -> None:
     """One real sample for every latent."""
     _replace_samples(game, victim, lambda codes: _real(game).samples[:1].expand(len(codes), *_shape(game)))
 
 
-def one_mode(game: Game, victim: int) -> None:
+def one_mode(game: GANState, victim: int) -> None:
     """Samples around one real sample: of a mixture one mode, of images one image with a little noise."""
     facts = game.source.facts
     centre = _real(game).samples[0] if facts.centres is None else facts.centres[0]
@@ -52,24 +52,24 @@ def one_mode(game: Game, victim: int) -> None:
     _replace_samples(game, victim, around)
 
 
-def one_class(game: Game, victim: int) -> None:
+def one_class(game: GANState, victim: int) -> None:
     """Real samples of one class."""
     real = _real(game)
     of_class = real.samples[real.labels == 3]
     _replace_samples(game, victim, lambda codes: of_class[_hash(codes) % len(of_class)])
 
 
-def constant_discriminator(game: Game, victim: int) -> None:
+def constant_discriminator(game: GANState, victim: int) -> None:
     """One score for everything."""
     _replace_scores(game, victim, lambda score: 0 * score + 0.3)
 
 
-def scaled_discriminator(game: Game, victim: int) -> None:
+def scaled_discriminator(game: GANState, victim: int) -> None:
     """Scores far out, where every payoff that flattens is flat."""
     _replace_scores(game, victim, lambda score: 1e6 * score)
 
 
-def clipped_discriminator(game: Game, victim: int) -> None:
+def clipped_discriminator(game: GANState, victim: int) -> None:
     """Scores that jump from one end to the other: D itself is flat, whatever the payoff."""
     _replace_scores(game, victim, lambda score: (1e9 * (score - score.mean())).clamp(-20, 20))
 
@@ -80,7 +80,7 @@ def one_predicted_class(pupil: Pupil, _victim: int) -> None:
     network.forward = lambda x: 1e-3 * original(x) + 5 * torch.eye(pupil.space.classes)[3]  # type: ignore[method-assign]
 
 
-def _replace_samples(game: Game, victim: int, make: Callable[[Tensor], Tensor]) -> None:
+def _replace_samples(game: GANState, victim: int, make: Callable[[Tensor], Tensor]) -> None:
     """The victim's samples are made anew of its codes; a trace of G's own keeps the gradient's graph."""
     generator, packed = game.generator, bool(game.recipe.lead)
     original = generator.forward
@@ -94,7 +94,7 @@ def _replace_samples(game: Game, victim: int, make: Callable[[Tensor], Tensor]) 
     generator.forward = forward  # type: ignore[method-assign]
 
 
-def _replace_scores(game: Game, victim: int, change: Callable[[Tensor], Tensor]) -> None:
+def _replace_scores(game: GANState, victim: int, change: Callable[[Tensor], Tensor]) -> None:
     discriminator, packed = game.discriminator, bool(game.recipe.lead)
     original = discriminator.forward
 
@@ -108,11 +108,11 @@ def _replace_scores(game: Game, victim: int, change: Callable[[Tensor], Tensor])
     discriminator.forward = forward  # type: ignore[method-assign]
 
 
-def _real(game: Game) -> Batch:
+def _real(game: GANState) -> Batch:
     return game.source.held_out(256, rng=Rng.of(5))
 
 
-def _shape(game: Game) -> tuple[int, ...]:
+def _shape(game: GANState) -> tuple[int, ...]:
     return game.source.facts.shape
 
 

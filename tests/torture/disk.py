@@ -53,7 +53,7 @@ class Counted:
         self.names.append(name)
         return self.count == self._at or (0 < self._at < self.count and name in self._lasting)
 
-    def meet(self, name: str) -> None:
+    def real_batch(self, name: str) -> None:
         """Count an operation, and act if it is one to act at."""
         if self.happens(name):
             self._act()
@@ -85,22 +85,22 @@ def operations(under: Path, at: int, act: Callable[[], None], *, lasting: Collec
             return counted.write(data, super().write)
 
         def readinto(self, buffer: Any) -> int:
-            counted.meet("read")
+            counted.real_batch("read")
             return super().readinto(buffer) or 0
 
         def readall(self) -> bytes:
-            counted.meet("read")
+            counted.real_batch("read")
             return super().readall()
 
         def truncate(self, size: int | None = None) -> int:
-            counted.meet("truncate")
+            counted.real_batch("truncate")
             return super().truncate(size)
 
     def opened(file: Any, mode: str = "r", buffering: int = -1, *arguments: Any, **options: Any) -> Any:
         if not counted.concerns(file):
             return _OPEN(file, mode, buffering, *arguments, **options)
         if not isinstance(file, int):  # which is open already
-            counted.meet("open")
+            counted.real_batch("open")
         return _buffered(File, file, mode, buffering, *arguments, **options)
 
     with ExitStack() as patches:
@@ -154,7 +154,7 @@ def _by_path(counted: Counted, name: str) -> Callable[..., Any]:
 
     def counting(path: Any, *arguments: Any, **options: Any) -> Any:
         if counted.concerns(_placed(path, options.get("dir_fd"))):
-            counted.meet(name)
+            counted.real_batch(name)
         return original(path, *arguments, **options)
 
     return counting
@@ -170,7 +170,7 @@ def _by_handle(counted: Counted, name: str) -> Callable[..., Any]:
 
     def counting(handle: int, *arguments: Any) -> Any:
         if counted.concerns(handle):
-            counted.meet(name)
+            counted.real_batch(name)
         return original(handle, *arguments)
 
     return counting

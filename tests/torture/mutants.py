@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from sparring.classifier.state import Pupil
-from sparring.core.distributed import Party
+from sparring.core.distributed import ProcessGroup
 from sparring.core.progress import Nobody
 from sparring.core.randomness import Rng, Streams
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.runs.folder import RunFolder
 from sparring.training import loop as trainer
 from sparring.training.load import Loaded
@@ -110,7 +110,7 @@ class _Mutant:
 
 def _tensors(kind: str, pattern: str) -> _Mutant:
     """It takes the tensors of these names as they are before the first round."""
-    trained: type[Game] | type[Pupil] = Game if kind in GAMES else Pupil
+    trained: type[GANState] | type[Pupil] = GANState if kind in GAMES else Pupil
     load_state = trained.load_state
 
     def load_the_rest(self: Any, state: dict[str, Tensor]) -> None:
@@ -138,9 +138,9 @@ def _value(name: str, forgotten: Any) -> _Mutant:
     """It takes another value for one of those that go with the tensors."""
     load_game = trainer.load_game
 
-    def load_the_rest(run: RunFolder, device: str, party: Party) -> Loaded:
+    def load_the_rest(run: RunFolder, device: str, group: ProcessGroup) -> Loaded:
         torch.set_num_threads(2)  # what this process would have chosen
-        return replace(load_game(run, device, party), **{name: forgotten})
+        return replace(load_game(run, device, group), **{name: forgotten})
 
     return _Mutant("flip", name, lambda: mock.patch.object(trainer, "load_game", load_the_rest))
 

@@ -21,14 +21,14 @@ from sparring.classifier.state import Pupil
 from sparring.core.errors import NonFinite
 from sparring.gan import sampling
 from sparring.gan import step as rounds
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.networks import ClassifierModule, Generator
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
-from sparring.training.classifier_task import ClassifierTraining
-from sparring.training.gan_task import GameTraining
-from sparring.training.task import Training
+from sparring.training.classifier_task import ClassifierTask
+from sparring.training.gan_task import GANTask
+from sparring.training.task import Task
 from torture.games import differences, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 
@@ -49,7 +49,7 @@ class Planter:
         self.at, self.bad, self.recipe, self.is_due = at, bad, recipe, False
         self._draw = draw
 
-    def begin(self, training: Training, step: int) -> None:
+    def begin(self, training: Task, step: int) -> None:
         """Note what is trained, and which round begins."""
         self.training, self.is_due = training, step + 1 == self.at
 
@@ -195,12 +195,12 @@ def _gradients(player: str) -> Callable[[Planter], list[Patch]]:
     return plant
 
 
-def _at_the_end(spoil: Callable[[Planter, Game], object]) -> Callable[[Planter], list[Patch]]:
+def _at_the_end(spoil: Callable[[Planter, GANState], object]) -> Callable[[Planter], list[Patch]]:
     """What is spoilt of a game when its round is nearly over."""
-    return lambda planter: [_after(Game, "update_average", lambda game: spoil(planter, game))]
+    return lambda planter: [_after(GANState, "update_average", lambda game: spoil(planter, game))]
 
 
-def _too_large(planter: Planter, game: Game) -> None:
+def _too_large(planter: Planter, game: GANState) -> None:
     """Finite weights whose products are not."""
     if planter.is_due:
         for weight in game.discriminator.parameters():
@@ -225,16 +225,18 @@ MEASURED = (16, 24)
 SITES: dict[str, Site] = {
     "real samples": Site("real samples", GAMES, _data),
     "latents": Site("latents", GAMES, lambda p: [_field(Generator, "draw", p, "values")]),
-    "generated samples": Site("generated samples", GAMES, lambda p: [_field(Game, "generate", p, "samples")]),
-    "score": Site("score of real samples", GAMES, lambda p: [_field(Game, "judge", p, "score")]),
-    "class logits": Site("class logits of real samples", ["classes"], lambda p: [_field(Game, "judge", p, "classes")]),
+    "generated samples": Site("generated samples", GAMES, lambda p: [_field(GANState, "generate", p, "samples")]),
+    "score": Site("score of real samples", GAMES, lambda p: [_field(GANState, "judge", p, "score")]),
+    "class logits": Site(
+        "class logits of real samples", ["classes"], lambda p: [_field(GANState, "judge", p, "classes")]
+    ),
     "class loss": Site("payoff of D on real samples", ["classes"], _piece("class_loss", "payoff")),
     "payoff of D on real": Site("payoff of D on real samples", GAMES, _piece("objective", "real")),
     "payoff of D on fake": Site("payoff of D on generated samples", GAMES, _piece("objective", "fake")),
     "payoff of G": Site("payoff of G", GAMES, lambda p: [_result(type(p.recipe.feedback), "transmit", p.spoil)]),
     "penalty": Site("Lipschitz penalty", ["GP", "GP, replicas", "one-sided penalty"], _piece("lipschitz", "penalty")),
     "gradient of an attack": Site(
-        "slope of D at (real|generated) samples", ATTACKED, lambda p: [_behind(Game, "judge", p)]
+        "slope of D at (real|generated) samples", ATTACKED, lambda p: [_behind(GANState, "judge", p)]
     ),
     "adversarial samples": Site(
         "adversarial (real|generated) samples",
@@ -263,12 +265,12 @@ SITES: dict[str, Site] = {
     "running mean": Site(
         "running mean of the generator",
         GAMES,
-        _at_the_end(lambda p, game: p.one_of(list(game.players.average.parameters()))),
+        _at_the_end(lambda p, game: p.one_of(list(game.networks.average.parameters()))),
     ),
     "overflow": Site(
         "score of real samples",
         ["bf16", "plain"],
-        lambda p: [_before(Game, "set_rates", lambda game, _: _too_large(p, game))],
+        lambda p: [_before(GANState, "set_rates", lambda game, _: _too_large(p, game))],
     ),
     "samples of a measurement": Site(
         "samples of G in eval mode", GAMES, lambda p: [_before(sampling, "rendered", _hooked(p))], MEASURED
@@ -311,7 +313,7 @@ FIRST = {
 @contextmanager
 def planted(site: Site, planter: Planter) -> Iterator[None]:
     """A block in which runs meet the number."""
-    noting = [_before(kind, "play", planter.begin) for kind in (GameTraining, ClassifierTraining)]
+    noting = [_before(kind, "play", planter.begin) for kind in (GANTask, ClassifierTask)]
     with ExitStack() as patches:
         for owner, name, replacement in [*site.plant(planter), *noting]:
             patches.enter_context(mock.patch.object(owner, name, replacement))

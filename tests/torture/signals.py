@@ -37,8 +37,8 @@ from sparring.runs.folder import RunFolder
 from sparring.training import classifier_task as classifier_training
 from sparring.training import gan_task
 from sparring.training import loop as trainer
-from sparring.training.classifier_task import ClassifierTraining
-from sparring.training.gan_task import GameTraining
+from sparring.training.classifier_task import ClassifierTask
+from sparring.training.gan_task import GANTask
 from torture.games import differences, made_once, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 
@@ -59,16 +59,16 @@ VERB = Place(cli, "app")
 TRAINING = {
     "a round": ("flip, replicas", Place(gan_task, "play_round")),
     "an attack": ("mixed", Place(Attack, "__call__")),
-    "measuring": ("GP", Place(GameTraining, "measure")),
+    "measuring": ("GP", Place(GANTask, "measure")),
     "a save": ("spectral norm", Place(RunFolder, "save")),
-    "measuring images": ("images", Place(GameTraining, "measure")),
-    "pictures": ("symmetric", Place(GameTraining, "save_pictures")),
+    "measuring images": ("images", Place(GANTask, "measure")),
+    "pictures": ("symmetric", Place(GANTask, "save_pictures")),
     "a row": ("PGD", Place(RunFolder, "append_row")),
     "the start": ("plain, replicas", Place(trainer, "begun")),
-    "the closing study": ("images", Place(GameTraining, "metrics")),
+    "the closing study": ("images", Place(GANTask, "metrics")),
     "a lesson": ("classifier", Place(classifier_training, "give_lesson")),
     "the whole verb": ("plain", VERB),
-    "measuring a classifier": ("classifier", Place(ClassifierTraining, "measure")),
+    "measuring a classifier": ("classifier", Place(ClassifierTask, "measure")),
 }
 """Where training is cut, and of which game."""
 
@@ -292,16 +292,16 @@ def long_measurement(trial: Trial) -> None:
     """A measurement that would last for an hour is not waited for."""
 
     def prepare() -> None:
-        measure = GameTraining.measure
+        measure = GANTask.measure
 
-        def slow(training: GameTraining, done: int) -> dict[str, Any]:
+        def slow(training: GANTask, done: int) -> dict[str, Any]:
             threading.Timer(0.3 * trial.draw.random(), os.kill, (os.getpid(), number)).start()
             until = time.monotonic() + 3600
             while time.monotonic() < until:
                 measure(training, done)
             return {}
 
-        GameTraining.measure = slow  # type: ignore[method-assign]
+        GANTask.measure = slow  # type: ignore[method-assign]
 
     number, began, out = trial.draw.choice(STOPS), time.monotonic(), trial.folder / "run"
     path = trial.folder / "recipe.yaml"

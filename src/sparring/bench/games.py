@@ -14,12 +14,12 @@ from torch import Tensor
 
 from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling
-from sparring.bench.published import Players, update_mixed, update_plain, update_replace, update_symmetric
+from sparring.bench.published import Networks, update_mixed, update_plain, update_replace, update_symmetric
 from sparring.bench.timing import Work
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Arrays, ArraySource, Facts
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import Discriminating, play_round
 from sparring.networks.folded import unfold
 from sparring.recipes import Recipe, load, require_game
@@ -50,7 +50,7 @@ _CHANNELS_LAST = "memory_format=channels_last"
 _BF16 = ("precision=bf16", _CHANNELS_LAST)
 
 
-def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.device = _CPU) -> Game:
+def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.device = _CPU) -> GANState:
     """A game on images of noise.
 
     Args:
@@ -63,56 +63,56 @@ def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.dev
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", settings), networks)
     samples = Rng.of(0).integers((8 * recipe.batch_size, 3, 32, 32), 256).byte().to(device)
     arrays, facts = Arrays(samples, None), Facts((3, 32, 32), IMAGE_BOUNDS)
-    return Game(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=device), device)
+    return GANState(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=device), device)
 
 
 def _numbers() -> Iterator[int]:
     return iter(range(1 << 30))
 
 
-def rounds_of(game: Game) -> Work:
+def rounds_of(game: GANState) -> Work:
     """Our rounds, one after the other."""
     steps = _numbers()
 
     def play() -> None:
         play_round(game, next(steps))
-        game.watch.first_bad()
+        game.log.first_bad()
 
     return play
 
 
-def _update(game: Game) -> Work:
+def _update(game: GANState) -> Work:
     """Our updates of D."""
     steps = _numbers()
 
     def play() -> None:
         step = next(steps)
-        real, fake = game.meet(step), game.generate("latents", step)
+        real, fake = game.real_batch(step), game.generate("latents", step)
         side = Discriminating(game, step, step, {"real": real.labels, "fake": fake.labels})
         game.rules.regime.update(side, real.samples, fake.samples.detach())
-        game.watch.first_bad()
+        game.log.first_bad()
 
     return play
 
 
-def _published(networks: str, *overrides: str) -> tuple[Players, Game]:
+def _published(networks: str, *overrides: str) -> tuple[Networks, GANState]:
     """The players of a game without folds, and the game, whose images they see."""
     game, rng = game_of_noise(networks, "plain", *overrides), Rng.of(1)
     unfold(game.generator)
     unfold(game.discriminator)
 
     def latents() -> Tensor:
-        return game.recipe.generator.draw((game.recipe.batch_size,), game.players.space, rng=rng).values
+        return game.recipe.generator.draw((game.recipe.batch_size,), game.networks.space, rng=rng).values
 
     ahead, against = game.optimizers["generator"], game.optimizers["discriminator"]
-    return Players(game.generator, game.discriminator, ahead, against, latents), game
+    return Networks(game.generator, game.discriminator, ahead, against, latents), game
 
 
 def _published_work(networks: str, regime: str, *overrides: str, teaches: bool) -> Work:
     (players, game), numbers = _published(networks, *overrides), _numbers()
 
     def play() -> None:
-        _PUBLISHED[regime](players, game.meet(next(numbers)).samples)
+        _PUBLISHED[regime](players, game.real_batch(next(numbers)).samples)
         if teaches:
             players.teach()
 

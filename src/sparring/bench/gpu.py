@@ -15,7 +15,7 @@ from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling, Precision, measured_ceiling
 from sparring.bench.games import REGIMES, game_of_noise, rounds_of
 from sparring.bench.timing import Work, awaited
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.recipes import Recipe, load, require_game
 
 _GPU = torch.device("cuda")
@@ -41,7 +41,7 @@ class _Variant:
     precision: Precision = "fp32"
 
 
-def _work(games: Sequence[Game], rounds: int) -> Work:
+def _work(games: Sequence[GANState], rounds: int) -> Work:
     """So many rounds of each of the games."""
     works = [rounds_of(game) for game in games]
 
@@ -96,8 +96,8 @@ def _packed(recipe: str, _ceiling: Ceiling) -> list[Line]:
     return _measured(variants, work, "s a round of all", _gpu_ceiling())
 
 
-def _game(recipe: Recipe) -> Game:
-    return Game(recipe, recipe.data.open(_GPU), _GPU)
+def _game(recipe: Recipe) -> GANState:
+    return GANState(recipe, recipe.data.open(_GPU), _GPU)
 
 
 CASES = (

@@ -122,17 +122,17 @@ def _children() -> float:
 
 def toy_rounds(rounds: int) -> None:
     """Play a small game."""
-    from sparring.gan.state import Game
+    from sparring.gan.state import GANState
     from sparring.gan.step import play_round
     from sparring.recipes import load, require_game
     from sparring.runs.environment import choose_device
 
     recipe = require_game(load(_TOY, ["replicas=1"]), _TOY)
     place = choose_device("cpu")
-    game = Game(recipe, recipe.data.open(place), place)
+    game = GANState(recipe, recipe.data.open(place), place)
     for step in range(rounds):
         play_round(game, step % recipe.steps)
-        game.watch.first_bad()
+        game.log.first_bad()
 
 
 _GROWTH = f"""

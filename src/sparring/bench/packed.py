@@ -10,7 +10,7 @@ from sparring.bench.case import Candidate, Case, Line, compared
 from sparring.bench.ceiling import Ceiling
 from sparring.bench.games import rounds_of
 from sparring.bench.timing import Work
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.recipes import Recipe, load, require_game
 
 _GAMES = 16
@@ -49,8 +49,8 @@ def _recipe(recipe: str, *overrides: str) -> Recipe:
     return require_game(load(recipe, [*overrides, f"replicas={_GAMES}"]), recipe)
 
 
-def _game(recipe: Recipe) -> Game:
-    return Game(recipe, recipe.data.open(_CPU), _CPU)
+def _game(recipe: Recipe) -> GANState:
+    return GANState(recipe, recipe.data.open(_CPU), _CPU)
 
 
 def _packed(recipe: str, ceiling: Ceiling) -> list[Line]:

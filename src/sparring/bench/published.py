@@ -21,7 +21,7 @@ _STEPS = 5
 
 
 @dataclass(frozen=True)
-class Players:
+class Networks:
     """Two networks with their optimizers.
 
     Args:
@@ -60,7 +60,7 @@ class Players:
         self.generator_optimizer.step()
 
 
-def attacked(players: Players, images: Tensor, real: float, steps: int, size: float) -> Tensor:
+def attacked(players: Networks, images: Tensor, real: float, steps: int, size: float) -> Tensor:
     """Images moved by steps along the sign of the gradient, within epsilon and the range."""
     moved = images.clone()
     for _ in range(steps):
@@ -72,19 +72,19 @@ def attacked(players: Players, images: Tensor, real: float, steps: int, size: fl
     return moved.detach()
 
 
-def update_plain(players: Players, images: Tensor) -> None:
+def update_plain(players: Networks, images: Tensor) -> None:
     """D's update of every GAN."""
     players.learn(players.loss(images, 1.0) + players.loss(players.fake(), 0.0))
 
 
-def update_replace(players: Players, images: Tensor) -> None:
+def update_replace(players: Networks, images: Tensor) -> None:
     """Rob-GAN's: PGD on real images, which take their place."""
     fake = players.fake()
     moved = attacked(players, images, 1.0, _STEPS, _EPSILON / 4)
     players.learn(players.loss(moved, 1.0) + players.loss(fake, 0.0))
 
 
-def update_symmetric(players: Players, images: Tensor) -> None:
+def update_symmetric(players: Networks, images: Tensor) -> None:
     """AS-GAN's: a clean update, then one on images attacked before it."""
     fake = players.fake()
     moved = attacked(players, images, 1.0, 1, _EPSILON)
@@ -92,7 +92,7 @@ def update_symmetric(players: Players, images: Tensor) -> None:
     players.learn(players.loss(moved, 1.0) + players.loss(fake, 0.0))
 
 
-def update_mixed(players: Players, images: Tensor) -> None:
+def update_mixed(players: Networks, images: Tensor) -> None:
     """DAT's: one update on clean images and on attacked ones of both sides."""
     fake = players.fake()
     moved, moved_fake = (attacked(players, x, real, 1, _EPSILON) for x, real in ((images, 1.0), (fake, 0.0)))

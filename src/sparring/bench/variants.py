@@ -11,7 +11,7 @@ import torch
 
 from sparring.bench.timing import Played, awaited, billions, ratio_of, seconds_in_turns
 from sparring.core.errors import NonFinite, UsageError
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe, load, parse_yaml, require_game
 from sparring.runs.environment import choose_device
@@ -86,14 +86,14 @@ class _Player:
     """A game that goes on for as many rounds as asked."""
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        self.game, self.device, self.step = Game(recipe, recipe.data.open(device), device), device, 0
+        self.game, self.device, self.step = GANState(recipe, recipe.data.open(device), device), device, 0
         self.play_one()
 
     def play(self, rounds: int) -> None:
         for _ in range(rounds):
             play_round(self.game, self.step % self.game.recipe.steps)
             self.step += 1
-            site = self.game.watch.first_bad()
+            site = self.game.log.first_bad()
             if site:
                 raise NonFinite(f"bench: not finite: {site}", "lower the learning rates")
 

@@ -13,7 +13,7 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Space, at_least_fp32
 from sparring.data import Batch
-from sparring.gan.load import load_players
+from sparring.gan.load import load_gan
 from sparring.gan.sampling import precision
 from sparring.recipes import Fakes
 from sparring.runs.folder import RunFolder
@@ -50,14 +50,14 @@ class FrozenGenerator:
             UsageError: the run has no checkpoint yet, no such game, or samples of another kind.
             CorruptInput: no checkpoint is sound.
         """
-        loaded = load_players(RunFolder.open(Path(self._fakes.run)), "cpu").game(self._fakes.game)
-        if loaded.players.space != self._space:
+        loaded = load_gan(RunFolder.open(Path(self._fakes.run)), "cpu").game(self._fakes.game)
+        if loaded.networks.space != self._space:
             raise UsageError(
-                f"fakes.run = {self._fakes.run}: makes samples of {loaded.players.space.in_words()}, "
+                f"fakes.run = {self._fakes.run}: makes samples of {loaded.networks.space.in_words()}, "
                 f"and the data have {self._space.in_words()}",
                 "train on the data of that run",
             )
-        self.network.load_state_dict(loaded.players.sampler.state_dict())
+        self.network.load_state_dict(loaded.networks.sampler.state_dict())
 
     @torch.no_grad()
     def draw(self, count: int, streams: Streams, number: int) -> Batch:

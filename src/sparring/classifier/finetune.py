@@ -17,7 +17,7 @@ import torch
 from sparring.attacks import PGD, Attack
 from sparring.core.errors import UsageError
 from sparring.data import Facts
-from sparring.gan.load import load_players
+from sparring.gan.load import load_gan
 from sparring.networks import Branch
 from sparring.optimizers import Adam, StepDecay
 from sparring.recipes import ClassifierRecipe, Fakes, Recipe, StartingPoint, changed, require_classifier, validated
@@ -58,7 +58,7 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
             f"{run.path}: its data, {played.data.name!r}, have no labels, so there is no class to tune for",
             "fine-tune a run on labelled data",
         )
-    load_players(run, "cpu")  # whose networks the recipe names must be those that were saved, before they are built
+    load_gan(run, "cpu")  # whose networks the recipe names must be those that were saved, before they are built
     values = _recipe(run, played, game, facts).model_dump(mode="json")
     what = f"finetune {run.path}"
     recipe = require_classifier(validated(changed(values, overrides or []), what), what)

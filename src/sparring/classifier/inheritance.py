@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sparring.core.errors import UsageError
-from sparring.gan.load import load_classifier, load_players
+from sparring.gan.load import load_classifier, load_gan
 from sparring.networks import ClassifierModule
 from sparring.recipes import ClassifierRecipe, StartingPoint
 from sparring.runs.flat_state import below, within
@@ -41,8 +41,8 @@ def _of_classifier(run: RunFolder) -> dict[str, Tensor]:
 
 
 def _of_discriminator(run: RunFolder, game: int) -> dict[str, Tensor]:
-    loaded = load_players(run, "cpu").game(game)
-    return branch_state(loaded.players.discriminator, classifies=loaded.recipe.discriminator.head.classifies)
+    loaded = load_gan(run, "cpu").game(game)
+    return branch_state(loaded.networks.discriminator, classifies=loaded.recipe.discriminator.head.classifies)
 
 
 def branch_state(discriminator: nn.Module, *, classifies: bool) -> dict[str, Tensor]:

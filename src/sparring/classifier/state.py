@@ -13,7 +13,7 @@ from sparring.classifier.inheritance import inherit
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Samples, at_least_fp32
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
 from sparring.gan.sampling import laid_out, precision
 from sparring.recipes import ClassifierRecipe
@@ -74,7 +74,7 @@ class Pupil:
         self.parameters = list(network.parameters())
         self.optimizer = recipe.optimizer.build(self.parameters)
         self.fakes = [FrozenGenerator(recipe.fakes, self.space, device)] if recipe.fakes and recipe.fakes.weight else []
-        self.watch = Watch((), device)
+        self.log = StepLog((), device)
 
     @classmethod
     def begun(cls, recipe: ClassifierRecipe, source: Source, device: torch.device) -> Pupil:
@@ -117,7 +117,7 @@ class Pupil:
         for generator in self.fakes:
             state |= within("fakes/", generator.network.state_dict())
         state |= within("optimizer/", optimizer_state(self.optimizer))
-        return saved(state | within("watch/", self.watch.state()))
+        return saved(state | within("watch/", self.log.state()))
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.
@@ -130,4 +130,4 @@ class Pupil:
         for generator in self.fakes:
             fill(generator.network, below("fakes/", state))
         load_optimizer_state(self.optimizer, below("optimizer/", state))
-        self.watch.load_state(sums(below("watch/", state), ()))
+        self.log.load_state(sums(below("watch/", state), ()))

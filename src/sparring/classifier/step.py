@@ -28,14 +28,14 @@ def give_lesson(pupil: Pupil, step: int) -> None:
     pupil.set_rate(step)
     total = torch.zeros((), device=pupil.device)
     for share in pupil.shares(step):
-        pupil.watch.finite(f"{share.side} samples", [share.samples])
+        pupil.log.finite(f"{share.side} samples", [share.samples])
         with _statistics(pupil, share):
             loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
             loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
         total += loss.detach()
-    pupil.watch.mean("loss", total)
-    descend("classifier", pupil.parameters, pupil.optimizer, pupil.watch, 0)
-    pupil.watch.finite("running statistics of the classifier", pupil.network.buffers())
+    pupil.log.mean("loss", total)
+    descend("classifier", pupil.parameters, pupil.optimizer, pupil.log, 0)
+    pupil.log.finite("running statistics of the classifier", pupil.network.buffers())
 
 
 def _statistics(pupil: Pupil, share: Share) -> AbstractContextManager[None]:
@@ -49,25 +49,25 @@ def attacked(pupil: Pupil, share: Share, step: int) -> Samples:
     attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), pupil.streams.rng(f"attack/{share.side}", step)
 
     def loss(samples: Samples) -> Tensor:
-        pupil.watch.slope(f"slope of the loss at {share.side} samples", samples)
+        pupil.log.slope(f"slope of the loss at {share.side} samples", samples)
         return recipe.criterion.loss(pupil.classify(samples), share.labels)
 
     with evaluating(pupil.network):
         moved = attack(x, loss, network=pupil.network, space=pupil.space, rng=rng)
-    pupil.watch.finite(f"adversarial {share.side} samples", [moved])
+    pupil.log.finite(f"adversarial {share.side} samples", [moved])
     size = attack.ball.size(moved - x, batch_axes_of(x, pupil.space)) / width_of(pupil.space)
-    pupil.watch.mean(f"attack_{share.side}_size", over_samples(size))
-    pupil.watch.mean(f"attack_{share.side}_idle", over_samples((size == 0).float()))
+    pupil.log.mean(f"attack_{share.side}_size", over_samples(size))
+    pupil.log.mean(f"attack_{share.side}_idle", over_samples((size == 0).float()))
     return moved
 
 
 def _loss(pupil: Pupil, share: Share, samples: Samples) -> Tensor:
     """The mean cross-entropy of a share."""
     logits = pupil.classify(samples)
-    pupil.watch.finite(f"logits of {share.side} samples", [logits])
+    pupil.log.finite(f"logits of {share.side} samples", [logits])
     loss = F.cross_entropy(logits, share.labels)
     right = (logits.detach().argmax(-1) == share.labels).float()
-    pupil.watch.finite(f"loss on {share.side} samples", [loss])
-    pupil.watch.mean(f"loss_{share.side}", loss)
-    pupil.watch.mean(f"accuracy_{share.side}", over_samples(right))
+    pupil.log.finite(f"loss on {share.side} samples", [loss])
+    pupil.log.mean(f"loss_{share.side}", loss)
+    pupil.log.mean(f"accuracy_{share.side}", over_samples(right))
     return loss

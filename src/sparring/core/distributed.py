@@ -25,7 +25,7 @@ _PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: the first one measures and saves while they wait."""
 
 
-class Party(ABC):
+class ProcessGroup(ABC):
     """The processes of a game, as one of them sees them.
 
     Attributes:
@@ -35,7 +35,7 @@ class Party(ABC):
     part: Part
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the process that owns the run folder, measures and tells."""
         return self.part.rank == 0
 
@@ -65,7 +65,7 @@ class Party(ABC):
         """
 
     @abstractmethod
-    def greatest(self, number: int) -> int:
+    def maximum(self, number: int) -> int:
         """The greatest of the numbers that the processes name.
 
         Raises:
@@ -73,7 +73,7 @@ class Party(ABC):
         """
 
 
-class Alone(Party):
+class SingleProcess(ProcessGroup):
     """One process, which plays all of the game."""
 
     part = Part()
@@ -81,14 +81,14 @@ class Alone(Party):
     def average(self, tensors: Sequence[Tensor]) -> None:
         pass
 
-    def greatest(self, number: int) -> int:
+    def maximum(self, number: int) -> int:
         return number
 
 
-ALONE = Alone()
+SINGLE = SingleProcess()
 
 
-class Together(Party):
+class SeveralProcesses(ProcessGroup):
     """One of several processes.
 
     Args:
@@ -109,7 +109,7 @@ class Together(Party):
         for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view(tensor.shape))
 
-    def greatest(self, number: int) -> int:
+    def maximum(self, number: int) -> int:
         told = torch.tensor(number, device=self._device)
         self._reduce(told, dist.ReduceOp.MAX)
         return int(told)
@@ -126,19 +126,19 @@ class Together(Party):
 
 
 @contextmanager
-def gathered(device: str) -> Iterator[tuple[Party, str]]:
+def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
     """The processes that `torchrun` started, gathered for the block, and this one's device; alone without `torchrun`.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: a GPU for every process, where there are as many.
     """
     if count() == 1:
-        yield ALONE, device
+        yield SINGLE, device
         return
     place = _place(device, local_rank(), local_count())
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield Together(Part(rank(), count()), place), str(place)
+        yield SeveralProcesses(Part(rank(), count()), place), str(place)
     finally:
         dist.destroy_process_group()
 

@@ -10,22 +10,22 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from sparring.core.distributed import ALONE, Party
+from sparring.core.distributed import SINGLE, ProcessGroup
 
 
-class Watch:
+class StepLog:
     """Running means since the last log row, and the finiteness of one round's numbers.
 
     Args:
         lead: `()`, or `(replicas,)`; every logged value has this shape.
         device: where the game lives.
-        party: the processes that play it; the means and the finiteness are those of them all.
+        group: the processes that play it; the means and the finiteness are those of them all.
     """
 
-    def __init__(self, lead: tuple[int, ...], device: torch.device, party: Party = ALONE) -> None:
+    def __init__(self, lead: tuple[int, ...], device: torch.device, group: ProcessGroup = SINGLE) -> None:
         self._lead = lead
         self._device = device
-        self._party = party
+        self._group = group
         self._noted: list[tuple[str, Tensor]] = []
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -55,7 +55,7 @@ class Watch:
         if not self._norms:
             return None
         norms = torch.stack(self._norms)
-        self._party.average([norms])  # of which one is not finite, their mean is not
+        self._group.average([norms])  # of which one is not finite, their mean is not
         flags = torch.isfinite(norms).tolist()
         site = next((name for name, good in zip(self._sites, flags, strict=True) if not good), None)
         self._sites, self._norms = [], []
@@ -85,7 +85,7 @@ class Watch:
 
     def _add_up(self) -> None:
         """Add what was noted since the last time to the sums, as a mean over the processes."""
-        self._party.average([values for _, values in self._noted])
+        self._group.average([values for _, values in self._noted])
         for noted in _without_repeats(self._noted):
             known = noted.keys() & self._sums.keys()
             if known:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord, problems_in
-from sparring.gan.load import load_players
+from sparring.gan.load import load_gan
 from sparring.monitoring.endurance_study import AttackStudy, Opponent
 from sparring.recipes import parse_yaml
 from sparring.runs.folder import RunFolder
@@ -58,7 +58,7 @@ def study_attacks(paths: Sequence[Path], study: AttackStudy, *, device: str = "a
 
 
 def _rows(path: Path, study: AttackStudy, device: str) -> list[dict[str, Any]]:
-    loaded = load_players(RunFolder.open(path), device)
+    loaded = load_gan(RunFolder.open(path), device)
     source = loaded.data()
     real = source.held_out(study.samples, rng=Rng.of(0, loaded.streams.device)).samples
     rows = []

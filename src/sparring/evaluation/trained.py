@@ -16,7 +16,7 @@ from sparring.data import verify as verify_store
 from sparring.evaluation.classifier_accuracy import evaluate_classifier
 from sparring.evaluation.discriminator import steepness
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
-from sparring.gan.load import load_players
+from sparring.gan.load import load_gan
 from sparring.monitoring.gallery import png_grid, png_points
 from sparring.monitoring.generator_metrics import Measures
 from sparring.monitoring.summary import final_numbers
@@ -61,7 +61,7 @@ def evaluate_generator(
         CorruptInput: no checkpoint is sound, or the extractor's weights are not what they should be.
         NonFinite: a sample is not finite.
     """
-    loaded = load_players(RunFolder.open(path), device)
+    loaded = load_gan(RunFolder.open(path), device)
     source = loaded.data()
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     measures = Measures(recipe, source, loaded.streams.device, samples=samples)
@@ -105,11 +105,11 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
         CorruptInput: no checkpoint is sound.
         NonFinite: a sample is not finite.
     """
-    loaded = load_players(RunFolder.open(path), device)
+    loaded = load_gan(RunFolder.open(path), device)
     lead, source = loaded.recipe.lead, loaded.data()
     real = source.held_out(STEEPNESS_AT, rng=Rng.of(0, loaded.streams.device)).samples
     fake = loaded.draw(len(real), "evaluate", seed).samples
-    network, problems, metrics = loaded.players.discriminator, list(loaded.problems), {}
+    network, problems, metrics = loaded.networks.discriminator, list(loaded.problems), {}
     try:
         bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()
         metrics["lipschitz_bound"] = _entry(bounds, f"{_SLOPES}, for all inputs: by the norms of D's layers", lead)
@@ -153,9 +153,9 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
         raise UsageError(f"{out}: should end in .png or .npz", "choose one of the two")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out}: there is no folder {out.parent}", "make it, or choose another --out")
-    loaded = load_players(RunFolder.open(path), device)
+    loaded = load_gan(RunFolder.open(path), device)
     lead = len(loaded.recipe.lead)
-    batch = loaded.draw(count, "sample", seed, spread(count, loaded.players.space.classes))
+    batch = loaded.draw(count, "sample", seed, spread(count, loaded.networks.space.classes))
     write_whole(out, write(batch, lead))
     drawn = batch.samples.shape[: lead + 1].numel()
     return {"out": str(out), "samples": drawn, "step": loaded.step, "problems": list(loaded.problems)}

@@ -13,7 +13,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Space, at_least_fp32
 from sparring.data import Batch, Source
 from sparring.gan.sampling import draw, precision
-from sparring.gan.state import Players
+from sparring.gan.state import Networks
 from sparring.networks import ClassifierModule
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
 from sparring.runs.allowance import Allowance
@@ -23,26 +23,26 @@ from sparring.runs.folder import RunFolder, Saved
 
 
 @dataclass(frozen=True)
-class LoadedPlayers:
+class LoadedGAN:
     """The networks of a run as they were after `step` rounds; its data are not needed."""
 
     path: Path
     recipe: Recipe
-    players: Players
+    networks: Networks
     streams: Streams
     step: int
     problems: tuple[str, ...]
 
     def data(self) -> Source:
         """The data that the run was trained on; as `same_data`."""
-        return same_data(self.path, self.recipe, self.players.space, self.streams.device)
+        return same_data(self.path, self.recipe, self.networks.space, self.streams.device)
 
     def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
         """Samples `(*lead, count, ...)` of every game, and their classes; as in `Game.draw`."""
-        players = self.players
-        return draw(self.recipe, players.sampler, players.space, self.streams, count, stream, number, labels)
+        networks = self.networks
+        return draw(self.recipe, networks.sampler, networks.space, self.streams, count, stream, number, labels)
 
-    def game(self, index: int) -> LoadedPlayers:
+    def game(self, index: int) -> LoadedGAN:
         """One of the games by itself.
 
         Raises:
@@ -54,10 +54,10 @@ class LoadedPlayers:
         if not self.recipe.lead:
             return self
         recipe = self.recipe.single(index)
-        players = Players(recipe, self.players.space)
-        players.load_state_dict({name: tensor[index] for name, tensor in self.players.state_dict().items()})
+        networks = Networks(recipe, self.networks.space)
+        networks.load_state_dict({name: tensor[index] for name, tensor in self.networks.state_dict().items()})
         streams = recipe.streams(self.streams.device)
-        return LoadedPlayers(self.path, recipe, players.to(streams.device), streams, self.step, self.problems)
+        return LoadedGAN(self.path, recipe, networks.to(streams.device), streams, self.step, self.problems)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class LoadedClassifier:
         return at_least_fp32(logits)
 
 
-def load_players(run: RunFolder, device: str) -> LoadedPlayers:
+def load_gan(run: RunFolder, device: str) -> LoadedGAN:
     """The networks of a run at its newest sound checkpoint, to sample and measure.
 
     Raises:
@@ -92,11 +92,11 @@ def load_players(run: RunFolder, device: str) -> LoadedPlayers:
     recipe, place = run.game_recipe(), choose_device(device)
     checkpoint, problems = _newest(run)
     with Allowance(checkpoint.file, checkpoint.tensors):
-        players = Players(recipe, checkpoint.progress.space.space())
+        networks = Networks(recipe, checkpoint.progress.space.space())
     with of_file(checkpoint.file):
-        players.load_state(checkpoint.tensors)
+        networks.load_state(checkpoint.tensors)
     streams = recipe.streams(place)
-    return LoadedPlayers(run.path, recipe, players.to(place), streams, checkpoint.progress.step, tuple(problems))
+    return LoadedGAN(run.path, recipe, networks.to(place), streams, checkpoint.progress.step, tuple(problems))
 
 
 def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:

@@ -9,13 +9,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sparring.core.distributed import ALONE, Party
+from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import UsageError
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import batch_statistics, untraced
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Space, at_least_fp32, over_samples
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
 from sparring.gan.sampling import draw, laid_out, precision
 from sparring.networks import Verdict
@@ -33,7 +33,7 @@ from sparring.runs.flat_state import (
 )
 
 
-class Players(nn.Module):
+class Networks(nn.Module):
     """The networks of a game.
 
     Args:
@@ -71,14 +71,14 @@ class Players(nn.Module):
         fill(self, below("players/", state))
 
 
-class Game:
+class GANState:
     """Everything that one round reads and writes.
 
     Args:
         recipe: what is played.
         source: opened data.
         device: where it is played.
-        party: the processes that play it.
+        group: the processes that play it.
 
     Attributes:
         rules: the recipe as rounds are played by it: what differs between packed games is one number a game.
@@ -87,32 +87,32 @@ class Game:
         share: samples of a batch that are its own.
 
     Raises:
-        UsageError: the networks do not fit the data, or the game cannot be split over the party.
+        UsageError: the networks do not fit the data, or the game cannot be split over the group.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, device: torch.device, party: Party = ALONE) -> None:
+    def __init__(self, recipe: Recipe, source: Source, device: torch.device, group: ProcessGroup = SINGLE) -> None:
         self.recipe = recipe
         self.source = source
         self.device = device
-        self.party, self.share = party, _share(recipe, party)
+        self.group, self.share = group, _share(recipe, group)
         self.rules = recipe.packed(device)
         self.streams = recipe.streams(device)
-        self.own_streams = self.streams.parted(party.part)
+        self.own_streams = self.streams.parted(group.part)
         for variant in recipe.variants:
             if variant.regime.trained_against:
                 variant.regime.trained_against.check(source.facts.space)
-        players = Players(recipe, source.facts.space).to(device)
+        networks = Networks(recipe, source.facts.space).to(device)
         if recipe.memory_format == "channels_last":
-            players = players.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.players = players
-        self.generator: nn.Module = players.generator
-        self.discriminator: nn.Module = players.discriminator
+            networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.networks = networks
+        self.generator: nn.Module = networks.generator
+        self.discriminator: nn.Module = networks.discriminator
         self.optimizers = {
-            "generator": _optimizer(recipe, "generator", players.generator),
-            "discriminator": _optimizer(recipe, "discriminator", players.discriminator),
+            "generator": _optimizer(recipe, "generator", networks.generator),
+            "discriminator": _optimizer(recipe, "discriminator", networks.discriminator),
         }
-        self.watch = Watch(recipe.lead, device, party)
-        self.rules.lipschitz.constrain(players.discriminator)
+        self.log = StepLog(recipe.lead, device, group)
+        self.rules.lipschitz.constrain(networks.discriminator)
 
     @property
     def batch_axes(self) -> int:
@@ -122,7 +122,7 @@ class Game:
     @property
     def sampler(self) -> nn.Module:
         """The generator that samples and measures use."""
-        return self.players.sampler
+        return self.networks.sampler
 
     @cached_property
     def couples_samples(self) -> bool:
@@ -142,7 +142,7 @@ class Game:
         self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
         self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
 
-    def meet(self, number: int) -> Batch:
+    def real_batch(self, number: int) -> Batch:
         """Real samples `(*batch, ...)` of turn `number`, counted over the whole game."""
         batch = self.source.batch(number, self.share, self.own_streams)
         return batch._replace(samples=laid_out(self.recipe, batch.samples))
@@ -151,8 +151,8 @@ class Game:
         """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
         recipe = self.recipe
         shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
-        codes = recipe.generator.draw(shape, self.players.space, rng=rng)
-        self.watch.finite("latents", [codes.values])
+        codes = recipe.generator.draw(shape, self.networks.space, rng=rng)
+        self.log.finite("latents", [codes.values])
         with precision(self.recipe, self.device):
             fake: Tensor = self.generator(codes.values)
         return Batch(at_least_fp32(fake), codes.labels)
@@ -176,7 +176,7 @@ class Game:
     def over_batch(self, values: Tensor) -> Tensor:
         """The mean over the whole batch of each game, of values without a graph: `(*batch) -> lead`."""
         mean = over_samples(values)
-        self.party.average([mean])
+        self.group.average([mean])
         return mean
 
     def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
@@ -188,13 +188,13 @@ class Game:
             number: within that stream.
             labels: the classes wanted of a conditional G, `(count)`; uniform without.
         """
-        space = self.players.space
+        space = self.networks.space
         return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
 
     @torch.no_grad()
     def update_average(self) -> None:
         """Move the running mean of G's weights, where the recipe keeps one; buffers are copied."""
-        for average in self.players.average:
+        for average in self.networks.average:
             for mean, current in zip(average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(current, 1.0 - self.recipe.ema)
             for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
@@ -202,16 +202,16 @@ class Game:
 
     def state(self) -> dict[str, Tensor]:
         """All state of the game, flat: networks, optimizers, running sums of the log."""
-        state = self.players.state()
+        state = self.networks.state()
         for player, optimizer in self.optimizers.items():
             state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
-        return saved(state | within("watch/", self.watch.state()))
+        return saved(state | within("watch/", self.log.state()))
 
     def broken(self) -> list[str]:
         """The packed games with a weight that is not finite, by their titles."""
         if not self.recipe.lead:
             return []
-        sound = [tensor.isfinite().flatten(1).all(1) for tensor in self.players.state_dict().values()]
+        sound = [tensor.isfinite().flatten(1).all(1) for tensor in self.networks.state_dict().values()]
         return [self.recipe.title(game) for game in torch.nonzero(~torch.stack(sound).all(0)).flatten().tolist()]
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -222,19 +222,19 @@ class Game:
         """
         optimizers = {f"optimizer.{player}/": optimizer for player, optimizer in self.optimizers.items()}
         require_known(state, ("players/", *optimizers, "watch/"))
-        self.players.load_state(state)
+        self.networks.load_state(state)
         for prefix, optimizer in optimizers.items():
             load_optimizer_state(optimizer, below(prefix, state))
-        self.watch.load_state(sums(below("watch/", state), self.recipe.lead))
+        self.log.load_state(sums(below("watch/", state), self.recipe.lead))
 
 
-def _share(recipe: Recipe, party: Party) -> int:
-    if recipe.lead and party.part.of > 1:
+def _share(recipe: Recipe, group: ProcessGroup) -> int:
+    if recipe.lead and group.part.of > 1:
         raise UsageError(
-            f"replicas = {recipe.replicas}: packed games are not split over {party.part.of} processes",
+            f"replicas = {recipe.replicas}: packed games are not split over {group.part.of} processes",
             "set replicas=1, or play the recipe in one process",
         )
-    return party.share(recipe.batch_size)
+    return group.share(recipe.batch_size)
 
 
 def _optimizer(

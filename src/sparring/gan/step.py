@@ -14,18 +14,18 @@ from sparring.core.modules import frozen
 from sparring.core.randomness import Rng
 from sparring.core.shapes import against, over_samples
 from sparring.data import Batch
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.stepping import descend
 from sparring.networks import Verdict
-from sparring.regimes import Response, Responses, Side, View
+from sparring.regimes import Origin, Response, Responses, View
 
-WORDS: Mapping[Side, str] = {"real": "real", "fake": "generated"}
+WORDS: Mapping[Origin, str] = {"real": "real", "fake": "generated"}
 """The sides as an error calls them."""
 SATURATED = 10.0
 """A score of this size or more hardly passes a gradient through a bounded payoff; the log counts them."""
 
 
-def play_round(game: Game, step: int) -> None:
+def play_round(game: GANState, step: int) -> None:
     """`critic_steps` updates of D, then one of G through the adversary on its feedback; all of it on the device.
 
     G learns from the samples that D met last, so no fakes are generated twice.
@@ -37,21 +37,21 @@ def play_round(game: Game, step: int) -> None:
     game.set_rates(step)
     turns = game.recipe.critic_steps
     for number in range(step * turns, (step + 1) * turns):
-        real = game.meet(number)
+        real = game.real_batch(number)
         fake = game.generate("latents", number)
-        game.watch.finite("real samples", [real.samples])
-        game.watch.finite("generated samples", [fake.samples])
+        game.log.finite("real samples", [real.samples])
+        game.log.finite("generated samples", [fake.samples])
         seen_real = game.disturb(real.samples, step, "real", number)
         seen_fake = game.disturb(fake.samples.detach(), step, "fake", number)
         side = Discriminating(game, step, number, {"real": real.labels, "fake": fake.labels})
         game.rules.regime.update(side, seen_real, seen_fake)
     update_generator(game, fake, step)
     game.update_average()
-    average = game.players.average
-    game.watch.finite("running mean of the generator", [*average.parameters(), *average.buffers()])
+    average = game.networks.average
+    game.log.finite("running mean of the generator", [*average.parameters(), *average.buffers()])
     for player, network in (("generator", game.generator), ("discriminator", game.discriminator)):
-        game.party.average([buffer for buffer in network.buffers() if buffer.is_floating_point()])
-        game.watch.finite(f"running statistics of the {player}", network.buffers())
+        game.group.average([buffer for buffer in network.buffers() if buffer.is_floating_point()])
+        game.log.finite(f"running statistics of the {player}", network.buffers())
 
 
 class Discriminating:
@@ -64,7 +64,7 @@ class Discriminating:
         labels: the classes of the batch's real and generated samples, `(*batch)`, where there are any.
     """
 
-    def __init__(self, game: Game, step: int, number: int, labels: Mapping[Side, Tensor | None]) -> None:
+    def __init__(self, game: GANState, step: int, number: int, labels: Mapping[Origin, Tensor | None]) -> None:
         self.game, self.round, self.number, self.labels = game, step, number, labels
         self.network, self.space = game.discriminator, game.source.facts.space
         self._parameters = list(game.discriminator.parameters())
@@ -75,14 +75,14 @@ class Discriminating:
         """Whether D's score of a sample depends on the others of its batch."""
         return self.game.couples_samples
 
-    def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
+    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Responses:
         """Add the gradient of the weighted payoff (equation 3.1), less what the Lipschitz control costs once a step."""
         for each in view.attacked:
-            self.game.watch.finite(f"adversarial {WORDS[each]} samples", [view.of(each)])
+            self.game.log.finite(f"adversarial {WORDS[each]} samples", [view.of(each)])
         leaves = {side: view.of(side).detach().requires_grad_() for side in gradients}
         for each, leaf in leaves.items():
-            self.game.watch.slope(f"slope of D at {WORDS[each]} samples", leaf)
-        verdicts: dict[Side, Verdict] = {
+            self.game.log.slope(f"slope of D at {WORDS[each]} samples", leaf)
+        verdicts: dict[Origin, Verdict] = {
             "real": self.game.judge(leaves.get("real", view.real)),
             "fake": self.game.judge(leaves.get("fake", view.fake)),
         }
@@ -108,9 +108,9 @@ class Discriminating:
         self.game.rules.lipschitz.constrain(self.network)
         self._steps, self._has_paid = self._steps + 1, False
 
-    def payoff(self, side: Side, samples: Tensor, *, of: Side | None = None) -> Tensor:
+    def payoff(self, side: Origin, samples: Tensor, *, of: Origin | None = None) -> Tensor:
         """D's payoff for taking samples for a side's."""
-        self.game.watch.slope(f"slope of D at {WORDS[side]} samples", samples)
+        self.game.log.slope(f"slope of D at {WORDS[side]} samples", samples)
         return self._paid(side, self.game.judge(samples), of=of or side)
 
     def rng(self, name: str) -> Rng:
@@ -123,19 +123,19 @@ class Discriminating:
 
     def note(self, name: str, values: Tensor) -> None:
         """Add to the log's running means."""
-        self.game.watch.mean(name, over_samples(values))
+        self.game.log.mean(name, over_samples(values))
 
-    def _paid(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
+    def _paid(self, side: Origin, verdict: Verdict, *, of: Origin) -> Tensor:
         """What D is paid for its verdict on samples that came with a side's classes, as if they were the first's."""
         rules, labels = self.game.rules, self.labels[of]
         source: Tensor = getattr(rules.objective, side)(self._score(verdict, of))
         return rules.class_loss.payoff(side, source, verdict.classes, labels)
 
     @torch.no_grad()
-    def _mean(self, side: Side, verdict: Verdict, *, of: Side) -> Tensor:
+    def _mean(self, side: Origin, verdict: Verdict, *, of: Origin) -> Tensor:
         return self.mean(self._paid(side, verdict, of=of))
 
-    def _score(self, verdict: Verdict, of: Side) -> Tensor:
+    def _score(self, verdict: Verdict, of: Origin) -> Tensor:
         return self.game.recipe.discriminator.head.score(verdict, self.labels[of])
 
     def _cost(self, view: View, batch: torch.Size) -> Tensor:
@@ -145,19 +145,19 @@ class Discriminating:
         control, axes = self.game.rules.lipschitz, self.game.batch_axes
         rng = self.rng(f"lipschitz/{self._steps}")
         cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=rng)
-        self.game.watch.finite("Lipschitz penalty", [cost])
+        self.game.log.finite("Lipschitz penalty", [cost])
         self.note("penalty", cost.expand(batch))
         return cost.expand(batch)
 
-    def _note(self, view: View, verdicts: Mapping[Side, Verdict], real: Tensor, fake: Tensor) -> None:
-        watch = self.game.watch
+    def _note(self, view: View, verdicts: Mapping[Origin, Verdict], real: Tensor, fake: Tensor) -> None:
+        log = self.game.log
         scores = {side: self._score(verdict, side) for side, verdict in verdicts.items()}
-        payoffs: dict[Side, Tensor] = {"real": real, "fake": fake}
+        payoffs: dict[Origin, Tensor] = {"real": real, "fake": fake}
         for side, payoff in payoffs.items():
-            watch.finite(f"score of {WORDS[side]} samples", [scores[side]])
+            log.finite(f"score of {WORDS[side]} samples", [scores[side]])
             classes = verdicts[side].classes
-            watch.finite(f"class logits of {WORDS[side]} samples", [] if classes is None else [classes])
-            watch.finite(f"payoff of D on {WORDS[side]} samples", [payoff])
+            log.finite(f"class logits of {WORDS[side]} samples", [] if classes is None else [classes])
+            log.finite(f"payoff of D on {WORDS[side]} samples", [payoff])
         for side, score in scores.items():
             name = f"{side}_adversarial" if side in view.attacked else side
             self.note(f"d_{name}", torch.sigmoid(score))
@@ -175,7 +175,7 @@ def _right(verdict: Verdict, labels: Tensor | None) -> Tensor:
     return (verdict.classes.detach().argmax(-1) == labels).float()
 
 
-def update_generator(game: Game, fake: Batch, step: int) -> None:
+def update_generator(game: GANState, fake: Batch, step: int) -> None:
     """One step of G up its payoff for what the adversary lets through of D's score (equation 3.4), and for classes.
 
     The adversary sits on the channel of the score; what D says of the class is told as it is.
@@ -187,16 +187,16 @@ def update_generator(game: Game, fake: Batch, step: int) -> None:
         rng = game.own_streams.rng("feedback", step)
         source = rules.feedback.transmit(rules.objective.generator, score, rng=rng)
         payoff = rules.class_loss.payoff("generator", source, verdict.classes, fake.labels)
-        game.watch.finite("score told to G", [score])
-        game.watch.finite("payoff of G", [payoff])
-        game.watch.mean("payoff_g", over_samples(payoff))
+        game.log.finite("score told to G", [score])
+        game.log.finite("payoff of G", [payoff])
+        game.log.mean("payoff_g", over_samples(payoff))
         loss = -over_samples(payoff).sum()
         loss.backward(inputs=list(game.generator.parameters()))  # type: ignore[no-untyped-call]
     advance(game, "generator")
 
 
-def advance(game: Game, player: str) -> None:
+def advance(game: GANState, player: str) -> None:
     """One optimizer step of a player along the gradients that it has gathered, which are forgotten."""
-    parameters = list(getattr(game.players, player).parameters())
-    game.party.average([parameter.grad for parameter in parameters if parameter.grad is not None])
-    descend(player, parameters, game.optimizers[player], game.watch, len(game.recipe.lead))
+    parameters = list(getattr(game.networks, player).parameters())
+    game.group.average([parameter.grad for parameter in parameters if parameter.grad is not None])
+    descend(player, parameters, game.optimizers[player], game.log, len(game.recipe.lead))

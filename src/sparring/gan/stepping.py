@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 
 
 def descend(
-    name: str, parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, watch: Watch, lead_axes: int
+    name: str, parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer, log: StepLog, lead_axes: int
 ) -> None:
     """Step once, then forget the gradients.
 
@@ -23,11 +23,11 @@ def descend(
         lead_axes: how many leading axes of a parameter count games.
     """
     norm = _norm([parameter.grad for parameter in parameters if parameter.grad is not None], lead_axes)
-    watch.finite(f"gradient of the {name}", [norm])
-    watch.mean(f"gradient_{name}", norm)
+    log.finite(f"gradient of the {name}", [norm])
+    log.mean(f"gradient_{name}", norm)
     optimizer.step()
-    watch.finite(f"weights of the {name}", parameters)
-    watch.finite(f"moments of the {name}", moments(optimizer))
+    log.finite(f"weights of the {name}", parameters)
+    log.finite(f"moments of the {name}", moments(optimizer))
     for parameter in parameters:
         parameter.grad = None
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from sparring.attacks import Classify
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.monitoring.classifier_metrics import ClassifierMeasures
 
 SAMPLES = 256
@@ -25,7 +25,7 @@ class ClassHead:
         game: whose D has class heads.
     """
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: GANState) -> None:
         self.game = game
         trained = game.recipe.regime.trained_against
         self._measures = ClassifierMeasures(trained, game.recipe.seed, game.source, game.device, samples=SAMPLES)

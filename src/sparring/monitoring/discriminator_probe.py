@@ -22,7 +22,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, Scores, at_least_fp32, over_samples, sample_norm
 from sparring.data import Source
 from sparring.gan.sampling import draw, precision, require_finite
-from sparring.gan.state import Players
+from sparring.gan.state import Networks
 from sparring.metrics import wasserstein1
 from sparring.recipes import Recipe
 
@@ -43,7 +43,7 @@ class Playing(Protocol):
         """What is played."""
 
     @property
-    def players(self) -> Players:
+    def networks(self) -> Networks:
         """Both networks."""
 
     @property
@@ -97,7 +97,7 @@ class Probe:
             NonFinite: one of them, or a sample of G, is not finite.
         """
         seen, axes = self.look(playing, step), len(playing.recipe.lead) + 1
-        generator, space, count = playing.players.generator, playing.players.space, seen.score.shape[-1]
+        generator, space, count = playing.networks.generator, playing.networks.space, seen.score.shape[-1]
         fake = draw(playing.recipe, generator, space, playing.streams, count, "probe/latents", step).samples
         with undisturbed(playing), torch.no_grad():
             parts = torch.split(fake, _AT_ONCE, dim=axes - 1)
@@ -148,7 +148,7 @@ class Probe:
 @contextmanager
 def undisturbed(playing: Playing) -> Iterator[None]:
     """D in eval mode for the block, and afterwards as if nobody had looked."""
-    discriminator = playing.players.discriminator
+    discriminator = playing.networks.discriminator
     with evaluating(discriminator), untraced(discriminator):
         yield
 
@@ -156,7 +156,7 @@ def undisturbed(playing: Playing) -> Iterator[None]:
 def score_of(playing: Playing, samples: Samples) -> Scores:
     """D's scores `(*batch)` in fp32, under the recipe's precision."""
     with precision(playing.recipe, samples.device):
-        score: Tensor = playing.players.discriminator(samples).score
+        score: Tensor = playing.networks.discriminator(samples).score
     return at_least_fp32(score)
 
 

@@ -19,7 +19,7 @@ from sparring.attacks import FGSM, Attack
 from sparring.core.records import Count, Positive, Record
 from sparring.core.shapes import Samples, Space, over_samples
 from sparring.gan.sampling import draw
-from sparring.gan.state import Players
+from sparring.gan.state import Networks
 from sparring.monitoring.discriminator_probe import Playing, score_of, undisturbed
 from sparring.monitoring.repeated_attack import attack_until
 
@@ -72,7 +72,7 @@ class AttackStudy(Record):
                 attack=self.attack,
                 tolerance=self.tolerance,
                 cap=self.cap,
-                network=playing.players.discriminator,
+                network=playing.networks.discriminator,
                 space=space,
                 rng=playing.streams.rng("study/attack"),
             )
@@ -109,8 +109,8 @@ class AttackStudy(Record):
 
     def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> nn.Module:
         if opponent == "trained":
-            return playing.players.generator
-        generator = Players(playing.recipe, space).generator.to(playing.streams.device)
+            return playing.networks.generator
+        generator = Networks(playing.recipe, space).generator.to(playing.streams.device)
         _settle(generator, playing)
         return generator
 
@@ -122,7 +122,7 @@ def _settle(generator: nn.Module, playing: Playing) -> None:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None  # the plain mean over all batches so far
     shape, rng = (*playing.recipe.lead, _SETTLING), playing.streams.rng("study/settle")
-    generator.train()(playing.recipe.generator.draw(shape, playing.players.space, rng=rng).values)
+    generator.train()(playing.recipe.generator.draw(shape, playing.networks.space, rng=rng).values)
 
 
 def described(attack: Attack, space: Space) -> str:

@@ -19,7 +19,7 @@ from sparring.core.files import storage_errors, write_whole
 from sparring.core.gradients import picture
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes, expand_like, sample_norm
 from sparring.gan.sampling import rendered, require_finite
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.monitoring.discriminator_probe import ATTACK, Look, Probe
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder
@@ -32,7 +32,7 @@ BINS = 81
 _TINY = 1e-30
 
 
-def save_exhibits(game: Game, probe: Probe, run: RunFolder, step: int) -> None:
+def save_exhibits(game: GANState, probe: Probe, run: RunFolder, step: int) -> None:
     """Write probes/STEP.npz for images; nothing for other samples.
 
     Every array leads with the games:
@@ -94,12 +94,12 @@ def histogram(values: Tensor) -> Histogram:
     return Histogram(*np.histogram(values.double().cpu().numpy(), bins=BINS, range=(-reach, reach)))
 
 
-def _between(game: Game) -> Tensor:
+def _between(game: GANState) -> Tensor:
     """Images at equal steps on the straight lines between pairs of fixed latents, `(*lead, PATHS, STATIONS, ...)`.
 
     Both ends of a path are of one class, where G is told any.
     """
-    recipe, space = game.recipe, game.players.space
+    recipe, space = game.recipe, game.networks.space
     labels = spread(PATHS, space.classes)
     both = None if labels is None else labels.repeat(2)[:, None]
     ends = recipe.generator.draw((*recipe.lead, 2 * PATHS, 1), space, rng=game.streams.rng("between"), labels=both)

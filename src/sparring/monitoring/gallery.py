@@ -13,7 +13,7 @@ from torch import Tensor
 from sparring.core.files import write_whole
 from sparring.core.modules import evaluating
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder
 
@@ -23,7 +23,7 @@ LANDSCAPE = 64
 """Grid points along each axis of D's landscape."""
 
 
-def save_samples(game: Game, run: RunFolder, step: int) -> None:
+def save_samples(game: GANState, run: RunFolder, step: int) -> None:
     """Write samples/STEP.png for images, in order of their classes, samples/STEP.npz for points of the plane.
 
     The npz holds `points (games, POINTS, 2)`, `landscape (games, LANDSCAPE, LANDSCAPE)` with D's probability of "real"
@@ -72,12 +72,12 @@ def png_points(points: Tensor, side: int = 480) -> bytes:
     return out.getvalue()
 
 
-def _games(game: Game) -> int:
+def _games(game: GANState) -> int:
     return math.prod(game.recipe.lead)
 
 
 @torch.no_grad()
-def _points(game: Game) -> bytes:
+def _points(game: GANState) -> bytes:
     facts = game.source.facts
     extent = 3.0 if facts.centres is None else float(facts.centres.abs().max()) + max(6 * facts.std, 0.5)
     points = game.draw(POINTS, "gallery", 0).samples.reshape(_games(game), POINTS, 2)

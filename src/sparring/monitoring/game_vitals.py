@@ -19,7 +19,7 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores, at_least_fp32, over_samples, sample_norm
 from sparring.data import Batch
 from sparring.gan.sampling import precision
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.metrics import ReferenceClassifier
 from sparring.monitoring.vitals import Numbers, effective_number, noted
 from sparring.networks import Verdict
@@ -45,7 +45,7 @@ class GameVitals:
         judge: a classifier of the data; without one a sample is of the class of its nearest anchor.
     """
 
-    def __init__(self, game: Game, classifier: ReferenceClassifier | None) -> None:
+    def __init__(self, game: GANState, classifier: ReferenceClassifier | None) -> None:
         self.game, self.classifier = game, classifier
         self._lead, self._classes = game.recipe.lead, len(game.source.facts.classes)
         held = game.source.held_out(2 * ANCHORS, rng=Rng.of(0, game.device))
@@ -64,8 +64,8 @@ class GameVitals:
     def measure(self, step: int) -> Numbers:
         """The numbers of `VITALS` that apply; a list with replicas."""
         game, lead = self.game, self._lead
-        codes = game.recipe.generator.draw((*lead, SAMPLES), game.players.space, rng=game.streams.rng("vitals", step))
-        with untraced(game.players):
+        codes = game.recipe.generator.draw((*lead, SAMPLES), game.networks.space, rng=game.streams.rng("vitals", step))
+        with untraced(game.networks):
             with precision(game.recipe, game.device):
                 samples = game.generator(codes.values)
             fake = Batch(at_least_fp32(samples), codes.labels)

@@ -1,7 +1,7 @@
 """How real and generated samples enter D's update."""
 
 from sparring.regimes.adversarial import AdversarialRegime, Warmup
-from sparring.regimes.base import DiscriminatorSide, Regime, Response, Responses, Side, View
+from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, Responses, View
 from sparring.regimes.mixed import Mixed
 from sparring.regimes.plain import Plain
 from sparring.regimes.replace import Replace
@@ -9,14 +9,14 @@ from sparring.regimes.symmetric import Symmetric
 
 __all__ = [
     "AdversarialRegime",
-    "DiscriminatorSide",
+    "DiscriminatorUpdate",
     "Mixed",
+    "Origin",
     "Plain",
     "Regime",
     "Replace",
     "Response",
     "Responses",
-    "Side",
     "Symmetric",
     "View",
     "Warmup",

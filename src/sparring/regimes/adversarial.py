@@ -21,7 +21,7 @@ from torch import Tensor
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
 from sparring.core.records import Every, Record
 from sparring.core.shapes import Number, Samples, expand_like
-from sparring.regimes.base import DiscriminatorSide, Regime, Response, Responses, Side, View
+from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, Responses, View
 
 
 class Warmup(Record):
@@ -69,14 +69,14 @@ class AdversarialRegime(Regime):
         return self.attack if self.attack.epsilon > 0 else None
 
     @property
-    def sides(self) -> tuple[Side, ...]:
+    def sides(self) -> tuple[Origin, ...]:
         """The sides that are attacked."""
         return ("real", "fake") if self.attacked == "both" else (self.attacked,)
 
     def remarks(self, *, couples_samples: bool) -> list[str]:
         return self.attack.remarks()
 
-    def craft(self, side: DiscriminatorSide, view: View, seen: Responses | None, weight: Number = 1.0) -> View:
+    def craft(self, side: DiscriminatorUpdate, view: View, seen: Responses | None, weight: Number = 1.0) -> View:
         """The view with its attacked sides moved.
 
         Args:
@@ -91,8 +91,10 @@ class AdversarialRegime(Regime):
         fake = self._moved(side, attack, "fake", view, seen.fake if seen else None)
         return View(real, fake, weight, self.sides)
 
-    def _moved(self, side: DiscriminatorSide, attack: Attack, name: Side, view: View, seen: Response | None) -> Samples:
-        other: Side = "fake" if name == "real" else "real"
+    def _moved(
+        self, side: DiscriminatorUpdate, attack: Attack, name: Origin, view: View, seen: Response | None
+    ) -> Samples:
+        other: Origin = "fake" if name == "real" else "real"
         x, others = view.of(name), view.of(other)
         if name not in self.sides:
             return x
@@ -138,7 +140,7 @@ class CleanFirst(AdversarialRegime):
             )
         return remarks
 
-    def show_clean(self, side: DiscriminatorSide, view: View) -> Responses:
+    def show_clean(self, side: DiscriminatorUpdate, view: View) -> Responses:
         """Show the clean view, with the gradients that the attack can use."""
         reuses = self.reuses(couples_samples=side.couples_samples)
         return side.show(view, gradients=self.sides if reuses else ())

@@ -13,7 +13,7 @@ from sparring.core.pieces import Piece
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Number, Samples, Scores, Space
 
-Side = Literal["real", "fake"]
+Origin = Literal["real", "fake"]
 """Where a sample comes from."""
 
 
@@ -30,9 +30,9 @@ class View(NamedTuple):
     real: Samples
     fake: Samples
     weight: Number = 1.0
-    attacked: Sequence[Side] = ()
+    attacked: Sequence[Origin] = ()
 
-    def of(self, side: Side) -> Samples:
+    def of(self, side: Origin) -> Samples:
         """The samples of a side."""
         return self.real if side == "real" else self.fake
 
@@ -59,7 +59,7 @@ class Responses(NamedTuple):
 
 
 @runtime_checkable
-class DiscriminatorSide(Protocol):
+class DiscriminatorUpdate(Protocol):
     """What a regime is handed: D, ready to be shown views and to step."""
 
     @property
@@ -78,7 +78,7 @@ class DiscriminatorSide(Protocol):
     def couples_samples(self) -> bool:
         """Whether D's score of a sample depends on the others of its batch."""
 
-    def show(self, view: View, gradients: Sequence[Side] = ()) -> Responses:
+    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Responses:
         """Add the gradient of D's weighted payoff on a view to its parameters' gradients.
 
         Args:
@@ -89,7 +89,7 @@ class DiscriminatorSide(Protocol):
     def step(self) -> None:
         """One optimizer step up everything shown since the last one."""
 
-    def payoff(self, side: Side, samples: Samples, *, of: Side | None = None) -> Scores:
+    def payoff(self, side: Origin, samples: Samples, *, of: Origin | None = None) -> Scores:
         """D's payoff for taking samples for a side's, `(*batch)`, differentiable.
 
         Args:
@@ -116,7 +116,7 @@ class Regime(Piece, family="regime"):
     """Owns D's update within one round."""
 
     @abstractmethod
-    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         """Update D on one batch.
 
         Args:

@@ -16,7 +16,7 @@ from sparring.core.pieces import piece
 from sparring.core.records import NonNegative, PerGame, Positive
 from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import CleanFirst
-from sparring.regimes.base import DiscriminatorSide, View
+from sparring.regimes.base import DiscriminatorUpdate, View
 
 
 @piece("mixed")
@@ -34,7 +34,7 @@ class Mixed(CleanFirst):
     clean_weight: PerGame[Positive] = 0.5
     adversarial_weight: PerGame[NonNegative] = 0.5
 
-    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake, self.clean_weight)
         side.show(self.craft(side, clean, self.show_clean(side, clean), self.adversarial_weight))
         side.step()

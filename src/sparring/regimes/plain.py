@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sparring.core.pieces import piece
 from sparring.core.shapes import Samples
-from sparring.regimes.base import DiscriminatorSide, Regime, View
+from sparring.regimes.base import DiscriminatorUpdate, Regime, View
 
 
 @piece("plain")
 class Plain(Regime):
     """One optimizer step on the clean real and generated samples."""
 
-    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         side.show(View(real, fake))
         side.step()

@@ -13,7 +13,7 @@ from sparring.attacks import PGD, Attack
 from sparring.core.pieces import piece
 from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import AdversarialRegime
-from sparring.regimes.base import DiscriminatorSide, View
+from sparring.regimes.base import DiscriminatorUpdate, View
 
 
 @piece("replace")
@@ -23,7 +23,7 @@ class Replace(AdversarialRegime):
     attack: Attack = PGD()
     attacked: Literal["real", "fake", "both"] = "real"
 
-    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake)
         side.show(self.craft(side, clean, None))
         side.step()

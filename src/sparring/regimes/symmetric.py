@@ -14,7 +14,7 @@ from typing import Literal
 from sparring.core.pieces import piece
 from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import CleanFirst
-from sparring.regimes.base import DiscriminatorSide, View
+from sparring.regimes.base import DiscriminatorUpdate, View
 
 
 @piece("symmetric")
@@ -23,7 +23,7 @@ class Symmetric(CleanFirst):
 
     attacked: Literal["real", "fake", "both"] = "real"
 
-    def update(self, side: DiscriminatorSide, real: Samples, fake: Samples) -> None:
+    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake)
         adversarial = self.craft(side, clean, self.show_clean(side, clean))
         side.step()

@@ -19,7 +19,7 @@ from torch import Tensor
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams, derive
 from sparring.data import Batch, Facts, Source
-from sparring.gan.load import LoadedPlayers, load_classifier, load_players
+from sparring.gan.load import LoadedGAN, load_classifier, load_gan
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.robustness.targets import Subject, in_eval_mode, quicker
@@ -70,7 +70,7 @@ def subjects_of_run(
         if game:
             raise UsageError(f"{path}: trains one classifier, not several games", "leave --game out")
         return _classifier(run, on, samples, seed, device)
-    loaded = load_players(run, device).game(game)
+    loaded = load_gan(run, device).game(game)
     source = loaded.data()
     chosen = on or (("class",) if loaded.recipe.discriminator.head.classifies else ("source",))
     for name in chosen:
@@ -111,12 +111,12 @@ def _classifier(run: RunFolder, on: tuple[str, ...], samples: int, seed: int, de
     return Opened((subject,), loaded.step, loaded.problems)
 
 
-def _class_head(loaded: LoadedPlayers, source: Source, samples: int, seed: int) -> Subject:
+def _class_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Subject:
     held_out, training = labelled(source, samples, seed, loaded.streams.device)
     return _subject("class head", loaded, source, _classes, held_out, training, source.facts.classes)
 
 
-def _source_head(loaded: LoadedPlayers, source: Source, samples: int, seed: int) -> Subject:
+def _source_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Subject:
     halves = labelled(source, max(1, samples // 2), seed, loaded.streams.device)
     held_out, training = (
         _beside_generated(real, loaded.draw(len(real.samples), f"robustness/{name}", seed).samples)
@@ -125,7 +125,7 @@ def _source_head(loaded: LoadedPlayers, source: Source, samples: int, seed: int)
     return _subject("source head", loaded, source, _source, held_out, training, ("fake", "real"))
 
 
-def _both_heads(loaded: LoadedPlayers, source: Source, samples: int, seed: int) -> Subject:
+def _both_heads(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Subject:
     batches = labelled(source, samples, seed, loaded.streams.device)
     held_out, training = (Batch(batch.samples, 2 * _labels(batch) + 1) for batch in batches)
     names = tuple(f"{name} {side}" for name in source.facts.classes for side in ("fake", "real"))
@@ -134,20 +134,20 @@ def _both_heads(loaded: LoadedPlayers, source: Source, samples: int, seed: int) 
 
 def _subject(
     name: str,
-    loaded: LoadedPlayers,
+    loaded: LoadedGAN,
     source: Source,
     head: Callable[[Verdict], Tensor],
     held_out: Batch,
     training: Batch,
     classes: tuple[str, ...],
 ) -> Subject:
-    discriminator = loaded.players.discriminator
+    discriminator = loaded.networks.discriminator
     return Subject(
         name=name,
         network=discriminator,
         classify=in_eval_mode(discriminator, head),
         attacked=quicker(discriminator, head, held_out.samples),
-        space=loaded.players.space,
+        space=loaded.networks.space,
         samples=held_out.samples,
         labels=_labels(held_out),
         classes=classes,

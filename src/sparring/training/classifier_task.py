@@ -8,16 +8,16 @@ from torch import Tensor
 
 from sparring.classifier.state import Pupil
 from sparring.classifier.step import give_lesson
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.monitoring.classifier_metrics import ClassifierMeasures
 from sparring.monitoring.classifier_vitals import ClassifierVitals
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.folder import RunFolder
-from sparring.training.task import Training
+from sparring.training.task import Task
 
 
-class ClassifierTraining(Training):
+class ClassifierTask(Task):
     """A classifier in training with everything that is measured of it.
 
     Args:
@@ -40,8 +40,8 @@ class ClassifierTraining(Training):
         return self.pupil.source
 
     @property
-    def watch(self) -> Watch:
-        return self.pupil.watch
+    def log(self) -> StepLog:
+        return self.pupil.log
 
     def play(self, step: int) -> None:
         give_lesson(self.pupil, step)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 
-from sparring.core.distributed import Party
+from sparring.core.distributed import ProcessGroup
 from sparring.core.errors import NonFinite, SparringError
 from sparring.core.signals import StopWish, stop_wish
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 
 
-def play_along(game: Game, start: int) -> None:
+def play_along(game: GANState, start: int) -> None:
     """Play the rounds from `start` on, and wait for the first process to sum up.
 
     Where that one ends because numbers turn non-finite or a signal asks any of them to, this one exits with its code.
@@ -24,19 +24,19 @@ def play_along(game: Game, start: int) -> None:
         try:
             for step in range(start, game.recipe.steps):
                 play_round(game, step)
-                if game.watch.first_bad():
+                if game.log.first_bad():
                     sys.exit(NonFinite.exit_code)
-                stopping = stop_asked(wish, game.party)
+                stopping = stop_asked(wish, game.group)
                 if stopping:
                     sys.exit(128 + stopping)
-            game.party.greatest(0)
+            game.group.maximum(0)
         except SparringError:
             if wish.signal:  # the first process heard it too, and could end at once
                 sys.exit(128 + wish.signal)
             raise
 
 
-def stop_asked(wish: StopWish, party: Party) -> signal.Signals | None:
-    """The signal by which any process of the party was asked to stop; all of them hear of it after the same round."""
-    number = party.greatest(wish.signal or 0)
+def stop_asked(wish: StopWish, group: ProcessGroup) -> signal.Signals | None:
+    """The signal by which any process of the group was asked to stop; all of them hear of it after the same round."""
+    number = group.maximum(wish.signal or 0)
     return signal.Signals(number) if number else None

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from sparring.core.progress import Spectator
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 from sparring.data import Source
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.monitoring.class_head import ClassHead
 from sparring.monitoring.discriminator_probe import Probe
@@ -21,10 +21,10 @@ from sparring.monitoring.generator_metrics import Measures
 from sparring.monitoring.summary import last_noted, summarise
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
-from sparring.training.task import Training
+from sparring.training.task import Task
 
 
-class GameTraining(Training):
+class GANTask(Task):
     """A game with everything that is measured of it.
 
     Args:
@@ -34,7 +34,7 @@ class GameTraining(Training):
 
     remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
 
-    def __init__(self, game: Game, spectator: Spectator) -> None:
+    def __init__(self, game: GANState, spectator: Spectator) -> None:
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
@@ -51,8 +51,8 @@ class GameTraining(Training):
         return self.game.source
 
     @property
-    def watch(self) -> Watch:
-        return self.game.watch
+    def log(self) -> StepLog:
+        return self.game.log
 
     def play(self, step: int) -> None:
         play_round(self.game, step)
@@ -100,7 +100,7 @@ class GameTraining(Training):
         save_exhibits(self.game, self.probe, run, done)
 
 
-def _measures(game: Game, spectator: Spectator) -> Measures | None:
+def _measures(game: GANState, spectator: Spectator) -> Measures | None:
     if not game.recipe.evaluate_every:
         return None
     spectator.note("preparing the measures")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from sparring.classifier.state import Pupil
-from sparring.core.distributed import ALONE, Party
+from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.gan.load import same_data
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.allowance import Allowance
 from sparring.runs.environment import choose_device
@@ -31,7 +31,7 @@ class Loaded:
         lost: rounds that the newest of them was ahead.
     """
 
-    game: Game | Pupil
+    game: GANState | Pupil
     step: int
     seconds: float
     log_bytes: int
@@ -46,31 +46,31 @@ class Loaded:
         return [told] if self.problems else []
 
 
-def begun(recipe: AnyRecipe, device: torch.device, party: Party = ALONE) -> Game | Pupil:
+def begun(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE) -> GANState | Pupil:
     """What a recipe trains, before its first round.
 
     Args:
         recipe: what is trained.
         device: where.
-        party: the processes that play a game.
+        group: the processes that play a game.
 
     Raises:
         UsageError, CorruptInput: the recipe, the data, or a run that it starts from cannot be used.
     """
     source = recipe.data.open(device)
     if isinstance(recipe, Recipe):
-        return Game(recipe, source, device, party)
-    _require_alone(party)
+        return GANState(recipe, source, device, group)
+    _require_alone(group)
     return Pupil.begun(recipe, source, device)
 
 
-def load_game(run: RunFolder, device: str, party: Party = ALONE) -> Loaded:
+def load_game(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> Loaded:
     """What a run trains at its newest sound checkpoint, or fresh before the first, to train on.
 
     Args:
         run: which.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        party: the processes that play it.
+        group: the processes that play it.
 
     Raises:
         UsageError: its data are not where the recipe says, or another number of processes played it.
@@ -80,12 +80,12 @@ def load_game(run: RunFolder, device: str, party: Party = ALONE) -> Loaded:
     recipe, place = run.recipe(), choose_device(device)
     checkpoint, problems = run.latest()
     if checkpoint is None:
-        return Loaded(begun(recipe, place, party), 0, 0.0, 0, None, (), 0)
+        return Loaded(begun(recipe, place, group), 0, 0.0, 0, None, (), 0)
     progress = checkpoint.progress
-    _require_as_many(run, progress.processes, party.part.of)
+    _require_as_many(run, progress.processes, group.part.of)
     source = same_data(run.path, recipe, progress.space.space(), place)
     with Allowance(checkpoint.file, checkpoint.tensors):
-        game = Game(recipe, source, place, party) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
+        game = GANState(recipe, source, place, group) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
     with of_file(checkpoint.file):
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
@@ -94,8 +94,8 @@ def load_game(run: RunFolder, device: str, party: Party = ALONE) -> Loaded:
     return Loaded(game, progress.step, progress.seconds, progress.log_bytes, progress.threads, tuple(problems), lost)
 
 
-def _require_alone(party: Party) -> None:
-    if party.part.of > 1:
+def _require_alone(group: ProcessGroup) -> None:
+    if group.part.of > 1:
         raise UsageError("a classifier is trained by one process", "start it without torchrun")
 
 

@@ -13,22 +13,22 @@ import torch
 from torch import Tensor
 
 from sparring.classifier.state import Pupil
-from sparring.core.distributed import Party, gathered
+from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.progress import Nobody, Spectator
 from sparring.core.signals import Stopped, StopWish, stop_wish
-from sparring.gan.state import Game
+from sparring.gan.state import GANState
 from sparring.monitoring.alarms import Lookout
 from sparring.monitoring.vitals import interval
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.tensorboard import Events, events_in
-from sparring.training.classifier_task import ClassifierTraining
+from sparring.training.classifier_task import ClassifierTask
 from sparring.training.follower import play_along, stop_asked
-from sparring.training.gan_task import GameTraining
+from sparring.training.gan_task import GANTask
 from sparring.training.load import Loaded, begun, load_game
-from sparring.training.task import Training
+from sparring.training.task import Task
 
 
 def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
@@ -51,14 +51,14 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
         Interrupted: a signal came; everything is saved.
     """
     watcher = spectator or Nobody()
-    with gathered(device) as (party, name):
+    with process_group(device) as (group, name):
         place = choose_device(name)
-        if not party.leads:
-            return _along(out, begun(recipe, place, party), 0)
+        if not group.is_first:
+            return _along(out, begun(recipe, place, group), 0)
         RunFolder.require_free(out)
-        training = _training(begun(recipe, place, party), watcher)
+        training = _training(begun(recipe, place, group), watcher)
         with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
-            return _Session(run, training, watcher, party, start=0, seconds=0.0).play()
+            return _Session(run, training, watcher, group, start=0, seconds=0.0).play()
 
 
 def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> dict[str, Any]:
@@ -77,17 +77,17 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
         The same as `train`; CorruptInput if no checkpoint is sound.
     """
     run, watcher = RunFolder.open(path), spectator or Nobody()
-    with gathered(device) as (party, name), _own_threads():
-        if not party.leads:
-            loaded = _found(run, name, threads, party)
+    with process_group(device) as (group, name), _own_threads():
+        if not group.is_first:
+            loaded = _found(run, name, threads, group)
             return _along(path, loaded.game, loaded.step)
         with run.owned():
-            loaded = _found(run, name, threads, party)
+            loaded = _found(run, name, threads, group)
             for remark in loaded.remarks():
                 watcher.note(remark)
             run.rewind(loaded.step, loaded.log_bytes)
             training = _training(loaded.game, watcher)
-            return _Session(run, training, watcher, party, start=loaded.step, seconds=loaded.seconds).play()
+            return _Session(run, training, watcher, group, start=loaded.step, seconds=loaded.seconds).play()
 
 
 @contextlib.contextmanager
@@ -100,27 +100,27 @@ def _own_threads() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _found(run: RunFolder, device: str, threads: int, party: Party) -> Loaded:
-    """What the run trains, once every process of the party has read it."""
-    loaded = load_game(run, device, party)
+def _found(run: RunFolder, device: str, threads: int, group: ProcessGroup) -> Loaded:
+    """What the run trains, once every process of the group has read it."""
+    loaded = load_game(run, device, group)
     torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
-    latest = party.greatest(loaded.step)
+    latest = group.maximum(loaded.step)
     if latest != loaded.step:
         raise SparringError(
-            f"{run.path}: process {party.part.rank} finds round {loaded.step}, another finds round {latest}",
+            f"{run.path}: process {group.part.rank} finds round {loaded.step}, another finds round {latest}",
             "let all processes see the same folder",
         )
     return loaded
 
 
-def _along(path: Path, game: Game | Pupil, start: int) -> dict[str, Any]:
-    assert isinstance(game, Game), "a classifier is refused to several processes"
+def _along(path: Path, game: GANState | Pupil, start: int) -> dict[str, Any]:
+    assert isinstance(game, GANState), "a classifier is refused to several processes"
     play_along(game, start)
     return RunFolder.open(path).summary()
 
 
-def _training(game: Game | Pupil, spectator: Spectator) -> Training:
-    return GameTraining(game, spectator) if isinstance(game, Game) else ClassifierTraining(game)
+def _training(game: GANState | Pupil, spectator: Spectator) -> Task:
+    return GANTask(game, spectator) if isinstance(game, GANState) else ClassifierTask(game)
 
 
 class _Session:
@@ -134,14 +134,14 @@ class _Session:
     def __init__(
         self,
         run: RunFolder,
-        training: Training,
+        training: Task,
         spectator: Spectator,
-        party: Party,
+        group: ProcessGroup,
         *,
         start: int,
         seconds: float,
     ) -> None:
-        self.run, self.training, self.spectator, self.party = run, training, spectator, party
+        self.run, self.training, self.spectator, self.group = run, training, spectator, group
         self.recipe = training.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
@@ -156,7 +156,7 @@ class _Session:
                     self._rounds(events, wish)
                     with wish.at_once():
                         summary = self._summarise("complete")
-                    self.party.greatest(0)  # the others wait for it
+                    self.group.maximum(0)  # the others wait for it
                     return summary
                 except Stopped as stop:
                     raise self._interrupted(stop) from None
@@ -171,8 +171,8 @@ class _Session:
         for step in range(self.start, recipe.steps):
             training.play(step)
             self.done = step + 1
-            self._refuse(training.watch.first_bad())
-            stopping = stop_asked(wish, self.party)  # asked once, so that what is saved and what is said agree
+            self._refuse(training.log.first_bad())
+            stopping = stop_asked(wish, self.group)  # asked once, so that what is saved and what is said agree
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
                 self._save(training.state())
             if stopping:
@@ -205,7 +205,7 @@ class _Session:
                     self.training.save_pictures(self.run, self.done)
             row: dict[str, Any] = {"step": self.done}
             if means:
-                row |= self.training.watch.means()
+                row |= self.training.log.means()
             if measures:
                 with wish.at_once():
                     row |= self.training.measure(self.done)
@@ -232,7 +232,7 @@ class _Session:
             state,
             seconds=self._seconds(),
             threads=torch.get_num_threads(),
-            processes=self.party.part.of,
+            processes=self.group.part.of,
             space=self.training.source.facts.space,
         )
 

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparring.core.step_log import Watch
+from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.recipes import TrainingRecipe
 from sparring.runs.folder import RunFolder
 
 
-class Training(ABC):
+class Task(ABC):
     """Everything that is trained, and what is measured and shown of it on the way.
 
     Attributes:
@@ -34,7 +34,7 @@ class Training(ABC):
 
     @property
     @abstractmethod
-    def watch(self) -> Watch:
+    def log(self) -> StepLog:
         """What the rounds are watched for."""
 
     @abstractmethod
