@@ -8,17 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from sparring.cli.theorems import ADVERSARIES, DATA, EXAMPLES, OBJECTIVES, perturbation_table, theory_table
 from sparring.core.pieces import members
-from sparring.evaluation.theorems import (
-    ADVERSARIES,
-    EXAMPLES,
-    OBJECTIVES,
-    covered_by,
-    extended,
-    finite_game,
-    perturbation_table,
-    theory_table,
-)
 from sparring.feedback import (
     Constant,
     Feedback,
@@ -44,6 +35,7 @@ from sparring.objectives import (
     Tanh,
     Wasserstein,
 )
+from sparring.theory import covered_by, extended, finite_game, theory_rows
 
 
 def tensor(values: list[float]) -> Tensor:
@@ -102,7 +94,7 @@ def test_the_table_shows_what_the_theorems_say() -> None:
     uncovered = rows["apart(log, linear)", "flip, sqrt, square 0.1 each"]
     assert (uncovered.theorem, uncovered.verdict) == (None, "holds")
     assert finite_game(Wasserstein(), HonestFeedback()) is None
-    assert theory_table(objectives=(LeastSquares(),)) == []
+    assert theory_rows([LeastSquares()], ADVERSARIES, DATA) == []
 
 
 def test_the_table_of_perturbations() -> None:

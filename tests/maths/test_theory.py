@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from scipy.special import rel_entr
 from torch import Tensor
 
+from sparring.cli.theorems import DATA
 from sparring.core.pieces import members
 from sparring.core.randomness import Rng
-from sparring.evaluation.theorems import DATA, f_generator
 from sparring.objectives import Linear, Log, Objective
 from sparring.theory import (
-    Game,
+    FiniteGame,
     discriminator_objective,
     distribution,
+    f_generator,
     generator_objective,
     in_h,
     jsd,
@@ -144,7 +145,7 @@ def test_weights_that_are_no_distribution_are_refused(weights: list[float]) -> N
 @given(pair=pairs(wide_weights), p_flip=st.one_of(st.just(0.0), st.floats(1e-6, 1.0)))
 def test_lemma_1_identity(pair: tuple[Tensor, Tensor], p_flip: float) -> None:
     p, q = pair
-    direct = Game(optimal_log, LOG, [(1 - p_flip, honest), (p_flip, flip)]).value(p, q)
+    direct = FiniteGame(optimal_log, LOG, [(1 - p_flip, honest), (p_flip, flip)]).value(p, q)
     assert float(direct) == pytest.approx(float(lemma_1(p, q, p_flip)), abs=1e-12, rel=0)
     assert float(lemma_1(p, p, p_flip)) == pytest.approx(-math.log(4), abs=1e-12)
 
@@ -164,7 +165,7 @@ def test_lemma_1_has_no_lower_bound(p_flip: float) -> None:
 @given(pair=pairs(wide_weights))
 def test_the_honest_log_is_the_jensen_shannon_divergence(pair: tuple[Tensor, Tensor]) -> None:
     p, q = pair
-    value = float(Game(optimal_log, LOG, [(1.0, honest)]).value(p, q))
+    value = float(FiniteGame(optimal_log, LOG, [(1.0, honest)]).value(p, q))
     assert value == pytest.approx(2 * float(jsd(p, q)) - math.log(4), abs=1e-12)
     assert value >= -math.log(4) - 1e-12
 
@@ -236,7 +237,7 @@ def test_h_is_recognised(f: Psi) -> None:
 
 @pytest.mark.parametrize("p_flip", [1e-4, 0.1, 0.5])
 def test_the_log_breaks_under_any_flip(p_flip: float) -> None:
-    worst = search(Game(optimal_log, LOG, [(1 - p_flip, honest), (p_flip, flip)]), tensor(DATA), rng=Rng.of(0))
+    worst = search(FiniteGame(optimal_log, LOG, [(1 - p_flip, honest), (p_flip, flip)]), tensor(DATA), rng=Rng.of(0))
     assert worst.breaks
     assert worst.excess == -math.inf
     assert worst.reference == pytest.approx(-math.log(4))
@@ -245,7 +246,7 @@ def test_the_log_breaks_under_any_flip(p_flip: float) -> None:
 @settings(deadline=None, max_examples=20, derandomize=True)
 @given(f=odd_payoffs(), p_flip=st.one_of(st.just(0.5), st.floats(0.5, 1.0)), framework=st.sampled_from("12"))
 def test_a_dishonest_majority_breaks_both_frameworks(f: Psi, p_flip: float, framework: str) -> None:
-    game = Game(FRAMEWORKS[framework], f, [(1 - p_flip, honest), (p_flip, flip)])
+    game = FiniteGame(FRAMEWORKS[framework], f, [(1 - p_flip, honest), (p_flip, flip)])
     worst = search(game, tensor(DATA), rng=Rng.of(1), draws=20)
     assert worst.breaks
     assert float(total_variation(tensor(worst.at), tensor(DATA))) >= 0.01
@@ -254,7 +255,7 @@ def test_a_dishonest_majority_breaks_both_frameworks(f: Psi, p_flip: float, fram
 @settings(deadline=None, max_examples=20, derandomize=True)
 @given(psi=st.one_of(rising(), weakly_flipping()), f=odd_payoffs(), p_lie=st.floats(0.0, 0.49))
 def test_no_counter_example_where_theorem_5_holds(psi: Psi, f: Psi, p_lie: float) -> None:
-    game = Game(optimal_log, f, [(1 - p_lie, honest), (p_lie, on_scores(psi))])
+    game = FiniteGame(optimal_log, f, [(1 - p_lie, honest), (p_lie, on_scores(psi))])
     assert not search(game, tensor(DATA), rng=Rng.of(2), draws=50).breaks
 
 
@@ -262,14 +263,14 @@ def test_no_counter_example_where_theorem_5_holds(psi: Psi, f: Psi, p_lie: float
 def test_a_perturbation_outside_theorem_5_breaks_framework_1_and_not_2(name: str) -> None:
     f = f_generator(members(Objective)[name].model_validate({}))
     adversary = [(0.51, honest), (0.49, on_scores(overstated_flip))]
-    first = search(Game(optimal_log, f, adversary), tensor(DATA), rng=Rng.of(3))
+    first = search(FiniteGame(optimal_log, f, adversary), tensor(DATA), rng=Rng.of(3))
     assert first.breaks
     assert first.value < 0
-    assert not search(Game(optimal_odd, f, adversary), tensor(DATA), rng=Rng.of(3)).breaks
+    assert not search(FiniteGame(optimal_odd, f, adversary), tensor(DATA), rng=Rng.of(3)).breaks
 
 
 def test_the_search_is_a_function_of_its_stream() -> None:
-    game = Game(optimal_log, f_generator(Linear()), [(0.4, honest), (0.6, on_scores(torch.sqrt))])
+    game = FiniteGame(optimal_log, f_generator(Linear()), [(0.4, honest), (0.6, on_scores(torch.sqrt))])
     one, two = (search(game, tensor(DATA), rng=Rng.of(4)) for _ in range(2))
     assert one == two
     with pytest.raises(ValueError, match="no candidate"):

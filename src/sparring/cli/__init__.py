@@ -572,10 +572,10 @@ def _finish(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     if rank():
         return  # the first of the processes that `torchrun` started tells
     from sparring.cli.tables import print_metrics
-    from sparring.evaluation.theorems import covered_by
     from sparring.recipes import Recipe
     from sparring.report import report_run
     from sparring.runs.folder import RunFolder
+    from sparring.theory import covered_by
 
     recipe = RunFolder.open(out).recipe()
     page = report_run(RunFolder.open(out))

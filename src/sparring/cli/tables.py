@@ -11,14 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from sparring.cli.terminal import print_table
+from sparring.cli.theorems import perturbation_table, theory_table
 from sparring.core.errors import UsageError, say
 from sparring.core.pieces import FAMILIES, Piece, members
 from sparring.core.pieces import summary as first_line
 from sparring.core.records import nearest
-from sparring.evaluation.theorems import TheoryRow, perturbation_row, perturbation_table, theory_table
 from sparring.feedback import Perturbation
 from sparring.objectives import is_increasing, is_odd
 from sparring.recipes import load, parse_piece, recipe_names
+from sparring.theory import TheoryRow, perturbation_row
 
 Row = dict[str, Any]
 

@@ -4,35 +4,21 @@ from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.evaluation.classifier_accuracy import evaluate_classifier
 from sparring.evaluation.discriminator import GradientNorms, Steepness, gradient_norms, steepest_pairs, steepness
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
-from sparring.evaluation.theorems import (
-    Coverage,
-    TheoryRow,
-    covered_by,
-    perturbation_row,
-    perturbation_table,
-    theory_table,
-)
 from sparring.evaluation.trained import evaluate, evaluate_discriminator, evaluate_generator, verify, write_samples
 
 __all__ = [
-    "Coverage",
     "GradientNorms",
     "Steepness",
-    "TheoryRow",
     "attack_study",
-    "covered_by",
     "evaluate",
     "evaluate_classifier",
     "evaluate_discriminator",
     "evaluate_generator",
     "gradient_norms",
     "lipschitz_bound",
-    "perturbation_row",
-    "perturbation_table",
     "steepest_pairs",
     "steepness",
     "study_attacks",
-    "theory_table",
     "verify",
     "write_samples",
 ]

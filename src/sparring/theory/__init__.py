@@ -1,10 +1,21 @@
-"""Finite games, exactly: the lemmas and theorems on dishonest discriminators."""
+"""Finite games, exactly: lemmas and theorems on dishonest discriminators, and which theorem covers a recipe."""
 
-from sparring.theory.conditions import Check, Membership, Theorem5, in_h, is_mostly_honest, theorem_5
-from sparring.theory.counterexamples import Worst, candidates, overstated_flip, search
+from sparring.theory.conditions import Condition, Membership, Theorem5, in_h, is_mostly_honest, theorem_5
+from sparring.theory.counterexamples import Deviation, candidates, overstated_flip, search
+from sparring.theory.coverage import (
+    Coverage,
+    PerturbationRow,
+    TheoryRow,
+    covered_by,
+    extended,
+    f_generator,
+    finite_game,
+    perturbation_row,
+    theory_rows,
+)
 from sparring.theory.distributions import Distribution, Values, distribution, expectation, jsd, kl, total_variation
-from sparring.theory.games import (
-    Game,
+from sparring.theory.finite_games import (
+    FiniteGame,
     Mixture,
     OutcomeScores,
     ScoreFunction,
@@ -18,20 +29,27 @@ from sparring.theory.games import (
 )
 
 __all__ = [
-    "Check",
+    "Condition",
+    "Coverage",
+    "Deviation",
     "Distribution",
-    "Game",
+    "FiniteGame",
     "Membership",
     "Mixture",
     "OutcomeScores",
+    "PerturbationRow",
     "ScoreFunction",
     "Theorem5",
+    "TheoryRow",
     "Values",
-    "Worst",
     "candidates",
+    "covered_by",
     "discriminator_objective",
     "distribution",
     "expectation",
+    "extended",
+    "f_generator",
+    "finite_game",
     "generator_objective",
     "in_h",
     "is_mostly_honest",
@@ -42,8 +60,10 @@ __all__ = [
     "optimal_log",
     "optimal_odd",
     "overstated_flip",
+    "perturbation_row",
     "proof_terms",
     "search",
     "theorem_5",
+    "theory_rows",
     "total_variation",
 ]

@@ -1,8 +1,7 @@
-"""What Theorems 5 and 6 ask for, checked on fine fp64 grids: class H, psi's conditions, mostly honest.
+"""The conditions of Theorems 5 and 6, checked on fine fp64 grids: class H, conditions on psi, mostly honest.
 
-Numbers on a grid refute a condition with certainty and confirm it to the grid's resolution. The paper also
-asks for differentiable f and psi; its proofs never use it, and its own piecewise linear f and its sqrt at 0
-lack it, so it is not asked for here.
+A grid refutes a condition with certainty and confirms it to its resolution. The paper also requires f and psi to be
+differentiable; its proofs do not use it, and its own piecewise linear f and sqrt violate it, so it is not checked.
 
 Source: Xu, Li, Jegelka, section 4 and appendix A.
 """
@@ -15,20 +14,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sparring.theory.games import ScoreFunction
+from sparring.theory.finite_games import ScoreFunction
 
 STEPS = 1 << 12
 TOLERANCE = 1e-12
-"""Rounding that a psi or an f is forgiven, relative to its range."""
+"""Allowed rounding error, relative to the range of psi or f."""
 
 
-class Check(NamedTuple):
-    """Whether a condition holds, and if not, why and where.
+class Condition(NamedTuple):
+    """Whether a condition holds, and its first violation.
 
     Args:
         holds: no violation was found.
-        evidence: what was found instead, in words; empty when it holds.
-        theta: the first violating theta in [0, 1]; None when it holds.
+        evidence: the first violation, as text; empty if it holds.
+        theta: the first violating theta in [0, 1]; None if it holds.
     """
 
     holds: bool
@@ -40,15 +39,15 @@ class Theorem5(NamedTuple):
     """Theorem 5's conditions on one perturbation; either suffices.
 
     Args:
-        unit: psi maps [0, 1] into [0, 1], as definition 2 has it.
+        unit: psi maps [0, 1] into [0, 1] (definition 2).
         first: psi does not decrease, psi(1/2) = 1/2.
-        second: psi does not increase, psi(1/2) = 1/2, and it lies no more than the flip does:
-            psi(theta) + theta is at least 1 above 1/2 and at most 1 below.
+        second: psi does not increase, psi(1/2) = 1/2, and it deviates no more than the flip does:
+            psi(theta) + theta is at least 1 for theta > 1/2 and at most 1 below.
     """
 
-    unit: Check
-    first: Check
-    second: Check
+    unit: Condition
+    first: Condition
+    second: Condition
 
     @property
     def holds(self) -> bool:
@@ -57,11 +56,11 @@ class Theorem5(NamedTuple):
 
 
 class Membership(NamedTuple):
-    """What puts an f in H, strictly increasing and odd around 1/2 on all of [0, 1]."""
+    """The conditions of class H: finite, odd around 1/2 and strictly increasing on [0, 1]."""
 
-    finite: Check
-    odd: Check
-    increasing: Check
+    finite: Condition
+    odd: Condition
+    increasing: Condition
 
     @property
     def holds(self) -> bool:
@@ -88,15 +87,15 @@ def theorem_5(psi: Callable[[Tensor], Tensor]) -> Theorem5:
         second=_all(
             at_half,
             _first(~(rise <= TOLERANCE), theta, value, "psi increases"),
-            _first(~(side * (value + theta - 1) >= -TOLERANCE), theta, value, "psi lies more than the flip"),
+            _first(~(side * (value + theta - 1) >= -TOLERANCE), theta, value, "psi deviates more than the flip"),
         ),
     )
 
 
 def in_h(f: ScoreFunction) -> Membership:
-    """Whether a function of the score is in H once read as one of theta = sigmoid(score), ends included.
+    """Whether a function of the score is in H as a function of theta = sigmoid(score), ends included.
 
-    Near the ends, where fp64 rounds a bounded f to its limit, equal neighbours pass for increasing.
+    Near the ends, where fp64 rounds a bounded f to its limit, equal neighbours count as increasing.
 
     Args:
         f: elementwise on an fp64 tensor of scores, -inf and inf included.
@@ -130,13 +129,13 @@ def is_mostly_honest(honest_probability: float) -> bool:
     return honest_probability > 0.5 + TOLERANCE
 
 
-def _first(violated: Tensor, theta: Tensor, value: Tensor, evidence: str) -> Check:
+def _first(violated: Tensor, theta: Tensor, value: Tensor, evidence: str) -> Condition:
     if not bool(violated.any()):
-        return Check(True)
+        return Condition(True)
     index = int(violated.to(torch.uint8).argmax())
     where = float(theta[index])
-    return Check(False, f"{evidence}: {float(value[index]):.4g} at theta = {where:.4g}", where)
+    return Condition(False, f"{evidence}: {float(value[index]):.4g} at theta = {where:.4g}", where)
 
 
-def _all(*checks: Check) -> Check:
-    return next((check for check in checks if not check.holds), Check(True))
+def _all(*checks: Condition) -> Condition:
+    return next((check for check in checks if not check.holds), Condition(True))

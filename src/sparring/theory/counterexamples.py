@@ -1,7 +1,6 @@
-"""A search for what the theorems exclude: P_G unlike P_data at which the generator's objective is no worse.
+"""Search for counterexamples to the theorems: P_G other than P_data at which G's objective is no worse.
 
-Structured candidates first (one mode, all modes but one, the data reversed), then random ones, and blends of
-all of them with the data.
+Candidates are structured (one mode, all modes but one, the data reversed) and random, each also blended with the data.
 
 Source: Xu, Li, Jegelka, the text below lemma 1 (mode collapse) and theorems 5 and 6.
 """
@@ -16,15 +15,15 @@ from torch import Tensor
 
 from sparring.core.randomness import Rng
 from sparring.theory.distributions import Distribution, distribution, total_variation
-from sparring.theory.games import Game
+from sparring.theory.finite_games import FiniteGame
 
 BLENDS = (1.0, 0.6, 0.3, 0.1, 0.03)
-"""How much of a candidate is mixed into the data: a wrong sign may show only where D is near 1/2."""
+"""Weight of a candidate in its blend with the data: a wrong sign may show only where D is near 1/2."""
 ROUNDING = 1e-12
 
 
-class Worst(NamedTuple):
-    """The P_G that a generator would prefer most among all tried that are not P_data.
+class Deviation(NamedTuple):
+    """The P_G with the lowest V among all tried that are not P_data.
 
     Args:
         at: P_G.
@@ -43,7 +42,7 @@ class Worst(NamedTuple):
 
     @property
     def breaks(self) -> bool:
-        """Whether P_data is not the only optimum: P_G does at least as well, up to rounding."""
+        """Whether P_G is at least as good for G as P_data, up to rounding."""
         return self.excess <= ROUNDING
 
 
@@ -68,14 +67,14 @@ def candidates(data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int) -> F
 
 
 def search(
-    game: Game, data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int = 200, distance: float = 0.01
-) -> Worst:
+    game: FiniteGame, data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int = 200, distance: float = 0.01
+) -> Deviation:
     """The P_G at least `distance` in total variation from the data where V(P_G) - V(P_data) is smallest.
 
     Args:
         game: the optimal discriminator, f_G and the adversary.
         data: P_data, `(outcomes)`.
-        rng: the same stream finds the same distribution.
+        rng: for the random candidates.
         draws: random candidates.
         distance: the smallest total variation that counts as another distribution.
 
@@ -89,13 +88,13 @@ def search(
     values = game.value(data.expand_as(tried), tried)
     index = int(values.nan_to_num(torch.inf, torch.inf, -torch.inf).argmin())
     reference = float(game.value(data, data))
-    return Worst(tuple(tried[index].tolist()), float(values[index]), reference)
+    return Deviation(tuple(tried[index].tolist()), float(values[index]), reference)
 
 
 def overstated_flip(theta: Tensor) -> Tensor:
-    """psi(theta) = sigmoid(-10 logit(theta)): a flip that exaggerates; it breaks Theorem 5's conditions.
+    """psi(theta) = sigmoid(-10 logit(theta)): an exaggerated flip that violates Theorem 5's conditions.
 
-    It does not increase and keeps 1/2, but psi(theta) + theta < 1 just above 1/2, so with probability 0.4
-    it outweighs the truth under Framework 1. At 0 and 1, all that Framework 2's D says, it is a flip.
+    It does not increase and keeps 1/2, but psi(theta) + theta < 1 just above 1/2, so with probability 0.4 it
+    outweighs honest feedback under Framework 1. At 0 and 1, the only outputs of Framework 2's D, it is a flip.
     """
     return torch.sigmoid(-10 * torch.logit(theta))

@@ -1,4 +1,4 @@
-"""Divergences between finite distributions, exactly: fp64, 0 log 0 = 0, infinite where the supports say so.
+"""Divergences between finite distributions, exactly: fp64, 0 log 0 = 0, infinite where the supports require it.
 
 A distribution is a tensor whose last axis counts outcomes; leading axes count games.
 

@@ -26,8 +26,8 @@ Mixture = Sequence[tuple[float, ScoreFunction]]
 """Definition 2: perturbations with their probabilities, which sum to 1."""
 
 
-class Game(NamedTuple):
-    """All that decides the generator's objective but for the two distributions.
+class FiniteGame(NamedTuple):
+    """The generator's objective as a function of the two distributions.
 
     Args:
         discriminator: `(P, Q) -> scores` of the optimal D, `(*games, outcomes)`.
@@ -71,7 +71,7 @@ def generator_objective(
 ) -> Values:
     """V = sum_i p_i (E_P[f_G(psi_i(D))] + E_Q[f_G(1 - psi_i(D))]), which the generator descends.
 
-    Both expectations are there, that over real data too: it moves with Q because the optimal D does.
+    The expectation over real data is included: it depends on Q because the optimal D does.
 
     Args:
         p: the data's distribution.
@@ -84,14 +84,14 @@ def generator_objective(
     """
     total = torch.zeros_like(expectation(p, score))
     for share, psi in adversary:
-        told = psi(score)
-        # A perturbation that is never applied counts nothing, even where its value is infinite.
-        total = total + (share * (expectation(p, f_g(told)) + expectation(q, f_g(-told))) if share > 0 else 0)
+        perturbed = psi(score)
+        # A perturbation of probability zero counts nothing, even where its value is infinite.
+        total = total + (share * (expectation(p, f_g(perturbed)) + expectation(q, f_g(-perturbed))) if share > 0 else 0)
     return total
 
 
 def discriminator_objective(p: Distribution, q: Distribution, score: OutcomeScores, f_d: ScoreFunction) -> Values:
-    """E_P[f_D(D)] + E_Q[f_D(1 - D)], which D ascends; it hears no adversary. Source: equation (3.1)."""
+    """E_P[f_D(D)] + E_Q[f_D(1 - D)], which D ascends without an adversary. Source: equation (3.1)."""
     return expectation(p, f_d(score)) + expectation(q, f_d(-score))
 
 
@@ -142,6 +142,6 @@ def lemma_1(p: Distribution, q: Distribution, flip: float) -> Values:
 def on_scores(psi: Callable[[Tensor], Tensor]) -> ScoreFunction:
     """A psi on [0, 1] as a map on scores, logit(psi(sigmoid(s))).
 
-    Exact at s = -inf, 0 and inf; in between D's side near 1 has the resolution of fp64 there, 1e-16.
+    Exact at s = -inf, 0 and inf; near D = 1 the resolution is that of fp64, 1e-16.
     """
     return lambda score: torch.logit(psi(torch.sigmoid(score)))
