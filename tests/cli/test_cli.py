@@ -82,14 +82,14 @@ def test_attacks_on_two_runs_are_one_table(sparring: Command, recipe_file: Path,
     for seed, run in enumerate(runs):
         assert sparring("train", recipe_file, "steps=2", f"seed={seed}", "--out", run).code == 0
     options = ("-n", 4, "--cap", 3, "--within", 0.001, "--attack", "{name: fgsm, epsilon: 2/255}")
-    rows = json.loads(sparring("attack", *runs, *options, "--json").out)
+    rows = json.loads(sparring("attack-endurance", *runs, *options, "--json").out)
     assert [(row["run"], row["generator"]) for row in rows] == [
         (str(run), generator) for run in runs for generator in ("initial", "trained")
     ]
-    told = sparring("attack", *runs, *options)
+    told = sparring("attack-endurance", *runs, *options)
     assert told.code == 0 and "at most 3 attacks" in told.out and "epsilon 0.00784 in the data's units" in told.out
-    assert "jumped" in told.out
-    refused = sparring("attack", *runs, "--attack", "fgsn")
+    assert "overshot" in told.out
+    refused = sparring("attack-endurance", *runs, "--attack", "fgsn")
     assert refused.code == 2 and "did you mean fgsm" in refused.err
 
 
@@ -326,7 +326,7 @@ def test_a_traceback_comes_only_with_debug(sparring: Command, monkeypatch: pytes
     def broken(_kind: str) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("sparring.cli.tables.listed", broken)
+    monkeypatch.setattr("sparring.cli.catalogue.catalogue", broken)
     quiet, loud = sparring("list", "recipes"), sparring("--debug", "list", "recipes")
     assert quiet.code == loud.code == 1
     assert "Traceback" not in quiet.err and "--debug" in quiet.err

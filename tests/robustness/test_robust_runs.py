@@ -1,4 +1,4 @@
-"""`sparring evaluate --robust`: heads of runs, packed games, classifiers, models of one's own; files and exit codes."""
+"""`sparring robustness`: heads of runs, packed games, classifiers, models of one's own; files and exit codes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SMALL = (
     "evaluate_every=0",
     "log_every=1000",
 )
-QUICK = ("--robust", "--threats", "fgsm", "--epsilons", "0.05,0.1", "--samples", 100)
+QUICK = ("--threats", "fgsm", "--epsilons", "0.05,0.1", "--samples", 100)
 
 
 class Answer(NamedTuple):
@@ -122,7 +122,7 @@ def test_half_of_the_source_heads_samples_are_generated(game: Path) -> None:
 
 def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], game: Path) -> None:
     weights = {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}
-    told = sparring("evaluate", game, *QUICK, "--transfer-from", game, "--game", 1)
+    told = sparring("robustness", game, *QUICK, "--transfer-from", game, "--game", 1)
     assert told.code == 0, told.err
     assert "class head: " in told.out and "stand 3 attacks" in told.out and "FLAG" not in told.out
     assert "trained against L-infinity, pgd, epsilon 12.8/255" in told.out and "Transfer of PGD-20" in told.out
@@ -142,13 +142,13 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], gam
 def test_a_flag_is_printed_and_written_and_is_the_exit_code(sparring: Callable[..., Answer], tmp_path: Path) -> None:
     path = tmp_path / "begun"
     train(load("dishonest/digits", [*SMALL, "replicas=1", "steps=1"]), path, device="cpu")
-    told = sparring("evaluate", path, *QUICK, "--on", "class")
+    told = sparring("robustness", path, *QUICK, "--on", "class")
     assert told.code == 7
     assert "FLAG: better than chance: clean accuracy" in told.out and " stand " not in told.out
     assert "flag" in told.err and "do not quote" in told.err
     (entry,) = json.loads((path / "robustness.json").read_text())["subjects"]
     assert entry["headline"] is None and entry["flags"]
-    as_json = sparring("evaluate", path, *QUICK, "--json", "--out", tmp_path / "elsewhere")
+    as_json = sparring("robustness", path, *QUICK, "--json", "--out", tmp_path / "elsewhere")
     assert as_json.code == 7 and json.loads(as_json.out)["subjects"][0]["flags"] == entry["flags"]
     assert (tmp_path / "elsewhere" / "robustness.npz").is_file()
 
@@ -230,7 +230,7 @@ def test_inputs_are_scaled_as_the_model_wants() -> None:
 def test_a_model_of_ones_own_on_the_command_line(sparring: Callable[..., Answer], own: Path, game: Path) -> None:
     weights, other = own / "weights.safetensors", f"{{model: own_model:make, weights: {own / 'weights.safetensors'}}}"
     options = ("--data", "digits", "--weights", weights, "--out", own / "found")
-    told = sparring("evaluate", "own_model:make", *QUICK, *options, "--transfer-from", game, "--transfer-from", other)
+    told = sparring("robustness", "own_model:make", *QUICK, *options, "--transfer-from", game, "--transfer-from", other)
     assert told.code == 0, told.err
     found = json.loads((own / "found" / "robustness.json").read_text())
     (entry,) = found["subjects"]
@@ -253,7 +253,7 @@ def test_what_a_model_lacks_is_said(
     sparring: Callable[..., Answer], own: Path, options: tuple[str, ...], code: int, told: str
 ) -> None:
     given = [str(own / "found") if option == "OUT" else option for option in options]
-    answer = sparring("evaluate", "own_model:make", "--robust", *given)
+    answer = sparring("robustness", "own_model:make", *given)
     assert answer.code == code and told in answer.err
 
 
@@ -279,29 +279,26 @@ def test_weights_that_are_none_are_corrupt(own: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--on", "class"), "--on means nothing without --robust"),
-        (("--transfer-from", "x"), "--transfer-from means nothing without --robust"),
-        (("--robust", "--extractor", "x"), "--extractor means nothing with --robust"),
-        (("--robust", "--weights", "x"), "a run has weights and inputs of its own"),
-        (("--robust", "--epsilons", "8/0"), "epsilons"),
-        (("--robust", "--epsilons", "0"), "each should be above 0"),
-        (("--robust", "--threats", "fgsn"), "did you mean fgsm"),
-        (("--robust", "--data", "digits"), "a run has data of its own"),
-        (("--robust", "--transfer-from", "nowhere"), "transfer from nowhere: no such run"),
-        (("--robust", "--epsilons", "0.1,8"), "8/255"),
+        (("--weights", "x"), "a run has weights and inputs of its own"),
+        (("--epsilons", "8/0"), "epsilons"),
+        (("--epsilons", "0"), "each should be above 0"),
+        (("--threats", "fgsn"), "did you mean fgsm"),
+        (("--data", "digits"), "a run has data of its own"),
+        (("--transfer-from", "nowhere"), "transfer from nowhere: no such run"),
+        (("--epsilons", "0.1,8"), "8/255"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(
     sparring: Callable[..., Answer], game: Path, options: tuple[str, ...], told: str
 ) -> None:
-    answer = sparring("evaluate", game, *options)
+    answer = sparring("robustness", game, *options)
     assert answer.code == 2 and told in answer.err
 
 
 def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: Path, own: Path) -> None:
-    answer = sparring("evaluate", "own_model:make", *QUICK, "--data", "digits", "--out", game)
+    answer = sparring("robustness", "own_model:make", *QUICK, "--data", "digits", "--out", game)
     assert answer.code == 2 and "keeps its own evaluation" in answer.err
-    answer = sparring("evaluate", "nowhere", *QUICK)
+    answer = sparring("robustness", "nowhere", *QUICK)
     assert answer.code == 2 and "no such run" in answer.err
 
 

@@ -230,7 +230,7 @@ VERBS: dict[str, type[Verb]] = {
     "report": Report,
     "sample": Sample,
     "evaluate": Evaluate,
-    "evaluate --robust": Attack,
+    "robustness": Attack,
     "data prepare": Prepare,
 }
 _TRAINED = {"train": "flip", "train images": "images", "finetune": "classifier from runs"}

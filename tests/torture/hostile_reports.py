@@ -235,7 +235,7 @@ def _words_on_a_terminal(trial: Trial) -> None:
         ["show", str(run / "recipe.yaml")],
     ]
     verbs += [["sample", str(run), "--out", str(trial.folder / "s.png")], ["resume", str(run), "--device", "cpu"]]
-    verbs += [["evaluate", str(run), "--samples", "4"], ["attack", str(run), "--cap", "1", "-n", "1"]]
+    verbs += [["evaluate", str(run), "--samples", "4"], ["attack-endurance", str(run), "--cap", "1", "-n", "1"]]
     verbs += [
         ["list", text.replace("\0", "")],
         ["data", "inspect", str(run)],

@@ -24,7 +24,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import sparring.__main__
-import sparring.cli.tables
+import sparring.cli.catalogue
+import sparring.cli.printing
 import sparring.report
 from sparring import cli
 from sparring.attacks import Attack
@@ -250,12 +251,12 @@ def train(trial: Trial, name: str) -> None:
 
 
 VERBS: dict[str, Callable[[Trial], list[object]]] = {
-    "attack": lambda trial: ["attack", undisturbed("images", trial.shared), "-n", 4, "--cap", 5],
+    "attack-endurance": lambda trial: ["attack-endurance", undisturbed("images", trial.shared), "-n", 4, "--cap", 5],
     "sample": lambda trial: ["sample", undisturbed("images", trial.shared), "--out", trial.folder / f"{MADE}.png"],
     "data prepare": lambda trial: ["data", "prepare", "digits", "--out", trial.folder / MADE],
     "evaluate": lambda trial: ["evaluate", undisturbed("images", trial.shared), "--samples", 64],
-    "evaluate --robust": lambda trial: [
-        *("evaluate", undisturbed("classes", trial.shared), "--robust", "--on", "class", "--threats", "quick"),
+    "robustness": lambda trial: [
+        *("robustness", undisturbed("classes", trial.shared), "--on", "class", "--threats", "quick"),
         *("--samples", 4, "--epsilons", "8/255", "--out", trial.folder / MADE),
     ],
     "report": lambda trial: ["report", shutil.copytree(undisturbed("plain", trial.shared), trial.folder / MADE)],

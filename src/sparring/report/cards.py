@@ -219,7 +219,7 @@ def read_card(folder: Path) -> Card | None:
         subjects, notes = _subjects(listed)
         problems = tuple(map(str, content.get("problems") or ()))
     except (OSError, CorruptInput, ValueError, KeyError, TypeError, AttributeError):
-        return Card(folder, None, None, {}, (f"{FILE} is damaged; `sparring evaluate --robust` writes it again.",))
+        return Card(folder, None, None, {}, (f"{FILE} is damaged; `sparring robustness` writes it again.",))
     return Card(folder, step, seed, subjects, (*problems, *notes))
 
 

@@ -143,7 +143,7 @@ def report_card(folder: Path) -> Path:
     """
     card = read_card(folder)
     if card is None:
-        raise UsageError(f"{folder}: no robustness.json here", "`sparring evaluate --robust --out FOLDER` writes one")
+        raise UsageError(f"{folder}: no robustness.json here", "`sparring robustness --out FOLDER` writes one")
     page = _render("card_page.html", title=folder.resolve().name, robustness=Robustness(card, parts_of(card, "card")))
     write_whole(folder / "report.html", page)
     return folder / "report.html"

@@ -1,4 +1,4 @@
-"""`sparring evaluate --robust`: a run, or a model of the user's own, to robustness.json and robustness.npz."""
+"""`sparring robustness`: a run, or a model of the user's own, to robustness.json and robustness.npz."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def robust_options(values: dict[str, Any]) -> RobustOptions:
         return RobustOptions.model_validate(values)
     except ValidationError as error:
         problems = problems_in(error, RobustOptions.model_fields)
-        raise InvalidRecord("evaluate --robust", problems, "see `sparring evaluate --help`") from None
+        raise InvalidRecord("robustness", problems, "see `sparring robustness --help`") from None
 
 
 def evaluate_robustness(
@@ -151,7 +151,7 @@ def _folder(target: Path | Foreign, out: Path | None) -> Path:
         raise UsageError(f"{out}: a run folder, which keeps its own evaluation", "choose another --out")
     folder = out or (target if isinstance(target, Path) else None)
     if folder is None:
-        raise UsageError("evaluate: a model has no run folder to write to", "name a folder: --out FOLDER")
+        raise UsageError("robustness: a model has no run folder to write to", "name a folder: --out FOLDER")
     return folder
 
 

@@ -1,0 +1,57 @@
+"""Verbs about data sets: data prepare and data inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparring.cli.options import AsJson, print_json
+from sparring.core.errors import say
+
+
+def prepare(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="digits, a hub id, an .npz file, or a folder: CelebA, LSUN, ImageNet, Parquet, IDX, images."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The store to create.")] = ...,  # type: ignore[assignment]
+    size: Annotated[int | None, typer.Option(min=4, help="Centre-crop and resize to this side.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="FIRST..LAST", help="Keep these classes only, counted from 0.")
+    ] = None,
+    min_side: Annotated[int | None, typer.Option(min=1, help="Drop images with a side of fewer pixels.")] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=4, help="Keep the middle square of this many pixels, then resize.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a data set, or a part of it, into one store of uint8 arrays with checksums."""
+    from sparring.cli.terminal import following
+    from sparring.data import Selection, label_range
+    from sparring.data import prepare as prepare_data
+
+    selection = Selection(labels=None if labels is None else label_range(labels), min_side=min_side, crop=crop)
+    with following("images") as progress:
+        manifest = prepare_data(source, out, size=size, selection=selection, progress=progress.played)
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
+    say(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
+    for name, split in manifest.splits.items():
+        left_out = selection.left_out(split.dropped)
+        if left_out:
+            say(f"dropped of {name}: {left_out}")
+
+
+def inspect(store: Annotated[Path, typer.Argument(help="A prepared store.")], as_json: AsJson = False) -> None:
+    """Describe the contents of a store."""
+    from sparring.cli.printing import print_store
+    from sparring.data import describe
+
+    facts = describe(store)
+    print_json(facts) if as_json else print_store(store, facts)

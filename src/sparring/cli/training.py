@@ -1,0 +1,156 @@
+"""Verbs about one run: train, resume, finetune, sample, verify, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sparring.cli.options import (
+    AsJson,
+    Device,
+    GameIndex,
+    NewRun,
+    Overrides,
+    RecipeName,
+    RunPath,
+    Threads,
+    print_json,
+    print_problems,
+    require_one_process,
+    set_threads,
+)
+from sparring.core.errors import say
+from sparring.core.processes import rank
+
+
+def train(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    out: NewRun = ...,  # type: ignore[assignment]
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a recipe in a new run folder."""
+    from sparring.recipes import load
+
+    loaded = load(recipe, overrides)  # report a mistake before the slow imports
+    from sparring.cli.terminal import following
+    from sparring.training.loop import train as train_recipe
+
+    set_threads(threads)
+    with following("rounds") as progress:
+        summary = train_recipe(loaded, out, device=device, spectator=progress)
+    _print_result(out, summary, as_json)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a sweep.", show_default=False)],
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Continue a run from its newest intact checkpoint, or a sweep with its missing cells."""
+    from sparring.cli.terminal import following
+    from sparring.sweeps.sweep import is_sweep
+    from sparring.training.loop import resume as resume_run
+
+    if is_sweep(run):
+        from sparring.cli.grids import resume_grid
+
+        require_one_process("resume")
+        resume_grid(run, device, as_json)
+        return
+    with following("rounds") as progress:
+        summary = resume_run(run, device=device, threads=threads, spectator=progress)
+    _print_result(run, summary, as_json)
+
+
+def finetune(
+    run: RunPath,
+    overrides: Overrides = None,
+    out: NewRun = ...,  # type: ignore[assignment]
+    game: GameIndex = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a run's D as a classifier on real and generated samples under attack."""
+    from sparring.classifier.finetune import finetuning
+    from sparring.cli.terminal import following
+    from sparring.runs.folder import RunFolder
+    from sparring.training.loop import train as train_recipe
+
+    made = finetuning(RunFolder.open(run), game=game, overrides=overrides)
+    set_threads(threads)
+    with following("rounds") as progress:
+        for note in made.notes:
+            progress.note(note)
+        summary = train_recipe(made.recipe, out, device=device, spectator=progress)
+        progress.note(f"the full recipe: {out / 'recipe.yaml'}")
+    _print_result(out, summary, as_json)
+
+
+def sample(
+    run: RunPath,
+    count: Annotated[int, typer.Option("-n", min=1, help="Samples per game.")] = 64,
+    out: Annotated[Path, typer.Option(help="A .png picture, or .npz arrays.")] = Path("samples.png"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Draw samples from a run's newest checkpoint."""
+    from sparring.evaluation.trained import write_samples
+
+    result = write_samples(run, out, count=count, seed=seed, device=device)
+    if as_json:
+        print_json(result)
+    else:
+        print_problems(result["problems"])
+        say(f"{result['out']}: {result['samples']} samples after {result['step']:,} rounds")
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run folder or a prepared store.")], as_json: AsJson = False
+) -> None:
+    """Check every checksum of a run's checkpoints, or of a store."""
+    from sparring.evaluation.trained import verify as verify_files
+
+    checked = verify_files(path)
+    print_json({"sound": checked}) if as_json else say("\n".join(f"{name}: sound" for name in checked))
+
+
+def report(
+    path: Annotated[Path, typer.Argument(help="A run folder, an evaluation, or a folder of run folders.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write report.html for a run or an evaluation, or one page for all runs in a folder."""
+    from sparring.report import report_folder
+
+    page = report_folder(path)
+    print_json({"report": str(page)}) if as_json else say(str(page))
+
+
+def _print_result(out: Path, summary: dict[str, Any], as_json: bool) -> None:
+    """Write the run's page, and print its metrics and which theorem covers it; in the first process of a group only."""
+    if rank():
+        return
+    from sparring.cli.printing import print_metrics
+    from sparring.recipes import Recipe
+    from sparring.report import report_run
+    from sparring.runs.folder import RunFolder
+    from sparring.theory import covered_by
+
+    folder = RunFolder.open(out)
+    page = report_run(folder)
+    if as_json:
+        print_json(summary | {"report": str(page)})
+        return
+    if summary["metrics"]:
+        print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
+    recipe = folder.recipe()
+    if isinstance(recipe, Recipe):
+        say(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
+    say(f"report: {page}")
