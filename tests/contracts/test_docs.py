@@ -21,6 +21,6 @@ def test_recipes_verbs_and_files_exist(document: Path) -> None:
     assert "@@" not in text
     assert set(re.findall(r"\b(?:dishonest|asgan|dat|robgan)/[a-z0-9][a-z0-9.-]*[a-z0-9]", text)) <= set(recipe_names())
     verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
-    assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z]+)", text)) <= verbs
+    assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z][a-z-]*)", text)) <= verbs
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (document.parent / target).exists()

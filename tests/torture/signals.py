@@ -27,8 +27,8 @@ import sparring.__main__
 import sparring.cli.catalogue
 import sparring.cli.printing
 import sparring.report
-from sparring import cli
 from sparring.attacks import Attack
+from sparring.cli import command_line
 from sparring.core.errors import Flagged
 from sparring.core.files import PREFIX
 from sparring.core.signals import STOPS
@@ -56,7 +56,7 @@ class Place(NamedTuple):
 
 MADE = "made"
 """What a trial's verb makes, in the trial's folder."""
-VERB = Place(cli, "app")
+VERB = Place(command_line, "app")
 TRAINING = {
     "a round": ("flip, replicas", Place(gan_task, "play_round")),
     "an attack": ("mixed", Place(Attack, "__call__")),
