@@ -11,10 +11,10 @@ import torch
 
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams
-from sparring.core.shapes import Space, at_least_fp32
+from sparring.core.shapes import Space
 from sparring.data import Batch
 from sparring.gan.load import load_gan
-from sparring.gan.sampling import precision
+from sparring.networks.precision import forward
 from sparring.recipes import Fakes
 from sparring.runs.folder import RunFolder
 
@@ -63,6 +63,4 @@ class FrozenGenerator:
     def draw(self, count: int, streams: Streams, number: int) -> Batch:
         """Samples `(count, ...)` and the classes that they were asked for."""
         codes = self._recipe.generator.draw((count,), self._space, rng=streams.rng("fakes", number))
-        with precision(self._recipe, self._device):
-            samples = self.network(codes.values)
-        return Batch(at_least_fp32(samples), codes.labels)
+        return Batch(forward(self.network, codes.values, self._recipe.precision), codes.labels)

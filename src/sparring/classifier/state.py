@@ -12,10 +12,11 @@ from sparring.classifier.fakes import FrozenGenerator
 from sparring.classifier.inheritance import inherit
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Streams
-from sparring.core.shapes import Samples, at_least_fp32
+from sparring.core.shapes import Samples
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
-from sparring.gan.sampling import laid_out, precision
+from sparring.gan.sampling import laid_out
+from sparring.networks.precision import forward
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.flat_state import (
     below,
@@ -107,9 +108,7 @@ class Pupil:
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
-        with precision(self.recipe, self.device):
-            logits: Tensor = self.network(samples)
-        return at_least_fp32(logits)
+        return forward(self.network, samples, self.recipe.precision)
 
     def state(self) -> dict[str, Tensor]:
         """All state, flat: classifier, frozen generator, optimizer, running sums of the log."""

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.randomness import Rng, Streams
-from sparring.core.shapes import Space, at_least_fp32
+from sparring.core.shapes import Space
 from sparring.data import Batch, Source
-from sparring.gan.sampling import draw, precision
+from sparring.gan.sampling import draw
 from sparring.gan.state import Networks
 from sparring.networks import ClassifierModule
+from sparring.networks.precision import forward
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
 from sparring.runs.allowance import Allowance
 from sparring.runs.environment import choose_device
@@ -77,9 +78,7 @@ class LoadedClassifier:
 
     def classify(self, samples: Tensor) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
-        with precision(self.recipe, samples.device):
-            logits: Tensor = self.network(samples)
-        return at_least_fp32(logits)
+        return forward(self.network, samples, self.recipe.precision)
 
 
 def load_gan(run: RunFolder, device: str) -> LoadedGAN:

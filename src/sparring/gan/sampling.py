@@ -1,9 +1,8 @@
-"""A generator at work outside of training: precision, eval mode, and finite samples from a named stream."""
+"""Samples of a generator outside of training: eval mode, a named random stream, refused where they are not finite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +12,11 @@ from sparring.core.modules import evaluating
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
 from sparring.data import Batch
+from sparring.networks.precision import forward
 from sparring.recipes import Recipe, TrainingRecipe
 
 _AT_ONCE = 512
 """Samples a forward pass."""
-
-
-@contextmanager
-def precision(recipe: TrainingRecipe, device: torch.device) -> Iterator[None]:
-    """Networks under the recipe's precision; payoffs, penalties and optimizers stay in fp32."""
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = recipe.precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = recipe.precision == "tf32"
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        yield
 
 
 def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
@@ -74,8 +64,9 @@ def rendered(recipe: Recipe, generator: nn.Module, codes: Tensor) -> Tensor:
     Raises:
         NonFinite: a sample is not finite.
     """
-    with evaluating(generator), precision(recipe, codes.device):
-        parts = [generator(part).float() for part in torch.split(codes, _AT_ONCE, dim=len(recipe.lead))]
+    with evaluating(generator):
+        split = torch.split(codes, _AT_ONCE, dim=len(recipe.lead))
+        parts = [forward(generator, part, recipe.precision) for part in split]
     samples = torch.cat(parts, dim=len(recipe.lead))
     require_finite("sampling", {"samples of G": samples})
     return samples

@@ -14,11 +14,12 @@ from sparring.core.errors import UsageError
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import batch_statistics, untraced
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Space, at_least_fp32, over_samples
+from sparring.core.shapes import Space, over_samples
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
-from sparring.gan.sampling import draw, laid_out, precision
+from sparring.gan.sampling import draw, laid_out
 from sparring.networks import Verdict
+from sparring.networks.precision import forward, judge
 from sparring.optimizers import Optimizer
 from sparring.recipes import Recipe
 from sparring.runs.flat_state import (
@@ -153,16 +154,11 @@ class GANState:
         shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.networks.space, rng=rng)
         self.log.finite("latents", [codes.values])
-        with precision(self.recipe, self.device):
-            fake: Tensor = self.generator(codes.values)
-        return Batch(at_least_fp32(fake), codes.labels)
+        return Batch(forward(self.generator, codes.values, self.recipe.precision), codes.labels)
 
     def judge(self, samples: Tensor) -> Verdict:
         """D's verdict on samples `(*batch, ...)` in fp32."""
-        with precision(self.recipe, self.device):
-            verdict: Verdict = self.discriminator(samples)
-        classes = None if verdict.classes is None else at_least_fp32(verdict.classes)
-        return Verdict(at_least_fp32(verdict.score), classes)
+        return judge(self.discriminator, samples, self.recipe.precision)
 
     def score(self, samples: Tensor) -> Tensor:
         """D's scores `(*batch)` of samples whose classes it is not told, in fp32."""

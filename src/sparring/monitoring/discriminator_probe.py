@@ -19,11 +19,12 @@ from sparring.attacks import FGSM
 from sparring.core.gradients import absolute_sum, input_gradient, sparsity
 from sparring.core.modules import evaluating, untraced
 from sparring.core.randomness import Rng, Streams
-from sparring.core.shapes import Samples, Scores, at_least_fp32, over_samples, sample_norm
+from sparring.core.shapes import Samples, Scores, over_samples, sample_norm
 from sparring.data import Source
-from sparring.gan.sampling import draw, precision, require_finite
+from sparring.gan.sampling import draw, require_finite
 from sparring.gan.state import Networks
 from sparring.metrics import wasserstein1
+from sparring.networks.precision import judge
 from sparring.recipes import Recipe
 
 PROBED = 256
@@ -155,9 +156,7 @@ def undisturbed(playing: Playing) -> Iterator[None]:
 
 def score_of(playing: Playing, samples: Samples) -> Scores:
     """D's scores `(*batch)` in fp32, under the recipe's precision."""
-    with precision(playing.recipe, samples.device):
-        score: Tensor = playing.networks.discriminator(samples).score
-    return at_least_fp32(score)
+    return judge(playing.networks.discriminator, samples, playing.recipe.precision).score
 
 
 def _look(playing: Playing, real: Samples, probe: Probe, rng: Rng) -> Look:

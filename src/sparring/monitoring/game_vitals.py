@@ -16,13 +16,13 @@ from torch import Tensor
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import untraced
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Samples, Scores, at_least_fp32, over_samples, sample_norm
+from sparring.core.shapes import Samples, Scores, over_samples, sample_norm
 from sparring.data import Batch
-from sparring.gan.sampling import precision
 from sparring.gan.state import GANState
 from sparring.metrics import ReferenceClassifier
 from sparring.monitoring.vitals import Numbers, effective_number, noted
 from sparring.networks import Verdict
+from sparring.networks.precision import forward
 
 SAMPLES = 128
 """Generated samples of a check and game, and at most as many real ones that D sees."""
@@ -66,9 +66,7 @@ class GameVitals:
         game, lead = self.game, self._lead
         codes = game.recipe.generator.draw((*lead, SAMPLES), game.networks.space, rng=game.streams.rng("vitals", step))
         with untraced(game.networks):
-            with precision(game.recipe, game.device):
-                samples = game.generator(codes.values)
-            fake = Batch(at_least_fp32(samples), codes.labels)
+            fake = Batch(forward(game.generator, codes.values, game.recipe.precision), codes.labels)
             found = self._of_generator(fake.samples) | self._of_discriminator(fake)
         return noted(found)
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_serializer
 from sparring.core.pieces import members
 from sparring.core.records import Count, Every, Record
 from sparring.data import Data
+from sparring.networks.precision import Precision
 
 
 class TrainingRecipe(Record):
@@ -27,7 +28,7 @@ class TrainingRecipe(Record):
     batch_size: Count
     steps: Count
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
-    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     log_every: Every = 100
     checkpoint_every: Every = 1000
