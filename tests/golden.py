@@ -143,6 +143,10 @@ def _numbers(value: Any, path: str = "") -> Case:
     return {} if isinstance(value, str) and "hash of " not in path else {path.lstrip("/"): value}
 
 
+def _evaluated(run: Path) -> Case:
+    return evaluate(run, samples=200, device="cpu").as_json()
+
+
 def _robust(run: Path, **options: Any) -> Case:
     """Accuracy under attack of the heads of a run, and what became of the first images."""
     out = Path(f"{run}, {options}")
@@ -172,7 +176,10 @@ _STUDY = attack_study("fgsm", within=0.02, cap=10, samples=8)
 OF_RUNS: dict[str, tuple[tuple[str, ...], Callable[[Path], Case]]] = {
     "resumed": (("packed", "classifier"), _resumed),
     "fine-tuned": (("AC-GAN",), _finetuned),
-    "evaluated": (("AC-GAN", "packed", "classifier, long"), lambda run: evaluate(run, samples=200, device="cpu")),
+    "evaluated": (
+        ("AC-GAN", "packed", "classifier, long"),
+        _evaluated,
+    ),
     "robust": (("classifier, long",), _robust),
     "robust heads": (("AC-GAN",), lambda run: _robust(run, on=("class", "source", "both"), threats="quick")),
     "robust points": (("packed",), lambda run: _robust(run, game=1, threats="quick")),

@@ -11,6 +11,7 @@ import pytest
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import Summary
 from sparring.training.loop import train
 
 SHORT = ["steps=6", "replicas=2", "log_every=2", "sample_every=3", "evaluate_every=3", "batch_size=16"]
@@ -103,5 +104,5 @@ def played(path: Path, overrides: list[str], wins: int, games: int = 3, status: 
         run.append_row({"step": step, "d_real": [0.7] * games, "d_fake": [0.2] * games, "success": success})
         modes = [8.0 if won else 3.0 for won in success]
         run.append_row({"step": step, "modes": modes})
-    run.write_summary({"status": status, "steps": 200, "seconds": 1234.5, "metrics": {}})
+    run.write_summary(Summary(status=status, steps=200, seconds=1234.5, metrics={}))
     return run

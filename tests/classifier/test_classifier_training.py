@@ -255,21 +255,21 @@ def test_a_run_says_what_it_reached(tmp_path: Path) -> None:
     names = [f"{name}_{kind}" for kind in ("test", "train") for name in ("accuracy", "robust_accuracy", "llv")]
     measured = [row for row in rows if "llv_test" in row]
     assert [row["step"] for row in measured] == [4, 8, 12]
-    assert set(summary["metrics"]) == {*names, *(f"{name}_best" for name in names)}
+    assert set(summary.metrics) == {*names, *(f"{name}_best" for name in names)}
     best = max(measured, key=lambda row: row["robust_accuracy_test"])
     for name in names:
-        final, chosen = summary["metrics"][name], summary["metrics"][f"{name}_best"]
-        assert (final["value"], chosen["value"]) == (measured[-1][name], best[name])
-        assert ("training" if "train" in name else "held-out") in final["protocol"]
-        assert f"round {best['step']}" in chosen["protocol"]
-        assert (final["interval"] is None) == ("llv" in name)
-    low, high = summary["metrics"]["robust_accuracy_test"]["interval"]
+        final, chosen = summary.metrics[name], summary.metrics[f"{name}_best"]
+        assert (final.value, chosen.value) == (measured[-1][name], best[name])
+        assert ("training" if "train" in name else "held-out") in final.protocol
+        assert f"round {best['step']}" in chosen.protocol
+        assert (final.interval is None) == ("llv" in name)
+    low, high = summary.metrics["robust_accuracy_test"].interval
     assert low < measured[-1]["robust_accuracy_test"] < high
     loaded = load_classifier(run, "cpu")
     assert (loaded.step, loaded.space, loaded.network.training) == (12, source_of(recipe).facts.space, False)
     fresh = evaluate(tmp_path / "run", samples=50, device="cpu")
-    assert set(fresh["metrics"]) == set(names)
-    assert "50 held-out samples" in fresh["metrics"]["accuracy_test"]["protocol"]
+    assert set(fresh.metrics) == set(names)
+    assert "50 held-out samples" in fresh.metrics["accuracy_test"].protocol
 
 
 class _Linear(ClassifierModule):
@@ -332,7 +332,7 @@ def test_the_main_attack_has_the_budget_of_the_training(attack: str, words: str)
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
     with pytest.raises(NonFinite, match=r"not finite: .*classifier|loss on real"):
         train(classifier_recipe("optimizer.lr=1e30"), tmp_path / "run", device="cpu")
-    assert RunFolder.open(tmp_path / "run").summary()["status"] == "non-finite"
+    assert RunFolder.open(tmp_path / "run").summary().status == "non-finite"
 
 
 def test_a_classifier_goes_on_from_another(tmp_path: Path) -> None:

@@ -259,8 +259,8 @@ def test_a_stopped_demo_stops_its_workers_and_goes_on_later(
     assert process.returncode == code
     assert b"Traceback" not in said
     for run in [RunFolder.open(path.parent) for path in tmp_path.glob("*/recipe.yaml")]:
-        assert run.summary()["status"] == "interrupted"
-        assert run.saved() or run.summary()["steps"] == 0  # nothing is saved before the first round
+        assert run.summary().status == "interrupted"
+        assert run.saved() or run.summary().steps == 0  # nothing is saved before the first round
         assert not run.is_owned()
 
 

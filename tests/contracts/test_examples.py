@@ -28,9 +28,9 @@ def test_data_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     check(import_object("own_data:Moons")())
     overrides = ["data=own_data:Moons", "steps=3", "replicas=2", "evaluate_every=3", "sample_every=3"]
     summary = train(load("dishonest/ring-small", overrides), tmp_path / "run", device="cpu")
-    assert {"wasserstein2", "wasserstein2_floor", "wasserstein1"} <= set(summary["metrics"])
-    assert "modes" not in summary["metrics"]
-    assert summary["recipe"]["data"]["name"] == "own_data:Moons"
+    assert {"wasserstein2", "wasserstein2_floor", "wasserstein1"} <= set(summary.metrics)
+    assert "modes" not in summary.metrics
+    assert summary.recipe["data"]["name"] == "own_data:Moons"
 
 
 def test_an_attack_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_an_attack_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     check(import_object("own_attack:Momentum")())
     overrides = ["regime=symmetric", "regime.attack=own_attack:Momentum", "steps=2", "replicas=2", "sample_every=0"]
     summary = train(load("dishonest/ring-small", [*overrides, "evaluate_every=0"]), tmp_path / "run", device="cpu")
-    assert summary["recipe"]["regime"]["attack"]["name"] == "own_attack:Momentum"
+    assert summary.recipe["regime"]["attack"]["name"] == "own_attack:Momentum"
 
 
 @pytest.mark.parametrize("document", ["CONTRIBUTING.md", "README.md"])

@@ -64,7 +64,7 @@ def test_steepness_names_where_it_was_measured(
     players = ("generator={name: mlp, latent: 4, hidden: [8]}", "discriminator={name: mlp, hidden: [8]}")
     recipe = short(f"data={data.path}", *players, "steps=1")
     train(recipe, tmp_path / "run", device="cpu")
-    words = evaluate_discriminator(tmp_path / "run", device="cpu")["metrics"]["steepest_pair"]["protocol"]
+    words = evaluate_discriminator(tmp_path / "run", device="cpu").metrics["steepest_pair"].protocol
     assert says(words, told) and f"at 20 {told} and 20 generated samples" in words
 
 

@@ -195,8 +195,8 @@ def test_pages_and_summary_tell_which_game_of_which_run_collapsed(short: Callabl
         summary = train(recipe, tmp_path / "sick", device="cpu")
     train(short("steps=4"), tmp_path / "short", device="cpu")
     sick = RunFolder.open(tmp_path / "sick")
-    assert {"step": 22, "game": 1, "kind": "constant generator"}.items() <= summary["alarms"][0].items()
-    assert summary["alarms"] == [alarm.entry() for alarm in alarms(sick.rows(), recipe)]
+    assert {"step": 22, "game": 1, "kind": "constant generator"}.items() <= summary.alarms[0].as_json().items()
+    assert list(summary.alarms) == alarms(sick.rows(), recipe)
     runs = [sick, RunFolder.open(tmp_path / "short")]
     text = report_runs(runs, tmp_path / "report.html", title="two").read_text(encoding="utf-8")
     assert "<th>alarms</th>" in text

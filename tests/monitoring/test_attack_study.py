@@ -144,7 +144,7 @@ def test_replicas_equal_single_games_and_g_is_the_one_that_was_asked_for(short: 
 
 def test_points_have_no_share_of_a_range_to_step_by(short: Callable[..., Recipe], run_path: Path) -> None:
     summary = train(short("evaluate_every=20"), run_path, device="cpu")
-    assert not [name for name in summary["metrics"] if name.startswith("attacks_")]
+    assert not [name for name in summary.metrics if name.startswith("attacks_")]
     rows = study_attacks([run_path, run_path], attack_study("{name: fgsm, epsilon: 0.5}", within=0.1, cap=5, samples=4))
     assert len(rows) == 4
     assert all("epsilon 0.5 in the data's units" in row["protocol"] for row in rows)

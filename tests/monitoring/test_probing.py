@@ -181,8 +181,8 @@ def test_rows_and_summary_have_the_probe_at_every_evaluation(short: Callable[...
     summary = train(short("evaluate_every=10", "log_every=5", "replicas=2"), run_path, device="cpu")
     rows = [json.loads(line) for line in (run_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "probe_d_real" in row] == [10, 20]
-    assert summary["metrics"]["input_gradient_l1"]["value"] == rows[-1]["input_gradient_l1"]
-    assert "held-out real samples" in summary["metrics"]["input_gradient_l1"]["protocol"]
+    assert summary.metrics["input_gradient_l1"].as_json()["value"] == rows[-1]["input_gradient_l1"]
+    assert "held-out real samples" in summary.metrics["input_gradient_l1"].protocol
 
 
 def test_what_is_saved_is_what_was_seen(short: Callable[..., Recipe], run_path: Path) -> None:

@@ -23,6 +23,7 @@ from sparring.report import find_runs, report_run, report_runs
 from sparring.report.format import duration, number
 from sparring.report.pictures import LEVELS, SIDE, games_in, plane
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue, Summary
 
 
 def test_a_page_needs_no_network(ring_page: Page, digits_page: Page, both_page: Page) -> None:
@@ -62,8 +63,8 @@ def written_by(stranger: str, run: RunFolder) -> RunFolder:
     (run.path / "environment.json").write_text(json.dumps({"device": stranger, stranger: {stranger: stranger}}))
     rows = [row | {stranger: [0.5, 0.25]} for row in run.rows()]
     run.rows_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    entry = {"value": [1.0, 2.0], "interval": None, "protocol": stranger}
-    run.write_summary({"status": stranger, "steps": 6, "seconds": 1.0, "metrics": {stranger: entry, "modes": entry}})
+    metric = MetricValue(value=(1.0, 2.0), protocol=stranger)
+    run.write_summary(Summary(status=stranger, steps=6, seconds=1.0, metrics={stranger: metric, "modes": metric}))
     return run
 
 
@@ -118,10 +119,10 @@ def test_a_chart_draws_what_was_logged(ring: RunFolder, ring_page: Page, tmp_pat
 
 
 def test_final_numbers_stand_with_interval_best_and_protocol(ring: RunFolder, ring_page: Page) -> None:
-    page, metrics = ring_page, ring.summary()["metrics"]
-    for value, (low, high) in zip(*(metrics["high_quality"][key] for key in ("value", "interval")), strict=True):
+    page, metrics = ring_page, ring.summary().metrics
+    for value, (low, high) in metrics["high_quality"].estimates:
         assert f"{100 * value:.1f} %[{100 * low:.0f} %, {100 * high:.0f} %]" in page.text
-    assert metrics["modes"]["protocol"] in page.text
+    assert metrics["modes"].protocol in page.text
     best = max(row["high_quality"][0] for row in ring.rows() if "high_quality" in row)
     assert f"{100 * best:.1f} %round " in page.text
     assert all(f"seed {seed}" in page.text for seed in (0, 1))
@@ -136,7 +137,7 @@ def test_a_game_without_honesty_is_warned_about(ring_page: Page, tmp_path: Path)
 def test_every_state_of_a_run_is_said(tmp_path: Path) -> None:
     run = played(tmp_path / "run", [], wins=1)
     assert "complete, 200 rounds" in Page(report_run(run)).text
-    run.write_summary(run.summary() | {"status": "NonFinite"})
+    run.write_summary(run.summary().model_copy(update={"status": "NonFinite"}))
     assert "ended by NonFinite after round 200 of 200" in Page(report_run(run)).text
     with run.owned():
         page = Page(report_run(run))

@@ -16,6 +16,7 @@ from sparring.report.format import inside, plain
 from sparring.report.metric_info import LOGGED, MEASURES
 from sparring.report.read import read_run
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue, Summary
 from sparring.training.loop import train
 
 PGD = {"name": "pgd", "epsilon": 16 / 255, "steps": 3}
@@ -42,11 +43,11 @@ def taught(path: Path, *, sides: tuple[str, ...] = ("real",), best: float = 0.75
         row |= {"accuracy_train": 1.0, "robust_accuracy_train": best + 0.125, "llv_train": 0.25}
         run.append_row({"step": step} | row)
     metrics = {
-        f"{name}{kind}": {"value": row[name], "interval": [0.25, 0.5], "protocol": f"protocol of {name}"}
+        f"{name}{kind}": MetricValue(value=row[name], interval=(0.25, 0.5), protocol=f"protocol of {name}")
         for name in ("accuracy_test", "robust_accuracy_test")
         for kind in ("", "_best")
     }
-    run.write_summary({"status": "complete", "steps": 4, "seconds": 3.0, "metrics": metrics})
+    run.write_summary(Summary(status="complete", steps=4, seconds=3.0, metrics=metrics))
     return run
 
 

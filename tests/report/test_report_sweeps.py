@@ -13,7 +13,8 @@ from sparring.core.intervals import student
 from sparring.recipes import unvalidated
 from sparring.report.pages import report_folder
 from sparring.report.sweep_map import Atlas, atlas_of
-from sparring.sweeps.cells import Number, Result
+from sparring.runs.schema import Estimate
+from sparring.sweeps.cells import Result
 from sparring.sweeps.grid import cells_of, parse_grid
 from sparring.sweeps.sweep import Sweep
 
@@ -24,7 +25,7 @@ def results_of(*words: str, **numbers: list[int] | list[float]) -> list[Result]:
     """Cells of a grid with these numbers, one after another."""
     cells = cells_of(unvalidated(RING), parse_grid([*words, "replicas=1"]), RING)
     return [
-        Result(cell, "complete", "", {name: Number(values[cell.index]) for name, values in numbers.items()})
+        Result(cell, "complete", "", {name: Estimate(values[cell.index]) for name, values in numbers.items()})
         for cell in cells
     ]
 

@@ -69,7 +69,7 @@ def test_samples_that_are_not_finite_end_a_run_like_any_other_numbers(
     recipe = short("steps=3", "evaluate_every=1", "checkpoint_every=1", "optimizers.generator.lr=1e14", "ema=0")
     with pytest.raises(NonFinite, match="not finite: samples of G in eval mode"):
         train(recipe, run_path, device="cpu")
-    assert RunFolder.open(run_path).summary()["status"] == "non-finite"
+    assert RunFolder.open(run_path).summary().status == "non-finite"
 
 
 def test_a_generator_of_samples_that_are_not_finite_is_not_measured(

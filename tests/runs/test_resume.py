@@ -114,7 +114,7 @@ def test_a_signal_saves_between_checkpoints_and_gives_its_exit_code(
         train(recipe, run, device="cpu", spectator=_Stop(5, number))
     assert caught.value.exit_code == code
     assert [folder.name for folder in RunFolder.open(run).saved()] == ["000000006"]
-    assert RunFolder.open(run).summary()["status"] == "interrupted"
+    assert RunFolder.open(run).summary().status == "interrupted"
     resume(run, device="cpu")
     train(recipe, tmp_path / "whole", device="cpu")
     require_same(tmp_path / "whole", run)

@@ -24,6 +24,7 @@ from sparring.networks import Network
 from sparring.recipes import AnyRecipe, Recipe, unvalidated
 from sparring.runs.folder import RunFolder
 from sparring.runs.lock import Lock
+from sparring.runs.schema import MetricValue
 from sparring.sweeps.cells import results
 from sparring.sweeps.grid import Cell, cells_of, parse_grid
 from sparring.sweeps.packing import packs
@@ -279,10 +280,10 @@ def test_the_table_has_a_row_a_cell_in_csv_and_in_parquet(whole: Sweep) -> None:
     names, *lines = whole.csv.read_text().splitlines()
     assert len(lines) == 4 and names.split(",")[:4] == ["objective", "seed", "status", "reason"]
     assert pq.read_table(whole.parquet).to_pylist() == rows
-    summary = RunFolder.open(whole.path / "runs" / "0002x2").summary()["metrics"]
+    summary = RunFolder.open(whole.path / "runs" / "0002x2").summary().metrics
     shown = [name for name in summary if name in rows[0]]
     assert shown, "there are numbers"
-    assert [rows[3][name] for name in shown] == [summary[name]["value"][1] for name in shown], "game by game"
+    assert [rows[3][name] for name in shown] == [summary[name].estimates[1].value for name in shown], "game by game"
 
 
 def test_a_table_is_the_same_bytes_every_time(whole: Sweep, tmp_path: Path) -> None:
@@ -412,7 +413,7 @@ class Falling(Crew):
 
 
 def _end_as(run: RunFolder, status: str) -> None:
-    run.write_summary(run.summary() | {"status": status, "metrics": {}})
+    run.write_summary(run.summary().model_copy(update={"status": status, "metrics": {}}))
 
 
 def test_the_exit_code_is_that_of_all_failures_or_1() -> None:
@@ -473,7 +474,7 @@ def test_a_worker_outlives_the_server_that_forked_it(tmp_path: Path) -> None:
 
 def test_files_of_a_strangers_sweep_are_believed_as_far_as_they_make_sense(whole: Sweep) -> None:
     run = whole.folder(whole.runs()[0])
-    run.write_summary(run.summary() | {"metrics": {"modes": {"value": [1.0], "interval": None}}})
+    run.write_summary(run.summary().model_copy(update={"metrics": {"modes": MetricValue(value=(1.0,))}}))
     assert [result.status for result in results(whole)] == ["failed", "failed", "complete", "complete"]
     (whole.path / "aside.json").write_text(json.dumps({"0000x2": {"status": "\x1b[31m", "reason": "x" * 999}}))
     told = results(whole)[0]

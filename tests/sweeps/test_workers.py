@@ -28,7 +28,7 @@ def test_what_one_worker_fails_with_is_told_and_the_others_are_saved(
     assert caught.value.exit_code == 6
     assert "trainer.py" in caught.value.__notes__[0], "the worker's traceback comes along"
     sound = RunFolder.open(tmp_path / "sound")
-    assert sound.summary()["status"] == "interrupted"
+    assert sound.summary().status == "interrupted"
     assert sound.saved() and not sound.is_owned()
     assert not (tmp_path / "never begun").exists()
     assert not multiprocessing.active_children()

@@ -9,6 +9,7 @@ from typing import Any
 from sparring.recipes import AnyRecipe, load
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue
 from sparring.training.loop import train
 from torture.collapses import (
     clipped_discriminator,
@@ -97,9 +98,9 @@ def _collapse(trial: Trial, collapse: Planted) -> None:
     path = trial.folder / "run"
     with planted(at, lambda what: collapse.damage(what, victim)):
         summary = train(recipe, path, device="cpu", spectator=told)
-    times = [alarm["step"] for alarm in summary["alarms"] if (alarm["kind"], alarm["game"]) == (collapse.kind, victim)]
+    times = [alarm.step for alarm in summary.alarms if (alarm.kind, alarm.game) == (collapse.kind, victim)]
     within = [step for step in times if at < step <= at + max(2, IN_TIME * steps)]
-    assert within, f"{collapse.kind} at {at} of {steps} of game {victim}: {summary['alarms']}, {recipe!r}"
+    assert within, f"{collapse.kind} at {at} of {steps} of game {victim}: {summary.alarms}, {recipe!r}"
     assert any(f"round {within[0]:,}" in line for line in told.lines), told.lines
     page = report_run(RunFolder.open(path)).read_text(encoding="utf-8")
     assert 'class="flags alarms"' in page
@@ -110,20 +111,20 @@ def _healthy(trial: Trial, keys: tuple[str, ...]) -> None:
     recipe = _recipe(trial, *keys, *_QUIET)
     path = trial.folder / "run"
     summary = train(recipe, path, device="cpu")
-    learned = _learned(summary["metrics"])
+    learned = _learned(summary.metrics)
     assert sum(learned) >= SHARE * len(learned), f"not healthy: {learned}, {recipe!r}"
-    false = [alarm for alarm in summary["alarms"] if learned[alarm["game"]]]
+    false = [alarm for alarm in summary.alarms if learned[alarm.game]]
     assert not false, f"{false}, {recipe!r}"
-    if not summary["alarms"]:
+    if not summary.alarms:
         assert 'class="flags alarms"' not in report_run(RunFolder.open(path)).read_text(encoding="utf-8")
 
 
-def _learned(metrics: dict[str, Any]) -> list[bool]:
+def _learned(metrics: dict[str, MetricValue]) -> list[bool]:
     """Whether each game has learned more than one mode or class, or a classifier most samples."""
-    found = next((metrics[name]["value"] for name in ("modes", "classes") if name in metrics), None)
+    found = next((metrics[name] for name in ("modes", "classes") if name in metrics), None)
     if found is None:
-        return [metrics["accuracy_test"]["value"] > 0.8]
-    return [each > 1 for each in (found if isinstance(found, list) else [found])]
+        return [metrics["accuracy_test"].mean > 0.8]
+    return [each.value > 1 for each in found.estimates]
 
 
 def _recipe(trial: Trial, name: str, *overrides: str) -> AnyRecipe:

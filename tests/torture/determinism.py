@@ -62,7 +62,7 @@ def _make(recipe: AnyRecipe, folder: Path) -> None:
 def _page(run: Path) -> str:
     """The report of a run without the time that it took."""
     page = (run / "report.html").read_text(encoding="utf-8")
-    took = f'<span class="chip">{duration(RunFolder.open(run).summary()["seconds"])}</span>'
+    took = f'<span class="chip">{duration(RunFolder.open(run).summary().seconds)}</span>'
     assert page.count(took) == 1
     return page.replace(took, "")
 

@@ -138,7 +138,7 @@ def fingerprint(run: Path) -> dict[str, str]:
     folder = RunFolder.open(run)
     checkpoint = read_checkpoint(folder.saved()[-1])
     found = {f"tensor {name}": _tensor_hash(tensor) for name, tensor in checkpoint.tensors.items()}
-    for source, values in {"state": checkpoint.state, "summary": folder.summary()}.items():
+    for source, values in {"state": checkpoint.state, "summary": folder.summary().as_json()}.items():
         found |= {f"{source} {name}": repr(value) for name, value in values.items() if name != _SPEED}
     files = {path.relative_to(run): path for path in run.rglob("*") if path.is_file()}
     return found | {

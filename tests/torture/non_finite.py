@@ -335,7 +335,7 @@ def trial(trial: Trial) -> None:
             error = _ended(recipe, path)
         assert error.exit_code == 6
         assert re.search(f"not finite: {site.told}", error.cause), error.cause
-        assert (run.summary()["status"], run.summary()["steps"]) == ("non-finite", at)
+        assert (run.summary().status, run.summary().steps) == ("non-finite", at)
         for folder in run.saved():
             assert int(folder.name) <= last
             assert all(tensor.isfinite().all() for tensor in read_checkpoint(folder).tensors.values())

@@ -367,7 +367,7 @@ def lost_terminal(trial: Trial) -> None:
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
     _require_nobody(child)
-    assert RunFolder.open(out).summary()["status"] == "interrupted"
+    assert RunFolder.open(out).summary().status == "interrupted"
     _require_whole(trial.folder)
 
 
@@ -388,7 +388,7 @@ def demonstration(trial: Trial) -> None:
     for path in out.glob("*/recipe.yaml"):
         run = RunFolder.open(path.parent)
         assert not run.is_owned()
-        assert signals == 2 or run.summary()["status"] == "interrupted", "not saved"
+        assert signals == 2 or run.summary().status == "interrupted", "not saved"
         verify(path.parent)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sparring.core.errors import UsageError
 from sparring.recipes import Recipe, load, require_game
 from sparring.report import report_runs
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import SUMMARY, Summary
 from sparring.sweeps.side_by_side import Strict, play_side_by_side
 from sparring.sweeps.workers import Processes
 
@@ -34,7 +34,7 @@ class Outcome:
     """What came out of one cell."""
 
     recipe: Recipe
-    summary: dict[str, Any]
+    summary: Summary
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, played: Callable[[in
     cells = {out / name: recipe for name, recipe in recipes.items()}
     play_side_by_side(cells, Strict(played or (lambda _done, _total: None)), Processes())
     runs = {name: RunFolder.open(out / name) for name in recipes}
-    outcomes = {name: Outcome(recipes[name], run.summary()) for name, run in runs.items()}
+    outcomes = {name: Outcome(recipes[name], Summary.read(run.path / SUMMARY)) for name, run in runs.items()}
     return Demo(report_runs(list(runs.values()), out / "report.html", title=TITLE), outcomes)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sparring.gan.load import load_classifier
 from sparring.monitoring.classifier_metrics import ClassifierMeasures
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import Evaluation
 
 
-def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str = "auto") -> dict[str, Any]:
+def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str = "auto") -> Evaluation:
     """Measure the classifier of a run's newest checkpoint.
 
     Args:
@@ -19,9 +19,6 @@ def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str 
         samples: held-out ones at most, and as many training ones.
         seed: number of the attack's stream.
         device: where to measure.
-
-    Returns:
-        {"step", "metrics", "problems"}, as `evaluate_generator`.
 
     Raises:
         UsageError: the run is a game, or has no checkpoint.
@@ -32,4 +29,4 @@ def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str 
     recipe = loaded.recipe
     measures = ClassifierMeasures(recipe.trained_against, recipe.seed, loaded.data(), place, samples=samples)
     numbers = measures.measure(loaded.network, loaded.classify, seed)
-    return {"step": loaded.step, "metrics": measures.entries(numbers), "problems": list(loaded.problems)}
+    return Evaluation(step=loaded.step, metrics=measures.entries(numbers), problems=tuple(loaded.problems))

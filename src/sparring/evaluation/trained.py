@@ -23,6 +23,7 @@ from sparring.monitoring.summary import final_numbers
 from sparring.networks import Extractor, spread
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import Evaluation, MetricValue
 
 STEEPNESS_AT = 512
 """Samples a side at which slopes are measured."""
@@ -42,7 +43,7 @@ def evaluate_generator(
     extractor: Extractor | None = None,
     seed: int = 0,
     device: str = "auto",
-) -> dict[str, Any]:
+) -> Evaluation:
     """Measure the generator of a run's newest checkpoint on fresh samples.
 
     Args:
@@ -53,8 +54,7 @@ def evaluate_generator(
         device: where to measure.
 
     Returns:
-        {"step", "metrics", "problems"} with metrics as in summary.json; problems are what was wrong with newer
-        checkpoints, and that no metric applies to the data.
+        Every metric that applies to the data; that none applies is among the problems.
 
     Raises:
         UsageError: no run, no checkpoint, or no weights of the extractor.
@@ -67,8 +67,8 @@ def evaluate_generator(
     measures = Measures(recipe, source, loaded.streams.device, samples=samples)
     drawn = loaded.draw(samples, "evaluate", seed).samples
     row = measures.measure(drawn, packed=bool(loaded.recipe.lead))
-    problems = [*loaded.problems, *([] if measures.metrics else [_NO_METRIC])]
-    return {"step": loaded.step, "metrics": final_numbers(row, measures), "problems": problems}
+    problems = (*loaded.problems, *(() if measures.metrics else (_NO_METRIC,)))
+    return Evaluation(step=loaded.step, metrics=final_numbers(row, measures), problems=problems)
 
 
 def evaluate(
@@ -78,17 +78,17 @@ def evaluate(
     extractor: Extractor | None = None,
     seed: int = 0,
     device: str = "auto",
-) -> dict[str, Any]:
+) -> Evaluation:
     """Measure the newest checkpoint: `evaluate_generator`, then `evaluate_discriminator`; or `evaluate_classifier`."""
     if isinstance(RunFolder.open(path).recipe(), ClassifierRecipe):
         return evaluate_classifier(path, samples=samples, seed=seed, device=device)
     generator = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
     discriminator = evaluate_discriminator(path, seed=seed, device=device)
-    problems = dict.fromkeys([*generator["problems"], *discriminator["problems"]])
-    return generator | {"metrics": generator["metrics"] | discriminator["metrics"], "problems": list(problems)}
+    problems = tuple(dict.fromkeys((*generator.problems, *discriminator.problems)))
+    return Evaluation(step=generator.step, metrics=generator.metrics | discriminator.metrics, problems=problems)
 
 
-def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -> dict[str, Any]:
+def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -> Evaluation:
     """Measure how steep the discriminator of a run's newest checkpoint is, on real and freshly generated samples.
 
     Args:
@@ -97,8 +97,7 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
         device: where to measure.
 
     Returns:
-        {"step", "metrics", "problems"}, each metric with its value (a list with replicas) and its protocol; an
-        operation of D whose norm is not known is a problem, and there is no bound then.
+        Slopes and a Lipschitz bound; without a bound, a problem names the operation of D whose norm is not known.
 
     Raises:
         UsageError: no run, or no checkpoint.
@@ -126,7 +125,7 @@ def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -
     counts = f"{len(real)} {source.facts.evaluated_on} and {len(real)} generated samples"
     protocol = f"{_SLOPES}: gradients at {counts}; all pairs of these"
     metrics |= {name: _entry(values, protocol, lead) for name, values in columns.items()}
-    return {"step": loaded.step, "metrics": metrics, "problems": problems}
+    return Evaluation(step=loaded.step, metrics=metrics, problems=tuple(problems))
 
 
 def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
@@ -182,8 +181,8 @@ def verify(path: Path) -> list[str]:
     return checked
 
 
-def _entry(values: list[float], protocol: str, lead: tuple[int, ...]) -> dict[str, Any]:
-    return {"value": values if lead else values[0], "interval": None, "protocol": protocol}
+def _entry(values: list[float], protocol: str, lead: tuple[int, ...]) -> MetricValue:
+    return MetricValue(value=tuple(values) if lead else values[0], protocol=protocol)
 
 
 def _picture(batch: Batch, lead: int) -> bytes:

@@ -6,38 +6,15 @@ A symptom becomes an alarm when two checks in a row show it, so at most 4 % of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from sparring.monitoring.symptoms import AT_LEAST, PATIENCE, SYMPTOMS, Check, begins
 from sparring.monitoring.vitals import VITALS
 from sparring.recipes import TrainingRecipe
+from sparring.runs.schema import Alarm
 
 PERSISTENCE = 2
 """Checks in a row that a symptom must show in."""
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """A symptom that stayed.
-
-    Args:
-        step: the round that it was noticed at.
-        until: the round of the first check without it, or None.
-        game: which one, counted from 0.
-        kind, cause, remedy: of the symptom.
-    """
-
-    step: int
-    until: int | None
-    game: int
-    kind: str
-    cause: str
-    remedy: str
-
-    def entry(self) -> dict[str, Any]:
-        """The alarm as summary.json has it."""
-        return asdict(self)
 
 
 def alarms(rows: Sequence[Mapping[str, Any]], recipe: TrainingRecipe) -> list[Alarm]:
@@ -75,7 +52,7 @@ def _of_game(checks: Sequence[Mapping[str, Any]], recipe: TrainingRecipe, game: 
 
 def _alarm(kind: str, step: int, until: int | None, game: int) -> Alarm:
     symptom = next(symptom for symptom in SYMPTOMS if symptom.kind == kind)
-    return Alarm(step, until, game, kind, symptom.cause, symptom.remedy)
+    return Alarm(step=step, until=until, game=game, kind=kind, cause=symptom.cause, remedy=symptom.remedy)
 
 
 class Lookout:

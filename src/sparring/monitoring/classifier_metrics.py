@@ -25,6 +25,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, sample_norm
 from sparring.data import Source
 from sparring.gan.sampling import require_finite
+from sparring.runs.schema import MetricValue
 
 MEASURED = 1000
 """Held-out samples of a measurement, at most, and as many training ones."""
@@ -82,15 +83,15 @@ class ClassifierMeasures:
             numbers |= {f"{name}_{kind}": float(values.double().mean()) for name, values in shares.items()}
         return numbers
 
-    def entries(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, Any]:
+    def entries(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, MetricValue]:
         """Numbers of `measure` as summary.json has them."""
         protocols, count = self.protocols(), len(self._batches["test"].samples)
         return {
-            name: {
-                "value": numbers[name],
-                "interval": list(wilson(round(numbers[name] * count), count)) if "accuracy" in name else None,
-                "protocol": protocols[name] + note,
-            }
+            name: MetricValue(
+                value=numbers[name],
+                interval=wilson(round(numbers[name] * count), count) if "accuracy" in name else None,
+                protocol=protocols[name] + note,
+            )
             for name in protocols
         }
 

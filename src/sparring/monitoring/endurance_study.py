@@ -22,6 +22,7 @@ from sparring.gan.sampling import draw
 from sparring.gan.state import Networks
 from sparring.monitoring.discriminator_probe import Playing, score_of, undisturbed
 from sparring.monitoring.repeated_attack import attack_until
+from sparring.runs.schema import MetricValue
 
 _SETTLING = 256
 """Latents from which a fresh G takes its batch statistics."""
@@ -84,12 +85,10 @@ class AttackStudy(Record):
 
     def entries(
         self, playing: Playing, real: Samples, space: Space, opponent: Opponent = "initial"
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, MetricValue]:
         """The numbers of `run` as summary.json has them."""
         numbers, protocol = self.run(playing, real, space, opponent), self.protocol(real, space, opponent)
-        return {
-            name: {"value": values.tolist(), "interval": None, "protocol": protocol} for name, values in numbers.items()
-        }
+        return {name: MetricValue(value=values.tolist(), protocol=protocol) for name, values in numbers.items()}
 
     def protocol(self, real: Samples, space: Space, opponent: Opponent = "initial") -> str:
         """The experiment in words; the arguments are those of `run`."""

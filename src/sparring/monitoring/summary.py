@@ -7,11 +7,12 @@ from typing import Any
 
 from sparring.core.intervals import wilson
 from sparring.monitoring.generator_metrics import Measures
+from sparring.runs.schema import MetricValue
 
 Row = dict[str, Any]
 
 
-def summarise(rows: list[Row], measures: Measures) -> dict[str, Any]:
+def summarise(rows: list[Row], measures: Measures) -> dict[str, MetricValue]:
     """Final values of every measured number, the share of successful games, and the rounds to the first success.
 
     Args:
@@ -19,14 +20,13 @@ def summarise(rows: list[Row], measures: Measures) -> dict[str, Any]:
         measures: what measured them.
 
     Returns:
-        NAME: {"value", "interval", "protocol"}; a list of values and intervals with replicas; no interval where a
-        number is not a proportion.
+        Each number by name, with an interval where it is a proportion.
     """
     evaluated = [row for row in rows if measures.names() <= row.keys()]
     return final_numbers(evaluated[-1], measures) | _over_time(evaluated) if evaluated else {}
 
 
-def final_numbers(row: Row, measures: Measures) -> dict[str, Any]:
+def final_numbers(row: Row, measures: Measures) -> dict[str, MetricValue]:
     """The numbers of one measurement, in the same form."""
     protocols = measures.protocols()
     metrics = {
@@ -44,13 +44,13 @@ def final_numbers(row: Row, measures: Measures) -> dict[str, Any]:
     return metrics
 
 
-def last_noted(rows: list[Row], protocols: Mapping[str, str]) -> dict[str, Any]:
+def last_noted(rows: list[Row], protocols: Mapping[str, str]) -> dict[str, MetricValue]:
     """The last values of other numbers of the log, with what each of them is."""
     noted = [row for row in rows if protocols.keys() <= row.keys()]
     return {name: _entry(noted[-1][name], None, protocol) for name, protocol in protocols.items()} if noted else {}
 
 
-def _over_time(evaluated: list[Row]) -> dict[str, Any]:
+def _over_time(evaluated: list[Row]) -> dict[str, MetricValue]:
     if "success" not in evaluated[-1]:
         return {}
     games = range(len(_as_list(evaluated[-1]["success"])))
@@ -64,16 +64,16 @@ def _over_time(evaluated: list[Row]) -> dict[str, Any]:
     }
 
 
-def _rate(wins: int, games: int, protocol: str) -> dict[str, Any]:
-    return _entry(wins / games, list(wilson(wins, games)), protocol)
+def _rate(wins: int, games: int, protocol: str) -> MetricValue:
+    return _entry(wins / games, wilson(wins, games), protocol)
 
 
-def _entry(value: Any, interval: Any, protocol: str) -> dict[str, Any]:
-    return {"value": value, "interval": interval, "protocol": protocol}
+def _entry(value: Any, interval: Any, protocol: str) -> MetricValue:
+    return MetricValue(value=value, interval=interval, protocol=protocol)
 
 
-def _share_interval(value: float, samples: int) -> list[float]:
-    return list(wilson(round(value * samples), samples))
+def _share_interval(value: float, samples: int) -> tuple[float, float]:
+    return wilson(round(value * samples), samples)
 
 
 def _each(value: Any, function: Any) -> Any:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparring.monitoring.alarms import Alarm, alarms
+from sparring.monitoring.alarms import alarms
 from sparring.monitoring.symptoms import CONSTANT, FEW, FLAT, NARROW, SURE, SYMPTOMS
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.format import number
 from sparring.report.read import Run
+from sparring.runs.schema import Alarm
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], looks: Sequ
         charts=tuple(drawn),
         table=final_table(run),
         table_of_d=table_of_d(run),
-        seconds=words.duration(run.summary.seconds) if run.summary.seconds is not None else "",
+        seconds=words.duration(run.seconds) if run.seconds is not None else "",
         device=str(run.environment.get("device", "")),
         environment=tuple((name, words.plain(value)) for name, value in flat.items()),
     )
@@ -259,7 +259,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
                 first=f"{words.number(round(sum(came) / len(came)))} ({words.games(len(came))})"
                 if came
                 else words.NONE,
-                seconds=words.duration(run.summary.seconds),
+                seconds=words.duration(run.seconds),
                 alarms=", ".join(notice.kind for notice in notices(run)),
             )
         )

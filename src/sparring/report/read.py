@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from sparring.core.files import PREFIX
 from sparring.core.intervals import wilson
 from sparring.core.records import MOST
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier, require_game, to_yaml
-from sparring.report.told import LARGEST, Summary
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue, Summary
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,9 +62,19 @@ class Run:
     folder: RunFolder
     recipe: AnyRecipe
     rows: tuple[dict[str, Any], ...]
-    summary: Summary
+    summary: Summary | None
     environment: dict[str, Any]
     status: Status
+
+    @property
+    def metrics(self) -> Mapping[str, MetricValue]:
+        """The final numbers; none while there is no summary."""
+        return self.summary.metrics if self.summary else {}
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took; None while there is no summary."""
+        return self.summary.seconds if self.summary else None
 
     @property
     def game(self) -> Recipe:
@@ -161,15 +171,17 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
         UsageError, CorruptInput: the recipe, the log or the summary cannot be read.
     """
     recipe, rows = folder.recipe(), tuple(folder.rows())
-    summary = Summary.of(folder.summary(), str(folder.path / "summary.json"))
-    _require_numbers(folder, rows, summary, recipe.replicas)
+    summary = folder.summary()
+    _require_numbers(folder, rows, summary.metrics if summary else {}, recipe.replicas)
     rounds = rows[-1]["step"] if rows else 0
-    status = _status(recipe, rounds, summary.status, owned=folder.is_owned())
-    current = Summary() if status.kind == "running" else summary
+    status = _status(recipe, rounds, summary.status if summary else "", owned=folder.is_owned())
+    current = None if status.kind == "running" else summary
     return Run(name or folder.path.resolve().name, folder, recipe, rows, current, folder.environment(), status)
 
 
-def _require_numbers(folder: RunFolder, rows: Sequence[dict[str, Any]], summary: Summary, games: int) -> None:
+def _require_numbers(
+    folder: RunFolder, rows: Sequence[dict[str, Any]], metrics: Mapping[str, MetricValue], games: int
+) -> None:
     """Refuse a log or a summary that has not one number for each game."""
     if rows and rows[-1]["step"] > MOST:
         raise CorruptInput(f"{folder.rows_path}: reaches no such round", "restore the file")
@@ -179,14 +191,14 @@ def _require_numbers(folder: RunFolder, rows: Sequence[dict[str, Any]], summary:
             if name != "step" and (len(each) != games or not all(map(_is_number, each))):
                 cause = f"{folder.rows_path}: {printable(repr(name))} is not {games} numbers in every row"
                 raise CorruptInput(cause, "restore the file")
-    for name, metric in summary.metrics.items():
-        if len(metric.games) not in (0, games):
+    for name, metric in metrics.items():
+        if metric.is_per_game and len(metric.estimates) != games:
             cause = f"{folder.path / 'summary.json'}: {printable(repr(name))} is not {games} numbers"
             raise CorruptInput(cause, "restore the file")
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def names_of(folders: Sequence[RunFolder]) -> list[str]:

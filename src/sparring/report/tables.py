@@ -10,9 +10,7 @@ import numpy as np
 from sparring.report.format import number, percent
 from sparring.report.metric_info import OF_D, Measure, measure_of, measured
 from sparring.report.read import Run
-from sparring.report.told import Each, One
-
-Metric = One | Each
+from sparring.runs.schema import Estimate, MetricValue
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,12 @@ def table_of_d(run: Run) -> Table:
 
 def endurance(run: Run) -> tuple[Endurance, ...]:
     """The attack study at the end of a run, both ways; nothing where it was not made."""
-    metrics = run.summary.metrics
+    metrics = run.metrics
     if not metrics.keys() >= _STUDIED:
         return ()
 
     def mean(name: str) -> float:
-        value = metrics[name].whole.value
+        value = metrics[name].mean
         return float("nan") if value is None else value
 
     return tuple(
@@ -102,11 +100,11 @@ def endurance(run: Run) -> tuple[Endurance, ...]:
 _STUDIED = {f"attacks_{side}{part}" for side in ("fake", "real") for part in ("", "_reached", "_overshot")}
 
 
-def _metrics(run: Run) -> Mapping[str, Metric]:
-    return run.summary.metrics or _last_measured(run)
+def _metrics(run: Run) -> Mapping[str, MetricValue]:
+    return run.metrics or _last_measured(run)
 
 
-def _table(run: Run, metrics: Mapping[str, Metric]) -> Table:
+def _table(run: Run, metrics: Mapping[str, MetricValue]) -> Table:
     protocols = tuple(dict.fromkeys(entry.protocol for entry in metrics.values() if entry.protocol))
     rows: list[Row] = []
     for name, entry in metrics.items():
@@ -124,25 +122,25 @@ def mean_final(run: Run, measure: Measure) -> float | None:
     return None if series is None else float(series.values[-1].mean())
 
 
-def _last_measured(run: Run) -> dict[str, Metric]:
-    found: dict[str, Metric] = {}
+def _last_measured(run: Run) -> dict[str, MetricValue]:
+    found: dict[str, MetricValue] = {}
     of_d = (measure_of(name) for name in run.logged if name in OF_D)
     for measure in (*measured(run), *of_d):
         series = run.series(measure.name)
         if series is not None:
-            found[measure.name] = Each(value=tuple(series.values[-1].tolist()))
+            found[measure.name] = MetricValue(value=tuple(series.values[-1].tolist()))
     return found
 
 
-def _row(measure: Measure, metric: Metric, kind: str, note: int) -> Row:
-    each = tuple(_entry(measure, one) for one in metric.games)
+def _row(measure: Measure, metric: MetricValue, kind: str, note: int) -> Row:
+    each = tuple(_entry(measure, estimate) for estimate in metric.estimates)
     if len(each) == 1:
         return Row(measure.title, kind, (), each[0], note)
-    return Row(measure.title, kind, each, _entry(measure, metric.whole), note)
+    return Row(measure.title, kind, each, Entry(_shown(measure, metric.mean)), note)
 
 
-def _entry(measure: Measure, one: One) -> Entry:
-    return Entry(_shown(measure, one.value), _span(one.interval))
+def _entry(measure: Measure, estimate: Estimate) -> Entry:
+    return Entry(_shown(measure, estimate.value), _span(estimate.interval))
 
 
 def _best(run: Run, measure: Measure, note: int) -> Row | None:

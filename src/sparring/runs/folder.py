@@ -32,6 +32,7 @@ from sparring.runs.lock import Lock
 from sparring.runs.origin import naming_the_version
 from sparring.runs.rows import append_row, read_rows
 from sparring.runs.saved_progress import Progress, SavedSpace
+from sparring.runs.schema import SUMMARY, Summary
 from sparring.runs.trust import require_trusted, trust
 
 KEEP = 2
@@ -323,7 +324,7 @@ class RunFolder:
             with open(self.rows_path, "ab") as file:
                 file.truncate(log_bytes)
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Write summary.json.
 
         Raises:
@@ -331,11 +332,17 @@ class RunFolder:
             StorageError: the disk refused.
         """
         self.lock.require()
-        write_json(self.path / "summary.json", summary)
+        summary.write(self.path / SUMMARY)
 
-    def summary(self) -> dict[str, Any]:
-        """summary.json, or an empty mapping while there is none."""
-        return self._json("summary.json")
+    def summary(self) -> Summary | None:
+        """summary.json; None while there is none.
+
+        Raises:
+            CorruptInput: it is damaged.
+            StorageError: it cannot be read.
+        """
+        path = self.path / SUMMARY
+        return Summary.read(path) if os.path.lexists(path) else None
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name

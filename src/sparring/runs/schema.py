@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +21,7 @@ Interval = tuple[float, float]
 """The lower and upper bound of a 95 % interval."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Epsilon = Annotated[float, Field(ge=0)]
+AnyStored = TypeVar("AnyStored", bound="StoredRecord")
 
 
 class StoredRecord(BaseModel):
@@ -29,7 +30,7 @@ class StoredRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls: type[AnyStored], path: Path) -> AnyStored:
         """The record in a JSON file.
 
         Raises:
@@ -82,7 +83,7 @@ class MetricValue(StoredRecord):
     protocol: str = ""
 
     @model_validator(mode="after")
-    def _one_interval_for_each_value(self) -> Self:
+    def _one_interval_for_each_value(self) -> MetricValue:
         if len(self._intervals) != len(self._values):
             raise ValueError("not one interval for each value")
         return self
@@ -151,6 +152,20 @@ class Summary(StoredRecord):
     seconds: float
     metrics: dict[str, MetricValue]
     alarms: tuple[Alarm, ...] = ()
+
+
+class Evaluation(StoredRecord):
+    """The networks of a checkpoint, measured again.
+
+    Args:
+        step: the round of the checkpoint.
+        metrics: by name.
+        problems: newer checkpoints that could not be read, and what could not be measured.
+    """
+
+    step: int
+    metrics: dict[str, MetricValue]
+    problems: tuple[str, ...]
 
 
 # --- robustness.json ---

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import CorruptInput, SparringError, printable
+from sparring.runs.schema import SUMMARY, Estimate, MetricValue
 from sparring.sweeps.grid import Cell
 from sparring.sweeps.packing import Pack
 from sparring.sweeps.sweep import Sweep
 
 OF_ALL_GAMES = frozenset({"success_rate", "ever_success_rate"})
 """Numbers of a whole run, which say nothing of one game of it."""
-LARGEST = 1e100
-"""The size of a number, at most."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A final number of one cell, and its interval where it has one; None is a success that never came."""
-
-    value: float | int | None
-    interval: tuple[float | int, float | int] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Result:
     cell: Cell
     status: str
     reason: str
-    numbers: dict[str, Number]
+    numbers: dict[str, Estimate]
 
 
 def results(sweep: Sweep) -> list[Result]:
@@ -55,9 +48,9 @@ def results(sweep: Sweep) -> list[Result]:
 def _results(sweep: Sweep, run: Pack, aside: Any) -> list[Result]:
     folder = sweep.folder(run)
     try:
-        summary = folder.summary() if folder.path.is_dir() else {}
-        if summary.get("status") == "complete":
-            numbers = _numbers(summary.get("metrics"), len(run.cells), str(folder.path / "summary.json"))
+        summary = folder.summary() if folder.path.is_dir() else None
+        if summary is not None and summary.status == "complete":
+            numbers = _numbers(summary.metrics, len(run.cells), folder.path / SUMMARY)
             return [Result(cell, "complete", "", numbers[game]) for game, cell in enumerate(run.cells)]
         status, reason = "missing", "not played to its end yet"
     except SparringError as error:
@@ -67,27 +60,13 @@ def _results(sweep: Sweep, run: Pack, aside: Any) -> list[Result]:
     return [Result(cell, printable(status), printable(reason), {}) for cell in run.cells]
 
 
-def _numbers(metrics: Any, games: int, what: str) -> list[dict[str, Number]]:
+def _numbers(metrics: Mapping[str, MetricValue], games: int, path: Path) -> list[dict[str, Estimate]]:
     """The numbers of every game of a run.
 
     Raises:
         CorruptInput: they are not one number, or none, for each game.
     """
-    found: list[dict[str, Number]] = [{} for _ in range(games)]
-    try:
-        for name in metrics.keys() - OF_ALL_GAMES:
-            values, intervals = metrics[name]["value"], metrics[name]["interval"]
-            if not isinstance(values, list):
-                values, intervals = [values], [intervals]
-            intervals = [None] * games if intervals is None else intervals
-            for numbers, value, interval in zip(found, values, intervals, strict=True):
-                numbers[name] = Number(_checked(value), interval and (_checked(interval[0]), _checked(interval[1])))
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-        raise CorruptInput(f"{what}: its numbers are not one for each of {games} games", "restore the file") from None
-    return [{name: numbers[name] for name in metrics if name in numbers} for numbers in found]
-
-
-def _checked(value: Any) -> Any:
-    if value is not None and (isinstance(value, bool) or not -LARGEST <= value <= LARGEST):
-        raise ValueError
-    return value
+    estimates = {name: metric.estimates for name, metric in metrics.items() if name not in OF_ALL_GAMES}
+    if any(len(each) != games for each in estimates.values()):
+        raise CorruptInput(f"{path}: its numbers are not one for each of {games} games", "restore the file")
+    return [{name: each[game] for name, each in estimates.items()} for game in range(games)]

@@ -176,7 +176,8 @@ def is_complete(path: Path) -> bool:
     Raises:
         CorruptInput: its summary is damaged.
     """
-    return (path / "recipe.yaml").is_file() and RunFolder.open(path).summary().get("status") == "complete"
+    summary = RunFolder.open(path).summary() if (path / "recipe.yaml").is_file() else None
+    return summary is not None and summary.status == "complete"
 
 
 class _Seat:

@@ -209,7 +209,8 @@ class Sweep:
         if len(pack.cells) == 1:
             return False
         with contextlib.suppress(SparringError):  # what cannot be read is told when it is played
-            return self.folder(pack).summary().get("status") == NonFinite.status
+            summary = self.folder(pack).summary()
+            return summary is not None and summary.status == NonFinite.status
         return False
 
     def _told(self, error: SparringError) -> str:

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparring.core.files import write_whole
-from sparring.sweeps.cells import Number, Result, results
+from sparring.runs.schema import Estimate
+from sparring.sweeps.cells import Result, results
 from sparring.sweeps.grid import plain
 from sparring.sweeps.sweep import Sweep
 
@@ -38,7 +39,7 @@ def rows_of(found: list[Result]) -> list[Row]:
         row: Row = {key: plain(value) for key, value in result.cell.settings.items()}
         row |= {"seed": result.cell.recipe.seed, "status": result.status, "reason": result.reason}
         for name in names:
-            number = result.numbers.get(name, Number(None))
+            number = result.numbers.get(name, Estimate(None))
             row[name] = number.value
             if name in with_interval:
                 row[f"{name}_low"], row[f"{name}_high"] = number.interval or (None, None)

@@ -14,6 +14,7 @@ from sparring.monitoring.classifier_metrics import ClassifierMeasures
 from sparring.monitoring.classifier_vitals import ClassifierVitals
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue
 from sparring.training.task import Task
 
 
@@ -58,7 +59,7 @@ class ClassifierTask(Task):
     def vitals(self, done: int) -> dict[str, Any]:
         return dict(self._vitals.measure())
 
-    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""
         measured = [row for row in rows if self.measures.protocols().keys() <= row.keys()]
         if not measured:

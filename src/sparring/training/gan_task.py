@@ -21,6 +21,7 @@ from sparring.monitoring.generator_metrics import Measures
 from sparring.monitoring.summary import last_noted, summarise
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue
 from sparring.training.task import Task
 
 
@@ -79,7 +80,7 @@ class GANTask(Task):
     def vitals(self, done: int) -> dict[str, Any]:
         return dict(self._vitals.measure(done))
 
-    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         if self.measures is None:
             return {}
         study, probe = AttackStudy(), self.probe

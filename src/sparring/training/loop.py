@@ -23,6 +23,7 @@ from sparring.monitoring.vitals import interval
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import SUMMARY, Summary
 from sparring.runs.tensorboard import Events, events_in
 from sparring.training.classifier_task import ClassifierTask
 from sparring.training.follower import play_along, stop_asked
@@ -31,7 +32,7 @@ from sparring.training.load import Loaded, begun, load_game
 from sparring.training.task import Task
 
 
-def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> dict[str, Any]:
+def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> Summary:
     """Play a recipe in a new run folder and return its summary.
 
     Everything that can be wrong with the recipe or the data is found before the folder is made. Processes that
@@ -61,7 +62,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
             return _Session(run, training, watcher, group, start=0, seconds=0.0).play()
 
 
-def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> dict[str, Any]:
+def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> Summary:
     """Continue a run from its newest sound checkpoint and return its summary.
 
     On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it. Processes that
@@ -113,10 +114,10 @@ def _found(run: RunFolder, device: str, threads: int, group: ProcessGroup) -> Lo
     return loaded
 
 
-def _along(path: Path, game: GANState | Pupil, start: int) -> dict[str, Any]:
+def _along(path: Path, game: GANState | Pupil, start: int) -> Summary:
     assert isinstance(game, GANState), "a classifier is refused to several processes"
     play_along(game, start)
-    return RunFolder.open(path).summary()
+    return Summary.read(path / SUMMARY)
 
 
 def _training(game: GANState | Pupil, spectator: Spectator) -> Task:
@@ -147,7 +148,7 @@ class _Session:
         self.began = time.monotonic() - seconds
         self.lookout = Lookout(self.recipe, run.rows())
 
-    def play(self) -> dict[str, Any]:
+    def play(self) -> Summary:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
             self.spectator.note(remark)
         try:
@@ -251,15 +252,15 @@ class _Session:
             stop.signal,
         )
 
-    def _summarise(self, status: str) -> dict[str, Any]:
-        summary = {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "steps": self.done,
-            "status": status,
-            "seconds": round(self._seconds(), 2),
-            "metrics": self.training.metrics(self.run.rows(), complete=status == "complete"),
-            "alarms": [alarm.entry() for alarm in self.lookout.alarms()],
-        }
+    def _summarise(self, status: str) -> Summary:
+        summary = Summary(
+            recipe=self.recipe.model_dump(mode="json"),
+            steps=self.done,
+            status=status,
+            seconds=round(self._seconds(), 2),
+            metrics=self.training.metrics(self.run.rows(), complete=status == "complete"),
+            alarms=tuple(self.lookout.alarms()),
+        )
         self.run.write_summary(summary)
         return summary
 

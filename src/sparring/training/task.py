@@ -11,6 +11,7 @@ from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.recipes import TrainingRecipe
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue
 
 
 class Task(ABC):
@@ -62,7 +63,7 @@ class Task(ABC):
         """The numbers that alarms are raised by, after `done` rounds; leaves no trace."""
 
     @abstractmethod
-    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, Any]:
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         """The numbers that the run ends with, as summary.json has them.
 
         Args:
