@@ -150,7 +150,7 @@ def _evaluated(run: Path) -> Case:
 def _robust(run: Path, **options: Any) -> Case:
     """Accuracy under attack of the heads of a run, and what became of the first images."""
     out = Path(f"{run}, {options}")
-    found = evaluate_robustness(run, robust_options({"samples": 40, **options}), out=out, device="cpu")
+    found = evaluate_robustness(run, robust_options({"samples": 40, **options}), out=out, device="cpu").as_json()
     with np.load(out / "robustness.npz") as file:
         arrays = {name: file[name] for name in file.files}
     shown = {name: each.tolist() for name, each in arrays.items() if each.dtype == np.int64}

@@ -78,7 +78,7 @@ def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, m
     options = RobustOptions(samples=6, threats="fgsm", epsilons=(0.1,))
     for run in (tmp_path / "run", tmp_path / "tuned"):
         found = evaluate_robustness(run, options, device="cpu")
-        assert json.loads((run / "robustness.json").read_text())["subjects"] == found["subjects"]
+        assert json.loads((run / "robustness.json").read_text())["subjects"] == found.as_json()["subjects"]
         assert report_run(RunFolder.open(run)).is_file()
     assert write_samples(tmp_path / "run", tmp_path / "drawn.npz", count=10, seed=0)["samples"] == 10
     assert evaluate_generator(tmp_path / "run", samples=16, device="cpu").step == 1

@@ -17,21 +17,21 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
 from sparring.robustness.attack_under_test import Attempt
 from sparring.robustness.budgets import budgets_of
-from sparring.robustness.checks import Check
 from sparring.robustness.plans import main_attack
 from sparring.robustness.sanity_checks import battery
 from sparring.robustness.targets import Subject, subject_of
+from sparring.runs.schema import SanityCheck
 
 COUNT = 100
 
 
-def checked(subject: Subject, attack: GradientAttack | None = None, attempt: Attempt = attempt) -> list[Check]:
+def checked(subject: Subject, attack: GradientAttack | None = None, attempt: Attempt = attempt) -> list[SanityCheck]:
     """The battery with the usual attack, or with another one or another way of trying it."""
     budgets = budgets_of(subject)
     return battery(subject, attack or main_attack(budgets), epsilons=budgets.grid, samples=COUNT, attempt=attempt)
 
 
-def flags(checks: list[Check]) -> set[str]:
+def flags(checks: list[SanityCheck]) -> set[str]:
     return {check.name for check in checks if check.holds is False}
 
 

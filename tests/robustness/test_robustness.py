@@ -43,7 +43,7 @@ def thresholds(count: int = 41) -> Subject:
 
 def test_accuracy_is_the_share_of_samples_beyond_epsilon() -> None:
     subject = thresholds()
-    found = robustness(subject, epsilons=[0.055, 0.125], threats="fgsm,apgd-ce")
+    found = robustness(subject, epsilons=[0.055, 0.125], threats="fgsm,apgd-ce").as_json()
     distance = (subject.samples[:, 0, 0, 0] - 0.5).abs()
     for row in found["worst"]:
         stands = int((distance > row["epsilon"]).sum())
@@ -72,7 +72,7 @@ def test_the_worst_case_is_taken_sample_by_sample() -> None:
     x = torch.tensor([[0.45, 0.45], [0.55, 0.55]]).repeat(4, 1)
     subject = subject_of(Halves(), x, (x.sum(1) > 1).long())
     threats = [Threat(name=c.__name__, kind="other", attack=c(epsilon=0.3)) for c in (Upwards, Downwards)]
-    found = robustness(subject, epsilons=[0.01], threats=threats)
+    found = robustness(subject, epsilons=[0.01], threats=threats).as_json()
     alone = [row["accuracy"]["value"] for row in found["attacks"] if row["epsilon"] == 0.3]
     (both,) = [row for row in found["worst"] if row["epsilon"] == 0.3]
     assert alone == [0.5, 0.5] and both["accuracy"]["value"] == 0.0
@@ -81,7 +81,7 @@ def test_the_worst_case_is_taken_sample_by_sample() -> None:
 
 def test_everything_of_the_standard_set_is_told_and_is_json() -> None:
     examined = examine(on_digits(sound("mlp").network, TRAINED_AGAINST, count=40), seed=3)
-    found = json.loads(json.dumps(examined.entry))
+    found = examined.robustness.as_json()
     names = {row["name"] for row in found["attacks"]}
     for name in ("FGSM", "APGD-CE", "APGD-T", "targeted PGD-20", "Square-500", "NES PGD-10", "SPSA PGD-10", "noise"):
         assert name in names
@@ -109,7 +109,7 @@ def test_everything_of_the_standard_set_is_told_and_is_json() -> None:
 
 def test_the_same_seed_finds_the_same() -> None:
     def without_time(seed: int) -> str:
-        found = robustness(sound("mlp").first(20), epsilons=[0.1], threats="noise", seed=seed)
+        found = robustness(sound("mlp").first(20), epsilons=[0.1], threats="noise", seed=seed).as_json()
         for row in found["attacks"]:
             del row["seconds"]
         return json.dumps(found)
@@ -125,7 +125,7 @@ def test_a_flag_blocks_the_headline() -> None:
             return 1e6 * network(x)
 
     published = BIM(epsilon=0.03125, steps=5, step_size=0.0039)
-    found = robustness(on_digits(Saturated(), published, count=60), epsilons=[0.2], threats="fgsm")
+    found = robustness(on_digits(Saturated(), published, count=60), epsilons=[0.2], threats="fgsm").as_json()
     assert len(found["remarks"]) == 1 and "never the edge of the ball" in found["remarks"][0]
     assert found["headline"] is None
     assert any(flag.startswith("gradients exist: ") for flag in found["flags"])
@@ -170,7 +170,7 @@ def test_examples_are_the_pictures_that_were_attacked() -> None:
     subject = sound("mlp").first(20)
     examined = examine(subject, epsilons=[0.1, 0.2], threats="fgsm")
     found, count = examined.pictures, 8
-    assert examined.entry["examples"] == [{"epsilon": e, "attack": "PGD-20 x 2"} for e in (0.1, 0.2)]
+    assert examined.robustness.as_json()["examples"] == [{"epsilon": e, "attack": "PGD-20 x 2"} for e in (0.1, 0.2)]
     assert found["clean"].shape == found["adversarial"].shape == found["perturbation"].shape == (2, count, 1, 8, 8)
     assert (found["clean"].dtype, found["perturbation"].dtype) == (torch.uint8, torch.int8)
     moved = (found["adversarial"].double() - found["clean"].double()) / 255
@@ -179,7 +179,7 @@ def test_examples_are_the_pictures_that_were_attacked() -> None:
         assert (told - moved[block]).abs().max() < 1 / 255 + epsilon / 127
     assert torch.equal(found["labels"][0], subject.labels[:count])
     assert torch.equal(found["predicted_clean"][1], subject.answers(subject.samples[:count]).argmax(1))
-    first = examined.entry["attacks"][0]["accuracy"]
+    first = examined.robustness.as_json()["attacks"][0]["accuracy"]
     assert (found["predicted"] != found["labels"]).any() and first["value"] < 1
 
 
@@ -197,16 +197,16 @@ def test_points_have_no_pictures_and_no_scales() -> None:
         network[0].bias.zero_()
     subject = subject_of(network, x, (x[:, 0] > 0).long(), low=None, high=None)
     examined = examine(subject, epsilons=[0.75], threats="other-norm,square,dimming,finite-differences")
-    assert examined.pictures == {} and examined.entry["examples"] == []
-    assert examined.entry["worst"][0]["accuracy"]["value"] == 0.5
-    assert examined.entry["worst"][0]["scales"] == "0.75 in the data's units"
-    assert "dimming" not in {row["norm"] for row in examined.entry["worst"]}
+    assert examined.pictures == {} and examined.robustness.as_json()["examples"] == []
+    assert examined.robustness.as_json()["worst"][0]["accuracy"]["value"] == 0.5
+    assert examined.robustness.as_json()["worst"][0]["scales"] == "0.75 in the data's units"
+    assert "dimming" not in {row["norm"] for row in examined.robustness.as_json()["worst"]}
 
 
 def test_transfer_is_a_matrix_of_sources_and_targets() -> None:
     subjects = [sound("robust").first(60), sound("mlp"), sound("linear")]
     threat = Threat(name="FGSM", kind="white-box", attack=FGSM(epsilon=0.1))
-    found = transfer_matrix(subjects, threat)
+    found = transfer_matrix(subjects, threat).as_json()
     accuracy = np.array(found["accuracy"])
     assert accuracy.shape == (3, 3) and np.array(found["interval"]).shape == (3, 3, 2)
     assert (accuracy.argmin(0) == [0, 1, 2]).all(), "nobody is fooled more by another's than by its own"
@@ -328,7 +328,7 @@ def test_more_samples_than_fit_at_once_are_the_same_samples() -> None:
         subject,
         epsilons=[0.0505],
         threats=[Threat(name="one", kind="noise", attack=RandomSearch(epsilon=0.05, queries=1))],
-    )
+    ).as_json()
     assert found["samples"] == 601
     distance = (subject.samples[:, 0, 0, 0] - 0.5).abs()
     assert found["attacks"][0]["accuracy"]["value"] == pytest.approx(float((distance > 0.0505).double().mean()))

@@ -25,7 +25,7 @@ def test_a_run_of_an_earlier_version_opens_or_is_refused(
     refusal = None
     try:
         assert report_run(run).stat().st_size > 10_000
-        assert resume(run.path, device="cpu")["status"] == "complete"
+        assert resume(run.path, device="cpu").status == "complete"
     except CorruptInput as error:
         refusal = error
     assert refusal is None or (refusal.cause.startswith(name) and refusal.remedy)

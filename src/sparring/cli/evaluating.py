@@ -33,10 +33,10 @@ def evaluate(
     chosen = None if extractor is None else parse_piece(Extractor, extractor)
     result = evaluate_run(run, samples=samples, extractor=chosen, device=device)
     if as_json:
-        print_json(result)
+        print_json(result.as_json())
     else:
-        print_problems(result["problems"])
-        print_metrics(result["metrics"], f"{run} after {result['step']:,} rounds")
+        print_problems(result.problems)
+        print_metrics(result.metrics, f"{run} after {result.step:,} rounds")
 
 
 def attack_endurance(

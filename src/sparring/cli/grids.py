@@ -25,7 +25,8 @@ def demo(
     with following("rounds") as progress:
         result = run_demo(out, steps=steps, seeds=seeds, played=progress.played)
     if as_json:
-        print_json({"report": str(result.report), "runs": {k: v.summary for k, v in result.outcomes.items()}})
+        runs = {name: outcome.summary.as_json() for name, outcome in result.outcomes.items()}
+        print_json({"report": str(result.report), "runs": runs})
         return
     print_successes({name: outcome.summary for name, outcome in result.outcomes.items()})
     say(f"report: {result.report}")

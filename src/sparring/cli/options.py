@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_problems(problems: list[str]) -> None:
+def print_problems(problems: Iterable[str]) -> None:
     """Print on standard error what could not be used or measured."""
     for problem in problems:
         say(f"skipped: {problem}", sys.stderr)

@@ -10,7 +10,17 @@ from typing import Any
 from sparring.cli.terminal import print_table
 from sparring.cli.theorems import perturbation_table, theory_table
 from sparring.core.errors import say
+from sparring.core.intervals import percent
 from sparring.core.pieces import Piece
+from sparring.runs.schema import (
+    MetricValue,
+    Rate,
+    Robustness,
+    Summary,
+    TargetRobustness,
+    ThreatResult,
+    TransferMatrix,
+)
 from sparring.theory import TheoryRow
 
 Row = dict[str, Any]
@@ -35,12 +45,12 @@ def print_theory() -> None:
     print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
 
 
-def print_metrics(metrics: Mapping[str, Any], title: str) -> None:
+def print_metrics(metrics: Mapping[str, MetricValue], title: str) -> None:
     """The metrics of a summary, and below them the protocol of each."""
-    rows = [[name, cell(entry["value"]), _interval(entry["interval"])] for name, entry in metrics.items()]
+    rows = [[name, cell(metric.value), _intervals(metric)] for name, metric in metrics.items()]
     print_table(title, ["measure", "value", "95 % interval"], rows)
-    for protocol in dict.fromkeys(entry["protocol"] for entry in metrics.values()):
-        names = ", ".join(name for name, entry in metrics.items() if entry["protocol"] == protocol)
+    for protocol in dict.fromkeys(metric.protocol for metric in metrics.values()):
+        names = ", ".join(name for name, metric in metrics.items() if metric.protocol == protocol)
         say(f"  {names}: {protocol}")
 
 
@@ -61,82 +71,84 @@ def print_attacks(rows: list[Row]) -> None:
         say(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
 
 
-def print_robustness(target: str, result: Row) -> None:
+def print_robustness(title: str, robustness: Robustness) -> None:
     """Each target: all attacks, worst case, generalization gap, transfer, sanity checks; then headline or flags."""
-    for entry in result["subjects"]:
+    for target in robustness.targets:
         print_table(
-            f"{target}, {entry['subject']}: {entry['samples']} {entry['evaluated_on']} samples, trained against "
-            f"{entry['trained_against'] or 'nothing'}",
+            f"{title}, {target.name}: {target.samples} {target.evaluated_on} samples, trained against "
+            f"{target.trained_against or 'nothing'}",
             ["attack", "kind", "norm", "epsilon", "accuracy", "95 % interval", "loss", "calls a sample", "seconds"],
-            [_attack_cells(row) for row in entry["attacks"]],
+            [_attack_cells(result) for result in target.attacks],
         )
         worst = [
-            [row["norm"], row["scales"], *_rate_cells(row["accuracy"]), ", ".join(row["attacks"])]
-            for row in entry["worst"]
+            [case.norm, case.scales, *_rate_cells(case.accuracy), ", ".join(case.attacks)] for case in target.worst
         ]
         print_table("The worst case of every sample", ["norm", "epsilon", "accuracy", "95 % interval", "over"], worst)
-        print_table("Generalization gap", ["", "held out", "training"], _gap_rows(entry))
-        _print_transfer(entry["transfer"])
+        print_table("Generalization gap", ["", "held out", "training"], _gap_rows(target))
+        _print_transfer(target.transfer)
         checks = [
-            [check["check"], {True: "yes", False: "FLAG", None: "-"}[check["holds"]], check["detail"]]
-            for check in entry["battery"]
+            [check.name, {True: "yes", False: "FLAG", None: "-"}[check.holds], check.detail]
+            for check in target.sanity_checks
         ]
         print_table("Sanity checks", ["check", "holds", "detail"], checks)
-        for remark in entry["remarks"]:
+        for remark in target.remarks:
             say(f"note: {remark}")
-        say("\n".join(f"FLAG: {flag}" for flag in entry["flags"]) or f"{entry['subject']}: {entry['headline']['text']}")
+        for flag in target.flags:
+            say(f"FLAG: {flag}")
+        if target.headline:
+            say(f"{target.name}: {target.headline.text}")
 
 
-def _attack_cells(row: Row) -> list[str]:
-    loss, calls = f"{row['loss_start']:.3g} .. {row['loss_end']:.3g}", f"{row['forwards']:.0f} + {row['backwards']:.0f}"
-    cells = [row["name"], row["kind"], row["norm"], row["scales"], *_rate_cells(row["accuracy"])]
-    return [*cells, loss, calls, f"{row['seconds']:.1f}"]
+def _attack_cells(result: ThreatResult) -> list[str]:
+    calls = f"{result.forwards:.0f} + {result.backwards:.0f}"
+    loss = f"{result.loss_start:.3g} .. {result.loss_end:.3g}"
+    cells = [result.name, result.kind, result.norm, result.scales, *_rate_cells(result.accuracy)]
+    return [*cells, loss, calls, f"{result.seconds:.1f}"]
 
 
-def _rate_cells(rate: Row) -> list[str]:
-    low, high = rate["interval"]
-    return [f"{100 * rate['value']:.1f} %", f"{100 * low:.1f} .. {100 * high:.1f}"]
+def _rate_cells(rate: Rate) -> list[str]:
+    low, high = rate.interval
+    return [percent(rate.value), f"{100 * low:.1f} .. {100 * high:.1f}"]
 
 
-def _gap_rows(entry: Row) -> list[list[str]]:
-    """Accuracy on held-out and on training samples, clean and under the main attack at every epsilon."""
-    if entry["train_clean"] is None:
+def _gap_rows(target: TargetRobustness) -> list[list[str]]:
+    """Accuracy here and on training samples, clean and under the main attack at every size."""
+    if target.train_clean is None:
         return []
-    rows = [["clean", *(_rate_cells(entry[name])[0] for name in ("clean", "train_clean"))]]
-    for row in entry["train_attacked"]:
-        here = next(each for each in entry["attacks"] if each["epsilon"] == row["epsilon"])
-        rates = (here["accuracy"], row["accuracy"])
-        rows.append([f"{here['name']}, {here['scales']}", *(_rate_cells(rate)[0] for rate in rates)])
+    rows = [["clean", percent(target.clean.value), percent(target.train_clean.value)]]
+    for training in target.train_attacked:
+        here = next(each for each in target.attacks if each.epsilon == training.epsilon)
+        label = f"{here.name}, {here.scales}"
+        rows.append([label, percent(here.accuracy.value), percent(training.accuracy.value)])
     return rows
 
 
-def _print_transfer(matrix: Row | None) -> None:
+def _print_transfer(matrix: TransferMatrix | None) -> None:
     if matrix is None:
         return
     rows = [
-        [name, *(f"{100 * value:.1f} % [{100 * low:.0f}, {100 * high:.0f}]" for value, (low, high) in cells)]
-        for name, values, spans in zip(matrix["sources"], matrix["accuracy"], matrix["interval"], strict=True)
-        for cells in [list(zip(values, spans, strict=True))]
+        [source, *(f"{percent(value)} [{100 * low:.0f}, {100 * high:.0f}]" for value, (low, high) in cells)]
+        for source, values, intervals in zip(matrix.sources, matrix.accuracy, matrix.interval, strict=True)
+        for cells in [list(zip(values, intervals, strict=True))]
     ]
-    title = f"Transfer of {matrix['attack']}, {matrix['scales']}: accuracy of the columns on samples made of the rows"
-    print_table(title, ["made of", *matrix["targets"]], rows)
+    title = f"Transfer of {matrix.attack}, {matrix.scales}: accuracy of the columns on samples made of the rows"
+    print_table(title, ["made of", *matrix.targets], rows)
 
 
-def print_successes(summaries: Mapping[str, Row]) -> None:
+def print_successes(summaries: Mapping[str, Summary]) -> None:
     """The runs of the demo by name: games that learned every mode, with a Wilson interval."""
     rows = []
     for name, summary in summaries.items():
-        metrics = summary["metrics"]
-        low, high = metrics["success_rate"]["interval"]
-        final = metrics["success"]["value"]
+        metrics = summary.metrics
+        wins = [estimate.value or 0.0 for estimate in metrics["success"].estimates]
         rows.append(
             [
                 name,
-                f"{sum(final):.0f} of {len(final)}",
-                f"{low:.2f} .. {high:.2f}",
-                cell(metrics["modes"]["value"]),
-                cell(metrics["high_quality"]["value"]),
-                f"{summary['seconds']:,.0f}",
+                f"{sum(wins):.0f} of {len(wins)}",
+                _intervals(metrics["success_rate"]),
+                cell(metrics["modes"].value),
+                cell(metrics["high_quality"].value),
+                f"{summary.seconds:,.0f}",
             ]
         )
     columns = ["run", "learned all modes", "95 % interval", "modes covered", "high quality", "seconds"]
@@ -157,11 +169,9 @@ def _theory_cell(row: TheoryRow) -> str:
     return f"broken {row.smallest_excess:.2g}"
 
 
-def _interval(value: Any) -> str:
-    if not value:
-        return "-"
-    pairs = value if isinstance(value[0], list) else [value]
-    return " ".join(f"[{low:.2g}, {high:.2g}]" for low, high in pairs)
+def _intervals(metric: MetricValue) -> str:
+    intervals = [estimate.interval for estimate in metric.estimates if estimate.interval]
+    return " ".join(f"[{low:.2g}, {high:.2g}]" for low, high in intervals) or "-"
 
 
 def cell(value: Any) -> str:

@@ -68,9 +68,9 @@ def robustness(
     with following("threats") as progress:
         result = evaluate_robustness(model, options, out=out, device=device, played=progress.played)
     if as_json:
-        print_json(result)
+        print_json(result.as_json())
     else:
-        print_problems(result["problems"])
+        print_problems(result.problems)
         print_robustness(target, result)
     page = report_folder(out or Path(target))
     if not as_json:

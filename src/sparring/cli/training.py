@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from sparring.cli.options import (
 )
 from sparring.core.errors import say
 from sparring.core.processes import rank
+
+if TYPE_CHECKING:
+    from sparring.runs.schema import Summary
 
 
 def train(
@@ -133,7 +136,7 @@ def report(
     print_json({"report": str(page)}) if as_json else say(str(page))
 
 
-def _print_result(out: Path, summary: dict[str, Any], as_json: bool) -> None:
+def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
     """Write the run's page, and print its metrics and which theorem covers it; in the first process of a group only."""
     if rank():
         return
@@ -146,10 +149,10 @@ def _print_result(out: Path, summary: dict[str, Any], as_json: bool) -> None:
     folder = RunFolder.open(out)
     page = report_run(folder)
     if as_json:
-        print_json(summary | {"report": str(page)})
+        print_json(summary.as_json() | {"report": str(page)})
         return
-    if summary["metrics"]:
-        print_metrics(summary["metrics"], f"{out} after {summary['steps']:,} rounds, {summary['seconds']:,.0f} s")
+    if summary.metrics:
+        print_metrics(summary.metrics, f"{out} after {summary.steps:,} rounds, {summary.seconds:,.0f} s")
     recipe = folder.recipe()
     if isinstance(recipe, Recipe):
         say(f"theory: {covered_by(recipe.objective, recipe.feedback)}")

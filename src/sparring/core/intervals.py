@@ -44,3 +44,8 @@ def student(values: Sequence[float], level: float = 0.95) -> tuple[float, float]
         raise ValueError(f"{count} values have no spread")
     half = float(stdtrit(count - 1, 0.5 + level / 2)) * stdev(values) / math.sqrt(count)
     return fmean(values) - half, fmean(values) + half
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in percent, as text."""
+    return f"{100 * share:.{digits}f} %"

@@ -1,34 +1,20 @@
-"""Check: one reason to believe a number, or not to."""
+"""What the sanity checks share: shares of samples with their intervals, and how much they tolerate."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 from jaxtyping import Bool
 from torch import Tensor
 
 from sparring.core.intervals import wilson
+from sparring.runs.schema import Rate, SanityCheck
 
 HALF_A_POINT = 0.005 + 1e-9
 """By how much what should be no more may be more."""
 
 
-class Check(NamedTuple):
-    """What one row of the battery found.
-
-    Args:
-        name: what should be so.
-        holds: whether it is; None where it does not apply.
-        detail: the numbers behind it, or why it does not apply.
-    """
-
-    name: str
-    holds: bool | None
-    detail: str
-
-    def row(self) -> dict[str, Any]:
-        """As robustness.json has it."""
-        return {"check": self.name, "holds": self.holds, "detail": self.detail}
+def check(name: str, holds: bool | None, detail: str) -> SanityCheck:
+    """One sanity check; `holds` is None where it does not apply."""
+    return SanityCheck(name=name, holds=holds, detail=detail)
 
 
 def share(held: Bool[Tensor, " n"]) -> float:
@@ -36,11 +22,6 @@ def share(held: Bool[Tensor, " n"]) -> float:
     return float(held.double().mean())
 
 
-def rate(held: Bool[Tensor, " n"]) -> dict[str, Any]:
+def rate(held: Bool[Tensor, " n"]) -> Rate:
     """The share of samples of which it is true, with its 95 % interval."""
-    return {"value": share(held), "interval": list(wilson(int(held.sum()), len(held)))}
-
-
-def percent(value: float) -> str:
-    """A share for people."""
-    return f"{100 * value:.1f} %"
+    return Rate(value=share(held), interval=wilson(int(held.sum()), len(held)))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
-from sparring.core.files import folder_for, storage_errors, write_json, write_whole
+from sparring.core.files import folder_for, storage_errors, write_whole
 from sparring.core.pieces import members
 from sparring.core.records import Count, Every, InvalidRecord, Record, problems_in
 from sparring.core.shapes import IMAGE_BOUNDS
@@ -24,8 +24,8 @@ from sparring.robustness.own_models import Foreign, parse_foreign
 from sparring.robustness.run_targets import Opened, labelled, subjects_of_run
 from sparring.robustness.targets import Subject, subject_of
 from sparring.runs.environment import choose_device
+from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
 
-FILE, ARRAYS = "robustness.json", "robustness.npz"
 _HEADS = {"class head": "class", "source head": "source", "both": "both"}
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 _FEW = 16
@@ -76,7 +76,7 @@ def evaluate_robustness(
     out: Path | None = None,
     device: str = "auto",
     played: Played | None = None,
-) -> dict[str, Any]:
+) -> Robustness:
     """Attack what a run learned, or a model, and write what was found.
 
     Args:
@@ -85,9 +85,6 @@ def evaluate_robustness(
         out: the folder of robustness.json and robustness.npz; the run's own by default.
         device: where.
         played: told after every threat how many are done.
-
-    Returns:
-        What robustness.json says: {"step", "seed", "subjects", "problems", "model"}.
 
     Raises:
         UsageError: what is asked for does not exist, or does not fit.
@@ -98,16 +95,16 @@ def evaluate_robustness(
     with folder_for(folder):
         found, pictures = _examined(target, options, device, played)
         # The numbers go last and vanish first: they are never beside pictures of another evaluation.
-        with storage_errors(folder / FILE):
-            (folder / FILE).unlink(missing_ok=True)
-        write_whole(folder / ARRAYS, _as_arrays(pictures))
-        write_json(folder / FILE, found)
+        with storage_errors(folder / ROBUSTNESS):
+            (folder / ROBUSTNESS).unlink(missing_ok=True)
+        write_whole(folder / ROBUSTNESS_EXAMPLES, _as_arrays(pictures))
+        found.write(folder / ROBUSTNESS)
     return found
 
 
 def _examined(
     target: Path | Foreign, options: RobustOptions, device: str, played: Played | None
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
+) -> tuple[Robustness, dict[str, Tensor]]:
     """What robustness.json and robustness.npz say."""
     opened = _open(target, options, device)
     parts = [
@@ -122,23 +119,23 @@ def _examined(
         for subject in opened.subjects
     ]
     pictures = {f"{index}/{name}": values for index, part in enumerate(parts) for name, values in part.pictures.items()}
-    found = {
-        "step": opened.step,
-        "seed": options.seed,
-        "subjects": [part.entry for part in parts],
-        "problems": list(opened.problems),
-        "model": target.described(options.data) if isinstance(target, Foreign) else None,
-    }
+    found = Robustness(
+        step=opened.step,
+        seed=options.seed,
+        targets=tuple(part.robustness for part in parts),
+        problems=tuple(opened.problems),
+        model=target.described(options.data) if isinstance(target, Foreign) else None,
+    )
     return found, pictures
 
 
-def require_unflagged(found: dict[str, Any]) -> None:
+def require_unflagged(found: Robustness) -> None:
     """Refuse to end well where a number should not be believed.
 
     Raises:
         Flagged: says how many flags there are, and the first.
     """
-    flags = [f"{entry['subject']}: {flag}" for entry in found["subjects"] for flag in entry["flags"]]
+    flags = [f"{target.name}: {flag}" for target in found.targets for flag in target.flags]
     if flags:
         raise Flagged(
             f"{len(flags)} flag{'s' if len(flags) > 1 else ''}, first {flags[0]}",

@@ -5,7 +5,7 @@
 Of anybody's classifier, in eval mode and left as it was:
 
     found = robustness(subject_of(network, images, labels, low=0.0, high=1.0), epsilons=[8 / 255])
-    print(found["headline"] or found["flags"])
+    print(found.headline or found.flags)
 
 Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figures 2 and 6 and table 1.
 """
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from sparring.attacks import Threat
+from sparring.core.intervals import percent
 from sparring.core.randomness import Rng, derive
 from sparring.gan.sampling import require_finite
 from sparring.monitoring.endurance_study import described
 from sparring.robustness.budgets import Budgets, budgets_of, scales
-from sparring.robustness.checks import percent, rate
+from sparring.robustness.checks import rate
 from sparring.robustness.examples import examples_of
 from sparring.robustness.masking import gradients_are_strongest, standing
 from sparring.robustness.plans import main_attack, main_threat, planned, restarts_of
@@ -31,6 +31,15 @@ from sparring.robustness.sanity_checks import battery
 from sparring.robustness.targets import Subject, exactly
 from sparring.robustness.transfer import transfer_matrix
 from sparring.robustness.trials import Trial, right, try_threat, try_transfer
+from sparring.runs.schema import (
+    AccuracyAt,
+    ExampleBlock,
+    Headline,
+    Rate,
+    TargetRobustness,
+    TransferMatrix,
+    WorstCase,
+)
 
 Played = Callable[[int, int], None]
 
@@ -40,11 +49,11 @@ class Examined:
     """What was found of a subject.
 
     Args:
-        entry: its part of robustness.json.
+        robustness: its part of robustness.json.
         pictures: example images by name, as in robustness.npz; empty where samples are no images.
     """
 
-    entry: dict[str, Any]
+    robustness: TargetRobustness
     pictures: dict[str, Tensor]
 
 
@@ -56,11 +65,11 @@ def robustness(
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
     played: Played | None = None,
-) -> dict[str, Any]:
+) -> TargetRobustness:
     """How robust a subject is, as its part of robustness.json; arguments are those of `examine`."""
     return examine(
         subject, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, played=played
-    ).entry
+    ).robustness
 
 
 def examine(
@@ -100,7 +109,8 @@ def examine(
         for source in transfer_from:
             trials.append(try_transfer(subject, source, main, rng=_rng(seed, main, subject)))
             told(len(trials), total)
-        clean, gap = rate(right(subject)), _gap(subject, budgets, seed)
+        clean = rate(right(subject))
+        train_clean, train_attacked = _on_training_samples(subject, budgets, seed)
         matrix = _transfer(subject, transfer_from, main, seed)
         shown = [trial for trial in trials if trial.name == main.name]
         pictures = examples_of(subject, shown)
@@ -108,80 +118,75 @@ def examine(
     checks = battery(subject, attack, epsilons=budgets.grid, tries=tries, seed=seed)
     checks.append(gradients_are_strongest(trials))
     told(total, total)
-    worst = list(_worst(trials, subject))
-    flags = [f"{check.name}: {check.detail}" for check in checks if check.holds is False]
+    worst = tuple(_worst(trials, subject))
+    flags = tuple(f"{check.name}: {check.detail}" for check in checks if check.holds is False)
     trained = subject.trained_against
-    entry = {
-        "subject": subject.name,
-        "samples": len(subject.samples),
-        "evaluated_on": subject.evaluated_on,
-        "classes": list(subject.classes),
-        "trained_against": trained and f"{trained.ball.norm}, {described(trained, subject.space)}",
-        "remarks": trained.remarks() if trained else [],
-        "clean": clean,
-        **gap,
-        "epsilons": list(budgets.grid),
-        "main_epsilon": budgets.main,
-        "attacks": [trial.row(subject.space) for trial in trials],
-        "worst": worst,
-        "battery": [check.row() for check in checks],
-        "flags": flags,
-        "headline": None if flags else _headline(subject, budgets, worst, clean),
-        "examples": [{"epsilon": trial.epsilon, "attack": trial.name} for trial in shown] if pictures else [],
-        "transfer": matrix,
-    }
-    return Examined(entry, pictures)
+    found = TargetRobustness(
+        name=subject.name,
+        samples=len(subject.samples),
+        evaluated_on=subject.evaluated_on,
+        classes=tuple(subject.classes),
+        trained_against=trained and f"{trained.ball.norm}, {described(trained, subject.space)}",
+        remarks=tuple(trained.remarks()) if trained else (),
+        clean=clean,
+        train_clean=train_clean,
+        train_attacked=train_attacked,
+        epsilons=budgets.grid,
+        main_epsilon=budgets.main,
+        attacks=tuple(trial.result(subject.space) for trial in trials),
+        worst=worst,
+        sanity_checks=tuple(checks),
+        flags=flags,
+        headline=None if flags else _headline(subject, budgets, worst, clean),
+        examples=tuple(ExampleBlock(epsilon=each.epsilon, attack=each.name) for each in shown if pictures),
+        transfer=matrix,
+    )
+    return Examined(found, pictures)
 
 
 def _quiet(done: int, total: int) -> None:
     pass
 
 
-def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[dict[str, Any]]:
+def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[WorstCase]:
     """The worst case per sample, for every norm and epsilon that was tried; what fools with less fools here, too."""
     for norm, epsilon in dict.fromkeys((trial.norm, trial.epsilon) for trial in trials):
         within = [trial for trial in trials if trial.norm == norm and trial.epsilon <= epsilon]
-        yield {
-            "epsilon": epsilon,
-            "norm": norm,
-            "scales": scales(epsilon, subject.space),
-            "accuracy": rate(standing(within)),
-            "attacks": [trial.name for trial in within if trial.epsilon == epsilon],
-        }
+        yield WorstCase(
+            epsilon=epsilon,
+            norm=norm,
+            scales=scales(epsilon, subject.space),
+            accuracy=rate(standing(within)),
+            attacks=tuple(trial.name for trial in within if trial.epsilon == epsilon),
+        )
 
 
-def _gap(subject: Subject, budgets: Budgets, seed: int) -> dict[str, Any]:
+def _on_training_samples(subject: Subject, budgets: Budgets, seed: int) -> tuple[Rate | None, tuple[AccuracyAt, ...]]:
     """Accuracy on training samples, clean and under the main threat."""
     training = subject.on_training_samples()
     if training is None:
-        return {"train_clean": None, "train_attacked": []}
+        return None, ()
     attacked = []
     for epsilon in budgets.grid:
         threat = main_threat(budgets, epsilon, subject.space)
         trial = try_threat(training, threat, rng=_rng(seed, threat, subject))
-        attacked.append({"epsilon": epsilon, "accuracy": rate(trial.stands)})
-    return {"train_clean": rate(right(training)), "train_attacked": attacked}
+        attacked.append(AccuracyAt(epsilon=epsilon, accuracy=rate(trial.stands)))
+    return rate(right(training)), tuple(attacked)
 
 
-def _transfer(subject: Subject, others: Sequence[Subject], main: Threat, seed: int) -> dict[str, Any] | None:
-    if not others:
-        return None
-    found = transfer_matrix([subject, *others], main, seed=seed)
-    epsilon = main.attack.epsilon
-    return found | {"epsilon": epsilon, "scales": scales(epsilon, subject.space), "attack": main.name}
+def _transfer(subject: Subject, others: Sequence[Subject], main: Threat, seed: int) -> TransferMatrix | None:
+    return transfer_matrix([subject, *others], main, seed=seed) if others else None
 
 
-def _headline(
-    subject: Subject, budgets: Budgets, worst: Sequence[dict[str, Any]], clean: dict[str, Any]
-) -> dict[str, Any]:
-    found = next(row for row in worst if (row["norm"], row["epsilon"]) == (budgets.ball.norm, budgets.main))
-    low, high = found["accuracy"]["interval"]
+def _headline(subject: Subject, budgets: Budgets, worst: Sequence[WorstCase], clean: Rate) -> Headline:
+    main = next(case for case in worst if (case.norm, case.epsilon) == (budgets.ball.norm, budgets.main))
+    low, high = main.accuracy.interval
     text = (
-        f"{percent(found['accuracy']['value'])} [{100 * low:.1f}, {100 * high:.1f}] of {len(subject.samples)} "
-        f"{subject.evaluated_on} samples stand {len(found['attacks'])} attacks of {budgets.ball.norm} epsilon "
-        f"{found['scales']}; clean {percent(clean['value'])}"
+        f"{percent(main.accuracy.value)} [{100 * low:.1f}, {100 * high:.1f}] of {len(subject.samples)} "
+        f"{subject.evaluated_on} samples withstand {len(main.attacks)} attacks of {budgets.ball.norm} epsilon "
+        f"{main.scales}; clean {percent(clean.value)}"
     )
-    return {"text": text, "epsilon": budgets.main, "accuracy": found["accuracy"]}
+    return Headline(text=text, epsilon=budgets.main, accuracy=main.accuracy)
 
 
 def _rng(seed: int, threat: Threat, subject: Subject) -> Rng:

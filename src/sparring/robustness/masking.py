@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from sparring.robustness.checks import HALF_A_POINT, Check, percent, share
+from sparring.core.intervals import percent
+from sparring.robustness.checks import HALF_A_POINT, check, share
 from sparring.robustness.trials import Trial
+from sparring.runs.schema import SanityCheck
 
 _WITHOUT_GRADIENTS = ("black-box", "transfer", "noise")
 
@@ -22,7 +24,7 @@ def standing(trials: Sequence[Trial]) -> Bool[Tensor, " n"]:
     return torch.stack([trial.stands for trial in trials]).all(0)
 
 
-def gradients_are_strongest(trials: Sequence[Trial]) -> Check:
+def gradients_are_strongest(trials: Sequence[Trial]) -> SanityCheck:
     """Whether all attacks with gradients together fool at least as many samples as any one without, at equal budgets.
 
     Args:
@@ -35,7 +37,7 @@ def gradients_are_strongest(trials: Sequence[Trial]) -> Check:
         if trial.kind in _WITHOUT_GRADIENTS and inside:
             found.append((share(standing(inside)), share(trial.stands), trial.name))
     if not found:
-        return Check(name, None, "no attack without gradients was tried beside one with them")
+        return check(name, None, "no attack without gradients was tried beside one with them")
     with_them, without, strongest = max(found, key=lambda row: row[0] - row[1])
     detail = f"accuracy {percent(with_them)} under all with gradients, {percent(without)} under {strongest}"
-    return Check(name, with_them <= without + HALF_A_POINT, detail)
+    return check(name, with_them <= without + HALF_A_POINT, detail)

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from sparring.attacks import Criterion, width_of
 from sparring.core.gradients import input_gradient
+from sparring.core.intervals import percent
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, expand_like
-from sparring.robustness.checks import Check, percent, rate
+from sparring.robustness.checks import check, rate
 from sparring.robustness.targets import Subject
+from sparring.runs.schema import SanityCheck
 
 _FORWARDS = 5
 _AGREE = 1e-4
@@ -35,7 +37,7 @@ _STEPS = (1e-3, 1e-2)
 """The least and the most that the longest of these steps may be, in Euclidean length and units of [0, 1]."""
 
 
-def soundness(subject: Subject, criterion: Criterion, *, rng: Rng) -> Iterator[Check]:
+def soundness(subject: Subject, criterion: Criterion, *, rng: Rng) -> Iterator[SanityCheck]:
     """Checks of the model; its samples are all looked at.
 
     Args:
@@ -112,18 +114,18 @@ def _inside(subject: Subject, rng: Rng) -> Samples:
     return inside + rng.uniform(inside.shape, -reach, reach).to(inside)
 
 
-def _gradients_exist(slopes: _Slopes) -> Check:
+def _gradients_exist(slopes: _Slopes) -> SanityCheck:
     none = float(slopes.vanishes.double().mean())
-    return Check("gradients exist", none <= _NO_GRADIENT, f"{percent(none)} of the samples have a gradient of zero")
+    return check("gradients exist", none <= _NO_GRADIENT, f"{percent(none)} of the samples have a gradient of zero")
 
 
-def _gradient_is_the_gradient(slopes: _Slopes) -> Check:
+def _gradient_is_the_gradient(slopes: _Slopes) -> SanityCheck:
     along, across = float(slopes.along.median()), float(slopes.across.median())
     detail = f"median relative error of finite differences {percent(along)} along it, {percent(across)} along noise"
-    return Check("the gradient is the gradient", max(along, across) <= _GRADIENT_ERROR, detail)
+    return check("the gradient is the gradient", max(along, across) <= _GRADIENT_ERROR, detail)
 
 
-def _is_a_function(subject: Subject, logits: Float[Tensor, "n classes"]) -> Check:
+def _is_a_function(subject: Subject, logits: Float[Tensor, "n classes"]) -> SanityCheck:
     scale = max(1.0, float(logits.abs().max()))
     with torch.no_grad():
         again = max(_apart(subject.logits(subject.samples), logits) for _ in range(_FORWARDS - 1)) / scale
@@ -131,7 +133,7 @@ def _is_a_function(subject: Subject, logits: Float[Tensor, "n classes"]) -> Chec
     detail = (
         f"{_FORWARDS} forwards differ by {again:.1e}, in other batches by {alone:.1e}, relative to the largest logit"
     )
-    return Check("the model is a function", max(again, alone) <= _AGREE, detail)
+    return check("the model is a function", max(again, alone) <= _AGREE, detail)
 
 
 def _in_other_company(logits: Callable[[Samples], Tensor], samples: Samples) -> Tensor:
@@ -146,16 +148,16 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return difference if difference == difference else float("inf")
 
 
-def _are_logits(logits: Float[Tensor, "n classes"]) -> Check:
+def _are_logits(logits: Float[Tensor, "n classes"]) -> SanityCheck:
     sums = logits.double().sum(1)
     are_shares = bool(((logits >= 0) & (logits <= 1)).all()) and bool(((sums - 1).abs() <= 1e-3).all())
     least, most = float(logits.min()), float(logits.max())
     told = "outputs are probability vectors" if are_shares else f"outputs from {least:.3g} to {most:.3g}"
-    return Check("logits, not probabilities", not are_shares, told)
+    return check("logits, not probabilities", not are_shares, told)
 
 
-def _is_better_than_chance(subject: Subject, logits: Float[Tensor, "n classes"]) -> Check:
+def _is_better_than_chance(subject: Subject, logits: Float[Tensor, "n classes"]) -> SanityCheck:
     clean = rate(logits.argmax(1) == subject.labels)
     commonest = float(subject.labels.bincount().max()) / len(subject.labels)
-    detail = f"clean accuracy {percent(clean['value'])}, always the commonest class {percent(commonest)}"
-    return Check("better than chance", clean["interval"][0] > commonest, detail)
+    detail = f"clean accuracy {percent(clean.value)}, always the commonest class {percent(commonest)}"
+    return check("better than chance", clean.interval[0] > commonest, detail)

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from sparring.attacks import PGD, Criterion, CrossEntropy, GradientAttack, RandomSearch, attempt, width_of
+from sparring.core.intervals import percent
 from sparring.robustness.attack_under_test import Attempt, Contest, Tried
-from sparring.robustness.checks import HALF_A_POINT, Check, percent, share
+from sparring.robustness.checks import HALF_A_POINT, check, share
 from sparring.robustness.model_checks import soundness
 from sparring.robustness.targets import Subject, exactly
 from sparring.robustness.trace import changed, state_of
 from sparring.robustness.transfer import made_of, substitute
+from sparring.runs.schema import SanityCheck
 
 SAMPLES = 200
 """Samples of a battery, at most."""
@@ -42,7 +44,7 @@ def battery(
     tries: int = 1,
     seed: int = 0,
     attempt: Attempt = attempt,
-) -> list[Check]:
+) -> list[SanityCheck]:
     """Every row, on the first samples of a subject.
 
     Args:
@@ -66,13 +68,13 @@ def battery(
     return [*rows, _no_trace(changed(before, state_of(subject.network)))]
 
 
-def _loss_rises(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _loss_rises(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     start = contest.loss(contest.subject.samples)
     end = contest.loss(contest.under(contest.attack).samples)
-    return Check("loss rises", end > start, f"mean {contest.criterion.name} from {start:.4g} to {end:.4g}")
+    return check("loss rises", end > start, f"mean {contest.criterion.name} from {start:.4g} to {end:.4g}")
 
 
-def _more_steps_help(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _more_steps_help(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     attack = contest.attack
     forms = [attack.model_copy(update={"steps": 1, "step_size": None}), attack, _with_steps(attack, 2 * attack.steps)]
     one, usual, twice = (share(contest.under(form).stands) for form in forms)
@@ -80,10 +82,10 @@ def _more_steps_help(contest: Contest, _budgets: Sequence[float]) -> Check:
     detail = ", ".join(
         f"{percent(value)} after {form.steps}" for form, value in zip(forms, (one, usual, twice), strict=True)
     )
-    return Check("more steps help", holds, f"accuracy {detail} steps, {_on(contest)}")
+    return check("more steps help", holds, f"accuracy {detail} steps, {_on(contest)}")
 
 
-def _more_budget_helps(contest: Contest, budgets: Sequence[float]) -> Check:
+def _more_budget_helps(contest: Contest, budgets: Sequence[float]) -> SanityCheck:
     found = {0.0: share(contest.right)} | {size: share(contest.under(contest.at(size)).stands) for size in budgets}
     whole = _whole_range(contest)
     if whole is not None:
@@ -93,45 +95,45 @@ def _more_budget_helps(contest: Contest, budgets: Sequence[float]) -> Check:
     ends = whole is None or found[whole] <= _NOTHING_LEFT
     detail = ", ".join(f"{percent(found[size])} at {size:.3g}" for size in sorted(found))
     reach = "; samples without a range have no largest epsilon" if whole is None else ", the whole range"
-    return Check("more budget helps", falls and ends, f"accuracy {detail}{reach}, {_on(contest)}")
+    return check("more budget helps", falls and ends, f"accuracy {detail}{reach}, {_on(contest)}")
 
 
-def _noise_is_weaker(contest: Contest, budgets: Sequence[float]) -> Check:
+def _noise_is_weaker(contest: Contest, budgets: Sequence[float]) -> SanityCheck:
     pairs = {}
     for size in budgets:
         noise = contest.under_other(RandomSearch(epsilon=size, ball=contest.attack.ball, queries=1))
         pairs[size] = share(noise.stands), share(contest.under(contest.at(size)).stands)
     holds = all(attacked <= noisy + HALF_A_POINT for noisy, attacked in pairs.values())
     detail = ", ".join(f"{percent(noisy)} to {percent(hit)} at {size:.3g}" for size, (noisy, hit) in pairs.items())
-    return Check("noise is weaker", holds, f"accuracy under noise to that under attack: {detail}, {_on(contest)}")
+    return check("noise is weaker", holds, f"accuracy under noise to that under attack: {detail}, {_on(contest)}")
 
 
-def _budget_and_range(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _budget_and_range(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     over = max(_beyond_budget(contest, attack, tried) for attack, tried in contest.tried.items())
     outside = max(_beyond_range(contest, tried) for tried in contest.tried.values())
     holds = over <= _ROUNDING and outside <= _ROUNDING
     detail = f"at most {max(over, 0):.1e} beyond epsilon and {max(outside, 0):.1e} beyond the range"
-    return Check("budget and range", holds, f"{detail}, under {len(contest.tried)} forms of the attack")
+    return check("budget and range", holds, f"{detail}, under {len(contest.tried)} forms of the attack")
 
 
-def _budget_is_used(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _budget_is_used(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     attack, name = contest.attack, "the budget is used"
     if contest.subject.space.bounds is None:
-        return Check(name, None, "samples without a range have one unit, which nobody mistakes")
+        return check(name, None, "samples without a range have one unit, which nobody mistakes")
     if attack.ball.norm != "L-infinity":
-        return Check(name, None, f"the edge of the range may end a step sooner than a {attack.ball.norm} ball")
+        return check(name, None, f"the edge of the range may end a step sooner than a {attack.ball.norm} ball")
     used = float(_sizes(contest, contest.under(attack)).median()) / attack.epsilon
-    return Check(name, used >= _USED, f"the median perturbation is {percent(used)} of epsilon")
+    return check(name, used >= _USED, f"the median perturbation is {percent(used)} of epsilon")
 
 
-def _no_budget_no_change(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _no_budget_no_change(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     right = contest.classified_right(contest.under(contest.at(0.0)).samples)
     same = torch.equal(right, contest.right)
     detail = f"accuracy {percent(share(right))} at epsilon 0, {percent(share(contest.right))} clean"
-    return Check("no budget, no change", same, f"{detail}, {_on(contest)}")
+    return check("no budget, no change", same, f"{detail}, {_on(contest)}")
 
 
-def _transfer_is_weaker(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _transfer_is_weaker(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     subject, attack = contest.subject, contest.attack
     other = substitute(subject, seed=0)
     sound = PGD(epsilon=attack.epsilon, steps=20, ball=attack.ball, direction=attack.direction)
@@ -140,18 +142,18 @@ def _transfer_is_weaker(contest: Contest, _budgets: Sequence[float]) -> Check:
     transferred = share(contest.right & contest.classified_right(moved))
     direct = share(contest.under(attack).stands)
     detail = f"accuracy {percent(transferred)} under PGD-20 on {other.name}, {percent(direct)} under attack"
-    return Check("transfer is weaker", direct <= transferred + HALF_A_POINT, f"{detail}, {_on(contest)}")
+    return check("transfer is weaker", direct <= transferred + HALF_A_POINT, f"{detail}, {_on(contest)}")
 
 
-def _search_is_weaker(contest: Contest, _budgets: Sequence[float]) -> Check:
+def _search_is_weaker(contest: Contest, _budgets: Sequence[float]) -> SanityCheck:
     search = RandomSearch(epsilon=contest.attack.epsilon, ball=contest.attack.ball, queries=QUERIES)
     searched = share(contest.under_other(search).stands)
     direct = share(contest.under(contest.attack).stands)
     detail = f"accuracy {percent(searched)} under {QUERIES} random perturbations, {percent(direct)} under attack"
-    return Check("search is weaker", direct <= searched + HALF_A_POINT, f"{detail}, {_on(contest)}")
+    return check("search is weaker", direct <= searched + HALF_A_POINT, f"{detail}, {_on(contest)}")
 
 
-Row = Callable[[Contest, Sequence[float]], Check]
+Row = Callable[[Contest, Sequence[float]], SanityCheck]
 _OF_THE_ATTACK: tuple[Row, ...] = (
     _loss_rises,
     _more_steps_help,
@@ -202,6 +204,6 @@ def _beyond_range(contest: Contest, tried: Tried) -> float:
     return float(torch.maximum(above, below).max()) / width_of(space)
 
 
-def _no_trace(touched: Sequence[str]) -> Check:
+def _no_trace(touched: Sequence[str]) -> SanityCheck:
     told = f"changed: {', '.join(touched[:3])}" if touched else "parameters, gradients, modes and buffers as before"
-    return Check("no trace", not touched, told)
+    return check("no trace", not touched, told)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +18,10 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
 from sparring.networks.initial import initialise, xavier_uniform
+from sparring.robustness.budgets import scales
 from sparring.robustness.checks import rate
 from sparring.robustness.targets import Subject, subject_of
+from sparring.runs.schema import TransferMatrix
 
 _WIDTH = 128
 _UPDATES = 300
@@ -35,7 +36,7 @@ def made_of(source: Subject, threat: Threat, x: Samples, labels: Tensor, *, rng:
     return torch.cat([attempt(threat, source.logits, *part, network=network, space=space, rng=rng) for part in parts])
 
 
-def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 0) -> dict[str, Any]:
+def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 0) -> TransferMatrix:
     """Accuracy of every network on adversarial samples of every network; all on the first one's samples.
 
     Args:
@@ -44,8 +45,8 @@ def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 
         seed: of its random starts.
 
     Returns:
-        {"sources", "targets", "accuracy", "interval"}: row = source, column = target; a sample counts as right where
-        the target is right on it and on its clean version.
+        Row = source, column = target; a sample counts as right where the target is right on it and on its clean
+        version.
 
     Raises:
         UsageError: the networks know unlike classes, or see unlike samples.
@@ -61,13 +62,16 @@ def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 
         rows.append(
             [rate(right & _right(target, moved, labels)) for right, target in zip(clean, subjects, strict=True)]
         )
-    names = [subject.name for subject in subjects]
-    return {
-        "sources": names,
-        "targets": names,
-        "accuracy": [[cell["value"] for cell in row] for row in rows],
-        "interval": [[cell["interval"] for cell in row] for row in rows],
-    }
+    names, epsilon = tuple(subject.name for subject in subjects), threat.attack.epsilon
+    return TransferMatrix(
+        sources=names,
+        targets=names,
+        accuracy=tuple(tuple(cell.value for cell in row) for row in rows),
+        interval=tuple(tuple(cell.interval for cell in row) for row in rows),
+        epsilon=epsilon,
+        scales=scales(epsilon, first.space),
+        attack=threat.name,
+    )
 
 
 def require_alike(subject: Subject, other: Subject) -> None:

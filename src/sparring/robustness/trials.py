@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -17,6 +16,7 @@ from sparring.robustness.budgets import scales
 from sparring.robustness.checks import rate
 from sparring.robustness.targets import Subject
 from sparring.robustness.transfer import made_of, require_alike
+from sparring.runs.schema import ThreatResult
 
 SHOWN = 8
 """Samples that stay for pictures."""
@@ -60,22 +60,22 @@ class Trial:
         attack = self.threat.attack
         return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
 
-    def row(self, space: Space) -> dict[str, Any]:
-        """As robustness.json has it."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "norm": self.norm,
-            "epsilon": self.epsilon,
-            "scales": scales(self.epsilon, space),
-            "accuracy": rate(self.stands),
-            "loss_start": self.loss_start,
-            "loss_end": self.loss_end,
-            "seconds": self.seconds,
-            "forwards": self.forwards,
-            "backwards": self.backwards,
-            "settings": self.threat.model_dump(mode="json"),
-        }
+    def result(self, space: Space) -> ThreatResult:
+        """The trial's row of robustness.json."""
+        return ThreatResult(
+            name=self.name,
+            kind=self.kind,
+            norm=self.norm,
+            epsilon=self.epsilon,
+            scales=scales(self.epsilon, space),
+            accuracy=rate(self.stands),
+            loss_start=self.loss_start,
+            loss_end=self.loss_end,
+            seconds=self.seconds,
+            forwards=self.forwards,
+            backwards=self.backwards,
+            settings=self.threat.model_dump(mode="json"),
+        )
 
 
 def try_threat(subject: Subject, threat: Threat, *, rng: Rng) -> Trial:

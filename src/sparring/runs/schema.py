@@ -205,8 +205,8 @@ class ThreatResult(AttackedAccuracy):
 
     name: str
     kind: str
-    loss_start: float | None
-    loss_end: float | None
+    loss_start: float
+    loss_end: float
     seconds: float
     forwards: float
     backwards: float
