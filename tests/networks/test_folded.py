@@ -1,4 +1,4 @@
-"""Folded convolutions against what they are defined to be: values, gradients, and gradients of gradients, in fp64."""
+"""Folded convolutions against their definition: values, gradients and second derivatives in fp64."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from network_tools import perturbed
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -42,21 +43,13 @@ GENERATORS = [
     (SNGANGenerator(latent=5, width=2), 4),
     (ResNetGenerator(latent=5, width=4), 4),
 ]
-JUDGES = [
+DISCRIMINATORS = [
     (RobGANDiscriminator(width=2, batch_norm=False, head=AuxiliaryHead()), 3),
     (SNGANDiscriminator(width=2), 3),
     (SNGANDiscriminator(width=2, multiples=(1, 2, 2), halvings=3), 5),
     (ResNetDiscriminator(width=4), 4),
 ]
 """Networks, and how many of their layers are folded."""
-
-
-def drawn(network: nn.Module) -> nn.Module:
-    """The network in fp64 with every parameter off its start."""
-    with torch.no_grad():
-        for index, parameter in enumerate(network.parameters()):
-            parameter += 0.3 * Rng.of(index).normal(parameter.shape)
-    return network.double()
 
 
 def everything(out: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
@@ -85,7 +78,7 @@ def assert_same(ones: Sequence[Tensor], others: Sequence[Tensor]) -> None:
     st.booleans(),
     st.data(),
 )
-def test_a_folded_layer_is_its_definition(
+def test_folded_layers_equal_their_definition(
     kind: type[FoldedConv],
     batch: int,
     inputs: int,
@@ -106,7 +99,7 @@ def test_a_folded_layer_is_its_definition(
 
 
 @pytest.mark.parametrize(("kind", "share"), zip(KINDS, (16 / 36, 1 / 4, 16 / 36, 1 / 4), strict=True))
-def test_a_folded_layer_multiplies_less(kind: type[FoldedConv], share: float) -> None:
+def test_folded_layers_need_fewer_products(kind: type[FoldedConv], share: float) -> None:
     layer, x = kind(3, 5), torch.zeros(2, 3, 8, 8)
     counted = []
     for run in (layer.forward, layer.plain):
@@ -117,7 +110,7 @@ def test_a_folded_layer_multiplies_less(kind: type[FoldedConv], share: float) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folded_layer_has_the_weights_of_its_convolution(kind: type[FoldedConv]) -> None:
+def test_folded_layers_have_the_weights_of_convolutions(kind: type[FoldedConv]) -> None:
     layer, conv = kind(3, 5), nn.Conv2d(3, 5, kind.side, padding=kind.side // 2)
     assert {name: value.shape for name, value in layer.state_dict().items()} == {
         name: value.shape for name, value in conv.state_dict().items()
@@ -127,25 +120,19 @@ def test_a_folded_layer_has_the_weights_of_its_convolution(kind: type[FoldedConv
     torch.testing.assert_close(layer.convolved(x), conv(x))
 
 
-def unfolded(network: nn.Module) -> nn.Module:
-    """A copy without folds."""
-    twin = copy.deepcopy(network)
-    unfold(twin)
-    return twin
-
-
 def folded_layers(network: nn.Module) -> list[FoldedConv]:
     """The folded layers of a network."""
     return [layer for layer in network.modules() if isinstance(layer, FoldedConv)]
 
 
-@pytest.mark.parametrize(("spec", "count"), JUDGES)
+@pytest.mark.parametrize(("spec", "count"), DISCRIMINATORS)
 @pytest.mark.parametrize("normalised", [False, True])
-def test_a_discriminator_is_its_unfolded_twin(spec: Discriminator, count: int, normalised: bool) -> None:
-    network = drawn(spec.build(SPACE, (), rng=Rng.of(0)))
+def test_folded_discriminators_equal_unfolded_ones(spec: Discriminator, count: int, normalised: bool) -> None:
+    network = perturbed(spec.build(SPACE, (), rng=Rng.of(0)))
     if normalised:
         SpectralNorm().transform(network)
-    twin = unfolded(network)
+    twin = copy.deepcopy(network)
+    unfold(twin)
     x = Rng.of(1).uniform((3, *SPACE.shape), -1.0, 1.0).double()
     found = []
     for each in (network, twin):
@@ -159,10 +146,11 @@ def test_a_discriminator_is_its_unfolded_twin(spec: Discriminator, count: int, n
 
 @pytest.mark.parametrize(("spec", "count"), GENERATORS)
 @pytest.mark.parametrize("training", [True, False])
-def test_a_generator_is_its_unfolded_twin(spec: Generator, count: int, training: bool) -> None:
-    network = drawn(spec.build(SPACE, (), rng=Rng.of(0))).train(training)
+def test_folded_generators_equal_unfolded_ones(spec: Generator, count: int, training: bool) -> None:
+    network = perturbed(spec.build(SPACE, (), rng=Rng.of(0))).train(training)
     codes = spec.draw((4,), SPACE, rng=Rng.of(1)).values.double()
-    twin = unfolded(network)
+    twin = copy.deepcopy(network)
+    unfold(twin)
     found = []
     for each in (network, twin):
         images = each(codes)
@@ -174,13 +162,13 @@ def test_a_generator_is_its_unfolded_twin(spec: Generator, count: int, training:
     assert_same(*zip(*((a.double(), b.double()) for a, b in buffers), strict=True))
 
 
-def test_batch_statistics_are_those_of_all_pixels() -> None:
-    """A mean ahead of a normalisation would change its variance."""
+def test_batch_normalisation_rules_out_folding() -> None:
+    """Pooling before a normalisation would change its variance."""
     network = RobGANDiscriminator(width=2).build(SPACE, (), rng=Rng.of(0))
     assert folded_layers(network) == []
 
 
-def test_a_reparametrised_kernel_is_computed_once_a_pass() -> None:
+def test_reparametrised_kernels_are_computed_once_a_pass() -> None:
     network = SNGANDiscriminator(width=2).build(SPACE, (), rng=Rng.of(0))
     SpectralNorm().transform(network)
     calls: list[str] = []
