@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test units promises torture check clean
+.PHONY: demo test units promises torture bench check clean
 
 demo: $(VENV)/installed
 	$(BIN)/sparring demo
@@ -19,6 +19,9 @@ promises: $(VENV)/installed-dev
 
 torture: $(VENV)/installed-dev
 	cd tests && ../$(BIN)/python -m torture $(TORTURE)
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

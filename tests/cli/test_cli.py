@@ -200,17 +200,6 @@ def test_evaluate_tells_what_it_cannot_measure_and_measures_the_rest(
     assert shown.code == 0 and "steepest_pair" in shown.out and "no Lipschitz bound" in shown.err
 
 
-def test_the_bench_times_a_case_or_a_recipe(sparring: Command, recipe_file: Path) -> None:
-    case = sparring("bench", "help", "--json")
-    assert case.code == 0
-    assert [found["case"] for found in json.loads(case.out)["cases"]] == ["help"]
-    variants = sparring("bench", recipe_file, "--vary", "regime=plain,mixed", "--turns", "1", "--rounds", "1", "--json")
-    assert [timing["variant"] for timing in json.loads(variants.out)] == ["regime=plain", "regime=mixed"]
-    refused = sparring("bench", "help", "batch_size=3")
-    assert refused.code == 2
-    assert "batch_size=3 means nothing with a case" in refused.err
-
-
 @pytest.fixture
 def long_run(recipe_file: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that trains for as long as a test wants, into "run"; what it says goes to "said"."""

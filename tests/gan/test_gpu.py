@@ -33,7 +33,7 @@ def no_synchronisation() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", GAMES)
 def test_no_round_waits_for_the_gpu(short: Callable[..., Recipe], name: str) -> None:
     device, recipe = torch.device("cuda"), short("feedback=honest", "lipschitz=none", *GAMES[name])

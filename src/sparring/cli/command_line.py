@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import typer
 
-from sparring.cli.bench import bench
 from sparring.cli.datasets import inspect, prepare
 from sparring.cli.evaluating import attack_endurance, evaluate
 from sparring.cli.grids import demo, sweep
@@ -42,7 +41,6 @@ _VERBS: dict[str, Callable[..., None]] = {
     "show": show,
     "theory": theory,
     "verify": verify,
-    "bench": bench,
 }
 for _name, _verb in _VERBS.items():
     app.command(_name)(_verb)

@@ -1,4 +1,4 @@
-"""Packed games: a round of R games as one, against a round of each of the same games one after another."""
+"""Packed games: a round of R games at once, against a round of each of the same games in a loop."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from functools import partial
 
 import torch
 
-from sparring.bench.case import Candidate, Case, Line, compared
-from sparring.bench.ceiling import Ceiling
-from sparring.bench.games import rounds_of
-from sparring.bench.timing import Work
+from benchmarks.case import Candidate, Case, Line, compared
+from benchmarks.ceiling import Ceiling
+from benchmarks.games import rounds_of
+from benchmarks.timing import Work
 from sparring.gan.state import GANState
 from sparring.recipes import Recipe, load, require_game
 
@@ -17,32 +17,32 @@ _GAMES = 16
 _CPU = torch.device("cpu")
 
 
-def _together(recipe: str, *overrides: str) -> Work:
+def _packed_rounds(recipe: str, *overrides: str) -> Work:
     return rounds_of(_game(_recipe(recipe, *overrides)))
 
 
-def _in_a_loop(recipe: str, *overrides: str) -> Work:
+def _loop(recipe: str, *overrides: str) -> Work:
     whole = _recipe(recipe, *overrides)
     singles = [rounds_of(_game(whole.single(game))) for game in range(_GAMES)]
 
-    def play() -> None:
+    def run() -> None:
         for single in singles:
             single()
 
-    return play
+    return run
 
 
 def _without_onednn(work: Work) -> Work:
-    """The work, with all products of matrices torch's own."""
+    """The work with torch's own matrix products instead of oneDNN's."""
 
-    def play() -> None:
+    def run() -> None:
         setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010 - typed as what it is in the class
         try:
             work()
         finally:
             setattr(torch.backends.mkldnn, "enabled", True)  # noqa: B010
 
-    return play
+    return run
 
 
 def _recipe(recipe: str, *overrides: str) -> Recipe:
@@ -55,11 +55,11 @@ def _game(recipe: Recipe) -> GANState:
 
 def _packed(recipe: str, ceiling: Ceiling) -> list[Line]:
     candidates = [
-        Candidate(f"{_GAMES} games in a loop, fp32, torch's own products", _without_onednn(_in_a_loop(recipe))),
-        Candidate(f"{_GAMES} games in a loop, fp32", _in_a_loop(recipe)),
-        Candidate("packed, fp32", _together(recipe)),
-        Candidate(f"{_GAMES} games in a loop, bf16", _in_a_loop(recipe, "precision=bf16"), "bf16"),
-        Candidate("packed, bf16", _together(recipe, "precision=bf16"), "bf16"),
+        Candidate(f"{_GAMES} games in a loop, fp32, torch's own products", _without_onednn(_loop(recipe))),
+        Candidate(f"{_GAMES} games in a loop, fp32", _loop(recipe)),
+        Candidate("packed, fp32", _packed_rounds(recipe)),
+        Candidate(f"{_GAMES} games in a loop, bf16", _loop(recipe, "precision=bf16"), "bf16"),
+        Candidate("packed, bf16", _packed_rounds(recipe, "precision=bf16"), "bf16"),
     ]
     return compared(candidates, ceiling, unit="s a round of all", turns=15)
 

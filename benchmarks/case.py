@@ -1,4 +1,4 @@
-"""Case: one comparison that the bench makes, and the lines that come of it."""
+"""Case: one comparison, and the lines of its table."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sparring.bench.ceiling import Ceiling, Precision
-from sparring.bench.timing import Work, billions, ratio_of, seconds_in_turns
+from benchmarks.ceiling import Ceiling, Precision
+from benchmarks.timing import Work, billions, ratio_of, seconds_in_turns
 
 
 @dataclass(frozen=True)
 class Line:
-    """What was found of one candidate.
+    """The result of one candidate.
 
     Args:
         variant: its name.
@@ -41,9 +41,9 @@ class Case:
     """One comparison.
 
     Args:
-        name: as `sparring bench` takes it.
+        name: as --only takes it.
         about: one line.
-        measure: what it takes, and what is found of it; the reference comes first.
+        measure: from the machine's ceiling to a line per candidate; the reference comes first.
     """
 
     name: str

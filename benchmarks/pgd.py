@@ -1,6 +1,6 @@
 """PGD-20 on a classifier of 32-pixel images in eval mode: ours, foolbox's, and a loop in plain torch.
 
-All start at random within the same ball and step alike; what they come to is compared by the plain network in fp32.
+All start at random in the same ball and take the same steps; the results are compared by the plain network in fp32.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.case import Candidate, Case, Line, compared
+from benchmarks.ceiling import Ceiling
+from benchmarks.timing import Work
 from sparring.attacks import PGD
-from sparring.bench.case import Candidate, Case, Line, compared
-from sparring.bench.ceiling import Ceiling
-from sparring.bench.timing import Work
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Samples, Space
 from sparring.networks import VGG16
@@ -27,7 +27,7 @@ _EPSILON, _STEP = 8 / 255, 2 / 255
 
 
 def _classifier(images: Tensor) -> nn.Module:
-    """VGG-16 with running statistics of its own."""
+    """VGG-16 with running statistics of the images."""
     network = VGG16(width=_WIDTH).build(_SPACE, (), rng=Rng.of(0)).train()
     with torch.no_grad():
         for _ in range(20):

@@ -1,7 +1,7 @@
-"""Rounds of the games, and D's updates alone, each as this library plays it and as the published codes do.
+"""Rounds of a GAN, and D's updates alone: this library against the published way.
 
-Images of noise, 32 x 32, in batches of 64, or of 16 for rounds of the ResNet: what they show does not change how long a
-round takes. The attacks ascend D's loss; with DAT's own aim and batch normalisation, `mixed` takes passes of its own.
+Images are 32 x 32 noise, in batches of 64, or of 16 for rounds of the ResNet; their content does not change the time.
+The attacks ascend D's loss; with DAT's own aim and batch normalisation, `mixed` needs extra passes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sparring.bench.case import Candidate, Case, Line, compared
-from sparring.bench.ceiling import Ceiling
-from sparring.bench.published import Networks, update_mixed, update_plain, update_replace, update_symmetric
-from sparring.bench.timing import Work
+from benchmarks.case import Candidate, Case, Line, compared
+from benchmarks.ceiling import Ceiling
+from benchmarks.published import PublishedGAN, update_mixed, update_plain, update_replace, update_symmetric
+from benchmarks.timing import Work
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Arrays, ArraySource, Facts
@@ -51,13 +51,13 @@ _BF16 = ("precision=bf16", _CHANNELS_LAST)
 
 
 def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.device = _CPU) -> GANState:
-    """A game on images of noise.
+    """A GAN on images of noise.
 
     Args:
         networks: `dcgan32` or `resnet32`.
         regime: as a recipe has it.
         overrides: further `KEY=VALUE`.
-        device: where it is played.
+        device: where it is trained.
     """
     settings = [*_NETWORKS[networks], f"regime={regime}", "data=digits", *overrides]
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", settings), networks)
@@ -71,32 +71,32 @@ def _numbers() -> Iterator[int]:
 
 
 def rounds_of(game: GANState) -> Work:
-    """Our rounds, one after the other."""
+    """Rounds of this library, one per call."""
     steps = _numbers()
 
-    def play() -> None:
+    def work() -> None:
         play_round(game, next(steps))
         game.log.first_bad()
 
-    return play
+    return work
 
 
 def _update(game: GANState) -> Work:
-    """Our updates of D."""
+    """This library's updates of D, one per call."""
     steps = _numbers()
 
-    def play() -> None:
+    def work() -> None:
         step = next(steps)
         real, fake = game.real_batch(step), game.generate("latents", step)
         side = Discriminating(game, step, step, {"real": real.labels, "fake": fake.labels})
         game.rules.regime.update(side, real.samples, fake.samples.detach())
         game.log.first_bad()
 
-    return play
+    return work
 
 
-def _published(networks: str, *overrides: str) -> tuple[Networks, GANState]:
-    """The players of a game without folds, and the game, whose images they see."""
+def _published(networks: str, *overrides: str) -> tuple[PublishedGAN, GANState]:
+    """Networks without folds, and the game that holds their data."""
     game, rng = game_of_noise(networks, "plain", *overrides), Rng.of(1)
     unfold(game.generator)
     unfold(game.discriminator)
@@ -105,24 +105,24 @@ def _published(networks: str, *overrides: str) -> tuple[Networks, GANState]:
         return game.recipe.generator.draw((game.recipe.batch_size,), game.networks.space, rng=rng).values
 
     ahead, against = game.optimizers["generator"], game.optimizers["discriminator"]
-    return Networks(game.generator, game.discriminator, ahead, against, latents), game
+    return PublishedGAN(game.generator, game.discriminator, ahead, against, latents), game
 
 
-def _published_work(networks: str, regime: str, *overrides: str, teaches: bool) -> Work:
-    (players, game), numbers = _published(networks, *overrides), _numbers()
+def _published_work(networks: str, regime: str, *overrides: str, with_generator: bool) -> Work:
+    (gan, game), numbers = _published(networks, *overrides), _numbers()
 
-    def play() -> None:
-        _PUBLISHED[regime](players, game.real_batch(next(numbers)).samples)
-        if teaches:
-            players.teach()
+    def work() -> None:
+        _PUBLISHED[regime](gan, game.real_batch(next(numbers)).samples)
+        if with_generator:
+            gan.update_generator()
 
-    return play
+    return work
 
 
 def _rounds(networks: str, regime: str, ceiling: Ceiling) -> list[Line]:
     ours = REGIMES[regime]
     candidates = [
-        Candidate("published way", _published_work(networks, regime, teaches=True)),
+        Candidate("published way", _published_work(networks, regime, with_generator=True)),
         Candidate("fp32", rounds_of(game_of_noise(networks, ours))),
         Candidate("fp32, channels_last", rounds_of(game_of_noise(networks, ours, _CHANNELS_LAST))),
         Candidate("bf16, channels_last", rounds_of(game_of_noise(networks, ours, *_BF16)), "bf16"),
@@ -131,13 +131,13 @@ def _rounds(networks: str, regime: str, ceiling: Ceiling) -> list[Line]:
 
 
 def _updates_of_robgan(ceiling: Ceiling) -> list[Line]:
-    """Where the time of Rob-GAN's update of D goes."""
+    """Rob-GAN's update of D."""
     ours, batch = REGIMES["replace"], "batch_size=64"
     frozen = game_of_noise("resnet32", ours, batch, _CHANNELS_LAST)
     unfold(frozen.discriminator)
     unfold(frozen.generator)
     candidates = [
-        Candidate("published way", _published_work("resnet32", "replace", batch, teaches=False)),
+        Candidate("published way", _published_work("resnet32", "replace", batch, with_generator=False)),
         Candidate("fp32, channels_last, without folds", _update(frozen)),
         Candidate("fp32, channels_last", _update(game_of_noise("resnet32", ours, batch, _CHANNELS_LAST))),
         Candidate("bf16, channels_last", _update(game_of_noise("resnet32", ours, batch, *_BF16)), "bf16"),
@@ -146,13 +146,13 @@ def _updates_of_robgan(ceiling: Ceiling) -> list[Line]:
 
 
 def _updates_by_regime(ceiling: Ceiling) -> list[Line]:
-    """What an adversarial update costs, in plain ones."""
+    """The cost of an adversarial update in plain ones."""
     works = {
         "plain": _update(game_of_noise("dcgan32", "plain")),
         "symmetric, both sides": _update(game_of_noise("dcgan32", _BOTH)),
         "mixed": _update(game_of_noise("dcgan32", REGIMES["mixed"])),
-        "published plain": _published_work("dcgan32", "plain", teaches=False),
-        "published mixed": _published_work("dcgan32", "mixed", teaches=False),
+        "published plain": _published_work("dcgan32", "plain", with_generator=False),
+        "published mixed": _published_work("dcgan32", "mixed", with_generator=False),
     }
     return compared([Candidate(name, work) for name, work in works.items()], ceiling, unit="s an update of D", turns=15)
 

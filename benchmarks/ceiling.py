@@ -1,6 +1,6 @@
-"""The ceiling: what the machine does in this process on nothing but products of matrices and convolutions.
+"""The ceiling: multiply-adds a second of the machine on nothing but a matrix product or a convolution.
 
-The better of both rates, each the best of a few runs, on as many threads as torch is set to.
+The better of the two rates, each the best of a few runs, on as many threads as torch is set to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from sparring.bench.timing import Work, awaited, billions
+from benchmarks.timing import Work, awaited, billions
 from sparring.core.randomness import Rng
 
 Precision = Literal["fp32", "tf32", "bf16"]
@@ -26,7 +26,7 @@ _CPU = torch.device("cpu")
 
 
 class _Sizes(NamedTuple):
-    """Of the matrices, and of the images that are convolved."""
+    """Side of the square matrices, and shape of the images."""
 
     side: int
     images: tuple[int, int, int, int]
@@ -38,7 +38,7 @@ _PRECISIONS: Mapping[str, tuple[Precision, ...]] = {"cpu": ("fp32", "bf16"), "cu
 
 @torch.no_grad()
 def measured_ceiling(device: torch.device = _CPU) -> Ceiling:
-    """The rates of this machine, or of a GPU of it, now."""
+    """The rates of this machine's CPU or GPU."""
     return {each: _best_rate(each, device) for each in _PRECISIONS[device.type]}
 
 
@@ -49,7 +49,7 @@ def _best_rate(precision: Precision, device: torch.device) -> float:
 
 @contextmanager
 def _products_in(precision: Precision) -> Iterator[None]:
-    """A block in which a GPU rounds the factors of fp32 products to TF32, or does not."""
+    """Allow TF32 on a GPU inside the block, or forbid it."""
     switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     try:

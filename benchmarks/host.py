@@ -1,4 +1,4 @@
-"""What is no training: data, statistics, starting up, and memory."""
+"""Everything but training: data loading, Frechet statistics, start-up time, memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sparring.bench.case import Candidate, Case, Line, compared
-from sparring.bench.ceiling import Ceiling
-from sparring.bench.timing import Work
+from benchmarks.case import Candidate, Case, Line, compared
+from benchmarks.ceiling import Ceiling
+from benchmarks.timing import Work
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Arrays, ArraySource, Facts
@@ -27,10 +27,11 @@ _IMAGES, _BATCH, _BATCHES = 2048, 64, 20
 _STATISTICS, _FEATURES = 10_000, 512
 _HELPS, _ROUNDS = 10, 20_000
 _TOY = "dishonest/ring-small"
+_ROOT = Path(__file__).parents[1]
 
 
 class _Files(Dataset[Tensor]):
-    """PNG files, decoded when they are asked for."""
+    """PNG files, decoded on access."""
 
     def __init__(self, images: Tensor, folder: Path) -> None:
         self._paths = [folder / f"{number}.png" for number in range(len(images))]
@@ -77,7 +78,7 @@ def _statistics(ceiling: Ceiling) -> list[Line]:
     ones, others = (Rng.of(seed).normal((_STATISTICS, _FEATURES)) for seed in range(2))
 
     def square_root() -> None:
-        """The distance by the square root of a matrix, as it is often written."""
+        """The distance by a matrix square root, as it is often written."""
         from scipy.linalg import sqrtm
 
         (mean, spread), (mean_2, spread_2) = ((x.double().mean(0), torch.cov(x.double().T)) for x in (ones, others))
@@ -92,18 +93,18 @@ def _statistics(ceiling: Ceiling) -> list[Line]:
 
 
 def _python(*arguments: str) -> str:
-    """What a new process prints."""
-    done = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True)
+    """The output of a new Python process in the root of the repository."""
+    done = subprocess.run([sys.executable, *arguments], check=True, capture_output=True, text=True, cwd=_ROOT)
     return done.stdout
 
 
 def _first_step(ceiling: Ceiling) -> list[Line]:
     code = (
-        "from sparring.bench.host import toy_rounds; toy_rounds(1)",
+        "from benchmarks.host import toy_rounds; toy_rounds(1)",
         "import torch",
     )
     works: list[Work] = [lambda each=each: _python("-c", each) for each in reversed(code)]  # type: ignore[misc]
-    names = ("import torch", "to the end of the first round")
+    names = ("import torch", "until the end of the first round")
     return compared([Candidate(*pair) for pair in zip(names, works, strict=True)], ceiling, unit="s", turns=3)
 
 
@@ -121,7 +122,7 @@ def _children() -> float:
 
 
 def toy_rounds(rounds: int) -> None:
-    """Play a small game."""
+    """Train a small game."""
     from sparring.gan.state import GANState
     from sparring.gan.step import play_round
     from sparring.recipes import load, require_game
@@ -137,7 +138,7 @@ def toy_rounds(rounds: int) -> None:
 
 _GROWTH = f"""
 import resource
-from sparring.bench.host import toy_rounds
+from benchmarks.host import toy_rounds
 toy_rounds({_ROUNDS // 4})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 toy_rounds({_ROUNDS})
@@ -151,9 +152,9 @@ def _memory(_ceiling: Ceiling) -> list[Line]:
 
 
 CASES = (
-    Case("data", "batches from a store, against files that are decoded", _loading),
+    Case("data", "batches from a store, against decoded files", _loading),
     Case("frechet", f"Frechet distance of {_STATISTICS:,} images' features", _statistics),
-    Case("first-step", "a new process, to the end of its first round", _first_step),
+    Case("first-step", "a new process, until the end of its first round", _first_step),
     Case("help", "sparring --help, in seconds of CPU", _help),
-    Case("memory", "what rounds add to the memory of a process", _memory),
+    Case("memory", "growth of a process's memory over many rounds", _memory),
 )

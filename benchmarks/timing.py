@@ -1,4 +1,4 @@
-"""Work timed in turns, A B A B, so that whatever else the machine does falls on all alike; and how much work it is."""
+"""Time works in turns, A B A B, so that other load affects all alike; and count their multiply-adds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 Work = Callable[[], object]
-Played = Callable[[int, int], None]
 
 
 class Ratio(NamedTuple):
@@ -24,38 +23,35 @@ class Ratio(NamedTuple):
 
 
 def awaited(work: Work, device: torch.device) -> Callable[[], None]:
-    """The work, to its end on the device."""
+    """The work, with a synchronisation of the device at its end."""
 
-    def to_the_end() -> None:
+    def synchronised() -> None:
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
-    return to_the_end
+    return synchronised
 
 
-def seconds_in_turns(works: Sequence[Work], turns: int, *, played: Played | None = None) -> list[list[float]]:
+def seconds_in_turns(works: Sequence[Work], turns: int) -> list[list[float]]:
     """Seconds of every work in every turn.
 
     Args:
-        works: each is run once a turn; what it waits for is its own affair.
+        works: each is run once a turn.
         turns: how often.
-        played: told of every turn.
     """
     seconds: list[list[float]] = [[] for _ in works]
-    for turn in range(turns):
+    for _ in range(turns):
         for work, spent in zip(works, seconds, strict=True):
             began = time.perf_counter()
             work()
             spent.append(time.perf_counter() - began)
-        if played:
-            played(turn + 1, turns)
     return seconds
 
 
 def ratio_of(reference: Sequence[float], seconds: Sequence[float]) -> Ratio:
     """The ratios of both, turn by turn."""
-    ratios = [theirs / mine for theirs, mine in zip(reference, seconds, strict=True)]
+    ratios = [first / second for first, second in zip(reference, seconds, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
     return Ratio(middle, low, high)
 
@@ -64,8 +60,8 @@ def billions(work: Work) -> float:
     """The multiply-adds of one run, in billions: products of matrices and convolutions, forward and backward."""
     with _Counting() as counter:
         work()
-    found: float = counter.operations / 2e9  # a multiply-add counts as two operations
-    return found
+    count: float = counter.operations / 2e9  # a multiply-add counts as two operations
+    return count
 
 
 def _of_a_linear_layer(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
@@ -77,7 +73,7 @@ if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own operation counts; its FlopCounterMode refuses gradients of leaves, which attacks take."""
+    """Adds up torch's own operation counts; FlopCounterMode refuses the gradients that attacks take."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

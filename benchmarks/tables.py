@@ -1,41 +1,23 @@
-"""What the bench measured, as tables for people."""
+"""Results as tables on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring.bench.case import Case, Line
-from sparring.bench.ceiling import Ceiling
-from sparring.bench.variants import Timing
+from benchmarks.case import Case, Line
+from benchmarks.ceiling import Ceiling
 from sparring.cli.terminal import print_table
 from sparring.core.errors import say
 
 
-def print_timings(timings: Sequence[Timing]) -> None:
-    """What `bench` measured."""
-    rows = [
-        [
-            timing.variant,
-            f"{1 / timing.seconds:,.1f}",
-            f"{timing.relative:.2f}",
-            f"{timing.low:.2f} .. {timing.high:.2f}",
-            f"{timing.multiply_adds:,.3f}",
-            f"{timings[0].multiply_adds / timing.multiply_adds:.2f}",
-        ]
-        for timing in timings
-    ]
-    columns = ["variant", "rounds a second", "relative", "quartiles", "10^9 multiply-adds a round", "relative by those"]
-    print_table("", columns, rows)
-
-
 def print_ceiling(ceiling: Ceiling) -> None:
-    """What the machine does on products alone."""
+    """The rates of the machine."""
     rates = ", ".join(f"{rate:,.0f} in {precision}" for precision, rate in ceiling.items())
-    say(f"the machine, now: 10^9 multiply-adds a second: {rates}")
+    say(f"ceiling of this machine, in 10^9 multiply-adds a second: {rates}")
 
 
 def print_lines(case: Case, lines: Sequence[Line]) -> None:
-    """What a case of `bench` found."""
+    """The lines of a case."""
     rows = [
         [
             line.variant,
