@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from sparring.classifier.step import give_lesson
-from sparring.core.errors import FolderBusy, Interrupted
+from sparring.core.errors import Interrupted
 from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
@@ -118,12 +118,3 @@ def test_a_signal_saves_between_checkpoints_and_gives_its_exit_code(
     resume(run, device="cpu")
     train(recipe, tmp_path / "whole", device="cpu")
     require_same(tmp_path / "whole", run)
-
-
-def test_who_holds_a_folder_is_named(short: Callable[..., Recipe], run_path: Path) -> None:
-    recipe = short()
-    train(recipe, run_path, device="cpu")
-    with RunFolder.open(run_path).owned():
-        for start in (lambda: resume(run_path, device="cpu"), lambda: train(recipe, run_path, device="cpu")):
-            with pytest.raises(FolderBusy, match=f"process {os.getpid()}"):
-                start()

@@ -23,7 +23,7 @@ from sparring.core.pieces import members
 from sparring.networks import Network
 from sparring.recipes import AnyRecipe, Recipe, unvalidated
 from sparring.runs.folder import RunFolder
-from sparring.runs.lock import Lock
+from sparring.runs.lock import owned
 from sparring.runs.schema import MetricValue
 from sparring.sweeps.cells import results
 from sparring.sweeps.grid import Cell, cells_of, parse_grid
@@ -331,7 +331,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_sweep_has_one_coordinator(whole: Sweep) -> None:
-    with whole.owned(), pytest.raises(FolderBusy, match="in use by") as caught, Lock(whole.path / ".lock").held():
+    with whole.owned(), pytest.raises(FolderBusy, match="in use by") as caught, owned(whole.path):
         pass
     assert caught.value.exit_code == 3
 

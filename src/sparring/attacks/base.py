@@ -147,7 +147,8 @@ def in_scales(epsilon: float) -> str:
 
 def width_of(space: Space) -> float:
     """The factor from units of [0, 1] to the samples' units: high - low, or 1 for samples without a range."""
-    return 1.0 if space.bounds is None else space.bounds.high - space.bounds.low
+    low, high = space.bounds or (0.0, 1.0)
+    return high - low
 
 
 def batch_axes_of(x: Samples, space: Space) -> int:

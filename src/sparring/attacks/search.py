@@ -80,6 +80,6 @@ class Dimming(WorstProposal):
 
     def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
         assert space.bounds is not None  # see `check`
-        intensity = (x - space.bounds.low).clamp(0, width_of(space))
+        intensity = (x - space.bounds[0]).clamp(0, width_of(space))
         for number in range(self.strengths + 1):
             yield x - self.epsilon * number / self.strengths * intensity

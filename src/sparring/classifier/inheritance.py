@@ -11,8 +11,8 @@ from sparring.core.errors import UsageError
 from sparring.gan.load import load_classifier, load_gan
 from sparring.networks import ClassifierModule
 from sparring.recipes import ClassifierRecipe, StartingPoint
-from sparring.runs.flat_state import below, within
 from sparring.runs.folder import RunFolder
+from sparring.runs.tensors import below, within
 
 
 def inherit(network: ClassifierModule, start: StartingPoint) -> None:

@@ -18,7 +18,7 @@ from sparring.data import Batch, Source
 from sparring.gan.sampling import laid_out
 from sparring.networks.precision import forward
 from sparring.recipes import ClassifierRecipe
-from sparring.runs.flat_state import (
+from sparring.runs.tensors import (
     below,
     fill,
     load_optimizer_state,

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to the disk, and moved there in one step."""
+"""Files that are whole or absent: written beside their place, flushed to the disk, renamed. JSON is read strictly."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sparring.core.errors import StorageError
+from sparring.core.errors import CorruptInput, StorageError
 
 PREFIX = ".partial-"
+"""Of the name of what is being written."""
+_RESTORE = "restore the file"
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Tell what the operating system refuses within the block as a StorageError about `path`."""
+    """Raise what the operating system refuses within the block as a StorageError about `path`."""
     try:
         yield
     except OSError as error:
@@ -51,7 +53,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `path` if the block succeeds, and vanishes with any parent made for it if not.
+    """A temporary folder that becomes `path` if the block succeeds, and is removed with the parents made for it if not.
 
     What a killed process left of an earlier attempt at the same path is removed first.
 
@@ -131,27 +133,81 @@ def remove_whole(path: Path) -> None:
     _erase(temporary)
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value as a JSON document; non-finite numbers are refused."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all; non-finite numbers are refused."""
-    write_whole(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    """Write JSON, whole or not at all; non-finite numbers are refused.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    write_whole(path, json_bytes(value))
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that should exist.
+
+    Raises:
+        CorruptInput: it is missing, or a folder.
+        StorageError: it cannot be read.
+    """
+    with storage_errors(path), missing_is_corrupt():
+        return path.read_bytes()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping that a JSON file holds.
+
+    Raises:
+        CorruptInput: the file is missing, is not JSON, or holds no mapping.
+        StorageError: it cannot be read.
+    """
+    return json_mapping(read_file(path), str(path))
+
+
+def json_mapping(data: bytes, source: str) -> dict[str, Any]:
+    """The mapping that a JSON document holds.
+
+    Args:
+        data: the document.
+        source: its name in errors.
+
+    Raises:
+        CorruptInput: it is not UTF-8, not JSON, or no mapping; NaN and infinity are not JSON.
+    """
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant)
+    except ValueError as error:
+        raise CorruptInput(f"{source}: not JSON ({error})", _RESTORE) from None
+    if not isinstance(value, dict):
+        raise CorruptInput(f"{source}: holds a {type(value).__name__}, not a mapping", _RESTORE)
+    return value
+
+
+@contextmanager
+def missing_is_corrupt() -> Iterator[None]:
+    """Report a file that is missing within the block as CorruptInput."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise CorruptInput(f"{error.filename}: missing", _RESTORE) from None
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
 
 
 def sweep_partial(folder: Path) -> None:
-    """Remove everything half-written in a folder that nobody else writes to.
+    """Remove what processes that have ended left half-written in a folder.
 
-    Process numbers say nothing here: those of a restarted container are the same again.
+    What another live process is writing stays. What carries the number of this process is of an earlier one: nothing
+    that this process is writing may be in the folder.
     """
     for leftover in folder.glob(f"{PREFIX}*"):
-        _erase(leftover)
-
-
-def sweep_abandoned(folder: Path) -> None:
-    """Remove what processes that are gone left half-written in a folder that others may be writing to as well.
-
-    Nothing in it may be this process's own work: its number may be that of one before it.
-    """
-    for leftover in folder.glob(f"{PREFIX}*"):
-        if _process_of(leftover) == os.getpid() or not _is_at_work(leftover):
+        if _process_of(leftover) == os.getpid() or not _is_being_written(leftover):
             _erase(leftover)
 
 
@@ -162,15 +218,18 @@ def sha256(path: Path) -> str:
 
 
 def _beside(path: Path) -> Path:
-    """A name for what is to become `path`, with the process in it; removes what dead processes left of the same."""
+    """A name for what is to become `path`, with the process number in it.
+
+    What processes that have ended left under such a name is removed.
+    """
     for leftover in path.parent.glob(f"{PREFIX}{glob.escape(path.name)}-*"):
-        if not _is_at_work(leftover):
+        if not _is_being_written(leftover):
             _erase(leftover)
     return path.with_name(f"{PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
 
 
-def _is_at_work(temporary: Path) -> bool:
-    """Whether the process that makes this file or folder still lives; its name carries the process number."""
+def _is_being_written(temporary: Path) -> bool:
+    """Whether the process that writes this file or folder is alive; the name carries the process number."""
     number = _process_of(temporary)
     try:
         os.kill(number, 0)
@@ -182,13 +241,13 @@ def _is_at_work(temporary: Path) -> bool:
 
 
 def _process_of(temporary: Path) -> int:
-    """The process number in a name that `_beside` gave, or 0 in another."""
+    """The process number in a name that `_beside` made; 0 in any other name."""
     found = re.fullmatch(r".*-([0-9]{1,9})-[0-9a-f]+", temporary.name)
     return int(found[1]) if found else 0
 
 
 def _erase(path: Path) -> None:
-    """Remove a file, a link or a folder as far as the disk lets us."""
+    """Remove a file, a link or a folder as far as the disk allows."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

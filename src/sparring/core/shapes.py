@@ -6,6 +6,7 @@ axis; a norm of a sample reduces its trailing axes. Code that keeps to both serv
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -77,19 +78,20 @@ def as_bytes(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().clamp(0, 255).to(torch.uint8)
 
 
-class Space(NamedTuple):
+@dataclass(frozen=True)
+class Space:
     """What a network must know of the samples: the shape of one, and the range of its values.
 
     Args:
         shape: `(channels, height, width)` or `(features,)`.
-        bounds: the inclusive range, or None where values are unbounded.
-        classes: how many there are; 0 without labels.
+        bounds: the inclusive range `(low, high)`, or None where values are unbounded.
+        classes: their number; 0 without labels.
     """
 
     shape: tuple[int, ...]
-    bounds: Bounds | None
+    bounds: tuple[float, float] | None
     classes: int = 0
 
     def in_words(self) -> str:
-        """The space in words, for errors."""
+        """The space as error messages describe it."""
         return f"shape {self.shape} and {self.classes} classes in {self.bounds and tuple(self.bounds)}"

@@ -17,10 +17,11 @@ import torch
 from pydantic import Field, ValidationError
 
 from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.files import json_mapping
 from sparring.core.pieces import piece
 from sparring.core.records import nearest, problems_in
 from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.core.strict import mapping_in, plain_file, read_plain
+from sparring.core.strict import plain_file, read_plain
 from sparring.data.arrays import Arrays, ArraySource, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
@@ -138,7 +139,7 @@ def _inspected(root: Path, *, hashed: bool) -> tuple[Manifest, Mapped]:
 
 def _manifest(path: Path) -> Manifest:
     try:
-        return Manifest.model_validate(mapping_in(read_plain(path, _LARGEST), str(path)))
+        return Manifest.model_validate(json_mapping(read_plain(path, _LARGEST), str(path)))
     except CorruptInput as error:
         raise CorruptInput(error.cause, _REMEDY) from None
     except OSError as error:

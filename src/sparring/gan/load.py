@@ -17,10 +17,9 @@ from sparring.gan.state import Networks
 from sparring.networks import ClassifierModule
 from sparring.networks.precision import forward
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
-from sparring.runs.allowance import Allowance
 from sparring.runs.environment import choose_device
-from sparring.runs.flat_state import below, fill, of_file
-from sparring.runs.folder import RunFolder, Saved
+from sparring.runs.folder import RunFolder, SavedRun
+from sparring.runs.tensors import below, fill, of_file
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,7 @@ def load_gan(run: RunFolder, device: str) -> LoadedGAN:
     """
     recipe, place = run.game_recipe(), choose_device(device)
     checkpoint, problems = _newest(run)
-    with Allowance(checkpoint.file, checkpoint.tensors):
-        networks = Networks(recipe, checkpoint.progress.space.space())
+    networks = Networks(recipe, checkpoint.progress.space)
     with of_file(checkpoint.file):
         networks.load_state(checkpoint.tensors)
     streams = recipe.streams(place)
@@ -107,9 +105,8 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     """
     recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
     checkpoint, problems = _newest(run)
-    space = checkpoint.progress.space.space()
-    with Allowance(checkpoint.file, checkpoint.tensors):
-        network = recipe.classifier.build(space, (), rng=Rng.of(0))
+    space = checkpoint.progress.space
+    network = recipe.classifier.build(space, (), rng=Rng.of(0))
     with of_file(checkpoint.file):
         fill(network, below("classifier/", checkpoint.tensors))
     network = network.to(place).eval()
@@ -133,7 +130,7 @@ def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device)
     return source
 
 
-def _newest(run: RunFolder) -> tuple[Saved, list[str]]:
+def _newest(run: RunFolder) -> tuple[SavedRun, list[str]]:
     checkpoint, problems = run.latest()
     if checkpoint is None:
         raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")

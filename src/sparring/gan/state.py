@@ -22,7 +22,7 @@ from sparring.networks import Verdict
 from sparring.networks.precision import forward, judge
 from sparring.optimizers import Optimizer
 from sparring.recipes import Recipe
-from sparring.runs.flat_state import (
+from sparring.runs.tensors import (
     below,
     fill,
     load_optimizer_state,

@@ -5,6 +5,7 @@ Source: Rob-GAN, section 3.3 and figure 5: f(x; w) of the fine-tuning is the cla
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -53,7 +54,7 @@ class Trunk(Discriminator):
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         require_image(self, space, lead, 1)
-        seen = self.classifier.build(space._replace(classes=1), (), rng=rng)  # its own layer of logits is not used
+        seen = self.classifier.build(replace(space, classes=1), (), rng=rng)  # its own layer of logits is not used
         with torch.random.fork_rng(devices=[]):
             head = self.head.build(seen.width, space.classes, nn.Linear)
         initialise(head, lambda _name: xavier_uniform(1.0), rng=rng)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Widths
-from sparring.core.shapes import Bounds, Space
+from sparring.core.shapes import Space
 from sparring.networks.base import Generator
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.products import affine
@@ -73,9 +73,10 @@ class MLPGeneratorModule(nn.Module):
 class Within(nn.Module):
     """tanh, stretched to a range."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: tuple[float, float]) -> None:
         super().__init__()
-        self.middle, self.reach = (bounds.low + bounds.high) / 2, (bounds.high - bounds.low) / 2
+        low, high = bounds
+        self.middle, self.reach = (low + high) / 2, (high - low) / 2
 
     def forward(self, x: Tensor) -> Tensor:
         return self.middle + self.reach * torch.tanh(x)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from sparring.core.errors import CorruptInput
-from sparring.core.strict import read_mapping
+from sparring.core.files import read_json
 from sparring.report.saved import LARGEST_SIDE, arrays_in
 from sparring.report.told import Told
 
@@ -213,7 +213,7 @@ def read_card(folder: Path) -> Card | None:
     if not path.is_file():
         return None
     try:
-        content = read_mapping(path)
+        content = read_json(path)
         listed = content["subjects"]
         step, seed = (_whole(content.get(name)) for name in ("step", "seed"))
         subjects, notes = _subjects(listed)

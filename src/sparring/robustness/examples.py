@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sparring.attacks import width_of
 from sparring.core.balls import Linf
-from sparring.core.shapes import Bounds, Samples
+from sparring.core.shapes import Samples
 from sparring.robustness.targets import Subject
 from sparring.robustness.trials import SHOWN, Trial
 
@@ -43,7 +43,7 @@ def examples_of(subject: Subject, trials: Sequence[Trial]) -> dict[str, Tensor]:
     return {name: torch.stack(parts).cpu() for name, parts in found.items()}
 
 
-def _as_levels(images: Samples, bounds: Bounds) -> Tensor:
+def _as_levels(images: Samples, bounds: tuple[float, float]) -> Tensor:
     low, high = bounds
     return ((images - low) / (high - low) * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8)
 

@@ -10,16 +10,13 @@ from pydantic import Field, ValidationError, model_validator
 from torch import Tensor, nn
 
 from sparring.core.errors import CorruptInput, UsageError, printable
-from sparring.core.files import sha256, storage_errors
+from sparring.core.files import read_file, sha256
 from sparring.core.pieces import import_object
 from sparring.core.records import InvalidRecord, Record, problems_in
 from sparring.core.shapes import Samples, expand_like
-from sparring.core.strict import read_plain
 from sparring.recipes import parse_yaml
-from sparring.runs.tensors import unpacked
+from sparring.runs.tensors import tensors_in
 
-_LARGEST = 1 << 36
-"""Bytes of a file of weights, at most."""
 _CONVERT = (
     "where you trust it, turn it into safetensors: "
     "python -c 'import sys, torch; from safetensors.torch import save_file; "
@@ -161,8 +158,7 @@ def _fill(network: nn.Module, path: Path, model: str) -> None:
     if not path.exists():
         raise UsageError(f"{path}: no such file", "give a safetensors file")
     try:
-        with storage_errors(path):
-            state = unpacked(read_plain(path.resolve(), _LARGEST), str(path))
+        state = tensors_in(read_file(path), str(path))
     except CorruptInput as error:
         raise CorruptInput(error.cause, _CONVERT) from None
     try:

@@ -1,6 +1,6 @@
-"""What is expensive to compute and the same for every run on the same data: kept in the user's cache folder.
+"""The user's cache folder: results that are expensive to compute and the same for every run on the same data.
 
-An entry is a checkpoint folder, so that it is complete or absent and every byte is checked when it is read.
+An entry is a checkpoint folder, so it is complete or absent, and every byte is checked when it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sparring.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoi
 Used = TypeVar("Used")
 
 _UNUSABLE = (CorruptInput, StorageError, KeyError)
-"""What an entry raises that is damaged, of another version, or not to be read."""
+"""Raised for an entry that is damaged, of another version, or cannot be read."""
 
 
 def cache_folder() -> Path:
@@ -31,20 +31,19 @@ def cache_folder() -> Path:
 
 
 def entry(kind: str, key: str) -> Path:
-    """Where the entry of this kind and key lies, if it does."""
+    """The path of the entry of this kind and key."""
     return cache_folder() / kind / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def remembered(path: Path | None, make: Callable[[], Checkpoint], use: Callable[[Checkpoint], Used]) -> Used:
-    """Use the entry at `path`, or make it now and keep it; a damaged one is removed and made again.
+    """Use the entry at `path`, or make it and keep it; a damaged entry is removed and made again.
 
-    Of processes that make an entry at the same time all use what the first of them kept.
+    Processes that make the same entry at the same time all use the one that was kept first.
 
     Args:
         path: of the entry; None keeps nothing.
-        make: computes it.
-        use: turns it into what is wanted, the same way whether it was kept or made; it raises CorruptInput or KeyError
-            about an entry that is not what it should be.
+        make: computes the entry.
+        use: turns the entry into the result; raises CorruptInput or KeyError for an entry that does not fit.
     """
     if path is None:
         return use(make())
@@ -63,4 +62,4 @@ def _keep(path: Path, made: Checkpoint) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_checkpoint(path, made)
     except (OSError, StorageError):
-        return  # A cache that cannot be written (a full disk, or another process was first) costs time, not truth.
+        return  # the cache cannot be written, or another process was first: nothing but time is lost

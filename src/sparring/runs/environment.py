@@ -1,17 +1,20 @@
-"""What a run was made with: versions, hardware, seed, commit."""
+"""environment.json: the versions, hardware, seed and commit that a run was made with."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sparring.core.errors import UsageError
+from sparring.core.errors import CorruptInput, SparringError, UsageError
+from sparring.core.files import read_json
 from sparring.core.heap import keep_freed_memory
 
 _PACKAGES = ("sparring", "torch", "numpy", "scipy", "pydantic", "safetensors")
@@ -31,31 +34,58 @@ def describe(device: torch.device, seed: int) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def naming_the_version(run: Path) -> Iterator[None]:
+    """Name the version that wrote a run, if it is another one, where something of the run is refused.
+
+    Raises:
+        CorruptInput: something was refused within the block.
+    """
+    try:
+        yield
+    except (UsageError, CorruptInput) as error:
+        this, writer = version("sparring"), _written_by(run)
+        if writer in ("", this):
+            remedy = "restore the file" if isinstance(error, UsageError) else error.remedy
+            raise CorruptInput(error.cause, remedy) from None
+        first = error.cause.partition("\n")[0]
+        cause = f"{run}: written by sparring {writer}, and this is {this}, which cannot read it: {first}"
+        raise CorruptInput(cause, f"open it with sparring {writer}") from None
+
+
 def device_name(device: torch.device) -> str:
-    """A device in words, for example `cuda (NVIDIA H100)`."""
+    """A device with its model, for example `cuda (NVIDIA H100)`."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({platform.processor() or platform.machine()})"
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of this name, and this process ready to work there; `auto` takes a GPU where there is one.
+    """The device of this name, with this process set up to use it; `auto` takes a GPU where there is one.
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: this machine has no such device.
     """
     keep_freed_memory()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
-    if not there or (number and not (kind == "cuda" and number.isdigit() and int(number) < there)):
-        raise UsageError(f"device {name!r}: there is none here", "use auto, cpu, cuda or cuda:N")
+    available = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
+    if not available or (number and not (kind == "cuda" and number.isdigit() and int(number) < available)):
+        raise UsageError(f"device {name!r}: this machine has none", "use auto, cpu, cuda or cuda:N")
     return torch.device(name)
 
 
+def _written_by(run: Path) -> str:
+    """The version in a run's environment.json, or an empty string without one."""
+    try:
+        return str(read_json(run / "environment.json")["packages"]["sparring"])
+    except (SparringError, KeyError, TypeError):
+        return ""
+
+
 def _commit() -> str:
-    """The commit of the source tree that the package runs from, or nothing outside of one."""
+    """The commit of the source tree that the package runs from, or an empty string outside of one."""
     here = Path(__file__)
     try:
         for command in (["ls-files", "--error-unmatch", here.name], ["rev-parse", "HEAD"]):

@@ -9,8 +9,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sparring.core.errors import CorruptInput, printable
-from sparring.core.files import storage_errors, write_json
-from sparring.core.strict import read_mapping
+from sparring.core.files import read_json, write_json
 
 SUMMARY, ROBUSTNESS, ROBUSTNESS_EXAMPLES = "summary.json", "robustness.json", "robustness.npz"
 """File names in a run folder."""
@@ -37,8 +36,7 @@ class StoredRecord(BaseModel):
             CorruptInput: the file is missing or not JSON, or a key is missing or has another type; names the key.
             StorageError: it cannot be read.
         """
-        with storage_errors(path):
-            values = read_mapping(path)
+        values = read_json(path)
         try:
             return cls.model_validate(values)
         except ValidationError as error:

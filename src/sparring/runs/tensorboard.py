@@ -13,7 +13,7 @@ from sparring.core.files import storage_errors
 
 @runtime_checkable
 class Events(Protocol):
-    """Where rows of the log go besides metrics.jsonl."""
+    """A writer of log rows besides metrics.jsonl."""
 
     def add(self, row: dict[str, Any]) -> None:
         """Add one row."""
@@ -23,7 +23,7 @@ class Events(Protocol):
 
 
 class NoEvents:
-    """TensorBoard is not installed."""
+    """The writer without the extra `tensorboard`: writes nothing."""
 
     def add(self, row: dict[str, Any]) -> None:
         pass
@@ -33,11 +33,11 @@ class NoEvents:
 
 
 class TensorBoard:
-    """Scalars by name, one curve a replica, written at once and in order: no thread that could fail unheard.
+    """Scalars by name, one curve a replica, written synchronously, so that a full disk is an error of the run.
 
     Args:
-        folder: where the event files go.
-        start: the round that the run continues from; TensorBoard forgets what an earlier session logged after it.
+        folder: of the event files.
+        start: the round that the run continues from; TensorBoard drops later events of an earlier session.
 
     Raises:
         StorageError: the disk refused.
@@ -57,7 +57,7 @@ class TensorBoard:
             self._write(Event(wall_time=now, file_version="brain.Event:2"))
             self._write(Event(wall_time=now, step=start + 1, session_log=SessionLog(status=SessionLog.START)))
         except BaseException:
-            with suppress(OSError):  # the disk refused already
+            with suppress(OSError):  # the first error is raised
                 self.close()
             raise
 
@@ -83,7 +83,7 @@ class TensorBoard:
 
 
 def events_in(folder: Path, start: int) -> Events:
-    """A TensorBoard writer for this folder, or nothing without the extra."""
+    """A TensorBoard writer for this folder, or `NoEvents` without the extra."""
     if importlib.util.find_spec("tensorboard") is None:
         return NoEvents()
     return TensorBoard(folder, start)

@@ -1,8 +1,8 @@
-"""Whose code a run may name: a recipe that the user plays may name any, a run folder that comes from elsewhere none.
+"""The code that a run may name. A recipe given to `train` may name any; a run folder from elsewhere none.
 
-`package.module:Class` in a recipe is code that runs as soon as the recipe is read. Who gives a recipe to `train` has
-chosen it. Who opens a run folder may not know; so what this user started is remembered by its recipe, in the cache
-folder, and anything else must be allowed by name.
+`package.module:Class` in a recipe is code that runs as soon as the recipe is read. The user who gives a recipe to
+`train` has chosen it. The user who opens a run folder may not know; so the recipes that this user started are
+remembered in the cache folder, and anything else must be allowed by name.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from sparring.core.pieces import REFERENCE
 from sparring.runs.caching import cache_folder
 
 ALLOWED = "SPARRING_ALLOW"
-"""The environment variable with modules that any run may name, with commas between."""
+"""The environment variable that lists modules that any run may name, separated by commas."""
 
 
 def trust(text: str, values: Any) -> None:
-    """Remember a recipe whose code this user has just run.
+    """Remember a recipe that this user starts.
 
     Args:
         text: recipe.yaml of the run.
-        values: what it says.
+        values: its content.
     """
     if not named_modules(values):
         return
@@ -36,16 +36,16 @@ def trust(text: str, values: Any) -> None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         write_whole(mark, b"")
     except (OSError, StorageError):
-        return  # Without a cache the user is asked; no run fails for it.
+        return  # without a cache the recipe is not remembered; no run fails for that
 
 
 def require_trusted(path: Path, text: str, values: Any) -> None:
-    """Refuse to import what a run names, unless this user started it or allows it.
+    """Refuse to import code that a run names, unless this user started the run or allows the module.
 
     Args:
         path: of the recipe.
-        text: what stands there.
-        values: what it says.
+        text: of the recipe.
+        values: its content.
 
     Raises:
         CorruptInput: it names a module that is neither allowed nor part of this package.
@@ -60,7 +60,7 @@ def require_trusted(path: Path, text: str, values: Any) -> None:
 
 
 def named_modules(values: Any) -> set[str]:
-    """The top-level modules of all that reads `package.module:attribute` in a recipe, but for its description."""
+    """The top-level modules of every `package.module:attribute` in a recipe, except in its description."""
     texts = _texts(values)
     return {text.partition(":")[0].partition(".")[0] for text in texts if REFERENCE.fullmatch(text)}
 

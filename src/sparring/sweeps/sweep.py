@@ -21,12 +21,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from sparring.core.errors import CorruptInput, NonFinite, SparringError, UsageError, printable, unexpected
-from sparring.core.files import storage_errors, sweep_abandoned, whole_folder, write_json, write_whole
+from sparring.core.files import (
+    read_file,
+    read_json,
+    storage_errors,
+    sweep_partial,
+    whole_folder,
+    write_json,
+    write_whole,
+)
 from sparring.core.records import Count, Record, problems_in
-from sparring.core.strict import read_mapping, read_plain
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.runs.folder import RunFolder
-from sparring.runs.lock import Lock
+from sparring.runs.lock import owned
 from sparring.runs.trust import require_trusted, trust
 from sparring.sweeps.grid import Cell, Grid, cells_of, parse_grid
 from sparring.sweeps.packing import Pack, packs
@@ -34,7 +41,6 @@ from sparring.sweeps.side_by_side import SEE_ALONE, Crew, Followed, Referee, Run
 
 FILE = "sweep.yaml"
 _ASIDE = "aside.json"
-_LARGEST = 1 << 20
 _PATIENCE = 60.0
 """Seconds that workers of a coordinator that is gone are waited for: they save, and end."""
 
@@ -117,7 +123,7 @@ class Sweep:
             with storage_errors(path), whole_folder(path) as folder:
                 (folder / "runs").mkdir()
                 write_whole(folder / FILE, plan.text().encode())
-                held.enter_context(Lock(folder / ".lock").held())
+                held.enter_context(owned(path, place=folder))
             trust(plan.text(), plan.model_dump(mode="json"))
             yield sweep
 
@@ -133,8 +139,7 @@ class Sweep:
         if not is_sweep(path):
             raise UsageError(f"{path}: not a sweep (it has no {FILE})", "give the --out of a `sparring sweep`")
         path, file = path.resolve(), path / FILE
-        with storage_errors(file):
-            content = read_plain(file, _LARGEST)
+        content = read_file(file)
         try:
             text = content.decode()
             values = parse_yaml(text, str(file))
@@ -155,9 +160,9 @@ class Sweep:
         Raises:
             FolderBusy: another process holds it.
         """
-        with Lock(self.path / ".lock").held():
-            sweep_abandoned(self.path)
-            sweep_abandoned(self.path / "runs")
+        with owned(self.path):
+            sweep_partial(self.path)
+            sweep_partial(self.path / "runs")
             deadline = time.monotonic() + _PATIENCE
             while time.monotonic() < deadline and any(self.folder(run).is_owned() for run in self.runs()):
                 time.sleep(0.1)
@@ -202,8 +207,7 @@ class Sweep:
     def aside(self) -> dict[str, Any]:
         """aside.json: {RUN: {"status", "reason"}}; empty while there is none."""
         path = self.path / _ASIDE
-        with storage_errors(path):
-            return read_mapping(path) if os.path.lexists(path) else {}
+        return read_json(path) if path.exists() else {}
 
     def _fell_apart(self, pack: Pack) -> bool:
         if len(pack.cells) == 1:

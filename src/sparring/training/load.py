@@ -12,10 +12,9 @@ from sparring.core.errors import CorruptInput, UsageError
 from sparring.gan.load import same_data
 from sparring.gan.state import GANState
 from sparring.recipes import AnyRecipe, Recipe
-from sparring.runs.allowance import Allowance
 from sparring.runs.environment import choose_device
-from sparring.runs.flat_state import of_file
 from sparring.runs.folder import RunFolder
+from sparring.runs.tensors import of_file
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,8 @@ def load_game(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> Load
         return Loaded(begun(recipe, place, group), 0, 0.0, 0, None, (), 0)
     progress = checkpoint.progress
     _require_as_many(run, progress.processes, group.part.of)
-    source = same_data(run.path, recipe, progress.space.space(), place)
-    with Allowance(checkpoint.file, checkpoint.tensors):
-        game = GANState(recipe, source, place, group) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
+    source = same_data(run.path, recipe, progress.space, place)
+    game = GANState(recipe, source, place, group) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
     with of_file(checkpoint.file):
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")

@@ -58,7 +58,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
             return _along(out, begun(recipe, place, group), 0)
         RunFolder.require_free(out)
         training = _training(begun(recipe, place, group), watcher)
-        with RunFolder.begun(out, recipe, describe(place, recipe.seed)) as run:
+        with RunFolder.created(out, recipe, describe(place, recipe.seed)) as run:
             return _Session(run, training, watcher, group, start=0, seconds=0.0).play()
 
 

@@ -1,4 +1,4 @@
-"""What is on the disk: read back before another goes, two good ones kept, and promises whose trials can fail."""
+"""A run folder keeps two sound checkpoints, reads back what it writes, and has one owner."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from sparring.core.errors import CorruptInput, NonFinite, StorageError, UsageError
+from sparring.core.errors import CorruptInput, FolderBusy, NonFinite, StorageError
 from sparring.core.files import write_synced
 from sparring.core.shapes import Space
-from sparring.recipes import Recipe, load
+from sparring.recipes import Recipe
 from sparring.runs import checkpoint
-from sparring.runs import folder as rundir
 from sparring.runs.checkpoint import TENSORS
 from sparring.runs.folder import RunFolder
 from torture import damaged_checkpoints
@@ -63,6 +62,34 @@ def test_what_cannot_be_read_back_is_no_checkpoint(run: RunFolder, monkeypatch: 
     assert [path.name for path in run.checkpoints.iterdir()] == ["000000001"]
 
 
+def test_half_a_row_at_the_end_of_the_log_is_no_row(run: RunFolder) -> None:
+    run.append_row({"step": 1})
+    with open(run.rows_path, "ab") as file:
+        file.write(b'{"step": 2, "d_re')
+    assert run.rows() == [{"step": 1}]
+
+
+@pytest.mark.parametrize("line", [b"[]", b"{", b'{"a": NaN, "step": 2}', b'{"step": 0}', b'{"step": "2"}', b"\xff"])
+def test_a_damaged_row_is_named_by_its_line(line: bytes, run: RunFolder) -> None:
+    run.append_row({"step": 1})
+    with open(run.rows_path, "ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(CorruptInput, match=r"metrics\.jsonl, line 2"):
+        run.rows()
+
+
+def test_the_owner_of_a_folder_is_named(run: RunFolder) -> None:
+    with run.owned():
+        assert run.is_owned()
+        for start in (run.owned().__enter__, lambda: RunFolder.require_free(run.path)):
+            with pytest.raises(FolderBusy, match=f"in use by process {os.getpid()}") as caught:
+                start()
+            assert caught.value.exit_code == 3
+    assert not run.is_owned()
+    with run.owned():
+        pass
+
+
 def test_numbers_that_are_not_finite_are_not_saved(run: RunFolder) -> None:
     with pytest.raises(NonFinite, match="round 1: not finite: value"):
         save(run, 1, float("nan"))
@@ -73,58 +100,44 @@ def test_a_checkpoint_of_an_earlier_format_is_refused_in_one_sentence(run: RunFo
     save(run, 1)
     manifest = run.saved()[-1] / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(CorruptInput, match="checkpoint format 1, and this version reads 2 alone"):
+    with pytest.raises(CorruptInput, match="checkpoint format 1; this version reads format 2"):
         run.latest()
 
 
-def test_half_written_things_go_at_the_next_start_but_those_of_others_at_work(run: RunFolder) -> None:
+def test_half_written_files_go_at_the_next_start_but_those_of_live_processes(run: RunFolder) -> None:
     mine, others, gone = (f".partial-x-{number}-00c0ffee" for number in (os.getpid(), os.getppid(), 999_999_999))
     for folder in (run.path, run.checkpoints):
         for name in (mine, others, gone, ".partial-of-an-earlier-version"):
             (folder / name).write_text("half")
     with run.owned():
-        assert [path.name for path in run.path.glob(".partial-*")] == [others]
-        assert not list(run.checkpoints.glob(".partial-*"))
+        for folder in (run.path, run.checkpoints):
+            assert [path.name for path in folder.glob(".partial-*")] == [others]
 
 
 def nothing(*_arguments: Any, **_options: Any) -> None:
     pass
 
 
-def damaged(damage: Callable[..., Path]) -> tuple[Promise, int]:
-    """The trial in which this damage is done."""
-    return damaged_checkpoints.PROMISE, damaged_checkpoints.DAMAGES.index(damage)
-
-
-MUTANTS: dict[str, tuple[tuple[Promise, int], Any, str, Any]] = {
-    "hashes are not compared": (damaged(damaged_checkpoints._member_of_another), checkpoint, "_require", nothing),
-    "the log is not compared": (
-        damaged(damaged_checkpoints._damage_the_log), rundir, "sha256_of_first", lambda path, count: "0" * 64
-    ),
-}  # fmt: skip
-"""What is broken, and the trial that notices."""
+MUTANTS: dict[str, tuple[Callable[..., Path], str]] = {
+    "hashes are not compared": (damaged_checkpoints._member_of_another, "sparring.runs.checkpoint.require_sound"),
+    "the log is not compared": (damaged_checkpoints._damage_the_log, "sparring.runs.folder.require_mark"),
+}
+"""What is left out, and the damage that a trial of promise 3 must then use."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_trial_notices_what_is_broken(mutant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (promise, index), owner, name, broken = MUTANTS[mutant]
-    monkeypatch.setattr(owner, name, broken)
-    assert fails(promise, index, tmp_path / "broken")
+def test_a_trial_notices_what_is_left_out(mutant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage, check = MUTANTS[mutant]
+    index = damaged_checkpoints.DAMAGES.index(damage)
+    monkeypatch.setattr(check, nothing)
+    assert fails(damaged_checkpoints.PROMISE, index, tmp_path)
     monkeypatch.undo()
-    assert not fails(promise, index, tmp_path / "whole")
+    assert not fails(damaged_checkpoints.PROMISE, index, tmp_path)
 
 
 def fails(promise: Promise, index: int, shared: Path) -> bool:
-    shared.mkdir()
     try:
         promise.attempt(index, seed=0, shared=shared)
     except Exception:
         return True
     return False
-
-
-def test_a_recipe_too_long_to_be_read_back_makes_no_folder(tmp_path: Path) -> None:
-    recipe = load("dishonest/ring-small", [f"description={'x' * 70_000}"])
-    with pytest.raises(UsageError, match="the recipe takes"):
-        RunFolder.create(tmp_path / "run", recipe, {})
-    assert not list(tmp_path.iterdir())

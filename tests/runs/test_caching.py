@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import AbstractContextManager
-from io import BufferedReader
 from pathlib import Path
 
 import pytest
 import torch
 
-from sparring.core.strict import plain_file
+from sparring.core.errors import StorageError
 from sparring.runs.caching import entry, remembered
 from sparring.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
@@ -51,14 +48,11 @@ def test_a_cache_that_is_no_folder_costs_time_only(path: Path) -> None:
 
 def test_an_entry_that_may_not_be_read_is_made_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_checkpoint(path, number(1))
-    read = plain_file
 
-    def refused(file: Path) -> AbstractContextManager[BufferedReader]:
-        if file.parent == path:
-            raise PermissionError(13, os.strerror(13), str(file))
-        return read(file)
+    def refused(_path: Path) -> bytes:
+        raise StorageError("permission denied", "")
 
-    monkeypatch.setattr("sparring.core.strict.plain_file", refused)
+    monkeypatch.setattr("sparring.runs.checkpoint.read_file", refused)
     assert remembered(path, lambda: number(2), value_of) == 2
 
 
