@@ -176,7 +176,7 @@ def test_a_run_folder_is_what_the_design_says(short: Callable[..., Recipe], run_
     assert RunFolder.open(run_path).recipe() == recipe
     rows = [json.loads(line) for line in (run_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "d_real" in row] == [3, 6, 9, 10, 12, 15, 18, 20]
-    assert [row["step"] for row in rows if "vital_spread" in row] == list(range(1, 21))
+    assert [row["step"] for row in rows if "collapse_spread" in row] == list(range(1, 21))
     assert len(rows) == 20
     assert all(next(iter(row)) == "step" for row in rows)
     assert len(rows[2]["d_real"]) == 2

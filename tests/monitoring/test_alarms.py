@@ -1,4 +1,4 @@
-"""Alarms: symptoms in made-up logs, vitals against closed forms, and checks that leave no trace of themselves."""
+"""Alarms from made-up logs, collapse metrics against closed forms, and checks that leave no trace."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import torch
 
 from sparring.core.randomness import Rng
 from sparring.gan.state import GANState
-from sparring.monitoring.alarms import Lookout, alarms
-from sparring.monitoring.game_vitals import GameVitals
-from sparring.monitoring.symptoms import SYMPTOMS, Check, begins
-from sparring.monitoring.vitals import CHECKS, VITALS, effective_number, interval
+from sparring.monitoring.alarms import RULES, AlarmMonitor, alarms, has_started
+from sparring.monitoring.collapse_metrics import (
+    CHECKS,
+    COLLAPSE_METRICS,
+    GANCollapseMetrics,
+    check_interval,
+    effective_number,
+)
 from sparring.recipes import Recipe, load
 from sparring.report import report_runs
 from sparring.runs.folder import RunFolder
@@ -23,25 +27,25 @@ from sparring.training.loop import train
 from torture.collapses import constant_generator, one_mode, planted, scaled_discriminator
 
 HEALTHY = {
-    "vital_spread": 0.9,
-    "vital_distance": 1.2,
-    "vital_radius": 1.0,
-    "vital_anchors": 40.0,
-    "vital_classes": 7.0,
-    "vital_score_spread": 0.2,
-    "vital_steepness": 3.0,
-    "vital_far": 0.0,
-    "vital_slope_generator": 0.9,
-    "vital_slope_discriminator": 0.5,
-    "vital_predicted": 9.0,
+    "collapse_spread": 0.9,
+    "collapse_distance": 1.2,
+    "collapse_radius": 1.0,
+    "collapse_anchors": 40.0,
+    "collapse_classes": 7.0,
+    "collapse_score_spread": 0.2,
+    "collapse_steepness": 3.0,
+    "collapse_far": 0.0,
+    "collapse_slope_generator": 0.9,
+    "collapse_slope_discriminator": 0.5,
+    "collapse_predicted": 9.0,
 }
-SICK: dict[str, dict[str, float]] = {
-    "constant generator": {"vital_spread": 0.0, "vital_anchors": 1.0, "vital_classes": 1.0},
-    "one mode": {"vital_spread": 0.07, "vital_anchors": 1.0, "vital_classes": 1.0},
-    "one class": {"vital_classes": 1.0},
-    "constant discriminator": {"vital_score_spread": 0.0, "vital_steepness": 0.0},
-    "saturated discriminator": {"vital_far": 1.0, "vital_slope_discriminator": 0.0},
-    "one predicted class": {"vital_predicted": 1.0},
+COLLAPSED: dict[str, dict[str, float]] = {
+    "constant generator": {"collapse_spread": 0.0, "collapse_anchors": 1.0, "collapse_classes": 1.0},
+    "one mode": {"collapse_spread": 0.07, "collapse_anchors": 1.0, "collapse_classes": 1.0},
+    "one class": {"collapse_classes": 1.0},
+    "constant discriminator": {"collapse_score_spread": 0.0, "collapse_steepness": 0.0},
+    "saturated discriminator": {"collapse_far": 1.0, "collapse_slope_discriminator": 0.0},
+    "one predicted class": {"collapse_predicted": 1.0},
 }
 ROUNDS = 2000
 
@@ -56,70 +60,70 @@ def _log(*checks: dict[str, float]) -> list[dict[str, Any]]:
     return [{"step": 40 * (index + 1)} | HEALTHY | check for index, check in enumerate(checks)]
 
 
-def test_every_symptom_has_a_case() -> None:
-    assert SICK.keys() == {symptom.kind for symptom in SYMPTOMS}
+def test_every_rule_has_a_case() -> None:
+    assert COLLAPSED.keys() == {rule.kind for rule in RULES}
 
 
-@pytest.mark.parametrize("kind", SICK)
-def test_what_two_checks_in_a_row_show_is_one_alarm_until_it_ends(kind: str) -> None:
-    sick = SICK[kind]
-    (found,) = alarms(_log({}, sick, {}, sick, sick, sick, {}, {}), _recipe())
+@pytest.mark.parametrize("kind", COLLAPSED)
+def test_two_checks_in_a_row_raise_one_alarm(kind: str) -> None:
+    collapsed = COLLAPSED[kind]
+    (found,) = alarms(_log({}, collapsed, {}, collapsed, collapsed, collapsed, {}, {}), _recipe())
     assert (found.kind, found.step, found.until, found.game) == (kind, 200, 280, 0)
-    (lasting,) = alarms(_log({}, sick, sick), _recipe())
+    (lasting,) = alarms(_log({}, collapsed, collapsed), _recipe())
     assert lasting.until is None
 
 
-def test_a_healthy_log_and_one_without_checks_raise_nothing() -> None:
+def test_healthy_logs_raise_no_alarm() -> None:
     assert alarms(_log({}, {}, {}), _recipe()) == []
     assert alarms([{"step": 10, "d_real": 0.5}, {"step": 20, "d_real": 0.5}], _recipe()) == []
 
 
 def test_rows_between_checks_do_not_count() -> None:
-    rows = _log({}, SICK["one mode"], SICK["one mode"])
+    rows = _log({}, COLLAPSED["one mode"], COLLAPSED["one mode"])
     rows.insert(2, {"step": 100, "d_real": 0.5})
     assert [alarm.step for alarm in alarms(rows, _recipe())] == [120]
 
 
-def test_packed_games_are_judged_each_by_itself() -> None:
-    checks = zip(_log({}, {}, {}), _log({}, SICK["one class"], SICK["one class"]), strict=True)
-    rows = [{"step": a["step"]} | {name: [a[name], b[name]] for name in VITALS} for a, b in checks]
+def test_packed_games_have_their_own_alarms() -> None:
+    checks = zip(_log({}, {}, {}), _log({}, COLLAPSED["one class"], COLLAPSED["one class"]), strict=True)
+    rows = [{"step": a["step"]} | {name: [a[name], b[name]] for name in COLLAPSE_METRICS} for a, b in checks]
     assert [(alarm.game, alarm.kind) for alarm in alarms(rows, _recipe("replicas=2"))] == [(1, "one class")]
 
 
-def test_a_generator_that_has_not_begun_is_excused_up_to_half_of_the_budget() -> None:
-    start = {"vital_spread": 0.05, "vital_distance": 20.0, "vital_radius": 0.1, "vital_classes": 1.0}
+def test_a_new_generator_is_excused_for_half_of_the_budget() -> None:
+    start = {"collapse_spread": 0.05, "collapse_distance": 20.0, "collapse_radius": 0.1, "collapse_classes": 1.0}
     found = alarms(_log(*[start] * 50), _recipe())
     assert [(alarm.kind, alarm.step) for alarm in found] == [("one mode", 1040)]
     assert alarms(_log(*[start] * 12), _recipe("steps=500")) == []
-    begun = alarms(_log(*[start] * 5, {}, *[start] * 5), _recipe())
-    assert [(alarm.kind, alarm.step) for alarm in begun] == [("one mode", 320)]
+    started = alarms(_log(*[start] * 5, {}, *[start] * 5), _recipe())
+    assert [(alarm.kind, alarm.step) for alarm in started] == [("one mode", 320)]
 
 
-def test_one_real_sample_from_the_start_is_not_excused_and_a_grey_one_is() -> None:
-    real, grey = {"vital_radius": 1.1}, {"vital_radius": 0.3}
+def test_one_real_sample_from_the_start_is_not_excused() -> None:
+    real, grey = {"collapse_radius": 1.1}, {"collapse_radius": 0.3}
     for radius, expected in ((real, [80]), (grey, [])):
-        log = _log(*[{"vital_spread": 0.05, "vital_distance": 0.8} | radius] * 4)
+        log = _log(*[{"collapse_spread": 0.05, "collapse_distance": 0.8} | radius] * 4)
         assert [alarm.step for alarm in alarms(log, _recipe())] == expected
 
 
-def test_what_was_not_measured_shows_nothing() -> None:
-    assert math.isnan(Check()["vital_spread"])
-    assert not begins(Check())
-    assert not any(symptom.shows(Check(), True) for symptom in SYMPTOMS)
+def test_no_rule_holds_without_measurements() -> None:
+    nothing = dict.fromkeys(COLLAPSE_METRICS, math.nan)
+    assert not has_started(nothing)
+    assert not any(rule.holds(nothing, True) for rule in RULES)
 
 
-def test_a_lookout_tells_what_the_log_tells_each_alarm_once() -> None:
-    rows, recipe = _log({}, *[SICK["one mode"]] * 3, {}, *[SICK["one class"]] * 3), _recipe()
-    lookout = Lookout(recipe, rows[:2])
-    told = [line for row in rows[2:] for line in lookout.see(row)]
-    assert [line.split(":")[0] for line in told] == ["alarm at round 120", "  try", "alarm at round 280", "  try"]
-    assert lookout.alarms() == alarms(rows, recipe)
+def test_the_monitor_reports_each_alarm_of_the_log_once() -> None:
+    rows, recipe = _log({}, *[COLLAPSED["one mode"]] * 3, {}, *[COLLAPSED["one class"]] * 3), _recipe()
+    monitor = AlarmMonitor(recipe, rows[:2])
+    lines = [line for row in rows[2:] for line in monitor.add(row)]
+    assert [line.split(":")[0] for line in lines] == ["alarm at round 120", "  try", "alarm at round 280", "  try"]
+    assert monitor.alarms() == alarms(rows, recipe)
 
 
 @pytest.mark.parametrize("steps", [1, 49, 50, 99, 149, 10_000, 156_250])
 def test_two_checks_are_at_most_four_percent_of_the_budget_or_two_rounds(steps: int) -> None:
-    assert 2 * interval(steps) <= max(2, 0.04 * steps)
-    assert steps // interval(steps) <= 2 * CHECKS
+    assert 2 * check_interval(steps) <= max(2, 0.04 * steps)
+    assert steps // check_interval(steps) <= 2 * CHECKS
 
 
 def test_the_effective_number_of_equal_shares_is_their_number() -> None:
@@ -136,16 +140,16 @@ def test_real_samples_measure_as_real_and_one_mode_as_one() -> None:
     game = _game()
     real = game.source.held_out(128, rng=Rng.of(9)).samples
     game.generator.forward = lambda codes: real  # type: ignore[method-assign]
-    found = GameVitals(game, None).measure(0)
-    assert found["vital_spread"] == pytest.approx(1, abs=0.1)
-    assert found["vital_distance"] == pytest.approx(1, abs=0.4)
-    assert found["vital_radius"] == pytest.approx(1, abs=0.1)
-    assert found["vital_classes"] == pytest.approx(8, abs=0.5)
+    found = GANCollapseMetrics(game, None).measure(0)
+    assert found["collapse_spread"] == pytest.approx(1, abs=0.1)
+    assert found["collapse_distance"] == pytest.approx(1, abs=0.4)
+    assert found["collapse_radius"] == pytest.approx(1, abs=0.1)
+    assert found["collapse_classes"] == pytest.approx(8, abs=0.5)
     mode = _game()
     one_mode(mode, 0)
-    found = GameVitals(mode, None).measure(0)
-    assert found["vital_spread"] == pytest.approx(0.1 * math.sqrt(2) / 2, rel=0.3)  # std 0.1 in the plane, radius 2
-    assert found["vital_classes"] == pytest.approx(1)
+    found = GANCollapseMetrics(mode, None).measure(0)
+    assert found["collapse_spread"] == pytest.approx(0.1 * math.sqrt(2) / 2, rel=0.3)  # std 0.1 in the plane, radius 2
+    assert found["collapse_classes"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("objective", "slope"), [("wasserstein", 1.0), ("log", 0.0), ("square_root", 1 / 4e3)])
@@ -153,11 +157,11 @@ def test_slopes_at_far_scores_are_those_of_the_payoff(objective: str, slope: flo
     game = _game(f"objective={objective}")
     score = game.discriminator.forward
     game.discriminator.forward = lambda x: score(x)._replace(score=0 * score(x).score - 1e6)  # type: ignore[method-assign]
-    found = GameVitals(game, None).measure(0)
-    assert found["vital_slope_generator"] == pytest.approx(slope, rel=1e-3)
-    assert found["vital_slope_discriminator"] == pytest.approx(slope, rel=1e-3)
-    assert found["vital_score_spread"] == 0
-    assert found["vital_far"] == 1
+    found = GANCollapseMetrics(game, None).measure(0)
+    assert found["collapse_slope_generator"] == pytest.approx(slope, rel=1e-3)
+    assert found["collapse_slope_discriminator"] == pytest.approx(slope, rel=1e-3)
+    assert found["collapse_score_spread"] == 0
+    assert found["collapse_far"] == 1
 
 
 CNN = (
@@ -178,18 +182,18 @@ def test_a_check_leaves_no_trace(kind: str) -> None:
     game = _game(*KINDS[kind], "batch_size=8")
     before = {name: tensor.clone() for name, tensor in game.state().items()}
     modes, drawn = [module.training for module in game.networks.modules()], torch.get_rng_state()
-    first = GameVitals(game, None).measure(3)
+    first = GANCollapseMetrics(game, None).measure(3)
     after = game.state()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert [module.training for module in game.networks.modules()] == modes
     assert torch.equal(torch.get_rng_state(), drawn)
     assert all(parameter.grad is None for parameter in game.networks.parameters())
-    assert GameVitals(game, None).measure(3) == first
-    assert first.keys() <= VITALS.keys()
+    assert GANCollapseMetrics(game, None).measure(3) == first
+    assert first.keys() <= COLLAPSE_METRICS.keys()
 
 
-def test_pages_and_summary_tell_which_game_of_which_run_collapsed(short: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_pages_and_summaries_name_the_game_that_collapsed(short: Callable[..., Recipe], tmp_path: Path) -> None:
     recipe = short("replicas=2", "steps=50", "log_every=0", "checkpoint_every=0")
     with planted(20, lambda game: constant_generator(game, 1)):
         summary = train(recipe, tmp_path / "sick", device="cpu")
@@ -204,8 +208,7 @@ def test_pages_and_summary_tell_which_game_of_which_run_collapsed(short: Callabl
     assert "seed 1, round 22 to the end" in text
 
 
-def test_a_resumed_run_raises_the_alarms_of_an_undisturbed_one(short: Callable[..., Recipe], tmp_path: Path) -> None:
-    """The log up to a check gives what the whole log gives up to then."""
+def test_alarms_depend_on_earlier_rows_only(short: Callable[..., Recipe], tmp_path: Path) -> None:
     recipe = short("steps=40", "checkpoint_every=0", "objective=log")
     with planted(10, lambda game: scaled_discriminator(game, 0)):
         train(recipe, tmp_path / "run", device="cpu")

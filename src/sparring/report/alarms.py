@@ -1,4 +1,4 @@
-"""Alarms of a run on its page: what collapsed, when and in which games, and the vitals that tell it."""
+"""Alarms of a run on its page: what collapsed, when and in which games, and the collapse metrics behind them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sparring.monitoring.alarms import alarms
-from sparring.monitoring.symptoms import CONSTANT, FEW, FLAT, NARROW, SURE, SYMPTOMS
+from sparring.monitoring.alarms import CONSTANT, FEW, FLAT, NARROW, RULES, SURE, alarms
 from sparring.report.charts import BLUE, GREEN, INK, PURPLE, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.format import number
 from sparring.report.read import Run
@@ -34,9 +33,9 @@ def notices(run: Run) -> tuple[Notice, ...]:
     """What collapsed in a run, one notice a kind; nothing of runs that were not checked."""
     found = alarms(run.rows, run.recipe)
     return tuple(
-        Notice(symptom.kind, "; ".join(_when(run, alarm) for alarm in same), symptom.cause, symptom.remedy)
-        for symptom in SYMPTOMS
-        if (same := [alarm for alarm in found if alarm.kind == symptom.kind])
+        Notice(rule.kind, "; ".join(_when(run, alarm) for alarm in same), rule.cause, rule.remedy)
+        for rule in RULES
+        if (same := [alarm for alarm in found if alarm.kind == rule.kind])
     )
 
 
@@ -46,8 +45,8 @@ def _when(run: Run, alarm: Alarm) -> str:
     return f"{game}round {number(alarm.step)} {end}"
 
 
-def vital_charts(run: Run, key: str) -> list[Chart]:
-    """The vitals over rounds, each with the line below which it is a symptom.
+def collapse_charts(run: Run, key: str) -> list[Chart]:
+    """The collapse metrics over rounds, each with the threshold of its alarm.
 
     Args:
         run: what to draw.
@@ -55,23 +54,23 @@ def vital_charts(run: Run, key: str) -> list[Chart]:
     """
     found = [
         Chart(
-            f"{key}-vital-spread", "Vital: how G's samples spread",
+            f"{key}-collapse-spread", "Collapse: spread of G's samples",
             "Of generated samples over that of real ones. A G that once spread and falls below the dashed lines has "
             "collapsed.",
-            "spread (log scale)", _from(CONSTANT / 10, lines_of(run, "vital_spread", VERMILLION, "generated")),
+            "spread (log scale)", _from(CONSTANT / 10, lines_of(run, "collapse_spread", VERMILLION, "generated")),
             (Mark(NARROW, "one mode"), Mark(CONSTANT, "constant")), is_log=True,
         ),
         Chart(
-            f"{key}-vital-classes", "Vital: classes",
+            f"{key}-collapse-classes", "Collapse: classes",
             "Effective number, exp(entropy): of the classes that generated samples are of, and of those that are "
             "predicted for real samples. At 1 there is one class for everything.",
             "classes",
-            lines_of(run, "vital_classes", VERMILLION, "generated")
-            + lines_of(run, "vital_predicted", BLUE, "predicted"),
+            lines_of(run, "collapse_classes", VERMILLION, "generated")
+            + lines_of(run, "collapse_predicted", BLUE, "predicted"),
             _class_marks(run), (1.0, None),
         ),
         Chart(
-            f"{key}-vital-slopes", "Vital: what is left to learn from D",
+            f"{key}-collapse-slopes", "Collapse: gradient that D leaves to G",
             "Slopes of the payoffs at the scores that D gives, over those of a D that is undecided; of D's score along "
             "the data, and how far its scores differ. Where one falls below the dashed line, D teaches nothing.",
             "relative size (log scale)",
@@ -87,14 +86,14 @@ def _from(lowest: float, lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 
 def _class_marks(run: Run) -> tuple[Mark, ...]:
-    marks = {"vital_classes": Mark(FEW, "one class"), "vital_predicted": Mark(SURE, "one predicted class")}
+    marks = {"collapse_classes": Mark(FEW, "one class"), "collapse_predicted": Mark(SURE, "one predicted class")}
     return tuple(mark for name, mark in marks.items() if name in run.logged)
 
 
 def _of_discriminator(run: Run) -> tuple[Line, ...]:
     return (
-        lines_of(run, "vital_slope_generator", PURPLE, "G's payoff")
-        + lines_of(run, "vital_slope_discriminator", GREEN, "D's payoffs")
-        + lines_of(run, "vital_steepness", INK, "D's score", dash="--")
-        + lines_of(run, "vital_score_spread", BLUE, "scores differ by", dash=":")
+        lines_of(run, "collapse_slope_generator", PURPLE, "G's payoff")
+        + lines_of(run, "collapse_slope_discriminator", GREEN, "D's payoffs")
+        + lines_of(run, "collapse_steepness", INK, "D's score", dash="--")
+        + lines_of(run, "collapse_score_spread", BLUE, "scores differ by", dash=":")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sparring.report.alarms import vital_charts
+from sparring.report.alarms import collapse_charts
 from sparring.report.charts import BLUE, CYCLE, DASHES, VERMILLION, Chart, Line, Mark, lines_of
 from sparring.report.kinds import kind_of
 from sparring.report.metric_info import MEASURES, Measure, measured, telling, threshold
@@ -20,7 +20,7 @@ TOLD_APART = 14
 
 
 def charts(run: Run, key: str) -> list[Chart]:
-    """Every chart of a run, the measures first, the vitals last.
+    """Every chart of a run, the measures first, the collapse metrics last.
 
     Args:
         run: what to draw.
@@ -28,7 +28,7 @@ def charts(run: Run, key: str) -> list[Chart]:
     """
     shown = [each for each in measured(run) if each.name not in HIDDEN]
     measures = [_measure_chart(run, each, f"{key}-measure-{place}") for place, each in enumerate(shown)]
-    return [*measures, *kind_of(run).charts(run, key), *vital_charts(run, key)]
+    return [*measures, *kind_of(run).charts(run, key), *collapse_charts(run, key)]
 
 
 def few_charts(run: Run, key: str) -> list[Chart]:

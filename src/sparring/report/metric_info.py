@@ -7,7 +7,7 @@ from typing import Literal
 
 from sparring.metrics import Classes
 from sparring.monitoring.classifier_metrics import main_attack
-from sparring.monitoring.vitals import VITALS
+from sparring.monitoring.collapse_metrics import COLLAPSE_METRICS
 from sparring.recipes import ClassifierRecipe
 from sparring.report.format import number, percent, target
 from sparring.report.read import Run
@@ -21,7 +21,7 @@ LOGGED = frozenset(
     | {"gradient_discriminator", "gradient_generator"}
     | {f"{name}_adversarial" for name in (*_OF_VIEWS, "payoff_d")}
     | {f"attack_{side}_{name}" for side in ("real", "fake") for name in ("size", "idle", "raises")}
-    | VITALS.keys()
+    | COLLAPSE_METRICS.keys()
 )
 """What is logged of a round."""
 

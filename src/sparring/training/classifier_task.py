@@ -11,7 +11,7 @@ from sparring.classifier.step import give_lesson
 from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.monitoring.classifier_metrics import ClassifierMeasures
-from sparring.monitoring.classifier_vitals import ClassifierVitals
+from sparring.monitoring.collapse_metrics import ClassifierCollapseMetrics
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
@@ -30,7 +30,7 @@ class ClassifierTask(Task):
     def __init__(self, pupil: Pupil) -> None:
         self.pupil = pupil
         self.measures = ClassifierMeasures(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
-        self._vitals = ClassifierVitals(pupil)
+        self._collapse = ClassifierCollapseMetrics(pupil)
 
     @property
     def recipe(self) -> ClassifierRecipe:
@@ -56,8 +56,8 @@ class ClassifierTask(Task):
     def measure(self, done: int) -> dict[str, Any]:
         return self.measures.measure(self.pupil.network, self.pupil.classify, done)
 
-    def vitals(self, done: int) -> dict[str, Any]:
-        return dict(self._vitals.measure())
+    def collapse_metrics(self, done: int) -> dict[str, Any]:
+        return dict(self._collapse.measure())
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""

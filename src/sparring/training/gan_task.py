@@ -12,11 +12,11 @@ from sparring.data import Source
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.monitoring.class_head import ClassHead
+from sparring.monitoring.collapse_metrics import GANCollapseMetrics
 from sparring.monitoring.discriminator_probe import Probe
 from sparring.monitoring.endurance_study import AttackStudy
 from sparring.monitoring.exhibits import save_exhibits
 from sparring.monitoring.gallery import save_samples
-from sparring.monitoring.game_vitals import GameVitals
 from sparring.monitoring.generator_metrics import Measures
 from sparring.monitoring.summary import last_noted, summarise
 from sparring.recipes import Recipe
@@ -39,7 +39,7 @@ class GANTask(Task):
         self.game = game
         self.measures = _measures(game, spectator)
         self.probe = Probe(game.source, game.device)
-        self._vitals = GameVitals(game, self.measures.classifier if self.measures else None)
+        self._collapse = GANCollapseMetrics(game, self.measures.classifier if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHead(game)] if heads else []
 
@@ -77,8 +77,8 @@ class GANTask(Task):
             numbers |= head.measure(done)
         return numbers | self.probe.measure(self.game, done)
 
-    def vitals(self, done: int) -> dict[str, Any]:
-        return dict(self._vitals.measure(done))
+    def collapse_metrics(self, done: int) -> dict[str, Any]:
+        return dict(self._collapse.measure(done))
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         if self.measures is None:

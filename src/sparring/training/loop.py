@@ -18,8 +18,8 @@ from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.progress import Nobody, Spectator
 from sparring.core.signals import Stopped, StopWish, stop_wish
 from sparring.gan.state import GANState
-from sparring.monitoring.alarms import Lookout
-from sparring.monitoring.vitals import interval
+from sparring.monitoring.alarms import AlarmMonitor
+from sparring.monitoring.collapse_metrics import check_interval
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
@@ -146,7 +146,7 @@ class _Session:
         self.recipe = training.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
-        self.lookout = Lookout(self.recipe, run.rows())
+        self.alarm_monitor = AlarmMonitor(self.recipe, run.rows())
 
     def play(self) -> Summary:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
@@ -197,7 +197,7 @@ class _Session:
         recipe, played = self.recipe, self.done > 0
         measures = played and self._is_due(recipe.evaluate_every)
         means = measures or self._is_last or (played and self._is_due(recipe.log_every))
-        vitals = played and self._is_due(interval(recipe.steps))
+        checks = played and self._is_due(check_interval(recipe.steps))
         pictures = self._is_due(self.training.picture_every)
         before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
         try:
@@ -210,9 +210,9 @@ class _Session:
             if measures:
                 with wish.at_once():
                     row |= self.training.measure(self.done)
-            if vitals:
-                row |= self.training.vitals(self.done)
-            if means or vitals:
+            if checks:
+                row |= self.training.collapse_metrics(self.done)
+            if means or checks:
                 self._log(row, events)
         except Stopped:
             if self.done > self.start:  # else it is what this session was given
@@ -224,7 +224,7 @@ class _Session:
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         self.run.append_row(row)
         events.add(row)
-        for line in self.lookout.see(row):
+        for line in self.alarm_monitor.add(row):
             self.spectator.note(line)
 
     def _save(self, state: dict[str, Tensor]) -> None:
@@ -259,7 +259,7 @@ class _Session:
             status=status,
             seconds=round(self._seconds(), 2),
             metrics=self.training.metrics(self.run.rows(), complete=status == "complete"),
-            alarms=tuple(self.lookout.alarms()),
+            alarms=tuple(self.alarm_monitor.alarms()),
         )
         self.run.write_summary(summary)
         return summary

@@ -59,7 +59,7 @@ class Task(ABC):
         """The numbers of an evaluation after `done` rounds, for the log."""
 
     @abstractmethod
-    def vitals(self, done: int) -> dict[str, Any]:
+    def collapse_metrics(self, done: int) -> dict[str, Any]:
         """The numbers that alarms are raised by, after `done` rounds; leaves no trace."""
 
     @abstractmethod
