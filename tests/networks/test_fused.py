@@ -10,9 +10,9 @@ from sparring.attacks import PGD, Threat, fool
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.lipschitz import SpectralNorm
-from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet
+from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet, prepared_for_attack
 from sparring.networks.fused import fused
-from sparring.robustness.targets import in_eval_mode, quicker, subject_of
+from sparring.robustness.targets import in_eval_mode, subject_of
 from sparring.robustness.trials import try_threat
 
 SPACE = Space((3, 8, 8), IMAGE_BOUNDS, 4)
@@ -112,9 +112,24 @@ def test_a_convolution_that_is_used_elsewhere_is_left_alone(network: nn.Module) 
 def test_what_says_something_else_is_not_attacked_in_place_of_the_network() -> None:
     noisy, quiet = used(Twice(noise=1.0)).float(), used(Twice()).float()
     state = torch.get_rng_state()
-    assert quicker(noisy, lambda logits: logits, IMAGES) is None
+    assert prepared_for_attack(noisy, IMAGES) is noisy
     assert torch.equal(state, torch.get_rng_state())
-    assert quicker(quiet, lambda logits: logits, IMAGES) is not None
+    assert prepared_for_attack(quiet, IMAGES) is not quiet
+
+
+def test_an_attack_on_the_prepared_network_equals_one_on_the_plain_network() -> None:
+    network = used(SmallResNet(width=2).build(SPACE, (), rng=Rng.of(0))).train()
+    images, attack = IMAGES.double(), PGD(epsilon=0.05, steps=5)
+    prepared, moved = prepared_for_attack(network, images), []
+    assert network.training and not prepared.training
+    for each in (network.eval(), prepared):
+
+        def loss(samples: Tensor, model: nn.Module = each) -> Tensor:
+            return nn.functional.cross_entropy(model(samples), LABELS, reduction="none")
+
+        moved.append(attack(images, loss, network=each, space=SPACE, rng=Rng.of(0)))
+    torch.testing.assert_close(moved[1], moved[0], rtol=0, atol=1e-9)
+    assert (moved[0] != images).any()
 
 
 def test_success_is_what_the_plain_network_says() -> None:

@@ -22,6 +22,7 @@ from sparring.networks.extractors import (
     InceptionFeatures,
     weights_sha256,
 )
+from sparring.networks.fused import prepared_for_attack
 from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorModule, Head, ProjectionHead, SourceHead
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminator, MLPGenerator
@@ -75,6 +76,7 @@ __all__ = [
     "Trunk",
     "UniformPrior",
     "Verdict",
+    "prepared_for_attack",
     "spread",
     "weights_sha256",
 ]

@@ -1,11 +1,10 @@
-"""A trained network for evaluation, with its batch normalisations inside the convolutions ahead of them.
+"""A classifier prepared for attack: a faster copy in eval mode, with batch normalisations fused into convolutions.
 
-In eval mode a normalisation is one number times its input plus another, for every channel, so that with
-g = gamma / sqrt(variance + eps)
+In eval mode a normalisation is an affine map of every channel, so that with g = gamma / sqrt(variance + eps)
 
     BN(W * x + b) = (g W) * x + g (b - mean) + beta,
 
-which rounds otherwise and is the same for the rest. A convolution whose kernel is reparametrised keeps its own.
+which is the same function up to rounding. A convolution with a reparametrised kernel is not fused.
 """
 
 from __future__ import annotations
@@ -22,22 +21,55 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from sparring.core.modules import evaluating, untraced
 
-def fused(network: nn.Module, samples: Tensor) -> nn.Module:
-    """A copy in eval mode, frozen and in channels_last, to attack in place of the network.
+_COMPARED = 16
+"""Samples on which the copy is compared with the network."""
+_ROUNDING = 1e-4
+"""Of outputs, relative to the largest one or to 1."""
 
-    Which convolution a normalisation follows is seen in a forward pass of one sample; a network that takes other paths
-    for others is not served.
+
+def prepared_for_attack(network: nn.Module, samples: Tensor) -> nn.Module:
+    """A faster copy of a network to run attacks on: in eval mode, frozen, fused and in channels_last.
+
+    The copy equals the network in eval mode up to rounding. Whether an attack succeeds is best judged by the network.
 
     Args:
-        network: left as it is.
-        samples: one or more that it can see, `(n, ...)`.
+        network: left unchanged.
+        samples: a few that it accepts, `(n, ...)`.
+
+    Returns:
+        The copy; the network itself where it cannot be copied, or where the outputs of the copy differ.
     """
-    twin = copy.deepcopy(network).eval().requires_grad_(False)
-    for conv, name in _pairs(twin, samples[:1]):
-        _absorb(conv, twin.get_submodule(name))
-        twin.set_submodule(name, nn.Identity())
-    return twin.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    few = samples[:_COMPARED]
+    with untraced(network), evaluating(network), torch.no_grad():
+        try:
+            faster = fused(network, few)
+        except (RuntimeError, TypeError):  # some modules cannot be copied
+            return network
+        expected, outputs = (_tensors(each(few)) for each in (network, faster))
+    return faster if all(map(_close, outputs, expected)) else network
+
+
+def fused(network: nn.Module, samples: Tensor) -> nn.Module:
+    """The copy of `prepared_for_attack`, not compared with the network.
+
+    The convolution ahead of a normalisation is found in a forward pass of one sample; a network that takes other paths
+    for other samples is not supported.
+    """
+    copied = copy.deepcopy(network).eval().requires_grad_(False)
+    for conv, name in _pairs(copied, samples[:1]):
+        _absorb(conv, copied.get_submodule(name))
+        copied.set_submodule(name, nn.Identity())
+    return copied.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _tensors(outputs: Any) -> list[Tensor]:
+    return [each for each in tree_leaves(outputs) if isinstance(each, Tensor)]
+
+
+def _close(output: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(output, expected, rtol=_ROUNDING, atol=_ROUNDING * max(1.0, float(expected.abs().max())))
 
 
 def _absorb(conv: nn.Conv2d, norm: nn.Module) -> None:
@@ -56,16 +88,16 @@ def _absorb(conv: nn.Conv2d, norm: nn.Module) -> None:
 
 
 def _pairs(network: nn.Module, samples: Tensor) -> Sequence[tuple[nn.Conv2d, str]]:
-    """The convolutions whose output nothing but the normalisation of this name uses; each of both runs once a pass."""
-    made: list[tuple[nn.Conv2d, Tensor]] = []
-    given: list[tuple[str, Tensor]] = []
+    """Convolutions with the name of a normalisation that is the only user of their output; both run once a pass."""
+    outputs: list[tuple[nn.Conv2d, Tensor]] = []
+    inputs: list[tuple[str, Tensor]] = []
 
     def after(conv: nn.Module, _args: Any, out: Tensor) -> None:
         assert isinstance(conv, nn.Conv2d)
-        made.append((conv, out))
+        outputs.append((conv, out))
 
     def before(name: str, x: Tensor) -> None:
-        given.append((name, x))
+        inputs.append((name, x))
 
     with ExitStack() as stack:
         for name, layer in network.named_modules():
@@ -77,28 +109,28 @@ def _pairs(network: nn.Module, samples: Tensor) -> Sequence[tuple[nn.Conv2d, str
         stack.enter_context(torch.no_grad())
         uses = stack.enter_context(_Uses())
         network(samples)
-    convs, norms = [conv for conv, _ in made], [name for name, _ in given]
+    convs, norms = [conv for conv, _ in outputs], [name for name, _ in inputs]
     return [
         (conv, name)
-        for name, x in given
-        for conv, out in made
+        for name, x in inputs
+        for conv, out in outputs
         if x is out and uses.of(out) == convs.count(conv) == norms.count(name) == 1
     ]
 
 
 class _Uses(TorchFunctionMode):
-    """Keeps what operations that make tensors are given."""
+    """Records the inputs of all operations that return tensors."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._given: list[Any] = []
+        self._inputs: list[Any] = []
 
     def of(self, tensor: Tensor) -> int:
-        """How often a tensor was given to an operation."""
-        return sum(each is tensor for each in self._given)
+        """How many operations had a tensor as an input."""
+        return sum(each is tensor for each in self._inputs)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if any(isinstance(each, Tensor) for each in tree_leaves(out)):
-            self._given += tree_leaves((args, kwargs))
+            self._inputs += tree_leaves((args, kwargs))
         return out

@@ -20,9 +20,9 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams, derive
 from sparring.data import Batch, Facts, Source
 from sparring.gan.load import LoadedGAN, load_classifier, load_gan
-from sparring.networks import Verdict
+from sparring.networks import Verdict, prepared_for_attack
 from sparring.recipes import ClassifierRecipe, Recipe
-from sparring.robustness.targets import Subject, in_eval_mode, quicker
+from sparring.robustness.targets import Subject, in_eval_mode
 from sparring.runs.folder import RunFolder
 
 On = Literal["class", "source", "both"]
@@ -99,7 +99,7 @@ def _classifier(run: RunFolder, on: tuple[str, ...], samples: int, seed: int, de
         name="classifier",
         network=loaded.network,
         classify=in_eval_mode(loaded.network, _same),
-        attacked=quicker(loaded.network, _same, held_out.samples),
+        attacked=in_eval_mode(prepared_for_attack(loaded.network, held_out.samples), _same),
         space=loaded.space,
         samples=held_out.samples,
         labels=held_out.labels,
@@ -146,7 +146,7 @@ def _subject(
         name=name,
         network=discriminator,
         classify=in_eval_mode(discriminator, head),
-        attacked=quicker(discriminator, head, held_out.samples),
+        attacked=in_eval_mode(prepared_for_attack(discriminator, held_out.samples), head),
         space=loaded.networks.space,
         samples=held_out.samples,
         labels=_labels(held_out),

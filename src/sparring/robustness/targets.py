@@ -14,17 +14,15 @@ from torch import Tensor, nn
 
 from sparring.attacks import Attack
 from sparring.core.errors import UsageError
-from sparring.core.modules import evaluating, untraced
+from sparring.core.modules import evaluating
 from sparring.core.shapes import Bounds, Samples, Space
 from sparring.data import Batch
-from sparring.networks.fused import fused
+from sparring.networks import prepared_for_attack
 
 _FEWEST, _MOST = 16, 250
 """Samples of a batch."""
 _VALUES = 1 << 21
 """Numbers of a batch of large samples."""
-_ROUNDING = 1e-4
-"""Of logits, relative to the largest one or to 1."""
 Split = Literal["held-out", "training"]
 
 
@@ -136,7 +134,7 @@ def subject_of(
         evaluated_on=evaluated_on,
         training=training,
         trained_against=trained_against,
-        attacked=quicker(network, _logits_alone, samples),
+        attacked=in_eval_mode(prepared_for_attack(network, samples), _logits_alone),
     )
 
 
@@ -153,28 +151,6 @@ def in_eval_mode(network: nn.Module, read: Callable[..., Tensor]) -> Callable[[S
             return read(network(x)).float()
 
     return classify
-
-
-def quicker(network: nn.Module, read: Callable[..., Tensor], samples: Samples) -> Callable[[Samples], Tensor] | None:
-    """The same function as `in_eval_mode`, but for rounding, of the network with its normalisations fused.
-
-    Args:
-        network: left as it was.
-        read: what it returns to logits.
-        samples: on some of which both are compared.
-
-    Returns:
-        None where the network cannot be copied, or its copy says something else.
-    """
-    few = samples[:_FEWEST]
-    with untraced(network), torch.no_grad():
-        try:
-            twin = fused(network, few)
-        except (RuntimeError, TypeError):  # as copies of some networks end
-            return None
-        expected, found = (in_eval_mode(each, read)(few) for each in (network, twin))
-    same = torch.allclose(found, expected, rtol=_ROUNDING, atol=_ROUNDING * max(1.0, float(expected.abs().max())))
-    return in_eval_mode(twin, read) if same else None
 
 
 def _logits_alone(logits: Tensor) -> Tensor:
