@@ -44,7 +44,7 @@ def main(rounds: int = 3000) -> dict[str, float]:
 
     facts = ring.facts
     held_out = ring.held_out(1000, rng=Rng.of(1)).samples
-    reference = Reference(held_out, facts.centres, facts.std, facts.classes, judge=None)
+    reference = Reference(held_out, facts.centres, facts.std, facts.classes, classifier=None)
     with torch.no_grad():
         return Modes().measure(generator(torch.randn(1000, 32)), reference)
 
