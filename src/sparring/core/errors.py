@@ -38,6 +38,17 @@ class SparringError(Exception):
     def __str__(self) -> str:
         return self.cause
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as text and exit code, whatever arguments a subclass takes: worker processes return errors."""
+        state = {"cause": self.cause, "remedy": self.remedy, "exit_code": self.exit_code}
+        return _restored, (type(self), state | {"__notes__": getattr(self, "__notes__", [])})
+
+
+def _restored(kind: type[SparringError], state: dict[str, Any]) -> SparringError:
+    error = kind.__new__(kind, state["cause"], state["remedy"])
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(SparringError):
     """A recipe, a key or a path that cannot be used as it was given."""
@@ -94,7 +105,6 @@ class Interrupted(SparringError):
 
     def __init__(self, cause: str, remedy: str, signal: int) -> None:
         super().__init__(cause, remedy)
-        self.args = (cause, remedy, signal)  # what a worker process rebuilds it from
         self.exit_code = 128 + signal
 
 

@@ -94,7 +94,6 @@ class UnknownPiece(UsageError):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
-        self.args = (problem,)
         self.problem = problem
 
 

@@ -72,7 +72,6 @@ class InvalidRecord(UsageError):
             lines = "\n".join(f"  {line}" for line in [*problems[:TOLD], *more])
             cause = f"{what} has {len(problems):,} mistakes:\n{lines}"
         super().__init__(cause, remedy)
-        self.args = (what, problems, remedy)
         self.problems = tuple(problems)
 
 
