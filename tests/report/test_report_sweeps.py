@@ -14,18 +14,18 @@ from sparring.recipes import unvalidated
 from sparring.report.pages import report_folder
 from sparring.report.sweep_map import Atlas, atlas_of
 from sparring.runs.schema import Estimate
-from sparring.sweeps.cells import Result
 from sparring.sweeps.grid import cells_of, parse_grid
-from sparring.sweeps.sweep import Sweep
+from sparring.sweeps.sweep import FAILED, Sweep
+from sparring.sweeps.table import CellResult
 
 RING = "dishonest/ring-small"
 
 
-def results_of(*words: str, **numbers: list[int] | list[float]) -> list[Result]:
+def results_of(*words: str, **numbers: list[int] | list[float]) -> list[CellResult]:
     """Cells of a grid with these numbers, one after another."""
     cells = cells_of(unvalidated(RING), parse_grid([*words, "replicas=1"]), RING)
     return [
-        Result(cell, "complete", "", {name: Estimate(values[cell.index]) for name, values in numbers.items()})
+        CellResult(cell, "complete", "", {name: Estimate(values[cell.index]) for name, values in numbers.items()})
         for cell in cells
     ]
 
@@ -72,7 +72,7 @@ def test_one_number_is_a_line_with_a_band_and_words_are_a_column() -> None:
 
 def test_a_cell_without_numbers_is_named_and_has_no_shade() -> None:
     found = results_of("objective=log,linear", "batch_size=16,32", modes=[1, 2, 3, 4])
-    found[2] = Result(found[2].cell, "non-finite", "round 3: not finite: payoff_d", {})
+    found[2] = CellResult(found[2].cell, "non-finite", "round 3: not finite: payoff_d", {})
     atlas = atlas_of(found)
     assert atlas.told.startswith("3 of 4 cells are complete")
     assert atlas.sheets[0].maps[0].cells[1][0].shade is None
@@ -92,18 +92,18 @@ def test_a_grid_of_nothing_has_an_atlas() -> None:
 
 
 def test_a_sweep_has_a_page_before_anything_is_played(tmp_path: Path) -> None:
-    with Sweep.begun(tmp_path / "out", RING, ["objective=log,linear", "seed=0..1"], 1):
+    with Sweep.started(tmp_path / "out", RING, ["objective=log,linear", "seed=0..1"], 1):
         page = Page(report_folder(tmp_path / "out"))
     assert "0 of 4 cells are complete" in page.text
-    assert page.text.count("not played to its end yet") == 4
+    assert page.text.count("not complete yet") == 4
 
 
 def test_words_of_a_stranger_are_shown_and_no_more(tmp_path: Path) -> None:
     pages = []
     for name, text in (("harmless", "x"), ("hostile", HOSTILE)):
-        with Sweep.begun(tmp_path / name, RING, ["objective=log,linear", "seed=0..1"], 1) as sweep:
-            aside = {run.name: {"status": text, "reason": text} for run in sweep.runs()}
-            (sweep.path / "aside.json").write_text(json.dumps(aside))
+        with Sweep.started(tmp_path / name, RING, ["objective=log,linear", "seed=0..1"], 1) as sweep:
+            failed = {run.name: {"status": text, "reason": text} for run in sweep.runs()}
+            (sweep.path / FAILED).write_text(json.dumps(failed))
         pages.append(Page(report_folder(tmp_path / name)))
     assert pages[0].structure == pages[1].structure
     assert pages[0].scripts == pages[1].scripts

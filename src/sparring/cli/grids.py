@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sparring.cli.options import AsJson, Device, RecipeName, print_json, require_one_process
-from sparring.core.errors import say
+from sparring.core.errors import UsageError, say
 
 
 def demo(
@@ -18,18 +18,22 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the main experiment on built-in data: a report in minutes on two CPU cores."""
-    from sparring.cli.demo import demo as run_demo
     from sparring.cli.printing import print_successes
     from sparring.cli.terminal import following
+    from sparring.report import report_runs
+    from sparring.runs.schema import SUMMARY, Summary
+    from sparring.sweeps.demo import TITLE
+    from sparring.sweeps.demo import demo as run_demo
 
     with following("rounds") as progress:
-        result = run_demo(out, steps=steps, seeds=seeds, played=progress.played)
+        runs = run_demo(out, steps=steps, seeds=seeds, progress=progress)
+    summaries = {name: Summary.read(run.path / SUMMARY) for name, run in runs.items()}
+    page = report_runs(list(runs.values()), out / "report.html", title=TITLE)
     if as_json:
-        runs = {name: outcome.summary.as_json() for name, outcome in result.outcomes.items()}
-        print_json({"report": str(result.report), "runs": runs})
+        print_json({"report": str(page), "runs": {name: summary.as_json() for name, summary in summaries.items()}})
         return
-    print_successes({name: outcome.summary for name, outcome in result.outcomes.items()})
-    say(f"report: {result.report}")
+    print_successes(summaries)
+    say(f"report: {page}")
 
 
 def sweep(
@@ -51,35 +55,44 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Train every missing cell of a grid; write one table and one page with a map of the grid."""
-    from sparring.cli.sweeping import Workers
-    from sparring.cli.sweeping import sweep as run_sweep
     from sparring.cli.terminal import following
+    from sparring.sweeps.executor import LocalExecutor
+    from sparring.sweeps.ray_executor import RayExecutor
+    from sparring.sweeps.sweep import sweep as run_sweep
 
     require_one_process("sweep")
-    chosen = Workers(workers, device, address, gpus_per_run)
+    if gpus_per_run and not address:
+        raise UsageError("--gpus-per-run: has no effect without a cluster", "add --address local")
+    executor = RayExecutor(address, workers, gpus_per_run) if address else LocalExecutor(workers, device)
     with following("rounds") as progress:
-        swept = run_sweep(recipe, grid or [], out, workers=chosen, audience=progress)
-    _print_sweep(swept, as_json)
+        result = run_sweep(recipe, grid or [], out, executor=executor, progress=progress)
+    _print_sweep(out, result, as_json)
 
 
 def resume_grid(folder: Path, device: str, as_json: bool) -> None:
     """Train the missing cells of a sweep; as `sparring resume FOLDER`."""
-    from sparring.cli.sweeping import Workers, resume_sweep
     from sparring.cli.terminal import following
+    from sparring.sweeps.executor import LocalExecutor
+    from sparring.sweeps.sweep import resume_sweep
 
     with following("rounds") as progress:
-        swept = resume_sweep(folder, workers=Workers(device=device), audience=progress)
-    _print_sweep(swept, as_json)
+        result = resume_sweep(folder, executor=LocalExecutor(device=device), progress=progress)
+    _print_sweep(folder, result, as_json)
 
 
-def _print_sweep(swept: Any, as_json: bool) -> None:
+def _print_sweep(out: Path, result: Any, as_json: bool) -> None:
+    """Draw the page, print the part of the table that fits a terminal, and fail if a run failed."""
     from sparring.cli.printing import print_rows
+    from sparring.report import report_folder
+    from sparring.sweeps.sweep import RunsFailed
 
-    files = {name: str(path) for name, path in swept.files().items()}
+    files = {"csv": str(result.csv), "parquet": str(result.parquet), "report": str(report_folder(out))}
     if as_json:
-        print_json({"rows": swept.rows, **files})
+        print_json({"rows": result.rows, **files})
     else:
-        print_rows("Cells", swept.telling())
+        columns = [name for name in result.rows[0] if not name.endswith(("_low", "_high"))][:9]
+        print_rows("Cells", [{name: row[name] for name in columns} for row in result.rows[:200]])
         for name, path in files.items():
             say(f"{name}: {path}")
-    swept.require_whole()
+    if result.failed:
+        raise RunsFailed(result.failed)

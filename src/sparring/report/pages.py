@@ -32,7 +32,6 @@ from sparring.report.robustness import Part, parts_of
 from sparring.report.sweep_map import Atlas, GridMap, atlas_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 from sparring.runs.folder import RunFolder
-from sparring.sweeps.cells import results
 from sparring.sweeps.sweep import Sweep, is_sweep
 
 COMPACT = 8
@@ -164,7 +163,7 @@ def report_sweep(sweep: Sweep) -> Path:
     """
     folders = [sweep.folder(run) for run in sweep.runs()]
     begun = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
-    return report_runs(begun, sweep.report, title=sweep.path.name, atlas=atlas_of(results(sweep)))
+    return report_runs(begun, sweep.report, title=sweep.path.name, atlas=atlas_of(sweep.results()))
 
 
 def report_runs(runs: Sequence[RunFolder], out: Path, *, title: str, atlas: Atlas | None = None) -> Path:

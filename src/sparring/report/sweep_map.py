@@ -18,8 +18,8 @@ from sparring.report import format as words
 from sparring.report.charts import VERMILLION, Chart, Line
 from sparring.report.curves import HIDDEN
 from sparring.report.metric_info import OF_D, PRIMARY, Measure, measure_of
-from sparring.sweeps.cells import Result
-from sparring.sweeps.grid import in_words, plain
+from sparring.sweeps.grid import assignments, table_value
+from sparring.sweeps.table import CellResult
 
 Values = tuple[Any, ...]
 Settings = tuple[tuple[str, Any], ...]
@@ -86,17 +86,17 @@ class Atlas:
     missing: tuple[Missing, ...]
 
 
-def atlas_of(found: Sequence[Result]) -> Atlas:
+def atlas_of(found: Sequence[CellResult]) -> Atlas:
     """The maps of what came out of a grid, the number that tells most first."""
-    whole = [result for result in found if result.numbers]
-    names = dict.fromkeys(name for result in whole for name in result.numbers)
+    whole = [result for result in found if result.metrics]
+    names = dict.fromkeys(name for result in whole for name in result.metrics)
     seen = [name for name in names if name not in (HIDDEN - {_SUCCESS}) | OF_D | {"steps_to_success"}]
-    constant = {name for name in seen if len({result.numbers.get(name) for result in whole}) == 1}
+    constant = {name for name in seen if len({result.metrics.get(name) for result in whole}) == 1}
     ordered = sorted(seen, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
     keys = [key for key in (found[0].cell.settings if found else {}) if key != "seed"]
-    values = {key: tuple(dict.fromkeys(plain(result.cell.settings[key]) for result in found)) for key in keys}
+    values = {key: tuple(dict.fromkeys(table_value(result.cell.settings[key]) for result in found)) for key in keys}
     missing = tuple(
-        Missing(result.cell.index, in_words(result.cell.settings), result.status, result.reason)
+        Missing(result.cell.index, assignments(result.cell.settings), result.status, result.reason)
         for result in found
         if result.status != "complete"
     )
@@ -108,7 +108,7 @@ def atlas_of(found: Sequence[Result]) -> Atlas:
     return Atlas(_told(found, keys), (), tuple(_sheet(found, values, each) for each in measures), missing)
 
 
-def _told(found: Sequence[Result], keys: Sequence[str]) -> str:
+def _told(found: Sequence[CellResult], keys: Sequence[str]) -> str:
     done = sum(result.status == "complete" for result in found)
     seeds = {result.cell.recipe.seed for result in found}
     over = [f"over {', '.join(keys)}"] if keys else []
@@ -116,7 +116,7 @@ def _told(found: Sequence[Result], keys: Sequence[str]) -> str:
     return f"{'; '.join([f'{done:,} of {len(found):,} cells are complete', *over, *each])}."
 
 
-def _sheet(found: Sequence[Result], values: dict[str, Values], measure: Measure) -> Sheet:
+def _sheet(found: Sequence[CellResult], values: dict[str, Values], measure: Measure) -> Sheet:
     keys = list(values)
     rest = sorted(keys, key=lambda axis: -len(values[axis]))
     axes = [*sorted(rest[:2], key=keys.index), "", ""][:2]
@@ -143,7 +143,7 @@ def _map(given: Settings, axes: Sequence[str], values: dict[str, Values], tile: 
     return GridMap(given, row_key, column_key, rows, columns, cells)
 
 
-def _line(found: Sequence[Result], key: str, places: Sequence[float], measure: Measure, chart: str) -> Chart:
+def _line(found: Sequence[CellResult], key: str, places: Sequence[float], measure: Measure, chart: str) -> Chart:
     games = [[measure.scale * value for value in _numbers(found, measure.name, ((key, place),))] for place in places]
     width = max(map(len, games))
     values = np.array([[*each, *[np.nan] * (width - len(each))] for each in games]).reshape(len(places), width)
@@ -162,8 +162,8 @@ def _line(found: Sequence[Result], key: str, places: Sequence[float], measure: M
 class _Scale:
     """The shades of one number, the same in all of its maps: the darker the better, where one can tell."""
 
-    def __init__(self, found: Sequence[Result], keys: Sequence[str], measure: Measure) -> None:
-        settings = {tuple(plain(result.cell.settings[key]) for key in keys) for result in found}
+    def __init__(self, found: Sequence[CellResult], keys: Sequence[str], measure: Measure) -> None:
+        settings = {tuple(table_value(result.cell.settings[key]) for key in keys) for result in found}
         cells = [_numbers(found, measure.name, tuple(zip(keys, each, strict=True))) for each in settings]
         means = [fmean(each) for each in cells if each]
         self._measure, self._many = measure, any(len(each) > 1 for each in cells)
@@ -197,13 +197,13 @@ class _Scale:
         return Tile(shown, _span(measure, bounds), min(max(shade, 0.0), 1.0))
 
 
-def _numbers(found: Sequence[Result], name: str, settings: Settings) -> list[float]:
+def _numbers(found: Sequence[CellResult], name: str, settings: Settings) -> list[float]:
     """A number of every cell with these settings that has it."""
     return [
         float(number.value)
         for result in found
-        if all(plain(result.cell.settings[key]) == value for key, value in settings)
-        and (number := result.numbers.get(name))
+        if all(table_value(result.cell.settings[key]) == value for key, value in settings)
+        and (number := result.metrics.get(name))
         and number.value is not None
     ]
 

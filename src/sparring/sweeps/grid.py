@@ -1,7 +1,7 @@
-"""A grid of recipes: dotted keys, each with the values that it takes, and a cell for every combination of them.
+"""A grid of recipes: dotted keys with the values that each takes, and a cell for every combination of them.
 
-A cell is one game, or one classifier. So a recipe of several packed games is as many cells of it, seed by seed, and a
-grid over seeds is over single games, whatever the recipe packs: what runs together is for the sweep to choose.
+A cell is one game or one classifier. A recipe of several packed games is as many cells, one for each seed; which cells
+are trained together is decided by `packing`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sparring.core.records import TOLD
 from sparring.recipes import AnyRecipe, parse_yaml, set_key, validated
 
 Grid = dict[str, tuple[Any, ...]]
-"""Dotted keys in the order in which they are set, the last of them varying fastest; some may have one value only."""
+"""Dotted keys and their values, in the order in which keys are set. The last key varies fastest."""
 MOST_CELLS = 10_000
 """Cells of a grid."""
 
-_RANGE = re.compile(r"(-?[0-9]{1,18})\.\.(-?[0-9]{1,18})")
+_RANGE = re.compile(r"(-?[0-9]+)\.\.(-?[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Cell:
     """One point of a grid.
 
     Args:
-        index: its place, from 0.
+        index: from 0, in the order of the grid.
         settings: the value of every key that varies.
-        recipe: what is played there.
+        recipe: of one game or classifier.
     """
 
     index: int
@@ -43,14 +43,13 @@ class Cell:
 
 
 def parse_grid(words: Sequence[str]) -> Grid:
-    """A grid from `KEY=A,B,...`: values in YAML, `0..9` for all whole numbers from 0 to 9.
+    """Parse `KEY=A,B,...`: values in YAML, `0..9` for the integers from 0 to 9.
 
     Raises:
-        UsageError: a word has no `=`, no values, the same twice or the same key as another, or a range is empty; all of
-            them at once.
+        UsageError: names every mistake: no `=`, no values, a value or a key given twice, an empty range.
     """
     grid: Grid = {}
-    told: list[UsageError] = []
+    mistakes: list[UsageError] = []
     for word in words:
         try:
             key, equals, text = word.partition("=")
@@ -60,9 +59,9 @@ def parse_grid(words: Sequence[str]) -> Grid:
                 raise UsageError(f"{key}: given twice", "give all of its values at once: KEY=A,B,...")
             grid[key] = _values(text, word)
         except UsageError as error:
-            told.append(error)
-    if told:
-        raise UsageError("\n".join(error.cause for error in told), told[0].remedy)
+            mistakes.append(error)
+    if mistakes:
+        raise UsageError("\n".join(error.cause for error in mistakes), mistakes[0].remedy)
     return grid
 
 
@@ -70,54 +69,48 @@ def cells_of(base: Mapping[str, Any], grid: Grid, what: str) -> list[Cell]:
     """Every cell of a grid, as a valid recipe.
 
     Args:
-        base: the plain values of the recipe that the grid changes.
+        base: plain values of the recipe that the grid changes.
         grid: what it changes.
-        what: the recipe is called in errors.
+        what: name of the recipe in errors.
 
     Raises:
-        UsageError: a cell does not validate, the grid is too large, or it varies how many games are packed; every
-            mistake is told with its cell.
+        UsageError: recipes of cells are invalid (names every mistake with its cells), the grid is too large, or it
+            varies `replicas`.
     """
-    if base.get("vary") or "vary" in grid:
-        raise UsageError("vary: a sweep packs games by itself", "give the keys and their values to the sweep: KEY=A,B")
-    if "replicas" in grid and len(grid["replicas"]) > 1:
-        raise UsageError("replicas: a sweep packs games by itself", "vary the seed instead: seed=0..9")
-    by_games = _game_by_game(base, grid)
+    if len(grid.get("replicas", ())) > 1:
+        raise UsageError("replicas: a sweep chooses how many games it packs", "vary the seed instead: seed=0..9")
+    by_games = _one_seed_a_cell(base, grid)
     count = math.prod(len(values) for values in by_games.values())
     if count > MOST_CELLS:
         raise UsageError(f"the grid has {count:,} cells, more than {MOST_CELLS:,}", "sweep a part of it")
     varied = [key for key, values in by_games.items() if len(values) > 1]
-    found, told = list[Cell](), dict[str, list[tuple[int, str]]]()
+    found, mistakes = list[Cell](), dict[str, list[str]]()
     for index, values in enumerate(itertools.product(*by_games.values())):
         settings = dict(zip(by_games, values, strict=True))
         shown = {key: settings[key] for key in varied}
         try:
             found.append(Cell(index, shown, _single(_recipe(base, settings, what))))
         except UsageError as error:
-            told.setdefault(error.cause, []).append((index, in_words(shown)))
-    if told:
-        lines = [f"{_named(cells)}: {cause}" for cause, cells in told.items()]
+            mistakes.setdefault(error.cause, []).append(f"cell {index} ({assignments(shown)})")
+    if mistakes:
+        lines = [f"{_first_of(cells)}: {cause}" for cause, cells in mistakes.items()]
         more = [f"... and {len(lines) - TOLD:,} more"] if len(lines) > TOLD else []
         raise UsageError("\n".join([*lines[:TOLD], *more]), "`sparring show RECIPE` prints every key")
     return found
 
 
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings as they would be given: `objective=log seed=0`."""
-    return " ".join(f"{key}={plain(value)}" for key, value in settings.items()) or "the only one"
+def assignments(settings: Mapping[str, Any]) -> str:
+    """Settings as on the command line: `objective=log seed=0`."""
+    return " ".join(f"{key}={table_value(value)}" for key, value in settings.items()) or "the only cell"
 
 
-def plain(value: Any) -> Any:
-    """A value as a table has it: numbers, words and truths as they are, what is made of several as JSON."""
+def table_value(value: Any) -> Any:
+    """A value as it is in a table: numbers, booleans and strings unchanged, lists and mappings as JSON."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) or value is None else value
 
 
-def _named(cells: Sequence[tuple[int, str]]) -> str:
-    """Cells that share a mistake: their places, and the settings of the first."""
-    places = ", ".join(str(index) for index, _ in cells[:TOLD])
-    if len(cells) == 1:
-        return f"cell {places} ({cells[0][1]})"
-    return f"cells {places}{', ...' if len(cells) > TOLD else ''} ({cells[0][1]}, ...)"
+def _first_of(cells: Sequence[str]) -> str:
+    return cells[0] if len(cells) == 1 else f"{cells[0]} and {len(cells) - 1:,} more"
 
 
 def _values(text: str, word: str) -> tuple[Any, ...]:
@@ -127,7 +120,7 @@ def _values(text: str, word: str) -> tuple[Any, ...]:
         found += _range(int(bounds[1]), int(bounds[2]), word) if bounds else [value]
     marks = [json.dumps(value, sort_keys=True) for value in found]
     if len(set(marks)) < len(marks):
-        raise UsageError(f"{word}: a value comes twice", "give every value once")
+        raise UsageError(f"{word}: a value is given twice", "give every value once")
     if not found:
         raise UsageError(f"{word}: no values", "write, for example, seed=0..4")
     return tuple(found)
@@ -149,17 +142,17 @@ def _recipe(base: Mapping[str, Any], settings: Mapping[str, Any], what: str) -> 
 
 
 def _single(recipe: AnyRecipe) -> AnyRecipe:
-    """One game of it."""
+    """The recipe of one game."""
     return recipe if recipe.replicas == 1 else recipe.model_copy(update={"replicas": 1})
 
 
-def _game_by_game(base: Mapping[str, Any], grid: Grid) -> Grid:
-    """The grid with the seeds of a recipe's packed games as its last key, unless it varies the seed itself."""
+def _one_seed_a_cell(base: Mapping[str, Any], grid: Grid) -> Grid:
+    """The grid with the seeds of the recipe's replicas as its last key, unless it varies the seed already."""
     if len(grid.get("seed", ())) > 1:
         return grid
     games = {**base, **{key: values[0] for key, values in grid.items()}}.get("replicas", 1)
     if not isinstance(games, int) or games < 2 or games > MOST_CELLS:
-        return grid  # one game, or a mistake that validation tells
+        return grid  # one game, or a mistake that validation reports
     seed = grid["seed"][0] if "seed" in grid else base.get("seed", 0)
     if not isinstance(seed, int):
         return grid

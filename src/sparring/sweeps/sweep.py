@@ -1,11 +1,11 @@
-"""A sweep: a folder with a grid, and a run for every pack of its cells.
+"""A sweep: a folder with a grid of recipes, and a run for every pack of its cells.
 
-    DIR/sweep.yaml      the recipe, the grid, and how many workers its cells were shared out to
-        runs/0003       the run of cell 3; of cells that are packed with it, runs/0003x4
-        aside.json      runs that could not be played to their end, and why
+    DIR/sweep.yaml      the recipe, the grid, and the number of workers among which cells were divided
+        runs/0003       the run of cell 3; packed with the three cells after it, runs/0003x4
+        failed.json     runs that failed, and why
         cells.csv, cells.parquet, report.html
 
-Everything else follows from sweep.yaml, so a sweep that was stopped at any moment goes on with what is missing.
+Everything else follows from sweep.yaml, so a sweep that was stopped at any moment continues with what is missing.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from sparring.core.errors import CorruptInput, NonFinite, SparringError, UsageError, printable, unexpected
+from sparring.core.errors import CorruptInput, NonFinite, SparringError, UsageError
 from sparring.core.files import (
     read_file,
     read_json,
@@ -30,29 +31,86 @@ from sparring.core.files import (
     write_json,
     write_whole,
 )
-from sparring.core.records import Count, Record, problems_in
+from sparring.core.progress import Nobody, Spectator
+from sparring.core.records import Count, Record
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.runs.folder import RunFolder
 from sparring.runs.lock import owned
 from sparring.runs.trust import require_trusted, trust
+from sparring.sweeps.executor import Executor, status_of, train_runs
 from sparring.sweeps.grid import Cell, Grid, cells_of, parse_grid
 from sparring.sweeps.packing import Pack, packs
-from sparring.sweeps.side_by_side import SEE_ALONE, Crew, Followed, Referee, Runs, is_complete, play_side_by_side
+from sparring.sweeps.table import CellResult, Row, results_of, rows_of, write_table
 
-FILE = "sweep.yaml"
-_ASIDE = "aside.json"
-_PATIENCE = 60.0
-"""Seconds that workers of a coordinator that is gone are waited for: they save, and end."""
+FILE, FAILED = "sweep.yaml", "failed.json"
+_SAVING = 60.0
+"""Seconds that workers of an earlier coordinator, which died, have to save and end."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The result of a sweep.
+
+    Args:
+        rows: the table, a row for every cell.
+        csv, parquet: its files.
+        failed: errors of runs that failed, by name.
+    """
+
+    rows: list[Row]
+    csv: Path
+    parquet: Path
+    failed: dict[str, SparringError]
+
+
+class RunsFailed(SparringError):
+    """Runs of a sweep failed, while all others are complete. The exit code is theirs if they agree, else 1."""
+
+    def __init__(self, failed: dict[str, SparringError]) -> None:
+        name, error = next(iter(failed.items()))
+        super().__init__(
+            f"{len(failed)} of the runs failed: {', '.join(failed)}; {name}: {error.cause}",
+            f"{error.remedy or 'see the table'}; the same command tries again",
+        )
+        codes = {error.exit_code for error in failed.values()}
+        self.exit_code = codes.pop() if len(codes) == 1 else 1
+
+
+def sweep(
+    recipe: str, grid: Sequence[str], out: Path, *, executor: Executor, progress: Spectator | None = None
+) -> SweepResult:
+    """Train every cell of a grid that is not complete yet, and write cells.csv and cells.parquet.
+
+    Args:
+        recipe: a name from `sparring list recipes`, or a YAML file.
+        grid: `KEY=A,B,...` or `KEY=0..9` for every dotted key that varies, `KEY=VALUE` for what all cells share.
+        out: the folder of the sweep, new or that of the same sweep.
+        executor: trains the runs; it is shut down at the end.
+        progress: follows the rounds.
+
+    Raises:
+        UsageError: recipes of cells are invalid (names all of them), or the folder holds something else.
+        FolderBusy: another process owns the folder.
+        StorageError: the disk refused.
+    """
+    with executor, Sweep.started(out, recipe, grid, executor.workers) as started:
+        return _train(started, executor, progress or Nobody())
+
+
+def resume_sweep(out: Path, *, executor: Executor, progress: Spectator | None = None) -> SweepResult:
+    """Continue the sweep in a folder, as `sweep`."""
+    with executor, (opened := Sweep.open(out)).owned():
+        return _train(opened, executor, progress or Nobody())
 
 
 class Plan(Record):
     """sweep.yaml.
 
     Args:
-        sweep: the version of this format.
+        sweep: version of the format.
         recipe: plain values of the recipe that the grid changes.
         grid: dotted keys and their values, as `Grid`.
-        workers: how many the cells were shared out to; what is packed follows from it.
+        workers: number of workers among which cells were divided; it determines what is packed.
     """
 
     sweep: Literal[1] = 1
@@ -60,30 +118,17 @@ class Plan(Record):
     grid: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]]
     workers: Count
 
-    @classmethod
-    def of(cls, recipe: str, words: Sequence[str], workers: int) -> Plan:
-        """The plan that a command line means; its cells are not yet validated.
-
-        Raises:
-            UsageError: there is no such recipe, or a word is no `KEY=A,B,...`.
-        """
-        return cls(recipe=unvalidated(recipe), grid=parse_grid(words), workers=workers)
-
-    def text(self) -> str:
-        """As it stands in the file."""
-        return dump_yaml(self.model_dump(mode="json"))
-
 
 class Sweep:
-    """A sweep's folder, and what it plays.
+    """The folder of a sweep.
 
     Args:
         path: of the folder.
-        plan: what sweep.yaml says.
-        what: the recipe is called in errors.
+        plan: its sweep.yaml.
+        what: name of the recipe in errors.
 
     Raises:
-        UsageError: a cell is no valid recipe; all of them are named.
+        UsageError: recipes of cells are invalid; names all of them.
     """
 
     def __init__(self, path: Path, plan: Plan, what: str) -> None:
@@ -96,36 +141,41 @@ class Sweep:
 
     @classmethod
     @contextmanager
-    def begun(cls, path: Path, recipe: str, words: Sequence[str], workers: int) -> Iterator[Sweep]:
-        """A new sweep, or the same one where it was left; held from before anybody can see it.
+    def started(cls, path: Path, recipe: str, words: Sequence[str], workers: int) -> Iterator[Sweep]:
+        """A new sweep, or the same one that was started in this folder earlier; owned within the block.
 
         Args:
-            path: of its folder.
+            path: of the folder.
             recipe: a name or a file.
             words: the grid, as `KEY=A,B,...`.
-            workers: how many will play; a sweep that goes on keeps the packs that it began with.
+            workers: runs at a time. A sweep that continues keeps its packs.
 
         Raises:
-            UsageError: a cell is no valid recipe, or the folder holds something else.
+            UsageError: recipes of cells are invalid, or the folder holds something else.
             FolderBusy: another process owns the folder.
             StorageError: the disk refused; nothing is left behind.
         """
-        path, plan = path.resolve(), Plan.of(recipe, words, workers)
-        sweep = cls(path, plan, recipe)
-        if (path / FILE).is_file():
-            sweep = cls.open(path)
-            sweep._require_same(plan)
-            with sweep.owned():
-                yield sweep
+        path = path.resolve()
+        plan = Plan(recipe=unvalidated(recipe), grid=parse_grid(words), workers=workers)
+        new, text = cls(path, plan, recipe), dump_yaml(plan.model_dump(mode="json"))
+        if is_sweep(path):
+            earlier = cls.open(path)
+            if dump_yaml([plan.recipe, *new.grid.items()]) != dump_yaml([earlier.plan.recipe, *earlier.grid.items()]):
+                raise UsageError(
+                    f"{path}: holds a sweep of another recipe or grid",
+                    f"choose another --out, or continue that sweep with `sparring resume {path}`",
+                )
+            with earlier.owned():
+                yield earlier
             return
         RunFolder.require_free(path)
         with ExitStack() as held:
             with storage_errors(path), whole_folder(path) as folder:
                 (folder / "runs").mkdir()
-                write_whole(folder / FILE, plan.text().encode())
+                write_whole(folder / FILE, text.encode())
                 held.enter_context(owned(path, place=folder))
-            trust(plan.text(), plan.model_dump(mode="json"))
-            yield sweep
+            trust(text, plan.model_dump(mode="json"))
+            yield new
 
     @classmethod
     def open(cls, path: Path) -> Sweep:
@@ -138,134 +188,107 @@ class Sweep:
         """
         if not is_sweep(path):
             raise UsageError(f"{path}: not a sweep (it has no {FILE})", "give the --out of a `sparring sweep`")
-        path, file = path.resolve(), path / FILE
-        content = read_file(file)
+        file = path.resolve() / FILE
         try:
-            text = content.decode()
+            text = read_file(file).decode()
             values = parse_yaml(text, str(file))
             require_trusted(file, text, values)
-            return cls(path, Plan.model_validate(values), str(file))
-        except UnicodeDecodeError:
-            cause = f"{file}: not text"
-        except ValidationError as error:
-            cause = f"{file}: {printable(str(problems_in(error, Plan.model_fields)[0]))}"
-        except UsageError as error:
-            cause = f"{file}: {error.cause}"
-        raise CorruptInput(cause, "restore the file")
+            return cls(file.parent, Plan.model_validate(values), str(file))
+        except (ValueError, UsageError) as error:
+            raise CorruptInput(f"{file}: not the plan of a sweep ({error})", "restore the file") from None
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Hold the folder of a sweep that is there already; its runs are nobody else's by then.
+        """Own the folder, once workers of an earlier coordinator that died have saved.
 
         Raises:
-            FolderBusy: another process holds it.
+            FolderBusy: another process owns it.
         """
         with owned(self.path):
             sweep_partial(self.path)
             sweep_partial(self.path / "runs")
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _SAVING
             while time.monotonic() < deadline and any(self.folder(run).is_owned() for run in self.runs()):
                 time.sleep(0.1)
             yield
 
     def folder(self, run: Pack) -> RunFolder:
-        """Where a run is, or will be."""
+        """The folder of a run, whether or not it exists yet."""
         return RunFolder(self.path / "runs" / run.name)
 
     def runs(self) -> list[Pack]:
-        """What is played now: every pack, and one whose numbers turned non-finite cell by cell.
-
-        One game that diverges must not take those along that it was packed with.
-        """
-        return [run for pack in self.packs for run in (pack.alone() if self._fell_apart(pack) else [pack])]
+        """All packs; one that turned non-finite is split, so that one diverging game does not fail the others."""
+        return [run for pack in self.packs for run in (pack.split() if self._diverged(pack) else [pack])]
 
     def missing(self) -> list[Pack]:
         """The runs that are not complete."""
-        return [run for run in self.runs() if not is_complete(self.folder(run).path)]
+        return [run for run in self.runs() if status_of(self.folder(run).path) != "complete"]
 
-    def play(self, crew: Crew, played: Followed, ended: Followed) -> dict[str, SparringError]:
-        """Play what is missing. A run that fails is set aside, and the others are played all the same.
-
-        Args:
-            crew: who plays.
-            played: told how many rounds of all missing runs are played, and how many there are.
-            ended: told how many cells are complete or set aside, and how many there are.
-
-        Returns:
-            What the runs that were set aside failed with, by name.
+    def results(self) -> list[CellResult]:
+        """The results of all cells so far, in the order of the grid.
 
         Raises:
-            StorageError: aside.json cannot be written.
+            CorruptInput: failed.json is damaged. A damaged run is a failed cell.
         """
-        missing = {self.folder(run).path: run for run in self.missing()}
-        referee = _Lenient(missing, len(self.cells), played, ended, lambda run: self.folder(run).path)
-        play_side_by_side({path: run.recipe for path, run in missing.items()}, referee, crew)
-        entries = {name: {"status": error.status, "reason": self._told(error)} for name, error in referee.aside.items()}
-        write_json(self.path / _ASIDE, entries)
-        return referee.aside
+        path = self.path / FAILED
+        failed = read_json(path) if path.is_file() else {}
+        found = [result for run in self.runs() for result in self._results(run, failed.get(run.name))]
+        return sorted(found, key=lambda result: result.cell.index)
 
-    def aside(self) -> dict[str, Any]:
-        """aside.json: {RUN: {"status", "reason"}}; empty while there is none."""
-        path = self.path / _ASIDE
-        return read_json(path) if path.exists() else {}
+    def write(self, failed: dict[str, SparringError]) -> SweepResult:
+        """Write failed.json and the table.
 
-    def _fell_apart(self, pack: Pack) -> bool:
+        Raises:
+            StorageError: the disk refused.
+        """
+        failed = dict(sorted(failed.items()))
+        entries = {name: {"status": error.status, "reason": self._reason(error)} for name, error in failed.items()}
+        write_json(self.path / FAILED, entries)
+        rows = rows_of(self.results())
+        write_table(rows, self.csv, self.parquet)
+        return SweepResult(rows, self.csv, self.parquet, failed)
+
+    def _results(self, run: Pack, failure: dict[str, str] | None) -> list[CellResult]:
+        folder = self.folder(run).path
+        try:
+            if status_of(folder) == "complete":
+                return results_of(run, folder)
+            status, reason = "missing", "not complete yet"
+        except SparringError as error:
+            status, reason = error.status, self._reason(error)
+        if failure:
+            status, reason = failure["status"], failure["reason"]
+        return [CellResult(cell, status, reason, {}) for cell in run.cells]
+
+    def _diverged(self, pack: Pack) -> bool:
         if len(pack.cells) == 1:
             return False
-        with contextlib.suppress(SparringError):  # what cannot be read is told when it is played
-            summary = self.folder(pack).summary()
-            return summary is not None and summary.status == NonFinite.status
+        with contextlib.suppress(SparringError):  # an unreadable run is reported when it is resumed
+            return status_of(self.folder(pack).path) == NonFinite.status
         return False
 
-    def _told(self, error: SparringError) -> str:
-        """Its cause without the place where the sweep happens to be."""
+    def _reason(self, error: SparringError) -> str:
+        """The cause with paths relative to the sweep, so that tables do not depend on where it is."""
         return error.cause.replace(f"{self.path}{os.sep}", "")
-
-    def _require_same(self, plan: Plan) -> None:
-        for name, there, given in (
-            ("recipe", self.plan.recipe, plan.recipe),
-            ("grid", list(self.plan.grid.items()), list(plan.grid.items())),
-        ):
-            if dump_yaml(there) != dump_yaml(given):
-                raise UsageError(
-                    f"{self.path}: holds a sweep of another {name}",
-                    f"choose another --out; `sparring resume {self.path}` goes on with what is there",
-                )
-
-
-class _Lenient(Referee):
-    """A run that fails is set aside; a pack whose numbers turn non-finite is played cell by cell.
-
-    Attributes:
-        aside: what runs failed with, by name.
-    """
-
-    def __init__(
-        self, runs: Mapping[Path, Pack], cells: int, played: Followed, ended: Followed, path_of: Callable[[Pack], Path]
-    ) -> None:
-        self.aside: dict[str, SparringError] = {}
-        self._runs, self._cells, self._path_of = dict(runs), cells, path_of
-        self._played, self._ended = played, ended
-        self._open = sum(len(run.cells) for run in runs.values())
-
-    def played(self, done: int, total: int) -> None:
-        self._played(done, total)
-
-    def completed(self, path: Path) -> None:
-        self._open -= len(self._runs[path].cells)
-        self._ended(self._cells - self._open, self._cells)
-
-    def failed(self, path: Path, error: Exception) -> Runs:
-        run = self._runs[path]
-        if isinstance(error, NonFinite) and len(run.cells) > 1:
-            alone = {self._path_of(each): each for each in run.alone()}
-            self._runs |= alone
-            return {path: each.recipe for path, each in alone.items()}
-        self.aside[run.name] = error if isinstance(error, SparringError) else unexpected(error, SEE_ALONE)
-        self.completed(path)
-        return {}
 
 
 def is_sweep(path: Path) -> bool:
     """Whether a folder holds a sweep."""
     return (path / FILE).is_file()
+
+
+def _train(opened: Sweep, executor: Executor, progress: Spectator) -> SweepResult:
+    """Train what is missing. Runs that fail do not stop the others."""
+    missing, failed = opened.missing(), dict[str, SparringError]()
+    cells, left = len(opened.cells), sum(len(run.cells) for run in missing)
+    progress.note(f"{cells - left:,} of {cells:,} cells are complete; {len(missing):,} runs train the others")
+    while missing:
+        packs_of = {opened.folder(run).path: run for run in missing}
+        missing = []
+        for path, error in train_runs({path: run.recipe for path, run in packs_of.items()}, executor, progress):
+            run = packs_of[path]
+            if isinstance(error, NonFinite) and len(run.cells) > 1:
+                missing += run.split()
+            elif error:
+                failed[run.name] = error
+    return opened.write(failed)

@@ -1,81 +1,100 @@
-"""The table of a sweep: a row a cell, in the order of the grid, as CSV and as Parquet; the same bytes every time."""
+"""The table of a sweep, as CSV and as Parquet: a row for every cell in the order of the grid.
+
+It holds no times, so equal sweeps have equal bytes.
+"""
 
 from __future__ import annotations
 
-import csv
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.csv
+import pyarrow.parquet
 
+from sparring.core.errors import CorruptInput
 from sparring.core.files import write_whole
-from sparring.runs.schema import Estimate
-from sparring.sweeps.cells import Result, results
-from sparring.sweeps.grid import plain
-from sparring.sweeps.sweep import Sweep
+from sparring.runs.schema import SUMMARY, Estimate, Summary
+from sparring.sweeps.grid import Cell, table_value
+from sparring.sweeps.packing import Pack
 
 Row = dict[str, Any]
 
+_OF_THE_RUN = frozenset({"success_rate", "ever_success_rate"})
+"""Metrics over all games of a run, which are none of a cell."""
 
-def write_table(sweep: Sweep) -> list[Row]:
-    """Write cells.csv and cells.parquet, and return their rows.
+
+@dataclass(frozen=True)
+class CellResult:
+    """The result of one cell.
+
+    Args:
+        cell: which.
+        status: `complete`, how it failed, or `missing`.
+        reason: why it is not complete.
+        metrics: final values by name.
+    """
+
+    cell: Cell
+    status: str
+    reason: str
+    metrics: dict[str, Estimate]
+
+
+def results_of(run: Pack, folder: Path) -> list[CellResult]:
+    """The results of all cells of a complete run.
 
     Raises:
-        StorageError: the disk refused.
+        CorruptInput: the summary of the run is damaged.
     """
-    rows = rows_of(results(sweep))
-    write_whole(sweep.csv, _csv(rows).encode())
-    write_whole(sweep.parquet, _parquet(rows))
-    return rows
+    metrics = Summary.read(folder / SUMMARY).metrics
+    estimates = {name: metric.estimates for name, metric in metrics.items() if name not in _OF_THE_RUN}
+    if any(len(each) != len(run.cells) for each in estimates.values()):
+        raise CorruptInput(f"{folder / SUMMARY}: not one value for each of {len(run.cells)} games", "restore the file")
+    return [
+        CellResult(cell, "complete", "", {name: each[game] for name, each in estimates.items()})
+        for game, cell in enumerate(run.cells)
+    ]
 
 
-def rows_of(found: list[Result]) -> list[Row]:
-    """The table: what varies, the seed, how the cell ended, and its final numbers with their intervals beside them."""
-    names = dict.fromkeys(name for result in found for name in result.numbers)
-    with_interval = {name for result in found for name, number in result.numbers.items() if number.interval}
+def rows_of(results: Sequence[CellResult]) -> list[Row]:
+    """The rows: keys that vary, seed, status, and final metrics with their intervals beside them."""
+    names = dict.fromkeys(name for result in results for name in result.metrics)
+    with_interval = {name for result in results for name, metric in result.metrics.items() if metric.interval}
     rows = []
-    for result in found:
-        row: Row = {key: plain(value) for key, value in result.cell.settings.items()}
+    for result in results:
+        row = {key: table_value(value) for key, value in result.cell.settings.items()}
         row |= {"seed": result.cell.recipe.seed, "status": result.status, "reason": result.reason}
         for name in names:
-            number = result.numbers.get(name, Estimate(None))
-            row[name] = number.value
+            metric = result.metrics.get(name, Estimate(None))
+            row[name] = metric.value
             if name in with_interval:
-                row[f"{name}_low"], row[f"{name}_high"] = number.interval or (None, None)
+                row[f"{name}_low"], row[f"{name}_high"] = metric.interval or (None, None)
         rows.append(row)
     return rows
 
 
-def _csv(rows: list[Row]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([_written(value) for value in row.values()] for row in rows)
-    return out.getvalue()
+def write_table(rows: Sequence[Row], csv: Path, parquet: Path) -> None:
+    """Write the table in both formats.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    table = pa.table({name: _column([row[name] for row in rows]) for name in rows[0]})
+    for path, write in ((csv, pyarrow.csv.write_csv), (parquet, pyarrow.parquet.write_table)):
+        content = io.BytesIO()
+        write(table, content)
+        write_whole(path, content.getvalue())
 
 
-def _written(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
-
-
-def _parquet(rows: list[Row]) -> bytes:
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    table = pa.table({name: pa.array(*_typed(values)) for name, values in columns.items()})
-    out = io.BytesIO()
-    pq.write_table(table, out)
-    return out.getvalue()
-
-
-def _typed(values: list[Any]) -> tuple[list[Any], pa.DataType]:
-    """A column and its type: the narrowest of truths, whole numbers, numbers and texts that has all of its values."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return values, pa.bool_()
-    if kinds == {int} and all(abs(value) < 1 << 63 for value in values if value is not None):
-        return values, pa.int64()
-    if kinds <= {int, float}:
-        return [None if value is None else float(value) for value in values], pa.float64()
-    return [None if value is None else _written(value) for value in values], pa.string()
+def _column(values: Sequence[Any]) -> pa.Array:
+    """Values as they are if all are booleans, integers or strings, as floats if all are numbers, else as strings."""
+    types = {type(value) for value in values if value is not None}
+    if len(types) == 1:
+        return pa.array(values)
+    if types <= {int, float}:
+        return pa.array(values, pa.float64())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())

@@ -1,4 +1,4 @@
-"""A sweep whose processes are killed all the time, the coordinator too, ends as one that nothing happened to."""
+"""A sweep whose workers are killed again and again, and its coordinator too, ends like an undisturbed one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from pathlib import Path
 from random import Random
 
 from sparring.core.errors import SparringError
-from sparring.sweeps.side_by_side import TRIES
-from sparring.sweeps.sweep import Sweep
-from sparring.sweeps.table import write_table
-from sparring.sweeps.workers import Processes
+from sparring.sweeps.executor import LocalExecutor
+from sparring.sweeps.sweep import FAILED, RunsFailed, sweep
 from torture.games import made_once, require_same
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, require_swept
@@ -26,7 +24,6 @@ _RECIPE = "dishonest/ring-small"
 _GRID = (
     "generator={name: mlp, latent: 8, hidden: [16, 16]}",
     "discriminator={name: mlp, hidden: [16, 16]}",
-    "replicas=1",
     "steps=80",
     "log_every=10",
     "checkpoint_every=20",
@@ -35,14 +32,14 @@ _GRID = (
     "objective=log,square_root",
     "regime=plain,symmetric",
     "batch_size=24,32",
-    "feedback.probability=0.0,0.4,0.6",
+    "seed=0..2",
 )
 """24 cells: 8 packs of 3 games."""
-_CELLS, _AT_A_TIME = 24, 2
-_MISSED, _BUSY = 1, 3
-"""Exit codes of a coordinator: a run was killed too often; one of an earlier coordinator still saves."""
-_PATIENCE = 60
-"""Seconds within which workers without a coordinator are gone."""
+_CELLS, _WORKERS = 24, 2
+_FAILED, _BUSY = 1, 3
+"""Exit codes of a coordinator: workers of a run died too often; a worker of an earlier coordinator still saves."""
+_DEADLINE = 120
+"""Seconds within which workers without a coordinator end; generous, so that only a hang exceeds it."""
 
 
 def _trial(trial: Trial) -> None:
@@ -53,18 +50,18 @@ def _trial(trial: Trial) -> None:
             [sys.executable, "-m", __name__, str(folder)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-        killed = kills.haunt(coordinator)
+        killed = kills.during(coordinator)
         code = coordinator.wait()
         if code == 0:
             break
-        assert code in (_MISSED, _BUSY, KILLED), f"the coordinator ended with exit code {code}"
-        if code == _MISSED:
-            aside = json.loads((folder / "aside.json").read_text())
-            assert killed >= TRIES * len(aside), f"{killed} kills, and {len(aside)} runs are set aside"
+        assert code in (_FAILED, _BUSY, KILLED), f"the coordinator ended with exit code {code}"
+        if code == _FAILED:
+            failed = json.loads((folder / FAILED).read_text())
+            assert killed >= LocalExecutor.tries * len(failed), f"{killed} kills, and {len(failed)} runs failed"
     require_swept(trial.folder)
     undisturbed = made_once(shared / "undisturbed sweep", _sweep)
     _require_every_cell_once(folder / "cells.csv")
-    for name in ("sweep.yaml", "aside.json", "cells.csv", "cells.parquet"):
+    for name in ("sweep.yaml", FAILED, "cells.csv", "cells.parquet"):
         assert (folder / name).read_bytes() == (undisturbed / name).read_bytes(), f"{name} differs"
     runs = sorted(path.name for path in (undisturbed / "runs").iterdir())
     assert sorted(path.name for path in (folder / "runs").iterdir()) == runs
@@ -76,7 +73,7 @@ def _require_every_cell_once(table: Path) -> None:
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["status"] for row in rows} == {"complete"}
-    keys = ("objective", "regime", "batch_size", "feedback.probability")
+    keys = ("objective", "regime", "batch_size", "seed")
     assert len(rows) == len({tuple(row[key] for key in keys) for row in rows}) == _CELLS
 
 
@@ -86,84 +83,67 @@ class _Kills:
     Args:
         draw: their moments and their victims.
         runs: the folder of the runs.
-        workers: how many of them, or of the processes that fork them.
-        coordinators: how many of them.
+        workers, coordinators: how many of them.
     """
 
     def __init__(self, draw: Random, runs: Path, *, workers: int, coordinators: int) -> None:
         self._draw, self._runs, self._workers, self._coordinators = draw, runs, workers, coordinators
-        self._begun: dict[Path, int] = {}
+        self._started: dict[Path, int] = {}
 
-    def haunt(self, coordinator: subprocess.Popen[bytes]) -> int:
-        """Kill workers every now and then until the coordinator ends, or is killed too; how many were killed."""
+    def during(self, coordinator: subprocess.Popen[bytes]) -> int:
+        """Kill workers until the coordinator ends or is killed too; return how many were killed."""
         killed = 0
-        doom = time.monotonic() + self._draw.uniform(1, 6) if self._coordinators else float("inf")
+        doom = time.monotonic() + self._draw.uniform(1, 10) if self._coordinators else float("inf")
         while coordinator.poll() is None:
             time.sleep(self._draw.uniform(0.1, 1.5))
-            self._require_begun_once()
-            servers = _below(coordinator.pid)
-            workers = [worker for server in servers for worker in _below(server)]
+            self._require_started_once()
+            workers = _workers_of(coordinator.pid)
             if time.monotonic() > doom:
                 self._coordinators -= 1
                 coordinator.kill()
-                _require_gone([*servers, *workers])
+                _require_gone(workers)
                 return killed
             if workers and self._workers:
                 self._workers -= 1
                 killed += 1
-                _kill(self._draw.choice([*workers, *servers]))
-        self._require_begun_once()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._draw.choice(workers), signal.SIGKILL)
+        self._require_started_once()
         return killed
 
-    def _require_begun_once(self) -> None:
-        """What is played again is at most an interval: no run is thrown away and begun anew."""
+    def _require_started_once(self) -> None:
+        """At most the rounds since the last checkpoint are trained again: no run starts anew."""
         for path in self._runs.glob("*/recipe.yaml"):
             written = path.stat().st_mtime_ns
-            assert self._begun.setdefault(path, written) == written, f"{path.parent}: begun anew"
+            assert self._started.setdefault(path, written) == written, f"{path.parent}: started anew"
 
 
-def _below(process: int) -> list[int]:
-    """The processes that one has started: workers, or what forks them; Python's own bookkeeping loses nothing."""
+def _workers_of(process: int) -> list[int]:
+    """The children of a process except for Python's resource tracker."""
     try:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        return [
-            int(child) for child in children if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
     except OSError:  # one ended meanwhile
         return []
 
 
-def _kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
-
-
 def _require_gone(processes: list[int]) -> None:
-    """Workers end, saved, when nobody coordinates them, and what forked them ends with them."""
-    deadline = time.monotonic() + _PATIENCE
+    """Workers save and end once their coordinator is gone."""
+    deadline = time.monotonic() + _DEADLINE
     while any(Path(f"/proc/{process}").exists() for process in processes):
         assert time.monotonic() < deadline, "workers outlive their coordinator"
         time.sleep(0.05)
 
 
 def _sweep(folder: Path) -> None:
-    """Play what is missing, as the verb does.
+    """Train what is missing.
 
     Raises:
-        SparringError: a run was set aside.
+        RunsFailed: runs failed.
     """
-    with Sweep.begun(folder, _RECIPE, _GRID, _AT_A_TIME) as sweep:
-        aside = sweep.play(Processes(_AT_A_TIME), lambda _done, _total: None, lambda _done, _total: None)
-        write_table(sweep)
-    for error in aside.values():
-        raise error
-
-
-def _coordinate(folder: Path) -> None:
-    try:
-        _sweep(folder)
-    except SparringError as error:
-        sys.exit(error.exit_code)
+    result = sweep(_RECIPE, _GRID, folder, executor=LocalExecutor(_WORKERS))
+    if result.failed:
+        raise RunsFailed(result.failed)
 
 
 PROMISE = Promise(
@@ -175,4 +155,7 @@ PROMISE = Promise(
 )
 
 if __name__ == "__main__":
-    _coordinate(Path(sys.argv[1]))
+    try:
+        _sweep(Path(sys.argv[1]))
+    except SparringError as error:
+        sys.exit(error.exit_code)

@@ -1,0 +1,89 @@
+"""The same runs on a local Ray cluster, also when a worker is killed or the sweep is stopped."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparring.core.errors import UsageError
+from sparring.core.progress import Nobody
+from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
+from sparring.sweeps.executor import status_of, train_runs
+from sparring.sweeps.ray_executor import RayExecutor
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra `cluster`")
+
+
+class _KillOne(Nobody):
+    """Kills a worker once rounds have been logged."""
+
+    killed = 0
+
+    def played(self, done: int, total: int) -> None:
+        if done and not self.killed:
+            self.killed = next(iter(_workers()), 0)
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def _workers() -> list[int]:
+    """Descendants of this process that run a task: Ray sets their titles."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (folder / "cmdline").read_bytes()
+            if title.startswith(b"ray::train_run") and _is_descendant(int(folder.name)):
+                found.append(int(folder.name))
+        except OSError:  # the process ended
+            continue
+    return found
+
+
+def _is_descendant(process: int) -> bool:
+    while process > 1:
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        if process == os.getpid():
+            return True
+    return False
+
+
+@needs_ray
+def test_ray_restarts_a_killed_task_and_stops_all_at_the_end(short: Callable[..., Recipe], tmp_path: Path) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    runs = {
+        tmp_path / "finite": short("steps=300", "log_every=1", "checkpoint_every=50"),
+        tmp_path / "endless": short("steps=10000000", "log_every=1"),
+    }
+    progress = _KillOne()
+    with RayExecutor("local", 2) as executor:
+        assert executor.workers == 2
+        for path, error in train_runs(runs, executor, progress):
+            assert (path.name, error) == ("finite", None)
+            break
+    assert progress.killed and status_of(tmp_path / "finite") == "complete"
+    endless = RunFolder.open(tmp_path / "endless")
+    assert endless.saved() and status_of(endless.path) == "interrupted"
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+
+
+def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(UsageError, match="Ray is not installed") as caught:
+        RayExecutor()
+    assert "sparring[cluster]" in caught.value.remedy
+
+
+def test_an_impossible_address_is_refused() -> None:
+    with pytest.raises(UsageError, match="--address nonsense"):
+        RayExecutor("nonsense")
+
+
+@needs_ray
+def test_a_missing_cluster_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="auto: no cluster answers"):
+        RayExecutor("auto")
