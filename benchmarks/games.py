@@ -89,7 +89,7 @@ def _update(game: GANState) -> Work:
         step = next(steps)
         real, fake = game.real_batch(step), game.generate("latents", step)
         side = Discriminating(game, step, step, {"real": real.labels, "fake": fake.labels})
-        game.rules.regime.update(side, real.samples, fake.samples.detach())
+        game.recipe.regime.update(side, real.samples, fake.samples.detach())
         game.log.first_bad()
 
     return work

@@ -61,7 +61,6 @@ _POWER, _SINE = {"name": "power", "exponent": 0.7}, {"name": "function", "psi": 
 _LIES = ["flip", "sqrt", "square", "constant", _POWER, _SINE]
 _LIAR = {"name": "mixture", "perturbations": [{"perturbation": lie, "probability": 0.15} for lie in _LIES]}
 _CONTROLS = ["spectral_norm", {"name": "instance_noise", "sigma": 0.3}, {"name": "zero_centred", "at": "fake"}]
-_VARY = {"regime.attack.epsilon": [0.1, 0.2, 0.3, 0.4], "lipschitz.weight": [1.0, 10.0, 1.0, 5.0]}
 _PGD = {"name": "pgd", "epsilon": 0.1, "steps": 2}
 _PUPIL = {**_SHORT, "data": "digits", "classifier": {"name": "small_resnet", "width": 2}, "optimizer": _ADAM}
 _BRANCHED = {**_PUPIL, "classifier": {"name": "branch", "discriminator": _BRANCH}, "attack": _PGD}
@@ -95,7 +94,7 @@ RECIPES: dict[str, Case] = {
     "random search": {**_RING, **_under("replace", "random_search", queries=3, of={"attacked": "fake"})},
     "dimming": {**_DIGITS, **_under("replace", "dimming"), "objective": _APART},
     "together": {**_RING, "lipschitz": {"name": "together", "controls": _CONTROLS}, "ema": 0.5},
-    "packed": {**_RING, **_MEASURED, **_under("mixed", "pgd"), "lipschitz": "gradient_penalty", "vary": _VARY},
+    "packed": {**_RING, **_MEASURED, **_under("mixed", "pgd"), "lipschitz": "gradient_penalty", "replicas": 4},
     "packed, alike": {**_RING, **_under("symmetric", "fgsm"), "lipschitz": "spectral_norm", "replicas": 4},
     "bf16": {**_RING, **_under("replace", "pgd", steps=2), "feedback": _LIAR, "precision": "bf16"},
     "images": {**_CONV, **_MEASURED, **_under("replace", "pgd", start="zero"), "lipschitz": "spectral_norm"},

@@ -6,20 +6,17 @@ All are elementwise in the parameters, so that one optimizer steps R packed game
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise
-from typing import Annotated, Any, final
+from collections.abc import Iterable
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from sparring.core.pieces import Piece, piece
-from sparring.core.records import NonNegative, PerGame, Positive, Probability
+from sparring.core.records import NonNegative, Positive, Probability
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
-"""Parameters, or groups of them as torch's optimizers take them."""
 
 
 class Schedule(Piece, family="schedule"):
@@ -76,48 +73,22 @@ class Optimizer(Piece, family="optimizer"):
     """How a player turns gradients into steps.
 
     Args:
-        lr: the base rate; unlike other numbers, games with different ones are stepped apart, by `build_packed`.
+        lr: the base rate.
         schedule: what becomes of it.
     """
 
-    lr: PerGame[Positive]
+    lr: Positive
     schedule: Schedule = ConstantRate()
 
     @abstractmethod
-    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimizer over these parameters."""
-
-    @final
-    def build_packed(self, parameters: Iterable[nn.Parameter], rates: Sequence[float]) -> torch.optim.Optimizer:
-        """The torch optimizer of packed games, each with a base rate of its own.
-
-        Neighbours of equal rate are a group, whose parameters are those rows of the stacked ones, in the same memory.
-
-        Args:
-            parameters: `(replicas, ...)`.
-            rates: of every game.
-        """
-        stacked = list(parameters)
-        lengths = [len(list(alike)) for _, alike in groupby(rates)]
-        ends = [0, *(sum(lengths[: number + 1]) for number in range(len(lengths)))]
-        rows = [slice(*pair) for pair in pairwise(ends)]
-        views = {part.start: [nn.Parameter(each.data[part]) for each in stacked] for part in rows}
-        groups = [{"params": views[part.start], "lr": rates[part.start]} for part in rows]
-
-        def hand_out(*_: object) -> None:
-            for part in rows:
-                for whole, view in zip(stacked, views[part.start], strict=True):
-                    view.grad = None if whole.grad is None else whole.grad[part]
-
-        optimizer = self.build(groups)
-        optimizer.register_step_pre_hook(hand_out)
-        return optimizer
 
     def set_rate(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
         """Set the rates that the schedule gives at this share of the rounds."""
         factor = self.schedule.factor(progress)
         for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+            group["lr"] = self.lr * factor
 
 
 @piece("adam")
@@ -128,7 +99,7 @@ class Adam(Optimizer):
     beta2: Momentum = 0.999
     epsilon: Positive = 1e-8
 
-    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         betas = (self.beta1, self.beta2)
         return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.epsilon, fused=True)
 
@@ -140,7 +111,7 @@ class RMSprop(Optimizer):
     alpha: Momentum = 0.99
     epsilon: Positive = 1e-8
 
-    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon)
 
 
@@ -151,5 +122,5 @@ class SGD(Optimizer):
     momentum: Momentum = 0.0
     weight_decay: NonNegative = 0.0
 
-    def build(self, parameters: Parameters) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)

@@ -103,7 +103,7 @@ def test_one_round_is_that_of_the_papers(name: str) -> None:
         torch.testing.assert_close(ours, start + 0.1 * slope, rtol=0, atol=1e-12)
 
     twin.discriminator.load_state_dict(game.discriminator.state_dict())
-    update_generator(game, game.source.batch(0, 16, game.streams)._replace(samples=fake, labels=codes.labels), 0, 0)
+    update_generator(game, game.source.batch(0, 16, game.streams)._replace(samples=fake, labels=codes.labels), 0)
     told = twin.discriminator(twin.generator(codes.values.double()))
     value = on_own[0] * F.logsigmoid(told.score).mean() + on_own[1] * cross_entropy_payoff(told.classes, codes.labels)
     slopes = torch.autograd.grad(value, list(twin.generator.parameters()))

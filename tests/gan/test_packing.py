@@ -1,4 +1,4 @@
-"""Packed games whose numbers differ are the single games with those numbers: for every number that may differ."""
+"""Packed games are the single games with their seeds: with every piece of every family."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from test_families import ARGUMENTS
 
 from sparring.attacks import Attack
 from sparring.core.errors import Interrupted, NonFinite, UsageError
-from sparring.core.pieces import FAMILIES, Piece, members
+from sparring.core.pieces import Piece, members
 from sparring.core.progress import Nobody
 from sparring.core.randomness import Streams
-from sparring.core.records import MAY_DIFFER, InvalidRecord
 from sparring.data import Batch, Source
 from sparring.feedback import Feedback, Perturbation
 from sparring.gan.load import load_gan
@@ -28,11 +27,10 @@ from sparring.networks import Discriminator, Generator, MLPDiscriminator
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer
-from sparring.recipes import Recipe, load, to_yaml
-from sparring.recipes.variation import packable, value_at
+from sparring.recipes import Recipe, load
 from sparring.regimes import Regime
-from sparring.report.format import game as game_in_words
 from sparring.runs.folder import RunFolder
+from sparring.training import gan_task
 from sparring.training.loop import resume, train
 from torture.games import require_same
 
@@ -51,23 +49,7 @@ PLACES: dict[type[Piece], tuple[str, ...]] = {
     Optimizer: ("optimizers.generator=%s", "optimizers.discriminator=%s"),
 }
 """Where a piece of a family stands in a recipe, and what else the recipe then says."""
-KEYS = {
-    Objective: "objective.",
-    ClassLoss: "class_loss.",
-    Perturbation: "feedback.perturbations.0.perturbation.",
-    Feedback: "feedback.",
-    Lipschitz: "lipschitz.",
-    Regime: "regime.",
-    Attack: "regime.attack.",
-    Optimizer: "optimizers.",
-}
-SHARES = (0.5, 1.0, 1.5)
-"""The values of three games, as multiples of the recipe's own."""
-UNTOLD = 0.002
-"""What they are multiples of where the recipe gives none, or zero."""
 FEW_STEPS = {("attack", name): {"steps": 2} for name in ("apgd", "bim", "pgd", "pgd_l2")}
-OWN = {"objective.knee": 0.004}
-"""And where its own would not show in three rounds."""
 
 
 def recipe_with(short: Short, family: type[Piece], name: str) -> Recipe:
@@ -77,13 +59,9 @@ def recipe_with(short: Short, family: type[Piece], name: str) -> Recipe:
     return short(*(place % values if "%s" in place else place for place in PLACES[family]), "batch_size=16")
 
 
-def marked() -> Iterator[tuple[type[Piece], str]]:
-    """Every piece with a number of its own, or within it, that may differ."""
-    for family in PLACES:
-        for name in members(family):
-            values = {"name": name} | ARGUMENTS.get((family.family, name), {})
-            if any(packable(family.model_validate(values))):
-                yield family, name
+def placed() -> Iterator[tuple[type[Piece], str]]:
+    """Every piece of the families that take part in a round."""
+    return ((family, name) for family in PLACES for name in members(family))
 
 
 @pytest.fixture
@@ -115,12 +93,6 @@ def play(recipe: Recipe, rounds: int = 3) -> GANState:
     return game
 
 
-def varied(recipe: Recipe, vary: dict[str, Any]) -> Recipe:
-    """The recipe, packed."""
-    values = recipe.model_dump(mode="json") | {"replicas": len(next(iter(vary.values()))), "vary": vary}
-    return Recipe.model_validate(values)
-
-
 def require_equal(packed: GANState, logged: Mapping[str, Any], rounds: int = 3) -> None:
     """Every game is what it would have been by itself: all of its state, and all that was logged of it."""
     state = packed.networks.state_dict()
@@ -135,67 +107,20 @@ def require_equal(packed: GANState, logged: Mapping[str, Any], rounds: int = 3) 
 
 
 @pytest.mark.parametrize(
-    ("family", "name"), [pytest.param(*pair, id=f"{pair[0].family}-{pair[1]}") for pair in marked()]
+    ("family", "name"), [pytest.param(*pair, id=f"{pair[0].family}-{pair[1]}") for pair in placed()]
 )
 @pytest.mark.usefixtures("wide")
-def test_games_whose_numbers_differ_equal_single_games(family: type[Piece], name: str, short: Short) -> None:
-    recipe = recipe_with(short, family, name)
-    alike = play(recipe.model_copy(update={"seed": 4}))
-    means = alike.log.means()
-    for key in packable(recipe):
-        if key.startswith(KEYS[family]):
-            own = OWN.get(key) or value_at(recipe, key) or UNTOLD
-            packed = play(varied(recipe, {"seed": [4, 4, 4], key: [share * own for share in SHARES]}))
-            logged = packed.log.means()
-            require_equal(packed, logged)
-            shows = [abs(logged[each][0] - means[each]) > 1e-9 for each in means]  # type: ignore[index, operator]
-            assert any(shows), f"{key} makes no difference"
-
-
-def test_every_number_that_may_differ_has_a_place() -> None:
-    for family in FAMILIES.values():
-        for cls in members(family).values():
-            fields = [key for key, field in cls.model_fields.items() if MAY_DIFFER in field.metadata]
-            assert not fields or any(issubclass(cls, placed) for placed in PLACES), f"{cls.__name__}: {fields}"
-
-
-TOGETHER = {
-    "seed": [7, 3, 3, 9],
-    "feedback.probability": [0.0, 0.2, 0.4, 0.4],
-    "lipschitz.bound": [0.1, 0.1, 0.05, 0.2],
-    "optimizers.discriminator.lr": [1e-3, 1e-3, 2e-3, 1e-3],
-}
+def test_packed_games_equal_single_games(family: type[Piece], name: str, short: Short) -> None:
+    packed = play(recipe_with(short, family, name).model_copy(update={"seed": 4, "replicas": 3}))
+    require_equal(packed, packed.log.means())
 
 
 @pytest.mark.usefixtures("wide")
-def test_many_numbers_differ_at_once(short: Short) -> None:
-    for optimizer in ("adam", "rmsprop", "{name: sgd, momentum: 0.9}"):
-        chosen = f"optimizers.discriminator={{name: {optimizer.strip('{}').removeprefix('name: ')}, lr: 1e-3}}"
-        packed = varied(short("ema=0.9", "critic_steps=2", chosen), TOGETHER)
-        played = play(packed, 8)
-        require_equal(played, played.log.means(), 8)
-
-
-def test_neighbours_of_equal_rate_step_together(short: Short) -> None:
-    recipe = varied(short(), TOGETHER)
-    game = GANState(recipe, recipe.data.open(CPU), CPU)
-    apart, together = game.optimizers["discriminator"], game.optimizers["generator"]
-    assert [group["params"][0].shape[0] for group in apart.param_groups] == [2, 1, 1]
-    assert [group["lr"] for group in apart.param_groups] == [1e-3, 2e-3, 1e-3]
-    assert len(together.param_groups) == 1
-    assert together.param_groups[0]["params"] == list(game.generator.parameters())
-    stacked = next(game.discriminator.parameters())
-    assert apart.param_groups[1]["params"][0].data_ptr() == stacked[2].data_ptr()
-
-
-def test_the_schedule_holds_for_every_rate(short: Short) -> None:
-    schedule = "optimizers.discriminator.schedule={name: linear, start: 0.0, end: 0.0}"
-    recipe = varied(short(schedule, "steps=10"), TOGETHER)
-    game = GANState(recipe, recipe.data.open(CPU), CPU)
-    for step in (5, 5, 0):  # a rate is a function of the round, not of the rate before
-        game.set_rates(step)
-        rates = [group["lr"] for group in game.optimizers["discriminator"].param_groups]
-        assert rates == pytest.approx([rate * (1 - step / 10) for rate in (1e-3, 2e-3, 1e-3)])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd, momentum: 0.9"])
+def test_they_stay_equal_with_averages_and_several_updates_of_d(optimizer: str, short: Short) -> None:
+    chosen = f"optimizers.discriminator={{name: {optimizer}, lr: 1e-3, schedule: {{name: linear}}}}"
+    packed = play(short("ema=0.9", "critic_steps=2", "replicas=3", chosen), 8)
+    require_equal(packed, packed.log.means(), 8)
 
 
 class _Stop(Nobody):
@@ -206,90 +131,28 @@ class _Stop(Nobody):
             signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_stopped_run_of_unlike_games_ends_bit_identical(short: Short, tmp_path: Path) -> None:
-    recipe = varied(short("ema=0.9"), TOGETHER)
+def test_a_stopped_run_of_packed_games_ends_bit_identical(short: Short, tmp_path: Path) -> None:
+    recipe = short("ema=0.9", "replicas=3", "seed=5")
     with pytest.raises(Interrupted):
         train(recipe, tmp_path / "run", device="cpu", spectator=_Stop())
     resume(tmp_path / "run", device="cpu")
     train(recipe, tmp_path / "whole", device="cpu")
     require_same(tmp_path / "whole", tmp_path / "run")
-    run = RunFolder.open(tmp_path / "run")
-    assert run.recipe() == recipe
-    loaded = load_gan(run, "cpu")
+    loaded = load_gan(RunFolder.open(tmp_path / "run"), "cpu")
     one = loaded.game(2)
-    assert one.recipe == recipe.single(2)
-    assert (one.recipe.seed, one.recipe.feedback.honest_probability, one.recipe.vary) == (3, 0.6, {})
+    assert (one.recipe, one.recipe.seed) == (recipe.single(2), 7)
     assert torch.allclose(loaded.draw(5, "latents", 1).samples[2], one.draw(5, "latents", 1).samples, atol=1e-5)
 
 
-def test_the_game_that_breaks_is_named(short: Short, run_path: Path) -> None:
-    recipe = varied(short("lipschitz=none"), {"optimizers.discriminator.lr": [1e-3, 1e38, 1e-3]})
-    with pytest.raises(NonFinite, match=r"round \d+: not finite: .* \(seed 1, optimizers\.discriminator\.lr 1e\+38\)$"):
-        train(recipe, run_path, device="cpu")
+def test_the_game_that_breaks_is_named(short: Short, run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(game: GANState, step: int) -> None:
+        play_round(game, step)
+        with torch.no_grad():
+            next(game.generator.parameters())[1].fill_(torch.nan)
 
-
-def test_streams_of_any_seeds_are_those_of_single_games() -> None:
-    packed = Streams.packed((9, 2, 9)).rng("data", 4).normal((3, 5))
-    for row, seed in enumerate((9, 2, 9)):
-        assert torch.equal(packed[row], Streams(seed).rng("data", 4).normal((5,)))
-
-
-def test_as_many_games_as_values(short: Short) -> None:
-    values = short().model_dump(mode="json")
-    del values["replicas"]
-    recipe = Recipe.model_validate(values | {"vary": {"feedback.probability": [0.1, 0.2]}})
-    assert (recipe.replicas, recipe.seeds, recipe.lead) == (2, (0, 1), (2,))
-    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
-    assert "feedback.probability:\n  - 0.1\n" in to_yaml(recipe)
-    assert recipe.title(1) == "seed 1, feedback.probability 0.2"
-    assert short("replicas=3", "seed=5").seeds == (5, 6, 7)
-
-
-@pytest.mark.parametrize(
-    ("vary", "said"),
-    {
-        "{feedback.probabilty: [0, 0.1]}": r"vary\.feedback\.probabilty.*unknown key; did you mean feedback",
-        "{batch_size: [16, 32]}": r"batch_size.*cannot differ between packed games; allowed: seed, .*lipschitz\.bound",
-        "{feedback: [flip, honest]}": r"feedback = .*cannot differ",
-        "{seed: [1, 2, 3]}": r"vary\.seed = 3 values: should be a value for each of several games, and replicas = 2",
-        "{feedback.probability: [0.1, 1.5]}": r"feedback\.probability = 1\.5: .*less than or equal to 1 \(game 1,",
-        "{feedback.probability: [0.1, .nan]}": r"finite number \(game 1,",
-        "{seed: [1, true]}": r"vary\.seed = True: should be a valid integer \(game 1,",
-        "{seed: 3}": r"vary\.seed = 3: should be a list",
-    }.items(),
-)
-def test_a_value_that_cannot_be_is_refused(vary: str, said: str, short: Short) -> None:
-    with pytest.raises(InvalidRecord, match=said):
-        short("replicas=2", f"vary={vary}")
-
-
-def test_one_game_differs_from_none(short: Short) -> None:
-    with pytest.raises(InvalidRecord, match="there is one game"):
-        short("vary={seed: [1]}")
-
-
-def test_rules_between_numbers_hold_for_every_game(short: Short) -> None:
-    with pytest.raises(InvalidRecord, match=r"inner_slope should be less.*\(game 1"):
-        short(
-            "replicas=2",
-            "objective=piecewise_linear",
-            "vary={objective.knee: [0.1, 0.4], objective.inner_slope: [1, 1.5]}",
-        )
-
-
-def test_warnings_name_the_games_that_they_are_of(short: Short) -> None:
-    recipe = short("replicas=3", "vary={feedback.probability: [0.1, 0.6, 0.6]}")
-    (warning,) = recipe.warnings()
-    assert warning.endswith("(seed 1, feedback.probability 0.6; seed 2, feedback.probability 0.6)")
-    assert "seed" not in short("replicas=3", "feedback.probability=0.6").warnings()[0]
-
-
-def test_the_words_of_a_report_tell_how_games_differ(short: Short) -> None:
-    told = game_in_words(short("replicas=2", "vary={seed: [4, 9], feedback.probability: [0.1, 0.25]}"))
-    assert "flip with 0.1" in told
-    assert "2 games, seeds 4, 9" in told
-    assert told.endswith("in their order they have feedback.probability 0.1, 0.25.")
-    assert "seeds 0 to 2" in game_in_words(short("replicas=3"))
+    monkeypatch.setattr(gan_task, "play_round", spoilt)
+    with pytest.raises(NonFinite, match=r"round \d+: not finite: .* \(seed 1\)$"):
+        train(short("replicas=3"), run_path, device="cpu")
 
 
 def test_a_network_that_does_not_pack_names_those_that_do() -> None:

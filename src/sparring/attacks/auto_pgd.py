@@ -26,7 +26,7 @@ from sparring.attacks.gradient import RandomStart, Start
 from sparring.core.gradients import input_gradient
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
-from sparring.core.records import Count, PerGame
+from sparring.core.records import Count
 from sparring.core.shapes import Samples, Scores, Space, expand_like
 
 _ALPHA = 0.75
@@ -44,7 +44,7 @@ class APGD(Attack):
         start: the first perturbation.
     """
 
-    epsilon: PerGame[Epsilon] = 8 / 255
+    epsilon: Epsilon = 8 / 255
     steps: Count = 100
     start: Start = RandomStart()
 

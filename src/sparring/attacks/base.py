@@ -15,7 +15,6 @@ from sparring.core.errors import UsageError
 from sparring.core.modules import untraced
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
-from sparring.core.records import PerGame
 from sparring.core.shapes import Samples, Scores, Space
 
 LossFunction = Callable[[Samples], Scores]
@@ -48,7 +47,7 @@ class Attack(Piece, family="attack"):
         ball: the norm of the budget.
     """
 
-    epsilon: PerGame[Epsilon]
+    epsilon: Epsilon
     ball: Ball = Linf()
 
     def check(self, space: Space) -> None:

@@ -18,8 +18,8 @@ from sparring.attacks.estimators import Autograd, GradientEstimator
 from sparring.core.balls import L2, Ball, Linf, Unbounded
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
-from sparring.core.records import Count, PerGame
-from sparring.core.shapes import Number, Samples, Space, against
+from sparring.core.records import Count
+from sparring.core.shapes import Samples, Space
 
 _LINF, _L2 = Linf(), L2()
 
@@ -34,7 +34,7 @@ class Start(Piece, family="start"):
     is_zero: ClassVar[bool] = False
 
     @abstractmethod
-    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         """A perturbation within the ball, of the shape of x."""
 
 
@@ -44,7 +44,7 @@ class ZeroStart(Start):
 
     is_zero: ClassVar[bool] = True
 
-    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         return torch.zeros_like(x)
 
 
@@ -52,7 +52,7 @@ class ZeroStart(Start):
 class RandomStart(Start):
     """A point uniform in the ball (Madry et al. 2018)."""
 
-    def draw(self, x: Samples, ball: Ball, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, x: Samples, ball: Ball, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         return ball.draw(x, radius, batch_axes, rng=rng)
 
 
@@ -66,7 +66,7 @@ class Direction(Piece, family="direction"):
     is_length: ClassVar[bool] = True
 
     @abstractmethod
-    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
         """The step along a gradient.
 
         Args:
@@ -81,7 +81,7 @@ class Direction(Piece, family="direction"):
 class Sign(Direction):
     """size sign(gradient): the steepest ascent in L-infinity."""
 
-    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
         return _LINF.steepest(gradient, size * width, batch_axes)
 
 
@@ -89,7 +89,7 @@ class Sign(Direction):
 class Normalised(Direction):
     """size gradient / ||gradient||_2: the steepest ascent in L2; zero where the gradient is zero."""
 
-    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
+    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
         return _L2.steepest(gradient, size * width, batch_axes)
 
 
@@ -99,8 +99,8 @@ class Raw(Direction):
 
     is_length: ClassVar[bool] = False
 
-    def step(self, gradient: Samples, size: Number, width: float, batch_axes: int) -> Samples:
-        return against(size, gradient) * gradient
+    def step(self, gradient: Samples, size: float, width: float, batch_axes: int) -> Samples:
+        return size * gradient
 
 
 class GradientAttack(Attack):
@@ -115,7 +115,7 @@ class GradientAttack(Attack):
     """
 
     steps: Count = 1
-    step_size: PerGame[Epsilon | None] = None
+    step_size: Epsilon | None = None
     start: Start = ZeroStart()
     direction: Direction = Sign()
     source: GradientEstimator = Autograd()
@@ -127,7 +127,7 @@ class GradientAttack(Attack):
         return self
 
     @property
-    def step_length(self) -> Number:
+    def step_length(self) -> float:
         """The step size in units of [0, 1]."""
         return min(1.0, 2.5 / self.steps) * self.epsilon if self.step_size is None else self.step_size
 
@@ -178,14 +178,14 @@ class AnyGradientAttack(GradientAttack):
 class FGSM(GradientAttack):
     """One step of size epsilon along the sign of the gradient (Goodfellow et al. 2015)."""
 
-    epsilon: PerGame[Epsilon] = 1 / 255
+    epsilon: Epsilon = 1 / 255
 
 
 @piece("bim")
 class BIM(GradientAttack):
     """Steps along the sign from the sample itself (Kurakin et al. 2017)."""
 
-    epsilon: PerGame[Epsilon] = 8 / 255
+    epsilon: Epsilon = 8 / 255
     steps: Count = 10
 
 
@@ -193,7 +193,7 @@ class BIM(GradientAttack):
 class PGD(GradientAttack):
     """Steps along the sign from a random point of the ball (Madry et al. 2018)."""
 
-    epsilon: PerGame[Epsilon] = 8 / 255
+    epsilon: Epsilon = 8 / 255
     steps: Count = 10
     start: Start = RandomStart()
 
@@ -202,7 +202,7 @@ class PGD(GradientAttack):
 class PGDL2(GradientAttack):
     """Steps along the normalised gradient from a random point of the Euclidean ball (Madry et al. 2018)."""
 
-    epsilon: PerGame[Epsilon] = 0.5
+    epsilon: Epsilon = 0.5
     ball: Ball = L2()
     steps: Count = 10
     start: Start = RandomStart()
@@ -213,6 +213,6 @@ class PGDL2(GradientAttack):
 class Direct(GradientAttack):
     """One step epsilon grad, neither signed nor bounded: DAT's perturbation (equation 10)."""
 
-    epsilon: PerGame[Epsilon] = 1.0
+    epsilon: Epsilon = 1.0
     ball: Ball = Unbounded()
     direction: Direction = Raw()

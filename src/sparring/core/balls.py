@@ -12,7 +12,7 @@ import torch
 
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Number, Samples, Scores, against, expand_like
+from sparring.core.shapes import Samples, Scores, expand_like
 
 _TINY = 1e-12
 
@@ -39,18 +39,18 @@ class Ball(Piece, family="ball"):
         """The norm of every perturbation: `(*batch, ...) -> (*batch)`."""
 
     @abstractmethod
-    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         """The nearest perturbation within the radius, in the Euclidean sense."""
 
     @abstractmethod
-    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
         """The perturbation on the ball's edge that a linear function of this gradient rises most along.
 
         None where the gradient is zero; without a limit, the edge is the Euclidean ball's.
         """
 
     @abstractmethod
-    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         """Perturbations uniform in the ball, of the shape and type of `like`."""
 
 
@@ -63,16 +63,15 @@ class Linf(Ball):
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return delta.flatten(batch_axes).abs().amax(-1)
 
-    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
-        reach = against(radius, delta)
-        return delta.clamp(-reach, reach)  # type: ignore[arg-type]
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
+        return delta.clamp(-radius, radius)
 
-    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
-        return against(radius, gradient) * gradient.sign()
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
+        return radius * gradient.sign()
 
-    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         unit = rng.uniform(like.shape).to(like)
-        reach = against(radius, unit) * torch.ones_like(unit)
+        reach = radius * torch.ones_like(unit)
         return torch.addcmul(-reach, unit, 2 * reach)  # rounded once, as a draw from [-radius, radius) is
 
 
@@ -85,17 +84,17 @@ class L2(Ball):
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return euclidean(delta, batch_axes)
 
-    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         shrink = (radius / self.size(delta, batch_axes).clamp(min=_TINY)).clamp(max=1.0)
         return delta * expand_like(shrink, delta)
 
-    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
         # In units of the largest entry: squares of small gradients would underflow.
         largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
         scaled = gradient / expand_like(largest, gradient)
         return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
 
-    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         direction = rng.normal(like.shape).to(like)
         features = like.shape[batch_axes:].numel()
         # The volume within a share of the radius grows with its power of the dimension.
@@ -113,11 +112,11 @@ class Unbounded(Ball):
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return euclidean(delta, batch_axes)
 
-    def project(self, delta: Samples, radius: Number, batch_axes: int) -> Samples:
+    def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         return delta
 
-    def steepest(self, gradient: Samples, radius: Number, batch_axes: int) -> Samples:
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
         return L2().steepest(gradient, radius, batch_axes)
 
-    def draw(self, like: Samples, radius: Number, batch_axes: int, *, rng: Rng) -> Samples:
+    def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         raise ValueError("there is no uniform draw without a bound")

@@ -51,13 +51,6 @@ class Streams:
         self.replicas = replicas
         self.device = torch.device(device)
 
-    @classmethod
-    def packed(cls, seeds: Sequence[int], device: torch.device | str = "cpu") -> Streams:
-        """The streams of packed games with these seeds, whichever they are."""
-        streams = cls(0, len(seeds), device)
-        streams.seeds = tuple(seeds)
-        return streams
-
     def parted(self, part: Part) -> Streams:
         """The same streams, for a part of every batch of a single game."""
         streams = copy.copy(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -23,16 +23,6 @@ Every = Annotated[int, Field(ge=0, le=MOST)]
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """The size of a file."""
 Widths = Annotated[tuple[Count, ...], Field(strict=False)]
-
-T = TypeVar("T")
-MAY_DIFFER = "may differ between packed games"
-PerGame = Annotated[T, MAY_DIFFER]
-"""A number that may differ between packed games: there the field may hold `shapes.Number`, a tensor `(replicas, 1)`.
-
-A piece that declares it does with it nothing but arithmetic, elementwise in scores, or through `shapes.against`.
-"""
-
-
 TOLD = 30
 """Mistakes that are told one by one."""
 

@@ -15,8 +15,6 @@ from torch import Tensor
 
 Scores = Float[Tensor, "*batch"]
 Samples = Float[Tensor, "..."]
-Number = float | Tensor
-"""A number, or one for each packed game, `(replicas, 1)`: that broadcasts against scores `(replicas, n)` as it is."""
 
 
 class Bounds(NamedTuple):
@@ -54,11 +52,6 @@ def sample_norm(x: Tensor, batch_axes: int, eps: float = 1e-12) -> Tensor:
 def expand_like(values: Tensor, x: Tensor) -> Tensor:
     """Per-sample values with trailing axes of size one, to broadcast against samples."""
     return values.reshape(values.shape + (1,) * (x.dim() - values.dim()))
-
-
-def against(number: Number, x: Tensor) -> Number:
-    """A number as it broadcasts against samples `(*batch, ...)`, or against parameters `(*lead, ...)`."""
-    return expand_like(number, x) if isinstance(number, Tensor) else number
 
 
 class FeaturesAndLogits(NamedTuple):

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
-from sparring.core.records import PerGame, Probability, Record
-from sparring.core.shapes import Number, Scores, at_least_fp32
+from sparring.core.records import Probability, Record
+from sparring.core.shapes import Scores, at_least_fp32
 from sparring.feedback.base import Feedback
 from sparring.feedback.deliveries import Delivery, PerSample
 from sparring.feedback.perturbations import Flip, Honest, Perturbation
@@ -34,21 +34,20 @@ class Adversary(Feedback):
     delivery: Delivery = PerSample()
 
     @abstractmethod
-    def lies(self) -> tuple[tuple[Number, Perturbation], ...]:
+    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
         """The perturbations with their probabilities; what is missing to 1 is honest."""
 
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
-        return tuple((float(share), psi) for share, psi in self._mixture())
+        return self._mixture()
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         # A root loses its digits in half precision: what autocast hands over is widened before psi.
         wide = at_least_fp32(score)
         return self.delivery.deliver(self._mixture(), payoff, wide, rng=rng)
 
-    def _mixture(self) -> tuple[tuple[Number, Perturbation], ...]:
+    def _mixture(self) -> tuple[tuple[float, Perturbation], ...]:
         lies = self.lies()
-        rest = 1.0 - sum(share for share, _ in lies)
-        honest = rest * (rest > 0) + 0.0  # shares may round to more than 1; and never minus zero
+        honest = max(0.0, 1.0 - sum(share for share, _ in lies))  # shares may round to more than 1
         return ((honest, Honest()), *lies)
 
 
@@ -56,9 +55,9 @@ class Adversary(Feedback):
 class Flipping(Adversary):
     """D's output is flipped to 1 - D(x) with the given probability (equation 2.2)."""
 
-    probability: PerGame[Probability]
+    probability: Probability
 
-    def lies(self) -> tuple[tuple[Number, Perturbation], ...]:
+    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
         return ((self.probability, Flip()),)
 
 
@@ -66,7 +65,7 @@ class Lie(Record):
     """One component of a mixture."""
 
     perturbation: Perturbation
-    probability: PerGame[Probability]
+    probability: Probability
 
 
 @piece("mixture")
@@ -83,5 +82,5 @@ class MixtureAdversary(Adversary):
             raise ValueError(f"probabilities should sum to at most 1, these sum to {total:g}")
         return value
 
-    def lies(self) -> tuple[tuple[Number, Perturbation], ...]:
+    def lies(self) -> tuple[tuple[float, Perturbation], ...]:
         return tuple((lie.probability, lie.perturbation) for lie in self.perturbations)

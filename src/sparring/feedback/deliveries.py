@@ -10,10 +10,10 @@ from torch import Tensor
 
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Number, Scores
+from sparring.core.shapes import Scores
 from sparring.feedback.perturbations import Perturbation
 
-Mixture = Sequence[tuple[Number, Perturbation]]
+Mixture = Sequence[tuple[float, Perturbation]]
 
 
 class Delivery(Piece, family="delivery"):

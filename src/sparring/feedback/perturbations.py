@@ -8,6 +8,7 @@ Source: Xu, Li, Jegelka, section 3.1, definition 2.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Annotated, Any
 
@@ -17,8 +18,8 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from sparring.core.pieces import Piece, import_object, piece
-from sparring.core.records import PerGame, Positive
-from sparring.core.shapes import Number, Scores
+from sparring.core.records import Positive
+from sparring.core.shapes import Scores
 
 
 class Perturbation(Piece, family="perturbation"):
@@ -64,7 +65,7 @@ class PowerMap(Perturbation):
 
     @property
     @abstractmethod
-    def power(self) -> Number:
+    def power(self) -> float:
         """a."""
 
     def score(self, score: Scores) -> Scores:
@@ -72,7 +73,7 @@ class PowerMap(Perturbation):
         u = F.logsigmoid(score)
         # expm1(a u) / expm1(u) is 0 / 0 as u -> 0: its series there, and a safe argument for the other branch.
         near = u > -1e-4
-        series = _wide(a).log().to(u.dtype) + (a - 1) * u / 2 + (a * a - 1) * u * u / 24
+        series = math.log(a) + (a - 1) * u / 2 + (a * a - 1) * u * u / 24
         safe = torch.where(near, torch.full_like(u, -1.0), u)
         ratio = torch.log(torch.expm1(a * safe) / torch.expm1(safe))
         return a * u - (F.logsigmoid(-score) + torch.where(near, series, ratio))
@@ -85,10 +86,10 @@ class PowerMap(Perturbation):
 class Power(PowerMap):
     """psi(d) = d^exponent."""
 
-    exponent: PerGame[Positive]
+    exponent: Positive
 
     @property
-    def power(self) -> Number:
+    def power(self) -> float:
         return self.exponent
 
 
@@ -97,7 +98,7 @@ class Sqrt(PowerMap):
     """psi(d) = sqrt(d): fakes look more real than they are."""
 
     @property
-    def power(self) -> Number:
+    def power(self) -> float:
         return 0.5
 
 
@@ -106,7 +107,7 @@ class Square(PowerMap):
     """psi(d) = d^2: fakes look less real than they are."""
 
     @property
-    def power(self) -> Number:
+    def power(self) -> float:
         return 2.0
 
 
@@ -118,11 +119,10 @@ class Constant(Perturbation):
         value: in (0, 1); at the ends the score would be infinite.
     """
 
-    value: PerGame[Annotated[float, Field(gt=0, lt=1)]] = 0.5
+    value: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
     def score(self, score: Scores) -> Scores:
-        logit = _wide(self.value).log() - torch.log1p(-_wide(self.value))
-        return 0 * score + logit.to(score.dtype)
+        return 0 * score + (math.log(self.value) - math.log1p(-self.value))
 
     def probability(self, theta: Tensor) -> Tensor:
         return torch.full_like(theta, self.value)
@@ -170,7 +170,3 @@ class Function(Perturbation):
     def _logit(self, score: Tensor) -> Tensor:
         theta = self.probability(torch.sigmoid(score)).clamp(1e-300, 1 - 2.0**-53)
         return torch.log(theta) - torch.log1p(-theta)
-
-
-def _wide(number: Number) -> Tensor:
-    return torch.as_tensor(number, dtype=torch.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,6 @@ from sparring.data import Batch, Source
 from sparring.gan.sampling import draw, laid_out
 from sparring.networks import Verdict
 from sparring.networks.precision import forward, judge
-from sparring.optimizers import Optimizer
 from sparring.recipes import Recipe
 from sparring.runs.tensors import (
     below,
@@ -82,7 +80,6 @@ class GANState:
         group: the processes that play it.
 
     Attributes:
-        rules: the recipe as rounds are played by it: what differs between packed games is one number a game.
         streams: of draws for all processes alike.
         own_streams: of draws for this process's part of a batch.
         share: samples of a batch that are its own.
@@ -96,12 +93,10 @@ class GANState:
         self.source = source
         self.device = device
         self.group, self.share = group, _share(recipe, group)
-        self.rules = recipe.packed(device)
         self.streams = recipe.streams(device)
         self.own_streams = self.streams.parted(group.part)
-        for variant in recipe.variants:
-            if variant.regime.trained_against:
-                variant.regime.trained_against.check(source.facts.space)
+        if recipe.regime.trained_against:
+            recipe.regime.trained_against.check(source.facts.space)
         networks = Networks(recipe, source.facts.space).to(device)
         if recipe.memory_format == "channels_last":
             networks = networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -109,11 +104,11 @@ class GANState:
         self.generator: nn.Module = networks.generator
         self.discriminator: nn.Module = networks.discriminator
         self.optimizers = {
-            "generator": _optimizer(recipe, "generator", networks.generator),
-            "discriminator": _optimizer(recipe, "discriminator", networks.discriminator),
+            "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
+            "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
         }
         self.log = StepLog(recipe.lead, device, group)
-        self.rules.lipschitz.constrain(networks.discriminator)
+        recipe.lipschitz.constrain(networks.discriminator)
 
     @property
     def batch_axes(self) -> int:
@@ -167,7 +162,7 @@ class GANState:
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
         progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
-        return self.rules.lipschitz.disturb(samples, progress=progress, rng=rng)
+        return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
     def over_batch(self, values: Tensor) -> Tensor:
         """The mean over the whole batch of each game, of values without a graph: `(*batch) -> lead`."""
@@ -231,17 +226,6 @@ def _share(recipe: Recipe, group: ProcessGroup) -> int:
             "set replicas=1, or play the recipe in one process",
         )
     return group.share(recipe.batch_size)
-
-
-def _optimizer(
-    recipe: Recipe, player: Literal["generator", "discriminator"], network: nn.Module
-) -> torch.optim.Optimizer:
-    """A player's optimizer; with groups of games where their rates differ."""
-    own: Optimizer = getattr(recipe.optimizers, player)
-    rates = [getattr(variant.optimizers, player).lr for variant in recipe.variants]
-    if len(set(rates)) > 1:
-        return own.build_packed(network.parameters(), rates)
-    return own.model_copy(update={"lr": rates[0]}).build(network.parameters())
 
 
 def _require_classes(recipe: Recipe, space: Space) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sparring.core.modules import frozen
 from sparring.core.randomness import Rng
-from sparring.core.shapes import against, over_samples
+from sparring.core.shapes import over_samples
 from sparring.data import Batch
 from sparring.gan.state import GANState
 from sparring.gan.stepping import descend
@@ -44,7 +44,7 @@ def play_round(game: GANState, step: int) -> None:
         seen_real = game.disturb(real.samples, step, "real", number)
         seen_fake = game.disturb(fake.samples.detach(), step, "fake", number)
         side = Discriminating(game, step, number, {"real": real.labels, "fake": fake.labels})
-        game.rules.regime.update(side, seen_real, seen_fake)
+        game.recipe.regime.update(side, seen_real, seen_fake)
     update_generator(game, fake, step)
     game.update_average()
     average = game.networks.average
@@ -96,7 +96,7 @@ class Discriminating:
         loss = over_samples(cost).sum() - earned.sum()
         loss.backward(inputs=[*self._parameters, *leaves.values()])  # type: ignore[no-untyped-call]
         own = -real.shape[-1] / view.weight  # from the gradient of a weighted mean to that of one sample's payoff
-        slopes = {side: against(own, leaf) * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
+        slopes = {side: own * leaf.grad for side, leaf in leaves.items() if leaf.grad is not None}
         return Responses(
             Response(real.detach(), self._mean("real", verdicts["fake"], of="fake"), slopes.get("real")),
             Response(fake.detach(), self._mean("fake", verdicts["real"], of="real"), slopes.get("fake")),
@@ -105,7 +105,7 @@ class Discriminating:
     def step(self) -> None:
         """One optimizer step, then the Lipschitz constraint."""
         advance(self.game, "discriminator")
-        self.game.rules.lipschitz.constrain(self.network)
+        self.game.recipe.lipschitz.constrain(self.network)
         self._steps, self._has_paid = self._steps + 1, False
 
     def payoff(self, side: Origin, samples: Tensor, *, of: Origin | None = None) -> Tensor:
@@ -127,7 +127,7 @@ class Discriminating:
 
     def _paid(self, side: Origin, verdict: Verdict, *, of: Origin) -> Tensor:
         """What D is paid for its verdict on samples that came with a side's classes, as if they were the first's."""
-        rules, labels = self.game.rules, self.labels[of]
+        rules, labels = self.game.recipe, self.labels[of]
         source: Tensor = getattr(rules.objective, side)(self._score(verdict, of))
         return rules.class_loss.payoff(side, source, verdict.classes, labels)
 
@@ -142,7 +142,7 @@ class Discriminating:
         if self._has_paid:
             return torch.zeros(batch, device=self.game.device)
         self._has_paid = True
-        control, axes = self.game.rules.lipschitz, self.game.batch_axes
+        control, axes = self.game.recipe.lipschitz, self.game.batch_axes
         rng = self.rng(f"lipschitz/{self._steps}")
         cost = control.penalty(self.game.score, view.real, view.fake, batch_axes=axes, rng=rng)
         self.game.log.finite("Lipschitz penalty", [cost])
@@ -180,7 +180,7 @@ def update_generator(game: GANState, fake: Batch, step: int) -> None:
 
     The adversary sits on the channel of the score; what D says of the class is told as it is.
     """
-    rules = game.rules
+    rules = game.recipe
     with frozen(game.discriminator):
         verdict = game.judge(game.disturb(fake.samples, step, "told", step))
         score = rules.discriminator.head.score(verdict, fake.labels)

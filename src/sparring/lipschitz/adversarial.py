@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
-from sparring.core.records import Count, NonNegative, PerGame, Positive
-from sparring.core.shapes import Samples, Scores, against, expand_like, sample_norm
+from sparring.core.records import Count, NonNegative, Positive
+from sparring.core.shapes import Samples, Scores, expand_like, sample_norm
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction
 
 Pair = Annotated[tuple[float, float], Field(strict=False)]
@@ -40,9 +40,9 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         UsageError: D has batch statistics.
     """
 
-    weight: PerGame[NonNegative] = 10.0
+    weight: NonNegative = 10.0
     epsilon: Pair = (0.1, 10.0)
-    xi: PerGame[Positive] = 10.0
+    xi: Positive = 10.0
     power_iterations: Count = 1
     bounds: Pair | None = None
 
@@ -78,11 +78,10 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
             start: the first directions, of any length.
             batch_axes: how many leading axes are batch.
         """
-        away = against(self.xi, samples)
         direction = _unit(start, batch_axes)
         for _ in range(self.power_iterations):
             direction.requires_grad_()
-            change = (score(self._inside(samples + away * direction)) - here).abs().sum()
+            change = (score(self._inside(samples + self.xi * direction)) - here).abs().sum()
             (gradient,) = torch.autograd.grad(change, direction)
             direction = _unit(gradient, batch_axes)
         return direction

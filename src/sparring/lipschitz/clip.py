@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from sparring.core.pieces import piece
-from sparring.core.records import PerGame, Positive
-from sparring.core.shapes import against
+from sparring.core.records import Positive
 from sparring.lipschitz.base import Lipschitz
 
 
@@ -22,10 +21,9 @@ class Clip(Lipschitz):
         bound: the largest absolute value of a parameter.
     """
 
-    bound: PerGame[Positive] = 0.1
+    bound: Positive = 0.1
 
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
         for parameter in discriminator.parameters():
-            bound = against(self.bound, parameter)
-            parameter.clamp_(-bound, bound)  # type: ignore[arg-type]
+            parameter.clamp_(-self.bound, self.bound)

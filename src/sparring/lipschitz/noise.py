@@ -11,8 +11,8 @@ from pydantic import Field
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
-from sparring.core.records import NonNegative, PerGame
-from sparring.core.shapes import Samples, against
+from sparring.core.records import NonNegative
+from sparring.core.shapes import Samples
 from sparring.lipschitz.base import Lipschitz
 
 
@@ -25,9 +25,9 @@ class InstanceNoise(Lipschitz):
         until: share of the rounds after which there is no noise left.
     """
 
-    sigma: PerGame[NonNegative] = 0.1
+    sigma: NonNegative = 0.1
     until: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
         level = self.sigma * max(0.0, 1.0 - progress / self.until)
-        return samples + against(level, samples) * rng.normal(samples.shape).to(samples)
+        return samples + level * rng.normal(samples.shape).to(samples)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
-from sparring.core.records import NonNegative, PerGame
+from sparring.core.records import NonNegative
 from sparring.core.shapes import Samples, expand_like, sample_norm
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction, input_gradient
 
@@ -30,7 +30,7 @@ class NormPenalty(PerSamplePenalty):
         UsageError: D has batch statistics.
     """
 
-    weight: PerGame[NonNegative] = 10.0
+    weight: NonNegative = 10.0
 
     @abstractmethod
     def cost(self, norm: Tensor) -> Tensor:

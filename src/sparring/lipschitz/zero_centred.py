@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
-from sparring.core.records import NonNegative, PerGame
+from sparring.core.records import NonNegative
 from sparring.core.shapes import Samples, at_least_fp32
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction, input_gradient
 
@@ -29,7 +29,7 @@ class ZeroCentred(PerSamplePenalty):
         UsageError: D has batch statistics.
     """
 
-    weight: PerGame[NonNegative] = 10.0
+    weight: NonNegative = 10.0
     at: Literal["real", "fake", "both"] = "real"
 
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:

@@ -142,7 +142,7 @@ class GANCollapseMetrics:
         return effective_number(predicted.reshape(nearest.shape), self._classes)
 
     def _of_discriminator(self, fake: Batch) -> dict[str, Tensor]:
-        game, objective, lead = self.game, self.game.rules.objective, len(self._lead)
+        game, objective, lead = self.game, self.game.recipe.objective, len(self._lead)
         verdict = game.judge(self._real.samples)
         real, made = self._score(verdict, self._real.labels), self._scores(*fake)
         scores = torch.cat([real, made], dim=-1)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.pieces import Piece, piece
-from sparring.core.records import NonNegative, PerGame, Record
+from sparring.core.records import NonNegative, Record
 from sparring.core.shapes import Scores, at_least_fp32
 
 Player = Literal["real", "fake", "generator"]
@@ -32,7 +32,7 @@ class Weights(Record):
         classes: of the log-likelihood of the class.
     """
 
-    source: PerGame[NonNegative] = 1.0
+    source: NonNegative = 1.0
     classes: NonNegative = 1.0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 
 from sparring.core.pieces import piece
-from sparring.core.records import PerGame, Positive
+from sparring.core.records import Positive
 from sparring.core.shapes import Scores, at_least_fp32
 from sparring.objectives.base import Objective, ZeroSum
 
@@ -56,7 +56,7 @@ class Hinge(Objective):
     Source: Lim and Ye 2017; Miyato et al. 2018, equations (16) and (17).
     """
 
-    margin: PerGame[Positive] = 1.0
+    margin: Positive = 1.0
 
     def real(self, score: Scores) -> Scores:
         return -F.relu(self.margin - at_least_fp32(score))

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.core.pieces import piece
-from sparring.core.records import PerGame, Positive
+from sparring.core.records import Positive
 from sparring.core.shapes import Scores
 from sparring.objectives.base import ZeroSum
 
@@ -52,8 +52,8 @@ class PiecewiseLinear(OnProbability):
         inner_slope: the slope around the midpoint; the outer one follows from f(1) = 1/2. The paper gives no number.
     """
 
-    knee: PerGame[Annotated[float, Field(gt=0, lt=0.5)]] = 0.25
-    inner_slope: PerGame[Annotated[float, Field(gt=0, lt=2)]] = 0.5
+    knee: Annotated[float, Field(gt=0, lt=0.5)] = 0.25
+    inner_slope: Annotated[float, Field(gt=0, lt=2)] = 0.5
 
     @model_validator(mode="after")
     def _increasing(self) -> PiecewiseLinear:
@@ -87,8 +87,8 @@ class Sine(OnProbability):
 class Tanh(ZeroSum):
     """f(s) = scale tanh(rate s) on raw scores; 3 tanh(0.15 s) in the paper (section 6, model 1)."""
 
-    scale: PerGame[Positive] = 3.0
-    rate: PerGame[Positive] = 0.15
+    scale: Positive = 3.0
+    rate: Positive = 0.15
 
     def payoff(self, score: Scores) -> Scores:
         return self.scale * torch.tanh(self.rate * score)
@@ -98,8 +98,8 @@ class Tanh(ZeroSum):
 class Erf(ZeroSum):
     """f(s) = scale erf(rate s) on raw scores; 5 erf(0.1 s) in the paper (section 6, model 2)."""
 
-    scale: PerGame[Positive] = 5.0
-    rate: PerGame[Positive] = 0.1
+    scale: Positive = 5.0
+    rate: Positive = 0.1
 
     def payoff(self, score: Scores) -> Scores:
         return self.scale * torch.erf(self.rate * score)

@@ -5,11 +5,9 @@ from sparring.recipes.common import TrainingRecipe
 from sparring.recipes.kinds import AnyRecipe, require_classifier, require_game, validated
 from sparring.recipes.loading import changed, load, parse_piece, recipe_names, set_key, unvalidated
 from sparring.recipes.recipe import Optimizers, Recipe
-from sparring.recipes.variation import SEED, packable, set_in, value_at
 from sparring.recipes.yaml import dump_yaml, parse_yaml, read_text, to_yaml
 
 __all__ = [
-    "SEED",
     "AnyRecipe",
     "ClassifierRecipe",
     "Fakes",
@@ -20,17 +18,14 @@ __all__ = [
     "changed",
     "dump_yaml",
     "load",
-    "packable",
     "parse_piece",
     "parse_yaml",
     "read_text",
     "recipe_names",
     "require_classifier",
     "require_game",
-    "set_in",
     "set_key",
     "to_yaml",
     "unvalidated",
     "validated",
-    "value_at",
 ]

@@ -58,7 +58,7 @@ class TrainingRecipe(Record):
         return (self.seed,)
 
     def title(self, game: int) -> str:
-        """A game by its seed, and by what else is its own."""
+        """A game by its seed."""
         return f"seed {self.seeds[game]}"
 
     def warnings(self) -> list[str]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
 from sparring.core.records import Every, Record
-from sparring.core.shapes import Number, Samples, expand_like
+from sparring.core.shapes import Samples, expand_like
 from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, Responses, View
 
 
@@ -76,7 +76,7 @@ class AdversarialRegime(Regime):
     def remarks(self, *, couples_samples: bool) -> list[str]:
         return self.attack.remarks()
 
-    def craft(self, side: DiscriminatorUpdate, view: View, seen: Responses | None, weight: Number = 1.0) -> View:
+    def craft(self, side: DiscriminatorUpdate, view: View, seen: Responses | None, weight: float = 1.0) -> View:
         """The view with its attacked sides moved.
 
         Args:

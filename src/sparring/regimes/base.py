@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sparring.attacks import Attack
 from sparring.core.pieces import Piece
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Number, Samples, Scores, Space
+from sparring.core.shapes import Samples, Scores, Space
 
 Origin = Literal["real", "fake"]
 """Where a sample comes from."""
@@ -29,7 +29,7 @@ class View(NamedTuple):
 
     real: Samples
     fake: Samples
-    weight: Number = 1.0
+    weight: float = 1.0
     attacked: Sequence[Origin] = ()
 
     def of(self, side: Origin) -> Samples:

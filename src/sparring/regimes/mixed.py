@@ -13,7 +13,7 @@ from typing import Literal
 
 from sparring.attacks import Aim, Attack, Direct, Distance
 from sparring.core.pieces import piece
-from sparring.core.records import NonNegative, PerGame, Positive
+from sparring.core.records import NonNegative, Positive
 from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import CleanFirst
 from sparring.regimes.base import DiscriminatorUpdate, View
@@ -31,8 +31,8 @@ class Mixed(CleanFirst):
     attack: Attack = Direct()
     aim: Aim = Distance()
     attacked: Literal["real", "fake", "both"] = "both"
-    clean_weight: PerGame[Positive] = 0.5
-    adversarial_weight: PerGame[NonNegative] = 0.5
+    clean_weight: Positive = 0.5
+    adversarial_weight: NonNegative = 0.5
 
     def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake, self.clean_weight)

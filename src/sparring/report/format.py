@@ -106,14 +106,13 @@ def _short(value: Any) -> str:
 
 
 def game(recipe: Recipe) -> str:
-    """What is played, in one sentence; where games differ in more than seeds, what the first plays, and how they do."""
-    first = recipe.variants[0]
-    classes = f", classes by {first.class_loss.name}" if first.class_loss.needs_logits else ""
+    """What is played, in one sentence."""
+    classes = f", classes by {recipe.class_loss.name}" if recipe.class_loss.needs_logits else ""
     return (
-        f"D and G play {piece(first.objective)}{classes} on {piece(first.data)}; {feedback(first.feedback)}; "
-        f"regime {piece(first.regime)}, Lipschitz control {piece(first.lipschitz)}; "
+        f"D and G play {piece(recipe.objective)}{classes} on {piece(recipe.data)}; {feedback(recipe.feedback)}; "
+        f"regime {piece(recipe.regime)}, Lipschitz control {piece(recipe.lipschitz)}; "
         f"{games(recipe.replicas)}, {seeds(recipe)}, {number(recipe.steps)} rounds of batches of "
-        f"{number(recipe.batch_size)}.{_differences(recipe)}"
+        f"{number(recipe.batch_size)}."
     )
 
 
@@ -122,15 +121,7 @@ def seeds(recipe: Recipe) -> str:
     found = recipe.seeds
     if len(found) == 1:
         return f"seed {found[0]}"
-    if found == tuple(range(found[0], found[0] + len(found))):
-        return f"seeds {found[0]} to {found[-1]}"
-    return f"seeds {', '.join(map(str, found))}"
-
-
-def _differences(recipe: Recipe) -> str:
-    """How games differ, beside their seeds."""
-    told = [f"{key} {', '.join(map(plain, each))}" for key, each in recipe.vary.items() if key != "seed"]
-    return f" That is the first game; in their order they have {'; '.join(told)}." if told else ""
+    return f"seeds {found[0]} to {found[-1]}"
 
 
 def schooling(recipe: ClassifierRecipe) -> str:

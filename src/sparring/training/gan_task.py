@@ -62,8 +62,7 @@ class GANTask(Task):
         return self.game.state()
 
     def remarks(self) -> list[str]:
-        coupled = self.game.couples_samples
-        return self.recipe.told(lambda variant: variant.regime.remarks(couples_samples=coupled))
+        return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
 
     def broken(self) -> list[str]:
         return self.game.broken()
