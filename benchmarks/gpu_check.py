@@ -21,7 +21,7 @@ import torch
 from benchmarks.games import REGIMES, game_of_noise, rounds_of
 from benchmarks.timing import Work, awaited, seconds_in_turns
 from sparring.cli.terminal import following, print_table
-from sparring.core.errors import SparringError, say
+from sparring.core.errors import SparringError, print_text
 from sparring.gan.state import GANState
 from sparring.recipes import Recipe, load, require_game
 
@@ -168,7 +168,7 @@ def _medians(works: list[Work], warm_up: int = 5, turns: int = 30) -> list[float
 def main() -> None:
     """Run the checks on the first GPU and print the table."""
     if not torch.cuda.is_available():
-        say("gpu_check: no GPU: torch.cuda.is_available() is False", sys.stderr)
+        print_text("gpu_check: no GPU: torch.cuda.is_available() is False", sys.stderr)
         sys.exit(2)
     results = run_checks(torch.device("cuda"))
     rows = [[name, "ok" if outcome.passed else "FAILED", outcome.detail, f"{s:,.1f}"] for name, outcome, s in results]

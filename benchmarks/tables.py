@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from benchmarks.case import Case, Line
 from benchmarks.ceiling import Ceiling
 from sparring.cli.terminal import print_table
-from sparring.core.errors import say
+from sparring.core.errors import print_text
 
 
 def print_ceiling(ceiling: Ceiling) -> None:
     """The rates of the machine."""
     rates = ", ".join(f"{rate:,.0f} in {precision}" for precision, rate in ceiling.items())
-    say(f"ceiling of this machine, in 10^9 multiply-adds a second: {rates}")
+    print_text(f"ceiling of this machine, in 10^9 multiply-adds a second: {rates}")
 
 
 def print_lines(case: Case, lines: Sequence[Line]) -> None:

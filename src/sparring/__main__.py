@@ -1,4 +1,4 @@
-"""The command `sparring`, and `python -m sparring`: heeds signals from before the long imports to the last word."""
+"""The command `sparring`, and `python -m sparring`: handles signals from before the long imports to the end."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import signal
 import sys
 from typing import NoReturn
 
-from sparring.core.errors import SparringError, tell
+from sparring.core.errors import SparringError, print_error
 from sparring.core.processes import count
 from sparring.core.signals import STOPS, Terminated, terminate_on_signals
 
 
 def main() -> None:
-    """Run the command line and leave with the exit code that DESIGN promises."""
+    """Run the command line and exit with the code of its outcome."""
     try:
         _run()
     except SystemExit as end:
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Leave without Python's own way out: a thread of torch's that lets go of a tensor meanwhile aborts the process."""
+    """Exit without the interpreter's exit handlers: a torch thread that frees a tensor meanwhile aborts the process."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()
@@ -39,13 +39,15 @@ def _run() -> None:
 
             run()
         finally:
-            # What is decided by now stays: no signal cuts the interpreter's own way out.
+            # The exit code is decided: no signal interrupts the interpreter's exit handlers.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-            for number in STOPS:  # threads of libraries have masks of their own, and Python takes its handlers away
+            for number in STOPS:  # threads of libraries have masks of their own, and Python removes its handlers
                 signal.signal(number, signal.SIG_IGN)
     except Terminated as stop:
         heard = stop.signal
-    tell(SparringError(f"stopped by {heard.name}", "run it again; a run that has begun goes on with `sparring resume`"))
+    print_error(
+        SparringError(f"stopped by {heard.name}", "run it again; a run that has begun goes on with `sparring resume`")
+    )
     sys.exit(128 + heard)
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from sparring.cli import main
 from sparring.cli.terminal import following
-from sparring.core.errors import UsageError, tell
+from sparring.core.errors import UsageError, print_error
 from sparring.data import prepare
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, to_yaml
@@ -338,4 +338,4 @@ def test_a_reader_who_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     with following("rounds") as follower:
         follower.note("a remark")
         follower.played(1, 1)
-    tell(UsageError("a cause", "a remedy"))
+    print_error(UsageError("a cause", "a remedy"))

@@ -1,4 +1,4 @@
-"""How signals are heard; what that is good for is promise 5."""
+"""The first stop signal is a request, a second one acts; promise 5 tries them on runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparring.core.signals import STOPS, Stopped, StopWish, stop_wish
+from sparring.core.signals import STOPS, Stopped, StopRequest, stop_request
 
 
 @pytest.fixture(autouse=True)
@@ -23,83 +23,83 @@ def _handlers() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_the_first_signal_is_a_wish_and_the_second_acts(number: signal.Signals) -> None:
+def test_the_first_signal_is_a_request_and_the_second_acts(number: signal.Signals) -> None:
     heard: list[int] = []
     signal.signal(number, lambda number, _frame: heard.append(number))
-    with stop_wish() as wish:
+    with stop_request() as request:
         signal.raise_signal(number)
-        assert wish.signal == number and not heard
+        assert request.signal == number and not heard
         signal.raise_signal(number)
         assert heard == [number]
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_what_is_not_waited_for_is_cut_at_once(early: bool) -> None:
+def test_an_interruptible_block_is_interrupted(early: bool) -> None:
     done = []
 
-    def work(wish: StopWish) -> None:
-        with wish.at_once():
+    def work(request: StopRequest) -> None:
+        with request.interruptible():
             done.append("begun")
             signal.raise_signal(signal.SIGTERM)
             done.append("ended")
 
-    with stop_wish() as wish:
+    with stop_request() as request:
         if early:
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Stopped) as stop:
-            work(wish)
+            work(request)
     assert stop.value.signal == signal.SIGTERM
     assert done == ([] if early else ["begun"])
 
 
-def test_after_the_block_a_signal_is_waited_for_again() -> None:
-    with stop_wish() as wish:
-        with wish.at_once():
+def test_after_an_interruptible_block_a_signal_is_a_request_again() -> None:
+    with stop_request() as request:
+        with request.interruptible():
             pass
         signal.raise_signal(signal.SIGINT)
-        assert wish.signal == signal.SIGINT
+        assert request.signal == signal.SIGINT
 
 
-def test_what_the_process_was_started_to_ignore_stays_ignored() -> None:
+def test_ignored_signals_stay_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with stop_wish() as wish, wish.at_once():
+    with stop_request() as request, request.interruptible():
         signal.raise_signal(signal.SIGHUP)
-    assert wish.signal is None
+    assert request.signal is None
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
-def test_handlers_are_put_back() -> None:
+def test_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in STOPS]
-    with stop_wish():
+    with stop_request():
         assert before != [signal.getsignal(number) for number in STOPS]
     assert before == [signal.getsignal(number) for number in STOPS]
 
 
-def test_a_thread_hears_nothing() -> None:
-    wishes: list[StopWish] = []
+def test_a_thread_receives_nothing() -> None:
+    requests: list[StopRequest] = []
 
     def listen() -> None:
-        with stop_wish() as wish:
-            wishes.append(wish)
+        with stop_request() as request:
+            requests.append(request)
 
     thread = threading.Thread(target=listen)
     thread.start()
     thread.join()
-    assert wishes[0].signal is None
+    assert requests[0].signal is None
 
 
 @pytest.mark.parametrize(("processes", "leaves"), [("1", True), ("2", False)])
 @pytest.mark.parametrize(("verb", "code"), [("list", 0), ("nothing", 2)])
-def test_a_process_of_several_leaves_without_pythons_way_out(
+def test_one_of_several_processes_skips_the_exit_handlers_of_python(
     processes: str, leaves: bool, verb: str, code: int
 ) -> None:
-    """What torch's threads of a process group may abort."""
+    """A thread of a torch process group may abort them."""
     script = (
-        "import atexit, sys; atexit.register(lambda: print('the way out'));"
+        "import atexit, sys; atexit.register(lambda: print('exit handlers'));"
         f"sys.argv = ['sparring', '{verb}', 'objectives']; from sparring.__main__ import main; main()"
     )
     environment = os.environ | {"WORLD_SIZE": processes, "RANK": "0"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == code
     assert ("wasserstein" in done.stdout) == (code == 0)
-    assert ("the way out" in done.stdout) == leaves
+    assert ("exit handlers" in done.stdout) == leaves

@@ -14,7 +14,7 @@ from sparring.cli.grids import demo, sweep
 from sparring.cli.listing import list_, show, theory
 from sparring.cli.robust import robustness
 from sparring.cli.training import finetune, report, resume, sample, train, verify
-from sparring.core.errors import SparringError, StorageError, tell, unexpected
+from sparring.core.errors import SparringError, StorageError, print_error, unexpected
 
 app = typer.Typer(
     name="sparring",
@@ -60,7 +60,7 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         reported = _as_sparring_error(error)
-        tell(reported)
+        print_error(reported)
         sys.exit(reported.exit_code)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sparring.cli.options import AsJson, print_json
-from sparring.core.errors import say
+from sparring.core.errors import print_text
 
 
 def prepare(
@@ -41,11 +41,11 @@ def prepare(
         print_json(manifest.model_dump(mode="json"))
         return
     splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
-    say(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
+    print_text(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
     for name, split in manifest.splits.items():
         left_out = selection.left_out(split.dropped)
         if left_out:
-            say(f"dropped of {name}: {left_out}")
+            print_text(f"dropped of {name}: {left_out}")
 
 
 def inspect(store: Annotated[Path, typer.Argument(help="A prepared store.")], as_json: AsJson = False) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sparring.cli.options import AsJson, Device, RecipeName, print_json, require_one_process
-from sparring.core.errors import UsageError, say
+from sparring.core.errors import UsageError, print_text
 
 
 def demo(
@@ -33,7 +33,7 @@ def demo(
         print_json({"report": str(page), "runs": {name: summary.as_json() for name, summary in summaries.items()}})
         return
     print_successes(summaries)
-    say(f"report: {page}")
+    print_text(f"report: {page}")
 
 
 def sweep(
@@ -93,6 +93,6 @@ def _print_sweep(out: Path, result: Any, as_json: bool) -> None:
         columns = [name for name in result.rows[0] if not name.endswith(("_low", "_high"))][:9]
         print_rows("Cells", [{name: row[name] for name in columns} for row in result.rows[:200]])
         for name, path in files.items():
-            say(f"{name}: {path}")
+            print_text(f"{name}: {path}")
     if result.failed:
         raise RunsFailed(result.failed)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.core.errors import UsageError, say
+from sparring.core.errors import UsageError, print_text
 from sparring.core.processes import count
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -34,7 +34,7 @@ def print_json(value: Any) -> None:
 def print_problems(problems: Iterable[str]) -> None:
     """Print on standard error what could not be used or measured."""
     for problem in problems:
-        say(f"skipped: {problem}", sys.stderr)
+        print_text(f"skipped: {problem}", sys.stderr)
 
 
 def set_threads(threads: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparring.cli.terminal import print_table
 from sparring.cli.theorems import perturbation_table, theory_table
-from sparring.core.errors import say
+from sparring.core.errors import print_text
 from sparring.core.intervals import percent
 from sparring.core.pieces import Piece
 from sparring.runs.schema import (
@@ -40,8 +40,10 @@ def print_theory() -> None:
     cells = {(row.adversary, row.objective): _theory_cell(row) for row in games}
     rows = [[name, *(cells[name, objective] for objective in objectives)] for name in adversaries]
     print_table("Is P_G = P_data best for G against the optimal D?", ["adversary", *objectives], rows)
-    say("  Theorem 5, 6: the theorem covers the game, and no better P_G was found; uncovered: no theorem, none found")
-    say("  broken: a P_G was found with V below V(P_data) by the number shown (--json names it)\n")
+    print_text(
+        "  Theorem 5, 6: the theorem covers the game, and no better P_G was found; uncovered: no theorem, none found"
+    )
+    print_text("  broken: a P_G was found with V below V(P_data) by the number shown (--json names it)\n")
     print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
 
 
@@ -51,7 +53,7 @@ def print_metrics(metrics: Mapping[str, MetricValue], title: str) -> None:
     print_table(title, ["measure", "value", "95 % interval"], rows)
     for protocol in dict.fromkeys(metric.protocol for metric in metrics.values()):
         names = ", ".join(name for name, metric in metrics.items() if metric.protocol == protocol)
-        say(f"  {names}: {protocol}")
+        print_text(f"  {names}: {protocol}")
 
 
 def print_attacks(rows: list[Row]) -> None:
@@ -68,7 +70,7 @@ def print_attacks(rows: list[Row]) -> None:
     title = "Mean attacks until D takes generated samples for real ones, and real for generated; shares of samples"
     print_table(title, columns, table)
     for protocol in dict.fromkeys(row["protocol"] for row in rows):
-        say(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
+        print_text(f"  G {next(row['generator'] for row in rows if row['protocol'] == protocol)}: {protocol}")
 
 
 def print_robustness(title: str, robustness: Robustness) -> None:
@@ -92,11 +94,11 @@ def print_robustness(title: str, robustness: Robustness) -> None:
         ]
         print_table("Sanity checks", ["check", "holds", "detail"], checks)
         for remark in target.remarks:
-            say(f"note: {remark}")
+            print_text(f"note: {remark}")
         for flag in target.flags:
-            say(f"FLAG: {flag}")
+            print_text(f"FLAG: {flag}")
         if target.headline:
-            say(f"{target.name}: {target.headline.text}")
+            print_text(f"{target.name}: {target.headline.text}")
 
 
 def _attack_cells(result: ThreatResult) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sparring.cli.options import AsJson, Device, GameIndex, Threads, print_json, print_problems, set_threads
-from sparring.core.errors import say
+from sparring.core.errors import print_text
 
 
 def robustness(
@@ -74,7 +74,7 @@ def robustness(
         print_robustness(target, result)
     page = report_folder(out or Path(target))
     if not as_json:
-        say(f"report: {page}")
+        print_text(f"report: {page}")
     require_unflagged(result)
 
 

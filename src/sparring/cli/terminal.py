@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from sparring.core.errors import LONGEST_LINE, printable, remark
+from sparring.core.errors import LONGEST_LINE, print_note, printable
 from sparring.core.processes import rank
 
 LINE_EVERY = 10.0
@@ -64,7 +64,7 @@ class _Lines:
         self._what, self._began, self._told, self._first = what, time.monotonic(), 0.0, 0
 
     def note(self, text: str) -> None:
-        remark(text)
+        print_note(text)
 
     def called(self, what: str) -> None:
         self._what = what

@@ -21,7 +21,7 @@ from sparring.cli.options import (
     require_one_process,
     set_threads,
 )
-from sparring.core.errors import say
+from sparring.core.errors import print_text
 from sparring.core.processes import rank
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def sample(
         print_json(result)
     else:
         print_problems(result["problems"])
-        say(f"{result['out']}: {result['samples']} samples after {result['step']:,} rounds")
+        print_text(f"{result['out']}: {result['samples']} samples after {result['step']:,} rounds")
 
 
 def verify(
@@ -122,7 +122,7 @@ def verify(
     from sparring.evaluation.trained import verify as verify_files
 
     checked = verify_files(path)
-    print_json({"sound": checked}) if as_json else say("\n".join(f"{name}: sound" for name in checked))
+    print_json({"sound": checked}) if as_json else print_text("\n".join(f"{name}: sound" for name in checked))
 
 
 def report(
@@ -133,7 +133,7 @@ def report(
     from sparring.report import report_folder
 
     page = report_folder(path)
-    print_json({"report": str(page)}) if as_json else say(str(page))
+    print_json({"report": str(page)}) if as_json else print_text(str(page))
 
 
 def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
@@ -155,5 +155,5 @@ def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
         print_metrics(summary.metrics, f"{out} after {summary.steps:,} rounds, {summary.seconds:,.0f} s")
     recipe = folder.recipe()
     if isinstance(recipe, Recipe):
-        say(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
-    say(f"report: {page}")
+        print_text(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
+    print_text(f"report: {page}")

@@ -1,6 +1,6 @@
-"""Norm geometry: the sets that a perturbation of one sample may come from.
+"""Norm geometry: the balls that bound the perturbation of one sample.
 
-Nobody else writes `clamp(-eps, eps)`. Sizes and radii are in the units of the samples as they are given.
+No other module writes `clamp(-eps, eps)`. Sizes and radii are in the units of the samples.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ def euclidean(x: Samples, batch_axes: int) -> Scores:
     """sqrt(sum_i x_i^2) of every sample; not for second derivatives, see `shapes.sample_norm`."""
     norm: Scores = torch.linalg.vector_norm(x.flatten(batch_axes), dim=-1)
     return norm
+
+
+def _steepest_euclidean(gradient: Samples, radius: float, batch_axes: int) -> Samples:
+    """The gradient scaled to the length of the radius."""
+    # In units of the largest entry: squares of small gradients would underflow.
+    largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
+    scaled = gradient / expand_like(largest, gradient)
+    return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
 
 
 class Ball(Piece, family="ball"):
@@ -44,14 +52,14 @@ class Ball(Piece, family="ball"):
 
     @abstractmethod
     def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        """The perturbation on the ball's edge that a linear function of this gradient rises most along.
+        """argmax of <gradient, delta> over the sphere of this radius; Euclidean where the ball has no limit.
 
-        None where the gradient is zero; without a limit, the edge is the Euclidean ball's.
+        Zero where the gradient is zero.
         """
 
     @abstractmethod
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
-        """Perturbations uniform in the ball, of the shape and type of `like`."""
+        """Perturbations drawn uniformly from the ball, of the shape and type of `like`."""
 
 
 @piece("linf")
@@ -89,10 +97,7 @@ class L2(Ball):
         return delta * expand_like(shrink, delta)
 
     def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        # In units of the largest entry: squares of small gradients would underflow.
-        largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
-        scaled = gradient / expand_like(largest, gradient)
-        return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
+        return _steepest_euclidean(gradient, radius, batch_axes)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         direction = rng.normal(like.shape).to(like)
@@ -116,7 +121,7 @@ class Unbounded(Ball):
         return delta
 
     def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        return L2().steepest(gradient, radius, batch_axes)
+        return _steepest_euclidean(gradient, radius, batch_axes)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         raise ValueError("there is no uniform draw without a bound")

@@ -1,4 +1,4 @@
-"""What a user is told when something goes wrong: one line of cause, one of remedy, and an exit code."""
+"""Errors for users: one line of cause, one of remedy, and an exit code; and text printed on a terminal."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from contextlib import suppress
 from typing import Any
 
 LONGEST_LINE = 10_000
-"""Letters of a line that is said."""
+"""Characters of a printed line."""
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def escaped(text: str) -> str:
-    """The text with everything escaped that steers a terminal, turns text round, breaks a line or cannot be encoded."""
+    """The text with control characters, line breaks, direction marks and lone surrogates escaped."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class SparringError(Exception):
-    """An error with a cause and a remedy, in printable text: what they name may come from a stranger.
+    """An error with a cause and a remedy.
 
     Args:
-        cause: one line that names the key path or the file, and what is wrong with it.
-        remedy: one line that says what to do about it.
+        cause: one line: the key path or the file, and what is wrong with it.
+        remedy: one line: what to do about it.
     """
 
     exit_code = 1
@@ -32,8 +32,8 @@ class SparringError(Exception):
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause, remedy)
-        self.cause = "\n".join(map(escaped, cause.split("\n")))
-        self.remedy = escaped(remedy)
+        self.cause = cause
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return self.cause
@@ -51,7 +51,7 @@ def _restored(kind: type[SparringError], state: dict[str, Any]) -> SparringError
 
 
 class UsageError(SparringError):
-    """A recipe, a key or a path that cannot be used as it was given."""
+    """A recipe, a key or a path that cannot be used."""
 
     exit_code = 2
 
@@ -63,7 +63,7 @@ class FolderBusy(SparringError):
 
 
 class CorruptInput(SparringError):
-    """Data or a checkpoint that is damaged, or not what it says it is."""
+    """Data or a checkpoint that is damaged, or does not fit."""
 
     exit_code = 4
 
@@ -75,7 +75,7 @@ class StorageError(SparringError):
 
     @classmethod
     def from_os(cls, error: OSError, path: object) -> StorageError:
-        """Say in one line what the operating system refused."""
+        """The refusal of the operating system in one line."""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = (
             "free some space and try again; `sparring resume` continues a run"
@@ -86,20 +86,20 @@ class StorageError(SparringError):
 
 
 class NonFinite(SparringError):
-    """A game's numbers turned into NaN or infinity."""
+    """A number of the training became NaN or infinite."""
 
     exit_code = 6
     status = "non-finite"
 
 
 class Flagged(SparringError):
-    """An evaluation whose numbers should not be believed; they are written and printed all the same."""
+    """An evaluation whose numbers should not be believed; they are written and printed nevertheless."""
 
     exit_code = 7
 
 
 class Interrupted(SparringError):
-    """A signal asked the run to stop; everything is saved."""
+    """A signal stopped the run; everything is saved."""
 
     status = "interrupted"
 
@@ -109,32 +109,32 @@ class Interrupted(SparringError):
 
 
 def unexpected(error: Exception, remedy: str) -> SparringError:
-    """What is told of an error that nobody foresaw, with its notes."""
-    told = SparringError(f"unexpected {type(error).__name__}: {error}", remedy)
+    """An unforeseen error as one for users, with its notes."""
+    wrapped = SparringError(f"unexpected {type(error).__name__}: {error}", remedy)
     for note in getattr(error, "__notes__", []):
-        told.add_note(note)
-    return told
+        wrapped.add_note(note)
+    return wrapped
 
 
 def printable(text: str, longest: int = 200) -> str:
-    """A stranger's text as one line that is safe to print: nothing in it moves a cursor or hides a character."""
+    """Untrusted text as one line that is safe to print: unprintable characters are replaced."""
     shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:longest])
     return shown if len(text) <= longest else f"{shown}..."
 
 
-def tell(error: SparringError) -> None:
-    """Print an error on standard error: a line of cause, and one of remedy where there is any."""
-    remark(f"error: {error.cause}" + (f"\n  try: {error.remedy}" if error.remedy else ""))
+def print_error(error: SparringError) -> None:
+    """Print an error on standard error: a line of cause, and a line of remedy if there is one."""
+    print_note(f"error: {error.cause}" + (f"\n  try: {error.remedy}" if error.remedy else ""))
 
 
-def remark(text: str) -> None:
-    """Print lines of text on standard error, where it takes them: a reader who is gone stops nothing."""
+def print_note(text: str) -> None:
+    """Print lines of text on standard error. A closed pipe is ignored."""
     with suppress(OSError):
-        say(text, sys.stderr)
+        print_text(text, sys.stderr)
 
 
-def say(text: str, out: Any = None) -> None:
-    """Print lines of text, in which a stranger may have had a word.
+def print_text(text: str, out: Any = None) -> None:
+    """Print lines of text that may contain untrusted text.
 
     Args:
         text: the lines.

@@ -34,7 +34,7 @@ from sparring.core.errors import UsageError
 from sparring.core.records import Problem, Record, as_one, nearest, problems_in
 
 REFERENCE = re.compile(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*")
-"""How code of one's own is named: `package.module:attribute`."""
+"""The pattern of a name of own code: `package.module:attribute`."""
 FAMILIES: dict[str, type[Piece]] = {}
 _MEMBERS: dict[str, dict[str, type[Piece]]] = {}
 
@@ -90,7 +90,7 @@ class Piece(Record, ABC):
 
 
 class UnknownPiece(UsageError):
-    """A name that is in no table and names no importable class."""
+    """A name that is neither in the table nor an importable class."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -138,7 +138,7 @@ def find(family: type[AnyPiece], name: object) -> type[AnyPiece]:
 
 
 def json_schema(*records: type[Record]) -> dict[str, Any]:
-    """A JSON schema for editors: one of these records, with every family that it can hold under `$defs`."""
+    """A JSON schema for editors: one of these records, with every family of pieces under `$defs`."""
     definitions: dict[str, Any] = {}
     for name, family in FAMILIES.items():
         short = {"enum": list(members(family)), "description": f"a {name} with its defaults"}
@@ -165,10 +165,10 @@ def _refer(schema: Any) -> Any:
 
 
 def import_object(reference: str) -> Any:
-    """What stands at `package.module:attribute`.
+    """The object at `package.module:attribute`.
 
     Raises:
-        ImportError: it cannot be imported, whatever its module raises.
+        ImportError: it cannot be imported, for any reason.
     """
     if not REFERENCE.fullmatch(reference):
         raise ImportError("it does not read package.module:attribute")
@@ -177,7 +177,7 @@ def import_object(reference: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ImportError(str(error)) from None
-    except (Exception, SystemExit) as error:  # a stranger's code
+    except (Exception, SystemExit) as error:  # any code may run on import
         raise ImportError(f"{type(error).__name__}: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Frozen, validated records, and every mistake in one of them told at once with its key path."""
+"""Frozen, validated records; all mistakes in one are reported together, each with its key path."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Every = Annotated[int, Field(ge=0, le=MOST)]
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """The size of a file."""
 Widths = Annotated[tuple[Count, ...], Field(strict=False)]
-TOLD = 30
-"""Mistakes that are told one by one."""
+SHOWN = 20
+"""Mistakes that are listed; the others are counted."""
 
 
 class Problem(BaseModel):
-    """One mistake: where it is, what stands there, and what may stand there instead."""
+    """One mistake: its key path, the value, what is wrong, and the values allowed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +39,7 @@ class Problem(BaseModel):
     allowed: tuple[str, ...] = ()
 
     def within(self, outer: Sequence[str | int]) -> Problem:
-        """The same problem seen from the record that holds the one it was found in."""
+        """The same problem with the path from an enclosing record."""
         return self.model_copy(update={"path": (*map(str, outer), *self.path)})
 
     def __str__(self) -> str:
@@ -58,8 +58,8 @@ class InvalidRecord(UsageError):
         if len(problems) == 1:
             cause = f"{what}: {problems[0]}"
         else:
-            more = [f"... and {len(problems) - TOLD:,} more"] if len(problems) > TOLD else []
-            lines = "\n".join(f"  {line}" for line in [*problems[:TOLD], *more])
+            more = [f"... and {len(problems) - SHOWN:,} more"] if len(problems) > SHOWN else []
+            lines = "\n".join(f"  {line}" for line in [*problems[:SHOWN], *more])
             cause = f"{what} has {len(problems):,} mistakes:\n{lines}"
         super().__init__(cause, remedy)
         self.problems = tuple(problems)
@@ -80,12 +80,12 @@ class Record(BaseModel):
 
 
 def as_one(problems: Iterable[Problem]) -> PydanticCustomError:
-    """Many problems as one error that an enclosing record can take apart again."""
+    """Many problems as one pydantic error, from which an enclosing record takes them again."""
     return PydanticCustomError("problems", "problems in a record", {"problems": list(problems)})
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name closest to a mistyped one, or those that are about as close; nothing where none is."""
+    """The known name closest to a mistyped one, or up to three that are about as close; empty if none is close."""
     plain = _plain(word)
     if len(plain) > _LONGEST:
         return ""
@@ -96,7 +96,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 _LONGEST, _ALIKE, _TIED = 100, 0.65, 0.05
-"""Letters of a name that is worth comparing; how alike a name must be; and what makes two of them equally so."""
+"""The longest name that is compared, the least similarity of a suggestion, and the difference that ties two."""
 
 
 def _plain(word: str) -> str:
@@ -104,11 +104,11 @@ def _plain(word: str) -> str:
 
 
 def problems_in(error: ValidationError, keys: Iterable[str] = ()) -> list[Problem]:
-    """Every mistake that a validation found, nested ones with their full key path.
+    """Every mistake of a validation, nested ones with their full key path.
 
     Args:
-        error: what pydantic raised.
-        keys: the keys that the validated record knows, to suggest the nearest.
+        error: raised by pydantic.
+        keys: of the validated record, to suggest the nearest.
     """
     problems: list[Problem] = []
     for details in error.errors(include_url=False):

@@ -1,4 +1,4 @@
-"""Shapes, ranges and the few reductions that everything shares.
+"""Shapes, ranges and the reductions that all packages share.
 
 `*batch` is `(n)` for a single game or `(replicas, n)` for packed ones. A mean over samples reduces the last batch
 axis; a norm of a sample reduces its trailing axes. Code that keeps to both serves one game and many.
@@ -55,7 +55,7 @@ def expand_like(values: Tensor, x: Tensor) -> Tensor:
 
 
 class FeaturesAndLogits(NamedTuple):
-    """What a network sees in samples.
+    """The features and logits of samples under a network.
 
     Args:
         features: `(n, features)`.
@@ -67,7 +67,7 @@ class FeaturesAndLogits(NamedTuple):
 
 
 def as_bytes(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as the uint8 that a file would hold, rounded half up."""
+    """Images in [-1, 1] as uint8, rounded half up, as image files hold them."""
     return ((images.clamp(-1, 1) + 1) * 127.5 + 0.5).floor().clamp(0, 255).to(torch.uint8)
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP: heard where the work can be saved, at once where it cannot wait; never between."""
+"""SIGTERM, SIGINT and SIGHUP: the first one is a request to stop after this step, a second one ends the process."""
 
 from __future__ import annotations
 
@@ -12,110 +12,110 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""What asks a process to stop: a scheduler, Ctrl-C, a terminal that is gone."""
+"""The signals of a scheduler, of Ctrl-C, and of a closed terminal."""
 
 
-class Stop(BaseException):
-    """A stop signal, and no error: who guards against exceptions lets it pass."""
+class StopSignal(BaseException):
+    """A stop signal. Not an Exception, so that handlers of errors let it pass."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.signal = signal.Signals(number)
 
 
-class Stopped(Stop):
-    """The work ends here; there is time to save it."""
+class Stopped(StopSignal):
+    """The run ends here, and is saved."""
 
 
-class Terminated(Stop):
-    """The process ends; on the way out, what is half-made is removed."""
+class Terminated(StopSignal):
+    """The process ends; what is half-written is removed on the way out."""
 
 
-def heeded() -> list[signal.Signals]:
-    """The stop signals that this process was not started to ignore, as `nohup` asks."""
-    return [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
-
-
-def terminate_on_signals() -> None:
-    """From here on, a stop signal that nobody waits for raises Terminated."""
-    for number in heeded():
-        signal.signal(number, _terminate)
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    _let_go_of_a_lost_terminal()
-    raise Terminated(number)
-
-
-class StopWish:
+class StopRequest:
     """The first stop signal that arrived, or None."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
-        self._waits = True
+        self._interrupts = False
 
-    def heard(self, number: int) -> None:
+    def receive(self, number: int) -> None:
         """Take note of a signal.
 
         Raises:
-            Stopped: what runs is not to be waited for.
+            Stopped: the current block is `interruptible`.
         """
         self.signal = signal.Signals(number)
-        if not self._waits:
+        if self._interrupts:
             raise Stopped(number)
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """A block that the first signal cuts short, wherever it is; it leaves nothing behind that matters.
+    def interruptible(self) -> Iterator[None]:
+        """A block, such as an evaluation, that a signal interrupts; it must leave nothing half-done.
 
         Raises:
             Stopped: the signal came within the block, or before it.
         """
-        self._waits = False
+        self._interrupts = True
         try:
             if self.signal is not None:
                 raise Stopped(self.signal)
             yield
         finally:
-            self._waits = True
+            self._interrupts = False
 
 
 @contextmanager
-def stop_wish() -> Iterator[StopWish]:
-    """Hear the first stop signal within the block; a second one acts as if nobody listened.
+def stop_request() -> Iterator[StopRequest]:
+    """Note the first stop signal within the block; a second one is handled as outside of it.
 
-    Only a process's main thread hears signals; elsewhere the wish never comes.
+    Only the main thread of a process receives signals; in other threads the request never comes.
     """
-    wish = StopWish()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield request
         return
-    previous = {number: signal.getsignal(number) for number in heeded()}
+    previous = {number: signal.getsignal(number) for number in handled_signals()}
 
     def restore() -> None:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
     def note(number: int, _frame: FrameType | None) -> None:
-        _let_go_of_a_lost_terminal()
+        _detach_lost_terminal()
         restore()
-        wish.heard(number)
+        request.receive(number)
 
     for number in previous:
         signal.signal(number, note)
     try:
-        yield wish
+        yield request
     finally:
         restore()
 
 
-def _let_go_of_a_lost_terminal() -> None:
-    """What is said after a hang-up goes nowhere: to write to the lost terminal would be an error of its own."""
+def handled_signals() -> list[signal.Signals]:
+    """The stop signals that this process was not started to ignore, as under `nohup`."""
+    return [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def terminate_on_signals() -> None:
+    """From here on, a stop signal outside of `stop_request` raises Terminated."""
+    for number in handled_signals():
+        signal.signal(number, _terminate)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    _detach_lost_terminal()
+    raise Terminated(number)
+
+
+def _detach_lost_terminal() -> None:
+    """Send output to /dev/null where the terminal is gone: a write to it would be an error."""
     for stream in range(3):
         try:
             termios.tcgetattr(stream)
         except termios.error as error:
             if error.args[0] == errno.EIO:
-                nowhere = os.open(os.devnull, os.O_RDWR)
-                os.dup2(nowhere, stream)
-                os.close(nowhere)
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, stream)
+                os.close(null)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparring.core.errors import UsageError
-from sparring.core.records import TOLD
+from sparring.core.records import SHOWN
 from sparring.recipes import AnyRecipe, parse_yaml, set_key, validated
 
 Grid = dict[str, tuple[Any, ...]]
@@ -94,8 +94,8 @@ def cells_of(base: Mapping[str, Any], grid: Grid, what: str) -> list[Cell]:
             mistakes.setdefault(error.cause, []).append(f"cell {index} ({assignments(shown)})")
     if mistakes:
         lines = [f"{_first_of(cells)}: {cause}" for cause, cells in mistakes.items()]
-        more = [f"... and {len(lines) - TOLD:,} more"] if len(lines) > TOLD else []
-        raise UsageError("\n".join([*lines[:TOLD], *more]), "`sparring show RECIPE` prints every key")
+        more = [f"... and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+        raise UsageError("\n".join([*lines[:SHOWN], *more]), "`sparring show RECIPE` prints every key")
     return found
 
 

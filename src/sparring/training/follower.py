@@ -7,7 +7,7 @@ import sys
 
 from sparring.core.distributed import ProcessGroup
 from sparring.core.errors import NonFinite, SparringError
-from sparring.core.signals import StopWish, stop_wish
+from sparring.core.signals import StopRequest, stop_request
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 
@@ -20,23 +20,23 @@ def play_along(game: GANState, start: int) -> None:
     Raises:
         SparringError: another process is gone.
     """
-    with stop_wish() as wish:
+    with stop_request() as request:
         try:
             for step in range(start, game.recipe.steps):
                 play_round(game, step)
                 if game.log.first_bad():
                     sys.exit(NonFinite.exit_code)
-                stopping = stop_asked(wish, game.group)
+                stopping = stop_asked(request, game.group)
                 if stopping:
                     sys.exit(128 + stopping)
             game.group.maximum(0)
         except SparringError:
-            if wish.signal:  # the first process heard it too, and could end at once
-                sys.exit(128 + wish.signal)
+            if request.signal:  # the first process heard it too, and could end at once
+                sys.exit(128 + request.signal)
             raise
 
 
-def stop_asked(wish: StopWish, group: ProcessGroup) -> signal.Signals | None:
+def stop_asked(request: StopRequest, group: ProcessGroup) -> signal.Signals | None:
     """The signal by which any process of the group was asked to stop; all of them hear of it after the same round."""
-    number = group.maximum(wish.signal or 0)
+    number = group.maximum(request.signal or 0)
     return signal.Signals(number) if number else None

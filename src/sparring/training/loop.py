@@ -16,7 +16,7 @@ from sparring.classifier.state import Pupil
 from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.progress import Nobody, Spectator
-from sparring.core.signals import Stopped, StopWish, stop_wish
+from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.monitoring.collapse_metrics import check_interval
@@ -152,10 +152,10 @@ class _Session:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
             self.spectator.note(remark)
         try:
-            with stop_wish() as wish, contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
+            with stop_request() as request, contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
                 try:
-                    self._rounds(events, wish)
-                    with wish.at_once():
+                    self._rounds(events, request)
+                    with request.interruptible():
                         summary = self._summarise("complete")
                     self.group.maximum(0)  # the others wait for it
                     return summary
@@ -166,19 +166,19 @@ class _Session:
                 self._summarise(error.status)
             raise
 
-    def _rounds(self, events: Events, wish: StopWish) -> None:
+    def _rounds(self, events: Events, request: StopRequest) -> None:
         recipe, training = self.recipe, self.training
-        self._look(events, wish)
+        self._look(events, request)
         for step in range(self.start, recipe.steps):
             training.play(step)
             self.done = step + 1
             self._refuse(training.log.first_bad())
-            stopping = stop_asked(wish, self.group)  # asked once, so that what is saved and what is said agree
+            stopping = stop_asked(request, self.group)  # asked once, so that what is saved and what is said agree
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
                 self._save(training.state())
             if stopping:
                 raise Stopped(stopping)
-            self._look(events, wish)
+            self._look(events, request)
             self.spectator.played(self.done, recipe.steps)
 
     @property
@@ -188,7 +188,7 @@ class _Session:
     def _is_due(self, every: int) -> bool:
         return every > 0 and (self._is_last or self.done % every == 0)
 
-    def _look(self, events: Events, wish: StopWish) -> None:
+    def _look(self, events: Events, request: StopRequest) -> None:
         """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
 
         Raises:
@@ -202,13 +202,13 @@ class _Session:
         before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
         try:
             if pictures:
-                with wish.at_once():
+                with request.interruptible():
                     self.training.save_pictures(self.run, self.done)
             row: dict[str, Any] = {"step": self.done}
             if means:
                 row |= self.training.log.means()
             if measures:
-                with wish.at_once():
+                with request.interruptible():
                     row |= self.training.measure(self.done)
             if checks:
                 row |= self.training.collapse_metrics(self.done)
