@@ -18,7 +18,7 @@ from benchmarks.published import PublishedGAN, update_mixed, update_plain, updat
 from benchmarks.timing import Work
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.data import Arrays, ArraySource, Facts
+from sparring.data import ArraySource, Facts, ImageArrays
 from sparring.gan.state import GANState
 from sparring.gan.step import Discriminating, play_round
 from sparring.networks.folded import unfold
@@ -62,7 +62,7 @@ def game_of_noise(networks: str, regime: str, *overrides: str, device: torch.dev
     settings = [*_NETWORKS[networks], f"regime={regime}", "data=digits", *overrides]
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", settings), networks)
     samples = Rng.of(0).integers((8 * recipe.batch_size, 3, 32, 32), 256).byte().to(device)
-    arrays, facts = Arrays(samples, None), Facts((3, 32, 32), IMAGE_BOUNDS)
+    arrays, facts = ImageArrays(samples, None), Facts((3, 32, 32), IMAGE_BOUNDS)
     return GANState(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=device), device)
 
 

@@ -20,7 +20,7 @@ from benchmarks.ceiling import Ceiling
 from benchmarks.timing import Work
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.data import Arrays, ArraySource, Facts
+from sparring.data import ArraySource, Facts, ImageArrays
 from sparring.metrics.frechet import frechet_distance
 
 _IMAGES, _BATCH, _BATCHES = 2048, 64, 20
@@ -49,7 +49,7 @@ class _Files(Dataset[Tensor]):
 
 def _loading(ceiling: Ceiling) -> list[Line]:
     images = Rng.of(0).integers((_IMAGES, 3, 32, 32), 256).byte()
-    arrays = Arrays(images, None)
+    arrays = ImageArrays(images, None)
     source = ArraySource(Facts((3, 32, 32), IMAGE_BOUNDS), arrays, arrays, scale=127.5, device=torch.device("cpu"))
     streams, numbers = Streams(0), iter(range(1 << 30))
 

@@ -19,6 +19,15 @@ from PIL import Image
 
 Bytes = npt.NDArray[np.uint8]
 
+LABELS = [0, 1, 1, 0, 1, 1]
+PARTITION = {"000001.jpg": 0, "000002.jpg": 0, "000003.jpg": 1, "000005.jpg": 2, "000007.jpg": 0}
+"""The split of CelebA's images."""
+WNIDS = ("n01440764", "n01443537", "n02084071")
+DEVKIT_IDS = ("n02084071", "n01440764", "n01443537")
+"""By ILSVRC2012_ID, whose order is not that of the WordNet ids."""
+TRUE_LABELS = [0, 2, 1, 1, 2]
+"""Of ImageNet's validation images."""
+
 
 def images(count: int, *shape: int, seed: int = 0) -> Bytes:
     """Random bytes, `(count, *shape)`."""
@@ -56,8 +65,39 @@ def write_lmdb(path: Path, contents: Mapping[str, bytes]) -> Path:
     return path
 
 
-def write_devkit(root: Path, wnids: Sequence[str], truth: str) -> Path:
-    """The parts of ImageNet's devkit that tell the classes of validation images; ids count from 1, inner nodes last."""
+FACES = {name: photo(int(name[5]), size=(178, 218)) for name in PARTITION}
+TRAIN = {
+    f"{wnid}/{wnid}_{number}.JPEG": photo(100 * label + number, mode="L" if label == 0 else "RGB")
+    for label, wnid in enumerate(WNIDS)
+    for number in (3, 10)
+}
+VALIDATION = {f"ILSVRC2012_val_{number:08}.JPEG": photo(500 + number) for number in range(1, 6)}
+
+
+def write_celeba(
+    root: Path,
+    images: str = "img_align_celeba",
+    partition: str = "list_eval_partition.txt",
+    listed: Mapping[str, int] = PARTITION,
+) -> Path:
+    """A folder of CelebA."""
+    lines = [f"{name} {split}" for name, split in listed.items()]
+    if partition.endswith(".csv"):
+        lines = ["image_id,partition", *(line.replace(" ", ",") for line in lines)]
+    files = {f"{images}/{name}": content for name, content in FACES.items()}
+    return write_folder(root / "celeba", files | {partition: "\n".join([*lines, ""]).encode()})
+
+
+def write_imagenet(root: Path, train: str = "ILSVRC2012_img_train", val: str = "ILSVRC2012_img_val") -> Path:
+    """A folder of ImageNet without the devkit."""
+    files = {f"{train}/{name}": content for name, content in TRAIN.items()}
+    return write_folder(root / "imagenet", files | {f"{val}/{name}": each for name, each in VALIDATION.items()})
+
+
+def write_devkit(root: Path, wnids: Sequence[str], truth: str | None = None) -> Path:
+    """The parts of ImageNet's devkit that hold the classes of validation images; ids count from 1, inner nodes last."""
+    if truth is None:
+        truth = "".join(f"{wnids.index(WNIDS[label]) + 1}\n" for label in TRUE_LABELS)
     fields = [("ILSVRC2012_ID", object), ("WNID", object), ("words", object), ("num_children", object)]
     rows = [(number, wnid, f"word {wnid}", 0) for number, wnid in enumerate(wnids, 1)]
     inner = (len(wnids) + 1, "n00001740", "entity", len(wnids))
@@ -76,7 +116,7 @@ def write_parquet(
     names: Sequence[str] | None = ("cat", "dog"),
     columns: tuple[str, str] = ("image", "label"),
 ) -> Path:
-    """A Parquet file in hub layout; with `names` the schema tells of images and classes, else it is bare."""
+    """A Parquet file in the layout of the hub; with `names` its schema is the hub's, with class names, else bare."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[object]] = {columns[0]: [{"bytes": each, "path": None} for each in contents]}
     features: dict[str, object] = {columns[0]: datasets.Image()}

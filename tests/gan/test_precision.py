@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.data import Arrays, ArraySource, Facts
+from sparring.data import ArraySource, Facts, ImageArrays
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe, load, require_game
@@ -30,7 +30,7 @@ def game_of(*overrides: str) -> GANState:
     common = ["data=digits", "batch_size=16", f"optimizers.generator={SGD}", f"optimizers.discriminator={SGD}"]
     recipe: Recipe = require_game(load("asgan/cifar10-dcgan", [*common, *overrides]), "test")
     samples = Rng.of(0).integers((64, 3, 16, 16), 256).byte()
-    arrays = Arrays(samples, torch.arange(64) % 4)
+    arrays = ImageArrays(samples, torch.arange(64) % 4)
     facts = Facts((3, 16, 16), IMAGE_BOUNDS, ("a", "b", "c", "d"))
     return GANState(recipe, ArraySource(facts, arrays, arrays, scale=127.5, device=CPU), CPU)
 

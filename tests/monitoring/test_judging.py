@@ -12,7 +12,7 @@ import torch
 
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes
-from sparring.data import Arrays, ArraySource, Augmentation, Dequantize, Digits, Facts, Source
+from sparring.data import ArraySource, Augmentation, Dequantize, Digits, Facts, ImageArrays, Source
 from sparring.monitoring import reference_networks as judging
 from sparring.monitoring.discriminator_probe import Probe
 from sparring.monitoring.generator_metrics import Measures
@@ -56,7 +56,7 @@ def colours(fingerprint: str = "colours", *, split: bool = True) -> ArraySource:
     samples, labels = Rng.of(0).integers((100, 3, 8, 8), 256).byte(), torch.arange(100) % 2
     samples[labels == 0, 0] = 255
     samples[labels == 1, 1] = 255
-    train, test = Arrays(samples[:60], labels[:60]), Arrays(samples[60:], labels[60:])
+    train, test = ImageArrays(samples[:60], labels[:60]), ImageArrays(samples[60:], labels[60:])
     facts = Facts((3, 8, 8), IMAGE_BOUNDS, ("red", "green"), fingerprint=fingerprint)
     return ArraySource(facts, train, test if split else train, scale=127.5, device=CPU)
 

@@ -16,7 +16,7 @@ from sparring.data.order import Order
 
 
 @dataclass(frozen=True)
-class Arrays:
+class ImageArrays:
     """One split.
 
     Args:
@@ -27,18 +27,18 @@ class Arrays:
     samples: Tensor
     labels: Tensor | None
 
-    def placed(self, device: torch.device) -> Arrays:
+    def placed(self, device: torch.device) -> ImageArrays:
         """The same on the device if it takes under a quarter of the free memory there, else where it is."""
         if not _fits(self.samples.numel(), device):
             return self
-        return Arrays(self.samples.to(device), None if self.labels is None else self.labels.to(device))
+        return ImageArrays(self.samples.to(device), None if self.labels is None else self.labels.to(device))
 
 
 class ArraySource(Source):
     """Batches of a training split in a random order, and random subsets of a held-out one.
 
     Args:
-        facts: what the data are; what they are evaluated on is told by the splits.
+        facts: what the data are; `count` and `evaluated_on` follow from the splits.
         train: sampled by `batch`.
         test: sampled by `held_out`; where nothing is held out, `train` itself.
         scale: byte k becomes k / scale - 1.
@@ -49,8 +49,8 @@ class ArraySource(Source):
     def __init__(
         self,
         facts: Facts,
-        train: Arrays,
-        test: Arrays,
+        train: ImageArrays,
+        test: ImageArrays,
         *,
         scale: float,
         augment: tuple[Augmentation, ...] = (),
@@ -87,7 +87,7 @@ class ArraySource(Source):
         reference = self._picked(self._train, indices[:count])
         return Halves(reference.samples, self.held_out(count, rng=rng).samples, "training and held-out split")
 
-    def _picked(self, arrays: Arrays, indices: Tensor) -> Batch:
+    def _picked(self, arrays: ImageArrays, indices: Tensor) -> Batch:
         samples = self._moved(arrays.samples[indices]).float().div_(self._scale).sub_(1)
         return Batch(samples, None if arrays.labels is None else self._moved(arrays.labels[indices]))
 

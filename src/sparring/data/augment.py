@@ -40,7 +40,7 @@ Augmentations = Annotated[tuple[Augmentation, ...], Field(strict=False)]
 
 
 @piece("flip")
-class Flip(Augmentation):
+class HorizontalFlip(Augmentation):
     """Mirrors left and right with probability 1/2."""
 
     def __call__(self, x: Tensor, key: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
 
 class Halves(NamedTuple):
-    """Two disjoint sets of real samples, `(n, ...)` and `(m, ...)`, and in words where they come from."""
+    """Two disjoint sets of real samples, `(n, ...)` and `(m, ...)`, and the name of the splits they come from."""
 
     reference: Tensor
     other: Tensor

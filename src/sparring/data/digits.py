@@ -16,7 +16,7 @@ import torch
 
 from sparring.core.pieces import piece
 from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.data.arrays import Arrays, ArraySource, fingerprint
+from sparring.data.arrays import ArraySource, ImageArrays, fingerprint
 from sparring.data.augment import Augmentations
 from sparring.data.base import Data, Facts, Source
 
@@ -58,5 +58,5 @@ class Digits(Data):
         content = hashlib.sha256(samples.tobytes() + labels.tobytes()).hexdigest()
         facts = Facts((1, 8, 8), IMAGE_BOUNDS, tuple(map(str, range(10))), fingerprint=fingerprint(content, "train"))
         x, y = torch.from_numpy(samples).to(device), torch.from_numpy(labels).to(device)
-        train, test = Arrays(x[:TRAIN], y[:TRAIN]), Arrays(x[TRAIN:], y[TRAIN:])
+        train, test = ImageArrays(x[:TRAIN], y[:TRAIN]), ImageArrays(x[TRAIN:], y[TRAIN:])
         return ArraySource(facts, train, test, scale=LEVELS / 2, augment=self.augment, device=device)

@@ -15,40 +15,19 @@ FILENAME = "manifest.json"
 SAMPLES = "samples.npy"
 LABELS = "labels.npy"
 
-MOST_CLASSES = 2**16
-"""Whatever has more, numbers its samples."""
-_LONGEST = 1000
-
-
-def plain(name: str) -> str:
-    """A name as a store holds it, of a class or of what the store was made from.
-
-    Raises:
-        ValueError: it has characters that steer a terminal, or too many.
-    """
-    if escaped(name) != name:
-        raise ValueError("should be printable")
-    if len(name) > _LONGEST:
-        raise ValueError(f"should have at most {_LONGEST:,} characters")
-    return name
-
-
-Name = Annotated[str, AfterValidator(plain)]
+Name = Annotated[str, AfterValidator(escaped)]
+"""A name that comes from the source; characters that would steer a terminal are escaped."""
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
-Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=MOST_CLASSES)]
-Counts = Annotated[tuple[Every, ...], Field(strict=False, max_length=MOST_CLASSES)]
-Shape = Annotated[tuple[Count, Count, Count], Field(strict=False)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class FileFacts(Record):
+class StoredFile(Record):
     """The size and hash of a file."""
 
     bytes: Bytes
-    sha256: Sha256
+    sha256: str
 
 
-class SplitFacts(Record):
+class StoredSplit(Record):
     """One split.
 
     Args:
@@ -60,24 +39,24 @@ class SplitFacts(Record):
     """
 
     count: Count
-    per_class: Counts
-    samples: FileFacts
-    labels: FileFacts | None
+    per_class: Annotated[tuple[Every, ...], Field(strict=False)]
+    samples: StoredFile
+    labels: StoredFile | None
     dropped: Dropped = Dropped()
 
-    def files(self) -> dict[str, FileFacts]:
+    def files(self) -> dict[str, StoredFile]:
         """The split's files by name."""
         return {SAMPLES: self.samples} | ({LABELS: self.labels} if self.labels else {})
 
 
-class Manifest(Record):
+class StoreManifest(Record):
     """What a prepared store holds.
 
     Args:
         format: the version of the layout on disk.
         source: the name of the folder or file it was prepared from, or the hub id.
         kind: how the source was read.
-        selection: what was taken of the source; stores of old hold all.
+        selection: what was taken of the source; older manifests lack it and hold all.
         size: the edge that images were resized and cropped to, or None.
         shape: of a sample, `(channels, height, width)`.
         classes: the class names; empty without labels.
@@ -89,9 +68,9 @@ class Manifest(Record):
     kind: Name
     selection: Selection = Selection()
     size: Count | None = None
-    shape: Shape
-    classes: Names
-    splits: dict[SplitName, SplitFacts]
+    shape: Annotated[tuple[Count, Count, Count], Field(strict=False)]
+    classes: Annotated[tuple[Name, ...], Field(strict=False)]
+    splits: dict[SplitName, StoredSplit]
 
     @property
     def fingerprint(self) -> str:

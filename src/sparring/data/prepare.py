@@ -1,33 +1,30 @@
-"""Any source into a prepared store; all that is wrong with the source is found here, and told at once.
+"""Any source into a prepared store; all that is wrong with the source is found here, and reported in one error.
 
-Samples pass one by one from the reader to the disk, pixels and labels alike. Memory holds what the reader needs: the
-names of the images in folders, a few blocks of an array, a page of a table, one image.
+Samples pass one by one from the reader to the disk, pixels and labels alike.
 """
 
 from __future__ import annotations
 
-import errno
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from sparring.core.errors import StorageError, UsageError, escaped
-from sparring.core.files import whole_folder, write_whole
+from sparring.core.errors import UsageError
+from sparring.core.files import storage_errors, whole_folder, write_whole
 from sparring.data.faults import Faults
-from sparring.data.manifest import FILENAME, LABELS, SAMPLES, FileFacts, Manifest, SplitFacts
-from sparring.data.selection import Selection
-from sparring.data.sources import Raw, open_source, source_name
-from sparring.data.store import is_store, verified
-from sparring.data.survey import Survey
+from sparring.data.manifest import FILENAME, LABELS, SAMPLES, StoredFile, StoredSplit, StoreManifest
+from sparring.data.selection import Dropped, Selection
+from sparring.data.sources import Pixels, RawDataset, RawSample, UnreadableImage, open_source, source_name
+from sparring.data.sources.images import cropped, resized
+from sparring.data.store import is_store
 from sparring.data.writing import SplitFiles
 
-Progress = Callable[[int, int], None]
-"""Called with the samples read so far and the samples in all."""
-
+MOST_CLASSES = 2**16
+"""Labels of more classes number the samples."""
 _EVERY = 500
-_CHUNK = 1024
+_WIDER = "keep other classes, or smaller images too"
 
 
 def prepare(
@@ -36,8 +33,8 @@ def prepare(
     *,
     size: int | None = None,
     selection: Selection | None = None,
-    progress: Progress | None = None,
-) -> Manifest:
+    progress: Callable[[int, int], None] | None = None,
+) -> StoreManifest:
     """Read a source, check every sample, and write a store.
 
     Args:
@@ -47,122 +44,196 @@ def prepare(
             Lanczos resampling (antialiased); if some are in colour, all get three channels. None takes images as they
             are.
         selection: which samples to take, and which square of each before it is scaled; None takes all.
-        progress: told how far it is.
+        progress: called with the samples read so far and the samples in all.
 
     Raises:
         UsageError: there is no such source, it has no such classes, nothing is left of it, or `out` exists.
-        CorruptInput: the source has faults; all of them at once, and nothing is left behind.
+        CorruptInput: the source has faults; one error for all, and nothing is left behind.
         StorageError: the disk is full or refuses; nothing is left behind.
     """
     if out.exists() or out.is_symlink():
         raise UsageError(f"{out}: exists already", "name a folder that does not exist, or remove this one first")
     if is_store(Path(source)):
         raise UsageError(f"{source}: a prepared store already", f"train on it as it is: data={source}")
-    if size is not None and size < 1:
-        raise UsageError(f"size = {size}: should be at least 1", "give the edge of the images in pixels")
     faults = Faults()
-    try:
+    with storage_errors(out):
         raw = open_source(source, faults)
-        name = escaped(source_name(source))
+        intake = _Intake(raw, source_name(source), selection or Selection(), size, faults)
         with whole_folder(out) as folder:
-            return _written(raw, name, folder, selection or Selection(), size, faults, progress)
-    except OSError as error:
-        told = StorageError.from_os(error, out)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "free some space or choose another disk, then prepare again" if full else told.remedy
-        raise StorageError(told.cause, remedy) from error
-
-
-def describe(path: Path | str) -> dict[str, Any]:
-    """A store in numbers, every byte of it verified: counts; mean, deviation and range of its [-1, 1] values.
-
-    Raises:
-        UsageError: there is no store.
-        CorruptInput: it is damaged; all faults at once.
-    """
-    manifest, arrays = verified(Path(path))
-    facts = manifest.model_dump(mode="json", exclude={"splits"}) | {"fingerprint": manifest.fingerprint}
-    return facts | {
-        "splits": {
-            name: {
-                "count": split.count,
-                "dropped": split.dropped.model_dump(),
-                "per_class": dict(zip(manifest.classes, split.per_class, strict=True)),
-                **_statistics(arrays[name][SAMPLES]),
-            }
-            for name, split in manifest.splits.items()
-        }
-    }
-
-
-def _written(
-    raw: Raw,
-    name: str,
-    folder: Path,
-    selection: Selection,
-    size: int | None,
-    faults: Faults,
-    progress: Progress | None,
-) -> Manifest:
-    if raw.classes or not raw.labelled:
-        selection.of(raw.classes, source=name)  # refused before the first image is read
-    survey = Survey(raw, selection, size, faults)
-    ordered = dict(sorted(raw.splits.items(), key=lambda item: (item[0] != "train", item[0])))
-    total = sum(split.count for split in ordered.values())
-    done = 0
-    files: dict[str, dict[str, FileFacts]] = {}
-    shape: tuple[int, ...] = ()
-    for split, each in ordered.items():
-        with SplitFiles(folder / split, each.count, labelled=raw.labelled) as written:
-            for example in each.examples():
-                taken = survey.passed(split, example)
-                if taken is not None and not len(faults):
-                    shape = shape or taken.pixels.shape
-                    if taken.pixels.shape == shape:
-                        written.append(taken.pixels, taken.label)
-                done += 1
-                if progress and (done % _EVERY == 0 or done == total):
-                    progress(done, total)
-            if not len(faults):
-                files[split] = written.close()
-    survey.conclude()
-    faults.tell(name, "mend the source, then prepare it again")
-    classes = survey.classes(name)
-    splits = {}
-    for split in ordered:
-        splits[split] = SplitFacts(
-            count=survey.count(split),
-            per_class=survey.per_class(split, classes),
-            samples=files[split][SAMPLES],
-            labels=files[split].get(LABELS),
-            dropped=survey.dropped(split),
-        )
-    manifest = Manifest(
-        source=name,
-        kind=raw.kind,
-        selection=selection,
-        size=size,
-        shape=(shape[0], shape[1], shape[2]),
-        classes=classes,
-        splits=splits,
-    )
-    write_whole(folder / FILENAME, (manifest.model_dump_json(indent=2) + "\n").encode())
+            files = _write_splits(folder, raw, intake, progress)
+            intake.check()
+            faults.raise_any(intake.source, "repair the source, then prepare it again")
+            manifest = intake.manifest(files)
+            write_whole(folder / FILENAME, (manifest.model_dump_json(indent=2) + "\n").encode())
     return manifest
 
 
-def _statistics(samples: np.ndarray[Any, np.dtype[np.uint8]]) -> dict[str, list[float]]:
-    channels = samples.shape[1]
-    counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(samples), _CHUNK):
-        chunk = samples[start : start + _CHUNK]
-        for channel in range(channels):
-            counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
-    values = np.arange(256) / 127.5 - 1
-    mean = counts @ values / counts.sum(1)
-    variance = counts @ values**2 / counts.sum(1) - mean**2
-    found = values[counts.sum(0) > 0]
-    return {
-        "mean": mean.tolist(),
-        "std": np.sqrt(np.maximum(variance, 0)).tolist(),
-        "range": [float(found[0]), float(found[-1])],
-    }
+def _write_splits(
+    folder: Path, raw: RawDataset, intake: _Intake, progress: Callable[[int, int], None] | None
+) -> dict[str, dict[str, StoredFile]]:
+    """Pass every sample through the intake; what it takes is written as long as no fault was found."""
+    total = sum(split.count for split in raw.splits.values())
+    done = 0
+    files = {}
+    for name in sorted(raw.splits, key=lambda name: (name != "train", name)):
+        with SplitFiles(folder / name, labelled=raw.labelled) as writer:
+            for sample in raw.splits[name].samples():
+                pixels = intake.take(name, sample)
+                if pixels is not None and not len(intake.faults):
+                    writer.append(pixels, intake.selection.renumbered(sample.label))
+                done += 1
+                if progress and (done % _EVERY == 0 or done == total):
+                    progress(done, total)
+            files[name] = writer.finish()
+    return files
+
+
+@dataclass
+class _Counts:
+    """Samples of one split: by label in the source, taken by label in the store, and left out."""
+
+    present: Counter[int] = field(default_factory=Counter)
+    taken: Counter[int | None] = field(default_factory=Counter)
+    other_classes: int = 0
+    small: int = 0
+
+
+class _Intake:
+    """Takes samples one by one: selects, crops, resizes, counts, and notes what is wrong with them.
+
+    Args:
+        raw: the opened source.
+        source: its name in messages.
+        selection: what is taken of it; images of other classes are not even decoded.
+        size: the edge to resize images to, grey ones among colour in three channels; None to take all as they are.
+        faults: what is wrong is added.
+
+    Raises:
+        UsageError: the source lacks the classes that are selected.
+    """
+
+    def __init__(self, raw: RawDataset, source: str, selection: Selection, size: int | None, faults: Faults) -> None:
+        if raw.classes or not raw.labelled:
+            selection.kept_classes(raw.classes, source=source)
+        if "train" not in raw.splits:
+            faults.add(f"no train split, only {', '.join(raw.splits) or 'nothing'}")
+        for name, split in raw.splits.items():
+            if split.count == 0:
+                faults.add(f"{name}: no samples")
+        self.source = source
+        self.selection = selection
+        self.faults = faults
+        self._raw = raw
+        self._size = size
+        self._shape: tuple[int, ...] = ()
+        self._counts = {name: _Counts() for name in raw.splits}
+        # Looked up beforehand, since all samples are written in one shape.
+        self._colour = size is not None and self._has_colour()
+
+    def take(self, split: str, sample: RawSample) -> Pixels | None:
+        """The pixels of a sample as they are stored, or None where it is left out or at fault."""
+        counts = self._counts[split]
+        if sample.label is not None:
+            self._check_label(sample)
+            counts.present[sample.label] += 1
+            if not self.selection.takes(sample.label):
+                counts.other_classes += 1
+                return None
+        elif self._raw.labelled:
+            self.faults.add(f"{sample.where}: no label")
+        try:
+            pixels = sample.read()
+            if not self.selection.takes_size(*pixels.shape[1:]):
+                counts.small += 1
+                return None
+            pixels = self._fitted(pixels)
+            self._check_shape(pixels)
+        except UnreadableImage as error:
+            self.faults.add(f"{sample.where}: {error}")
+            return None
+        counts.taken[self.selection.renumbered(sample.label)] += 1
+        return pixels
+
+    def check(self) -> None:
+        """Note the classes that have no samples, once all samples have passed."""
+        train = self._counts.get("train")
+        if train is not None and self._raw.labelled:
+            for label, name in enumerate(self._all_classes()):
+                if self.selection.takes(label) and not train.present[label]:
+                    self.faults.add(f"train: class {name!r} has no samples")
+
+    def manifest(self, files: dict[str, dict[str, StoredFile]]) -> StoreManifest:
+        """What was taken.
+
+        Raises:
+            UsageError: the source lacks the classes that are selected, or nothing is left of one or of a split.
+        """
+        classes = self.selection.kept_classes(self._all_classes(), source=self.source)
+        splits = {}
+        for name, written in files.items():
+            counts = self._counts[name]
+            dropped = Dropped(other_classes=counts.other_classes, small=counts.small)
+            if not counts.taken:
+                raise UsageError(f"{name}: nothing is left; dropped: {self.selection.left_out(dropped)}", _WIDER)
+            splits[name] = StoredSplit(
+                count=counts.taken.total(),
+                per_class=tuple(counts.taken[label] for label in range(len(classes))),
+                samples=written[SAMPLES],
+                labels=written.get(LABELS),
+                dropped=dropped,
+            )
+        for name, count in zip(classes, splits["train"].per_class, strict=True):
+            if not count:
+                small = f"every image has a side under {self.selection.min_side}"
+                raise UsageError(f"train: nothing is left of class {name!r}; {small}", _WIDER)
+        channels, height, width = self._shape
+        return StoreManifest(
+            source=self.source,
+            kind=self._raw.kind,
+            selection=self.selection,
+            size=self._size,
+            shape=(channels, height, width),
+            classes=classes,
+            splits=splits,
+        )
+
+    def _check_label(self, sample: RawSample) -> None:
+        classes = len(self._raw.classes) or MOST_CLASSES
+        if sample.label is not None and not 0 <= sample.label < classes:
+            self.faults.add(f"{sample.where}: label {sample.label}, where 0 to {classes - 1} is allowed")
+
+    def _fitted(self, pixels: Pixels) -> Pixels:
+        edge = self.selection.crop
+        if edge is not None:
+            if min(pixels.shape[1:]) < edge:
+                sides = f"{_times(pixels.shape[1:])} pixels, too few to crop {edge}"
+                raise UnreadableImage(f"{sides}; a least side of {edge} drops such images")
+            pixels = cropped(pixels, edge)
+        if self._size is None:
+            return pixels
+        square = resized(pixels, self._size)
+        return square.repeat(3, axis=0) if self._colour and len(square) == 1 else square
+
+    def _check_shape(self, pixels: Pixels) -> None:
+        self._shape = self._shape or pixels.shape
+        if pixels.shape != self._shape:
+            shapes = f"shape {_times(pixels.shape)}, where the first has {_times(self._shape)}"
+            raise UnreadableImage(f"{shapes}; give a size to make them alike")
+
+    def _has_colour(self) -> bool:
+        for sample in (sample for split in self._raw.splits.values() for sample in split.samples()):
+            if self.selection.takes(sample.label):
+                with suppress(UnreadableImage):
+                    pixels = sample.read()
+                    if len(pixels) == 3 and self.selection.takes_size(*pixels.shape[1:]):
+                        return True
+        return False
+
+    def _all_classes(self) -> tuple[str, ...]:
+        """The source's names of its classes, or their numbers once all samples have passed."""
+        labels = [label for counts in self._counts.values() for label in counts.present]
+        return self._raw.classes or tuple(map(str, range(min(max(labels, default=-1) + 1, MOST_CLASSES))))
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -35,7 +35,7 @@ class Selection(Record):
     @classmethod
     def _in_order(cls, labels: LabelRange | None) -> LabelRange | None:
         if labels is not None and labels[0] > labels[1]:
-            raise ValueError(f"should be a range from a lower to a higher class, not {_told(labels)}")
+            raise ValueError(f"should be a range from a lower to a higher class, not {_range(labels)}")
         return labels
 
     def takes(self, label: int | None) -> bool:
@@ -46,17 +46,17 @@ class Selection(Record):
         """Whether images of a size are kept."""
         return self.min_side is None or min(height, width) >= self.min_side
 
-    def renumbered(self, label: int) -> int:
+    def renumbered(self, label: int | None) -> int | None:
         """The number that a class of the source has in the store."""
-        return label if self.labels is None else label - self.labels[0]
+        return label if label is None or self.labels is None else label - self.labels[0]
 
     def left_out(self, dropped: Dropped) -> str:
-        """In words what was dropped of a split; nothing if nothing was."""
+        """What was dropped of a split, for a message; empty if nothing was."""
         classes = f"{dropped.other_classes:,} of other classes" if dropped.other_classes else ""
         small = f"{dropped.small:,} with a side under {self.min_side}" if dropped.small else ""
         return " and ".join(filter(None, (classes, small)))
 
-    def of(self, classes: tuple[str, ...], *, source: str) -> tuple[str, ...]:
+    def kept_classes(self, classes: tuple[str, ...], *, source: str) -> tuple[str, ...]:
         """The names of the classes that are kept.
 
         Raises:
@@ -65,11 +65,11 @@ class Selection(Record):
         if self.labels is None:
             return classes
         if not classes:
-            raise UsageError(f"labels = {_told(self.labels)}: {source} has no labels", "prepare it without a range")
+            raise UsageError(f"labels = {_range(self.labels)}: {source} has no labels", "prepare it without a range")
         if self.labels[1] >= len(classes):
             known = f"{source} has {len(classes):,} classes, 0..{len(classes) - 1}"
             raise UsageError(
-                f"labels = {_told(self.labels)}: {known}", "give a range within; without one, all are kept"
+                f"labels = {_range(self.labels)}: {known}", "give a range within; without one, all are kept"
             )
         return classes[self.labels[0] : self.labels[1] + 1]
 
@@ -98,5 +98,5 @@ def label_range(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _told(labels: tuple[int, int]) -> str:
+def _range(labels: tuple[int, int]) -> str:
     return f"{labels[0]}..{labels[1]}"

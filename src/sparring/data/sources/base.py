@@ -1,15 +1,20 @@
-"""What a reader makes of a source: named splits of examples, each read when its pixels are asked for."""
+"""What a reader makes of a source: named splits of samples, each decoded only when its pixels are needed."""
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from sparring.core.errors import UsageError
+from sparring.data.faults import Faults
 
 Pixels = npt.NDArray[np.uint8]
 """`(channels, height, width)`."""
@@ -28,61 +33,99 @@ SPLITS = {
 """The words that name a split in a file or folder name, and the split."""
 
 
-class Unreadable(Exception):
-    """Why an example has no pixels, in one line."""
+class UnreadableImage(Exception):
+    """Why a sample has no pixels, in one line."""
 
 
-class Example(NamedTuple):
-    """One sample of a source, not yet decoded: a sample that nobody asks for costs no more than its label.
+class RawSample(NamedTuple):
+    """One sample of a source, not yet decoded.
 
     Args:
         where: names it in messages.
-        read: its pixels, or None where a fault of the whole source has told why there are none; raises `Unreadable`.
+        read: decodes its pixels; raises `UnreadableImage`.
         label: the class index, or None.
     """
 
     where: str
-    read: Callable[[], Pixels | None]
+    read: Callable[[], Pixels]
     label: int | None = None
 
 
-def unreadable(where: str, why: str, label: int | None = None) -> Example:
-    """An example without pixels."""
-
-    def refuse() -> Pixels:
-        raise Unreadable(why)
-
-    return Example(where, refuse, label)
-
-
 @dataclass(frozen=True)
-class Split:
+class RawSplit:
     """One split of a source.
 
     Args:
-        count: examples that are announced.
-        examples: reads them from the first on.
+        count: the number of samples.
+        samples: iterates over them from the first on.
     """
 
     count: int
-    examples: Callable[[], Iterator[Example]]
+    samples: Callable[[], Iterator[RawSample]]
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawDataset:
     """An opened source.
 
     Args:
         kind: which reader opened it.
-        labelled: whether every example must have a label.
+        labelled: whether every sample must have a label.
         splits: by name.
-        classes: their names, where the source names them.
+        classes: their names, where the source has names.
     """
 
     kind: str
     labelled: bool
-    splits: Mapping[str, Split]
-    classes: tuple[str, ...] = field(default=())
+    splits: Mapping[str, RawSplit]
+    classes: tuple[str, ...] = ()
+
+
+def file_split(
+    root: Path, files: Sequence[tuple[str, int | None]], decode: Callable[[bytes | Path], Pixels]
+) -> RawSplit:
+    """A split of image files.
+
+    Args:
+        root: the source's folder.
+        files: their names relative to it, and their labels.
+        decode: reads one.
+    """
+
+    def samples() -> Iterator[RawSample]:
+        for name, label in files:
+            yield RawSample(name, partial(decode, root / name), label)
+
+    return RawSplit(len(files), samples)
+
+
+def array_split(name: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any] | None, faults: Faults) -> RawSplit:
+    """A split of arrays in memory.
+
+    Args:
+        name: of the split.
+        images: uint8, `(n, channels, height, width)`.
+        labels: whole numbers, `(n)`, or None.
+        faults: lengths that differ are added.
+    """
+    if labels is not None and len(labels) != len(images):
+        faults.add(f"{name}: {len(images):,} images, but {len(labels):,} labels")
+
+    def samples() -> Iterator[RawSample]:
+        numbers = [None] * len(images) if labels is None else labels.tolist()
+        for index, (pixels, label) in enumerate(zip(images, numbers, strict=False)):
+            yield RawSample(f"{name}[{index}]", partial(np.asarray, pixels), label)
+
+    return RawSplit(len(images), samples)
+
+
+def unreadable(where: str, why: str, label: int | None = None) -> RawSample:
+    """A sample without pixels."""
+
+    def refuse() -> Pixels:
+        raise UnreadableImage(why)
+
+    return RawSample(where, refuse, label)
 
 
 def split_in(name: str) -> str:
@@ -92,5 +135,17 @@ def split_in(name: str) -> str:
 
 
 def first_of(path: Path, names: Iterable[str]) -> str | None:
-    """The first of these that is below a path."""
+    """The first of these names that exists below a path."""
     return next((name for name in names if (path / name).exists()), None)
+
+
+def optional_library(name: str, *, extra: str) -> Any:
+    """Import a package that only some sources need.
+
+    Raises:
+        UsageError: it is not installed; the remedy names the extra of sparring that installs it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UsageError(f"reading this source needs {name!r}", f"pip install 'sparring[{extra}]'") from None

@@ -1,37 +1,129 @@
 """Image folders: SPLIT/CLASS/*.png, CLASS/*.png, or images without classes. Hidden files are ignored.
 
-One folder that is called as a split makes all of them splits; others with images beside it are faults.
+If any folder is named like a split, all folders must be splits; others that hold images are faults.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sparring.data.faults import Faults
-from sparring.data.sources.base import SPLITS, Example, Raw, Split
-from sparring.data.sources.images import decoded
-from sparring.data.sources.tree import Tree
+from sparring.data.sources.base import SPLITS, Pixels, RawDataset, RawSplit, file_split
+from sparring.data.sources.images import SUFFIXES, decoded
+
+
+class FolderTree:
+    """The files below a folder, by name relative to it and sorted by the parts of the name.
+
+    Hidden files and `__MACOSX` are ignored. Links to folders and links that lead out of the folder are faults: nothing
+    outside of a source is read.
+
+    Args:
+        root: the folder.
+        faults: links are added.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+
+    def __init__(self, root: Path, faults: Faults) -> None:
+        self.root = root
+        self._names: dict[str, tuple[list[str], list[str]]] = {}
+        """The folders and the files directly in every folder."""
+
+        def refuse(error: OSError) -> None:
+            raise error
+
+        for path, folders, files in os.walk(root, onerror=refuse):
+            inside = os.path.relpath(path, root)
+            for name in sorted(filter(_visible, folders + files)):
+                if _leads_out(os.path.join(path, name), root):
+                    faults.add(f"{os.path.normpath(os.path.join(inside, name))}: {_LINK}")
+                    (folders if name in folders else files).remove(name)
+            folders[:] = sorted(filter(_visible, folders))
+            self._names[inside] = folders, sorted(filter(_visible, files))
+
+    def folders(self, inside: str = ".") -> list[str]:
+        """The names of the folders directly in a folder."""
+        return self._names.get(os.path.normpath(inside), ([], []))[0]
+
+    def files(self, fits: Callable[[str], bool], inside: str = ".", *, nested: bool = True) -> list[str]:
+        """The files below a folder whose own name fits; only those directly in it if not nested."""
+        inside = os.path.normpath(inside)
+        folders, files = self._names.get(inside, ([], []))
+        found = [os.path.normpath(os.path.join(inside, name)) for name in files if fits(name)]
+        for name in folders if nested else ():
+            found += self.files(fits, os.path.join(inside, name))
+        return sorted(found, key=lambda name: name.split(os.sep))
+
+    def images(self, inside: str = ".", *, nested: bool = True) -> list[str]:
+        """The files with the suffix of an image."""
+        return self.files(is_image, inside, nested=nested)
+
+
+_LINK = "a link to a folder or out of the source; put the files themselves in its place"
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _leads_out(path: str, root: Path) -> bool:
+    return os.path.islink(path) and (os.path.isdir(path) or not Path(path).resolve().is_relative_to(root.resolve()))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name has the suffix of an image."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def has_images(path: Path) -> bool:
-    """Whether an image, or what is called as one, lies anywhere below a folder."""
-    faults = Faults()
-    return path.is_dir() and (any(Tree(path, faults).images()) or len(faults) > 0)
+    """Whether an image lies anywhere below a folder."""
+    return path.is_dir() and any(is_image(file.name) for file in path.rglob("*"))
 
 
-def read_folder(path: Path, faults: Faults) -> Raw:
+def read_folder(path: Path, faults: Faults) -> RawDataset:
     """Open a folder of images."""
-    tree = Tree(path, faults)
+    tree = FolderTree(path, faults)
     roots = _split_folders(tree, faults)
     classes = tuple(sorted({child for root in roots.values() for child in tree.folders(root)}))
-    splits = {name: _split(tree, root, classes, faults) for name, root in roots.items()}
-    return Raw("image folder", bool(classes), splits, classes)
+    splits = {}
+    for name, root in roots.items():
+        if classes:
+            splits[name] = class_split(tree, root, classes, decoded, faults)
+        else:
+            splits[name] = file_split(path, [(image, None) for image in tree.images(root)], decoded)
+    return RawDataset("image folder", bool(classes), splits, classes)
 
 
-def _split_folders(tree: Tree, faults: Faults) -> dict[str, str]:
+def class_split(
+    tree: FolderTree, root: str, classes: Sequence[str], decode: Callable[[bytes | Path], Pixels], faults: Faults
+) -> RawSplit:
+    """A split of one folder a class.
+
+    Args:
+        tree: the source.
+        root: the folder of the split in it.
+        classes: the names of the classes' folders; the split may lack some.
+        decode: reads an image.
+        faults: classes without images, and images without a class, are added.
+    """
+    files: list[tuple[str, int | None]] = []
+    present = set(tree.folders(root))
+    for label, name in enumerate(classes):
+        images = tree.images(os.path.join(root, name))
+        files += [(image, label) for image in images]
+        if name in present and not images:
+            faults.add(f"{os.path.normpath(os.path.join(root, name))}: a class without an image")
+    for image in tree.images(root, nested=False):
+        faults.add(f"{image}: lies beside the class folders")
+    return file_split(tree.root, files, decode)
+
+
+def _split_folders(tree: FolderTree, faults: Faults) -> dict[str, str]:
+    """The folder of every split."""
     roots: dict[str, str] = {}
     others = []
     for child in tree.folders():
@@ -39,34 +131,10 @@ def _split_folders(tree: Tree, faults: Faults) -> dict[str, str]:
         if split is None:
             others.append(child)
         elif roots.setdefault(split, child) != child:
-            faults.add("doubtful folders", f"{child}: {roots[split]} is the {split} split already")
+            faults.add(f"{child}: {roots[split]} is the {split} split already")
     if not roots:
-        return {"train": ""}
-    splits = ", ".join(roots.values())
+        return {"train": "."}
     for child in others:
-        if any(tree.images(child)):
-            faults.add("folders without a split", f"{child}: holds images, but is no split, unlike {splits}")
+        if tree.images(child):
+            faults.add(f"{child}: holds images, but is no split, unlike {', '.join(roots.values())}")
     return roots
-
-
-def _split(tree: Tree, root: str, classes: tuple[str, ...], faults: Faults) -> Split:
-    files: list[tuple[str, int | None]] = []
-    present = set(tree.folders(root))
-    for label, name in enumerate(classes):
-        folder = os.path.join(root, name)
-        before = len(files)
-        if name in present:
-            files += [(image, label) for image in tree.images(folder)]
-            if len(files) == before:
-                faults.add("empty classes", f"{folder}: a class without an image")
-    for image in tree.images(root, nested=not classes):
-        if classes:
-            faults.add("images without a class", f"{image}: lies beside the class folders")
-        else:
-            files.append((image, None))
-
-    def examples() -> Iterator[Example]:
-        for image, label in files:
-            yield Example(image, partial(decoded, tree.root / image), label)
-
-    return Split(len(files), examples)

@@ -8,93 +8,57 @@ from __future__ import annotations
 
 import gzip
 import re
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from io import BufferedIOBase
+import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.npy import Header
-from sparring.data.opening import opened
-from sparring.data.sources.base import Raw, Split, split_in
-from sparring.data.sources.rows import Rows, split_of_rows
-from sparring.data.sources.tree import Tree
+from sparring.data.sources.base import RawDataset, array_split, split_in
+from sparring.data.sources.folders import FolderTree
 
-_NAME = re.compile(r"(images|labels)[-.]idx[13]-ubyte(\.gz)?$")
+_NAME = re.compile(r"(?P<what>images|labels)[-.]idx[13]-ubyte(\.gz)?$")
+_UINT8 = 8
 
 
 def has_idx(path: Path) -> bool:
     """Whether IDX files lie in a folder."""
-    faults = Faults()
-    return path.is_dir() and (any(Tree(path, faults).files(_fits, nested=False)) or len(faults) > 0)
+    return path.is_dir() and any(_NAME.search(file.name) for file in path.iterdir())
 
 
-def read_idx(path: Path, faults: Faults) -> Raw:
+def read_idx(path: Path, faults: Faults) -> RawDataset:
     """Open a folder of IDX files; a plain file is preferred over its gzipped twin."""
     found: dict[str, dict[str, Path]] = {}
-    for name, what, file in _named(path, faults):
-        if not name:
-            faults.add("files without a split", f"{file.name}: train or t10k does not appear in its name")
-            continue
-        first = found.setdefault(name, {}).setdefault(what, file)
-        if file.name not in (first.name, first.name + ".gz"):
-            faults.add("doubtful files", f"{file.name}: {first.name} holds the {what} of {name} already")
+    for name in FolderTree(path, faults).files(lambda name: _NAME.search(name) is not None, nested=False):
+        match, split = _NAME.search(name), split_in(name)
+        assert match is not None
+        if split:
+            found.setdefault(split, {}).setdefault(match["what"], path / name)
+        else:
+            faults.add(f"{name}: train or t10k does not appear in its name")
     labelled = any("labels" in files for files in found.values())
-    splits: dict[str, Split] = {}
-    for name, files in found.items():
-        read = {what: _read(file, faults, axes=3 if what == "images" else 1) for what, file in files.items()}
+    splits = {}
+    for split, files in found.items():
         for what in ("images", "labels") if labelled else ("images",):
             if what not in files:
-                faults.add("missing files", f"{name}: there is no file of {what}")
-        images, labels = read.get("images"), read.get("labels")
-        pixels = None if images is None else images.each(lambda block: block[:, None])
-        if images is not None or labels is not None:
-            splits[name] = split_of_rows(name, pixels, labels, faults)
-    return Raw("IDX", labelled, splits)
+                faults.add(f"{split}: there is no file of {what}")
+        images = _array(files["images"], 3, faults) if "images" in files else None
+        labels = _array(files["labels"], 1, faults) if "labels" in files else None
+        if images is not None:
+            splits[split] = array_split(split, images[:, None], labels, faults)
+    return RawDataset("IDX", labelled, splits)
 
 
-def _named(path: Path, faults: Faults) -> Iterator[tuple[str, str, Path]]:
-    for name in Tree(path, faults).files(_fits, nested=False):
-        match = _NAME.search(name)
-        if match:
-            yield split_in(name), match[1], path / name
-
-
-def _fits(name: str) -> bool:
-    return _NAME.search(name) is not None
-
-
-def _read(path: Path, faults: Faults, *, axes: int) -> Rows | None:
+def _array(path: Path, axes: int, faults: Faults) -> npt.NDArray[np.uint8] | None:
+    """The numbers of a file, or None if it is at fault."""
     try:
-        with _stream(path) as stream:
-            start = stream.read(4 + 4 * axes)
-        if start[:2] != b"\0\0" or len(start) < 4:
-            raise ValueError("not an IDX file")
-        if start[2] != 8 or start[3] != axes:
-            kind = f"type {start[2]:#04x} with {start[3]} axes"
-            faults.add("wrong types", f"{path.name}: {kind}, where type 0x08 (uint8) with {axes} is needed")
-            return None
-        header = Header(np.dtype(np.uint8), struct.unpack(f">{axes}I", start[4:]), len(start))
-        if 0 in header.shape[1:]:
-            raise ValueError(f"an array of shape {header.shape}")
-        rows = Rows.behind(header, partial(_stream, path), path.stat().st_size)
-        for _ in rows.blocks():
-            pass
-        return rows
-    except Exception as error:  # the readers of gzip and of the header raise almost anything on a damaged file
-        faults.add("unreadable files", f"{path.name}: cannot be read ({first_line(error)})")
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
+        if content[:4] != bytes((0, 0, _UINT8, axes)):
+            raise ValueError(f"not an IDX file of uint8 with {axes} axes")
+        shape = np.frombuffer(content, ">u4", axes, offset=4).astype(int)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        faults.add(f"{path.name}: cannot be read ({first_line(error)})")
         return None
-
-
-@contextmanager
-def _stream(path: Path) -> Iterator[BufferedIOBase]:
-    with opened(path) as file:
-        if path.suffix != ".gz":
-            yield file
-        else:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked

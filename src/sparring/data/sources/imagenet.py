@@ -13,126 +13,91 @@ Source: O. Russakovsky et al., ImageNet large scale visual recognition challenge
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
-from sparring.core.errors import CorruptInput
+import numpy as np
+
 from sparring.data.faults import Faults, first_line
-from sparring.data.opening import lines
-from sparring.data.sources.base import Example, Raw, Split, first_of
+from sparring.data.sources.base import RawDataset, RawSplit, file_split, first_of
+from sparring.data.sources.folders import FolderTree, class_split
 from sparring.data.sources.images import coloured
-from sparring.data.sources.synsets import read_synsets
-from sparring.data.sources.tree import Tree
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")
 _TEST = ("ILSVRC2012_img_test", "test")
-_DEVKIT = "ILSVRC2012_devkit_t12/data"
-_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
-_META = "meta.mat"
+_TRUTH = "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"
+_META = "ILSVRC2012_devkit_t12/data/meta.mat"
 _WNID = re.compile(r"n\d{8}")
-_IMAGE = "ILSVRC2012_val_{:08d}.JPEG"
 
 
 def has_imagenet(path: Path) -> bool:
     """Whether the official folders are here, or training images by wnid."""
-    train = first_of(path, _TRAIN)
     official = first_of(path, (_TRAIN[0], _VALIDATION[0])) is not None
-    return official or (train is not None and bool(_wnids(Tree(path, Faults()), train)))
+    train = path / (first_of(path, _TRAIN) or _TRAIN[0])
+    return official or (train.is_dir() and any(_WNID.fullmatch(child.name) for child in train.iterdir()))
 
 
-def read_imagenet(path: Path, faults: Faults) -> Raw:
+def read_imagenet(path: Path, faults: Faults) -> RawDataset:
     """Open a folder of ImageNet."""
-    tree = Tree(path, faults)
-    train, validation = first_of(path, _TRAIN), first_of(path, _VALIDATION)
-    if train is None:
-        faults.add("missing folders", f"{_TRAIN[0]}: not here; the training images are needed")
-        return Raw("ImageNet", True, {})
-    classes = {wnid: label for label, wnid in enumerate(_wnids(tree, train))}
+    tree = FolderTree(path, faults)
+    train = first_of(path, _TRAIN) or _TRAIN[0]
+    classes = _wnids(tree, train)
     if not classes:
-        faults.add("missing folders", f"{train}: no folders by wnid, such as n01440764; unpack every class there")
-        return Raw("ImageNet", True, {})
+        faults.add(f"{train}: no folders by wnid, such as n01440764; the unpacked training images are needed")
+        return RawDataset("ImageNet", True, {})
     splits = {"train": _by_wnid(tree, train, classes, faults)}
+    validation = first_of(path, _VALIDATION)
     if validation is not None and _wnids(tree, validation):
         splits["validation"] = _by_wnid(tree, validation, classes, faults)
-    elif validation is not None and _has_devkit(path / _DEVKIT, faults):
+    elif validation is not None:
         splits["validation"] = _flat(tree, validation, classes, faults)
     test = first_of(path, _TEST)
     if test is not None and _wnids(tree, test):
         splits["test"] = _by_wnid(tree, test, classes, faults)
-    return Raw("ImageNet", True, splits, tuple(classes))
+    return RawDataset("ImageNet", True, splits, tuple(classes))
 
 
-def _wnids(tree: Tree, folder: str) -> list[str]:
+def _wnids(tree: FolderTree, folder: str) -> list[str]:
     return [name for name in tree.folders(folder) if _WNID.fullmatch(name)]
 
 
-def _by_wnid(tree: Tree, root: str, classes: Mapping[str, int], faults: Faults) -> Split:
-    count = 0
+def _by_wnid(tree: FolderTree, root: str, classes: list[str], faults: Faults) -> RawSplit:
     for child in tree.folders(root):
         if child not in classes:
-            faults.add("unknown classes", f"{root}/{child}: not the wnid of a training folder")
-        else:
-            inside = sum(1 for _ in tree.images(f"{root}/{child}", nested=False))
-            count += inside
-            if not inside:
-                faults.add("empty classes", f"{root}/{child}: a class without an image")
-    for name in tree.images(root, nested=False):
-        faults.add("images without a class", f"{name}: lies beside the class folders")
-    return Split(count, partial(_examples_by_wnid, tree, root, classes))
+            faults.add(f"{root}/{child}: not the wnid of a training folder")
+    return class_split(tree, root, classes, coloured, faults)
 
 
-def _examples_by_wnid(tree: Tree, root: str, classes: Mapping[str, int]) -> Iterator[Example]:
-    present = set(tree.folders(root))
-    for wnid, label in classes.items():
-        # Listed again, class by class, so that 1.3 million names are never held at once.
-        for name in tree.images(f"{root}/{wnid}", nested=False) if wnid in present else ():
-            yield Example(name, partial(coloured, tree.root / name), label)
+def _flat(tree: FolderTree, root: str, classes: list[str], faults: Faults) -> RawSplit:
+    """Validation images without folders: the ground truth lists the class of image 1, 2, ..."""
+    images = tree.images(root, nested=False)
+    files: list[tuple[str, int | None]] = []
+    for name in (_TRUTH, _META):
+        if not (tree.root / name).is_file():
+            faults.add(f"{name}: missing; without it, sort the validation images into folders by wnid")
+            return file_split(tree.root, files, coloured)
+    wnids = _synsets(tree.root / _META, faults)
+    identifiers = (tree.root / _TRUTH).read_text(errors="replace").split()
+    if len(identifiers) != len(images):
+        faults.add(f"{root}: {len(images):,} images, but {len(identifiers):,} lines in {_TRUTH}")
+    labels = {wnid: label for label, wnid in enumerate(classes)}
+    for number, identifier in enumerate(identifiers, 1):
+        label = labels.get(wnids.get(identifier, ""))
+        if label is not None:
+            files.append((f"{root}/ILSVRC2012_val_{number:08}.JPEG", label))
+        elif wnids:
+            faults.add(f"{_TRUTH}:{number}: {identifier} is not the ILSVRC2012_ID of a training folder")
+    return file_split(tree.root, files, coloured)
 
 
-def _has_devkit(devkit: Path, faults: Faults) -> bool:
-    missing = [name for name in (_TRUTH, _META) if not (devkit / name).is_file()]
-    for name in missing:
-        faults.add("missing files", f"{_DEVKIT}/{name}: not here; without it, sort the validation images by wnid")
-    return not missing
+def _synsets(meta: Path, faults: Faults) -> dict[str, str]:
+    """WordNet ids by ILSVRC2012_ID; inner nodes of the hierarchy are among them, but no image's class."""
+    from scipy.io import loadmat  # a fifth of a second that only this source needs
 
-
-def _flat(tree: Tree, root: str, classes: Mapping[str, int], faults: Faults) -> Split:
-    found = dict.fromkeys(map(os.path.basename, tree.images(root, nested=False)))
-    truth = _ground_truth(tree.root / _DEVKIT, root, found, classes, faults)
-    return Split(len(truth), partial(_examples, tree.root / root, truth))
-
-
-def _ground_truth(
-    devkit: Path, root: str, found: Mapping[str, None], classes: Mapping[str, int], faults: Faults
-) -> dict[str, int]:
-    """The class of every validation image that is found, by its name; 0 for one whose fault is told."""
-    wnids = read_synsets(devkit / _META, faults)
-    truth: dict[str, int] = {}
-    number = 0
     try:
-        for number, line in lines(devkit / _TRUTH):
-            identifier = line.strip()
-            wnid = wnids.get(identifier)
-            if wnids and wnid is None:
-                faults.add("labels", f"{_TRUTH}:{number}: {identifier} is no ILSVRC2012_ID of {_META}")
-            elif wnids and wnid not in classes:
-                faults.add("labels", f"{_TRUTH}:{number}: {wnid} is not the wnid of a training folder")
-            if _IMAGE.format(number) in found:
-                truth[_IMAGE.format(number)] = classes.get(wnid or "", 0)
-            else:
-                faults.add("missing files", f"{root}/{_IMAGE.format(number)}: in {_TRUTH}, but not here")
-    except (CorruptInput, OSError) as error:
-        faults.add("unreadable files", f"{_TRUTH}: {first_line(error)}")
-    for name in found:
-        if name not in truth:
-            faults.add("unlisted files", f"{root}/{name}: not one of the {number:,} images of {_TRUTH}")
-    return truth
-
-
-def _examples(root: Path, labels: Mapping[str, int]) -> Iterator[Example]:
-    for name, label in labels.items():
-        yield Example(f"{root.name}/{name}", partial(coloured, root / name), label)
+        synsets = np.atleast_1d(loadmat(meta, squeeze_me=True, variable_names="synsets")["synsets"])
+        return dict(zip(map(str, synsets["ILSVRC2012_ID"]), map(str, synsets["WNID"]), strict=True))
+    except Exception as error:  # SciPy's reader raises almost anything on a damaged file
+        faults.add(f"{_META}: damaged, or not the devkit's ({first_line(error)})")
+        return {}
