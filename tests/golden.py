@@ -34,7 +34,7 @@ from torch import Tensor
 import sparring
 from sparring.classifier.finetune import finetuning
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
-from sparring.evaluation.trained import evaluate
+from sparring.evaluation.evaluate import evaluate
 from sparring.recipes import load
 from sparring.robustness.evaluate import evaluate_robustness, robust_options
 from sparring.runs.folder import RunFolder

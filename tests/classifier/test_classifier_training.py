@@ -22,7 +22,8 @@ from sparring.core.progress import Nobody
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
 from sparring.data import Source, prepare
-from sparring.evaluation.trained import evaluate, verify
+from sparring.evaluation.evaluate import evaluate
+from sparring.evaluation.verify import verify
 from sparring.gan.load import load_classifier, load_gan
 from sparring.monitoring import classifier_metrics as classifier_measures
 from sparring.monitoring.classifier_metrics import ClassifierMeasures, main_attack

@@ -15,7 +15,8 @@ import pytest
 from sparring.classifier.finetune import finetuning
 from sparring.data import prepare
 from sparring.data.digits import load_digits
-from sparring.evaluation.trained import evaluate_generator, write_samples
+from sparring.evaluation.generator import evaluate_generator
+from sparring.evaluation.samples import write_samples
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, load, recipe_names
 from sparring.report import report_run

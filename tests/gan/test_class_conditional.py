@@ -16,7 +16,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.records import InvalidRecord
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.data import prepare
-from sparring.evaluation.trained import write_samples
+from sparring.evaluation.samples import write_samples
 from sparring.gan.load import load_gan
 from sparring.gan.state import GANState
 from sparring.gan.step import Discriminating, play_round, update_generator

@@ -11,7 +11,7 @@ import torch
 
 from data_layouts import images
 from sparring.data import Data, Digits, Ring, Store, prepare
-from sparring.evaluation.trained import evaluate_discriminator
+from sparring.evaluation.discriminator import evaluate_discriminator
 from sparring.monitoring.discriminator_probe import Probe
 from sparring.monitoring.reference_networks import classifier_for
 from sparring.networks import SmallCNN, TrainingSettings

@@ -151,7 +151,7 @@ def small(kind: int) -> Scored:
         [nn.Conv2d(2, 3, 4, 2, 1), norm, nn.LeakyReLU(0.2), nn.Conv2d(3, 1, 3)],
         [first, block, pool, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1)],
         [nn.Flatten(), nn.Linear(72, 9), nn.PReLU(9), nn.Linear(9, 9), nn.Softplus(), nn.Linear(9, 1)],
-        [first, nn.MaxPool2d(4, ceil_mode=True), nn.Conv2d(3, 1, 1), nn.AdaptiveMaxPool2d(1), nn.Flatten()],
+        [first, nn.MaxPool2d(4, ceil_mode=True), nn.Conv2d(3, 1, 1), nn.Flatten(), nn.Linear(4, 1)],
         [nn.ConvTranspose2d(2, 3, 2, 2), norm, nn.Upsample(scale_factor=0.5), pool, nn.Flatten(), nn.Linear(27, 1)],
     ]
     return Scored(*bodies[kind])
@@ -289,7 +289,6 @@ class Odd(nn.Module):
         (lambda x: x + x.mean((2, 3), keepdim=True), "add"),
         (nn.MaxPool2d(3, 1, 1), "max_pool2d"),
         (nn.MaxPool2d(2, dilation=2), "max_pool2d"),
-        (nn.AdaptiveMaxPool2d(3), "adaptive_max_pool2d"),
         (nn.InstanceNorm2d(4), "instance_norm"),
         (nn.BatchNorm2d(4, track_running_stats=False), "batch_norm"),
         (lambda x: torch.zeros(1, 3), "detached"),

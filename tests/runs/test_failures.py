@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sparring.core.errors import NonFinite, StorageError
 from sparring.core.progress import Nobody
 from sparring.core.step_log import StepLog
-from sparring.evaluation.trained import evaluate_generator
+from sparring.evaluation.generator import evaluate_generator
 from sparring.gan.state import Networks
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder

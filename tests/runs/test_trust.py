@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from sparring.core.errors import CorruptInput
-from sparring.evaluation.trained import write_samples
+from sparring.evaluation.samples import write_samples
 from sparring.recipes import Recipe, validated
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder

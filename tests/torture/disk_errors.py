@@ -16,7 +16,9 @@ from sparring.core.files import PREFIX
 from sparring.core.progress import Nobody
 from sparring.data import prepare
 from sparring.data import verify as verify_store
-from sparring.evaluation.trained import evaluate, verify, write_samples
+from sparring.evaluation.evaluate import evaluate
+from sparring.evaluation.samples import write_samples
+from sparring.evaluation.verify import verify
 from sparring.recipes import AnyRecipe
 from sparring.report import report_run
 from sparring.robustness.evaluate import evaluate_robustness, robust_options

@@ -32,7 +32,7 @@ from sparring.cli import command_line
 from sparring.core.errors import Flagged
 from sparring.core.files import PREFIX
 from sparring.core.signals import STOPS
-from sparring.evaluation.trained import verify
+from sparring.evaluation.verify import verify
 from sparring.recipes import to_yaml
 from sparring.runs.folder import RunFolder
 from sparring.training import classifier_task as classifier_training

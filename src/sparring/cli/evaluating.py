@@ -25,7 +25,7 @@ def evaluate(
 ) -> None:
     """Measure a run's newest checkpoint: quality of G's samples and slopes of D, or a classifier's accuracy."""
     from sparring.cli.printing import print_metrics
-    from sparring.evaluation.trained import evaluate as evaluate_run
+    from sparring.evaluation.evaluate import evaluate as evaluate_run
     from sparring.networks import Extractor
     from sparring.recipes import parse_piece
 

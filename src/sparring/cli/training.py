@@ -105,7 +105,7 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Draw samples from a run's newest checkpoint."""
-    from sparring.evaluation.trained import write_samples
+    from sparring.evaluation.samples import write_samples
 
     result = write_samples(run, out, count=count, seed=seed, device=device)
     if as_json:
@@ -119,7 +119,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="A run folder or a prepared store.")], as_json: AsJson = False
 ) -> None:
     """Check every checksum of a run's checkpoints, or of a store."""
-    from sparring.evaluation.trained import verify as verify_files
+    from sparring.evaluation.verify import verify as verify_files
 
     checked = verify_files(path)
     print_json({"sound": checked}) if as_json else print_text("\n".join(f"{name}: sound" for name in checked))

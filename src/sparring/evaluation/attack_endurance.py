@@ -1,4 +1,4 @@
-"""DAT's confirmatory experiment on trained runs: how many attacks each D stands, in one table.
+"""Attack endurance of trained runs, one table: how many attacks each D withstands.
 
 Source: Direct Adversarial Training for GANs, equation (1) and figure 1.
 """
@@ -20,13 +20,13 @@ from sparring.runs.folder import RunFolder
 
 
 def attack_study(attack: str, *, within: float, cap: int, samples: int) -> AttackStudy:
-    """The experiment's settings, with the attack as it is written in a recipe.
+    """Settings of the experiment.
 
     Args:
-        attack: a name, or a YAML mapping.
+        attack: as in a recipe, a name or a YAML mapping.
         within: of |D - mean|, in probability.
-        cap: attacks, at most.
-        samples: a side and game, and no more than there are real ones.
+        cap: the largest number of attacks.
+        samples: real and generated samples per game; at most as many as there are real ones.
 
     Raises:
         InvalidRecord: there is no such attack, or a setting is out of range.
@@ -40,7 +40,7 @@ def attack_study(attack: str, *, within: float, cap: int, samples: int) -> Attac
 
 
 def study_attacks(paths: Sequence[Path], study: AttackStudy, *, device: str = "auto") -> list[dict[str, Any]]:
-    """How many attacks the D of each run's newest checkpoint stands, against G as initialised and as trained.
+    """How many attacks the D of each run's newest checkpoint withstands, against G as initialised and as trained.
 
     Args:
         paths: run folders.
@@ -61,18 +61,17 @@ def _rows(path: Path, study: AttackStudy, device: str) -> list[dict[str, Any]]:
     loaded = load_gan(RunFolder.open(path), device)
     source = loaded.data()
     real = source.held_out(study.samples, rng=Rng.of(0, loaded.streams.device)).samples
-    rows = []
     opponents: tuple[Opponent, ...] = get_args(Opponent)
-    for opponent in opponents:
-        numbers = study.run(loaded, real, source.facts.space, opponent)
-        rows.append(
-            {
-                "run": str(path),
-                "step": loaded.step,
-                "generator": opponent,
-                "numbers": {name: values.tolist() for name, values in numbers.items()},
-                "protocol": study.protocol(real, source.facts.space, opponent),
-                "problems": list(loaded.problems),
-            }
-        )
-    return rows
+    return [
+        {
+            "run": str(path),
+            "step": loaded.step,
+            "generator": opponent,
+            "numbers": {
+                name: values.tolist() for name, values in study.run(loaded, real, source.facts.space, opponent).items()
+            },
+            "protocol": study.protocol(real, source.facts.space, opponent),
+            "problems": list(loaded.problems),
+        }
+        for opponent in opponents
+    ]

@@ -1,4 +1,4 @@
-"""How steep a discriminator is seen to be at samples; `lipschitz_bound` says how steep it can be anywhere.
+"""How steep a trained discriminator is: slopes at samples, and `lipschitz_bound` for all inputs.
 
 Every number is a slope of the score in L2, in units of the data as the networks see them; D is in eval mode.
 """
@@ -6,39 +6,37 @@ Every number is a slope of the score in L2, in units of the data as the networks
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sparring.core.errors import UsageError
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import evaluating
+from sparring.core.randomness import Rng
 from sparring.core.shapes import sample_norm
+from sparring.evaluation.lipschitz_bound import lipschitz_bound
+from sparring.gan.load import load_gan
+from sparring.runs.folder import RunFolder
+from sparring.runs.schema import Evaluation, MetricValue
 
-_AT_ONCE = 512
-"""Samples a forward pass."""
+_SAMPLES = 512
+"""Real samples, and generated samples per game."""
+_BATCH = 512
+_PROTOCOL = "slopes of D's score in L2, eval mode, samples as D sees them"
 
 
 class GradientNorms(NamedTuple):
-    """||grad_x D(x)|| over samples x, in fp32 or fp64.
-
-    Args:
-        mean: over the samples.
-        q05: the norm that a twentieth of the samples stay below.
-        median: the middle one.
-        q95: the norm that a twentieth of the samples exceed.
-        max: the largest.
-    """
+    """||grad_x D(x)|| over samples x, in fp32 or fp64."""
 
     mean: float
-    q05: float
-    median: float
-    q95: float
     max: float
 
 
 class Steepness(NamedTuple):
-    """How steep one game's discriminator is at samples.
+    """How steep the discriminator of one game is.
 
     Args:
         real: gradient norms at real samples.
@@ -51,6 +49,46 @@ class Steepness(NamedTuple):
     steepest_pair: float
 
 
+def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -> Evaluation:
+    """Measure the discriminator of a run's newest checkpoint on real and freshly generated samples.
+
+    Args:
+        path: the run folder.
+        seed: number of the latents' stream.
+        device: where to measure.
+
+    Returns:
+        Slopes and a Lipschitz bound; without a bound, a problem names the operation of D whose norm is not known.
+
+    Raises:
+        UsageError: no run, or no checkpoint.
+        CorruptInput: no checkpoint can be read.
+        NonFinite: a sample is not finite.
+    """
+    loaded = load_gan(RunFolder.open(path), device)
+    lead, source = loaded.recipe.lead, loaded.data()
+    real = source.held_out(_SAMPLES, rng=Rng.of(0, loaded.streams.device)).samples
+    fake = loaded.draw(len(real), "evaluate", seed).samples
+    network, problems, metrics = loaded.networks.discriminator, list(loaded.problems), {}
+    try:
+        bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()
+        metrics["lipschitz_bound"] = _metric(bounds, f"{_PROTOCOL}, for all inputs: by the norms of D's layers", lead)
+    except UsageError as error:
+        problems.append(error.cause)
+    games = steepness(network, real.expand(*lead, *real.shape), fake, lead)
+    columns = {
+        "gradient_norm_real": [game.real.mean for game in games],
+        "gradient_norm_real_max": [game.real.max for game in games],
+        "gradient_norm_fake": [game.fake.mean for game in games],
+        "gradient_norm_fake_max": [game.fake.max for game in games],
+        "steepest_pair": [game.steepest_pair for game in games],
+    }
+    counts = f"{len(real)} {source.facts.evaluated_on} and {len(real)} generated samples"
+    protocol = f"{_PROTOCOL}: gradients at {counts}; all pairs of these"
+    metrics |= {name: _metric(values, protocol, lead) for name, values in columns.items()}
+    return Evaluation(step=loaded.step, metrics=metrics, problems=tuple(problems))
+
+
 def steepness(discriminator: nn.Module, real: Tensor, fake: Tensor, lead: tuple[int, ...] = ()) -> list[Steepness]:
     """Measure a discriminator, or each of R packed ones.
 
@@ -61,15 +99,15 @@ def steepness(discriminator: nn.Module, real: Tensor, fake: Tensor, lead: tuple[
         lead: `(replicas,)` for packed games.
 
     Returns:
-        one record a game.
+        One record for each game.
     """
     axes = len(lead) + 1
     pairs = steepest_pairs(discriminator, real, fake, axes).reshape(-1).tolist()
     norms = [gradient_norms(discriminator, samples, axes).reshape(len(pairs), -1) for samples in (real, fake)]
-    return [
-        Steepness(_summary(at_real), _summary(at_fake), pair)
-        for at_real, at_fake, pair in zip(*norms, pairs, strict=True)
-    ]
+    at_real, at_fake = (
+        [GradientNorms(float(game.mean()), float(game.max())) for game in samples_norms] for samples_norms in norms
+    )
+    return list(map(Steepness, at_real, at_fake, pairs))
 
 
 def gradient_norms(discriminator: nn.Module, samples: Tensor, batch_axes: int = 1) -> Tensor:
@@ -80,19 +118,19 @@ def gradient_norms(discriminator: nn.Module, samples: Tensor, batch_axes: int = 
         samples: `(*batch, ...)`.
         batch_axes: how many leading axes are batch.
     """
-    found = []
+    norms = []
     with evaluating(discriminator):
-        for part in torch.split(samples, _AT_ONCE, dim=batch_axes - 1):
-            seen = input_gradient(lambda at: discriminator(at).score, part)
-            found.append(sample_norm(seen.gradient, batch_axes))
-    return torch.cat(found, dim=-1)
+        for part in torch.split(samples, _BATCH, dim=batch_axes - 1):
+            gradient = input_gradient(lambda x: discriminator(x).score, part).gradient
+            norms.append(sample_norm(gradient, batch_axes))
+    return torch.cat(norms, dim=-1)
 
 
 @torch.no_grad()
 def steepest_pairs(discriminator: nn.Module, real: Tensor, fake: Tensor, batch_axes: int = 1) -> Tensor:
-    """max |D(x) - D(y)| / ||x - y||_2 over all pairs of a real x and a generated y, one number a game; no pair is 0.
+    """max |D(x) - D(y)| / ||x - y||_2 over all pairs of a real x and a generated y, one number a game.
 
-    In fp64 throughout, as the bound: near pairs divide the rounding of scores by little.
+    In fp64, as the bound: at near pairs the rounding of scores is divided by a small distance. Equal pairs count as 0.
 
     Args:
         discriminator: returns a `Verdict`; a copy of it is measured.
@@ -100,17 +138,15 @@ def steepest_pairs(discriminator: nn.Module, real: Tensor, fake: Tensor, batch_a
         fake: `(*lead, m, ...)`.
         batch_axes: how many leading axes are batch.
     """
-    network, sides = copy.deepcopy(discriminator).double().eval(), [real.double(), fake.double()]
+    network, samples = copy.deepcopy(discriminator).double().eval(), [real.double(), fake.double()]
     scores = [
-        torch.cat([network(part).score for part in torch.split(x, _AT_ONCE, dim=batch_axes - 1)], dim=-1) for x in sides
+        torch.cat([network(part).score for part in torch.split(x, _BATCH, dim=batch_axes - 1)], dim=-1) for x in samples
     ]
     rise = (scores[0].unsqueeze(-1) - scores[1].unsqueeze(-2)).abs()
-    ends = [x.flatten(batch_axes) for x in sides]
-    run = torch.cdist(ends[0], ends[1], compute_mode="donot_use_mm_for_euclid_dist")
-    # A generated sample that equals a real one says nothing about slopes.
-    return torch.where(run > 0, rise / run, 0.0).flatten(batch_axes - 1).amax(-1)
+    ends = [x.flatten(batch_axes) for x in samples]
+    distance = torch.cdist(ends[0], ends[1], compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.where(distance > 0, rise / distance, 0.0).flatten(batch_axes - 1).amax(-1)
 
 
-def _summary(norms: Tensor) -> GradientNorms:
-    low, middle, high = torch.quantile(norms.double(), torch.tensor([0.05, 0.5, 0.95]).to(norms).double()).tolist()
-    return GradientNorms(float(norms.mean()), low, middle, high, float(norms.max()))
+def _metric(values: list[float], protocol: str, lead: tuple[int, ...]) -> MetricValue:
+    return MetricValue(value=tuple(values) if lead else values[0], protocol=protocol)

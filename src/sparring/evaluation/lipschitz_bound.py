@@ -1,11 +1,11 @@
-"""An upper bound of a discriminator's Lipschitz constant, read off its own forward pass.
+"""An upper bound of a discriminator's Lipschitz constant, propagated through its own forward pass.
 
-One sample runs through the network as a tensor that carries a bound: by how much, in L2, it can change when the sample
-changes by one unit. An operation multiplies the bound by its norm, a sum of two branches adds their bounds, and an
-operation without a known norm is refused, so that what comes out bounds the network that was run, whatever its code.
+One sample runs through the network as a tensor that carries a bound: the largest change of the tensor, in L2, for a
+unit change of the sample. An operation multiplies the bound by its norm, a sum of two branches adds their bounds, and
+an operation without a known norm raises an error, so that the result is a bound for any code of the network.
 
-Norms are those of the operators in fp64: of a convolution at the size, stride and padding where it works, not of its
-reshaped kernel; of batch normalisation in eval mode its largest gain; of matrices, one for each replica.
+Norms are those of the operators in fp64: of a convolution at its actual size, stride and padding, not of its reshaped
+kernel; of batch normalisation in eval mode the largest gain; of stacked matrices, one for each replica.
 
 Source: Szegedy et al. 2014, section 4.3 (the product of layer norms); Gouk et al. 2021, section 3 (each layer's norm).
 """
@@ -27,9 +27,9 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 
 _DENSE = 1 << 20
-"""Operators with no more entries than this are written out as matrices; the norms of others are iterated."""
+"""Operators with up to this many entries become matrices; the norms of larger ones are iterated."""
 _TOLERANCE = 1e-6
-"""Relative accuracy of iterated norms, which approach the true one from below: it is added to them."""
+"""Relative accuracy of iterated norms; they converge from below, so it is added to them."""
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -46,7 +46,7 @@ def lipschitz_bound(discriminator: nn.Module, shape: tuple[int, ...], lead: tupl
         fp64 of shape `lead`.
 
     Raises:
-        UsageError: names an operation of D whose norm is not known.
+        UsageError: the norm of an operation is not known; names the operation.
     """
     network = copy.deepcopy(discriminator).to("cpu", torch.float64).eval()
     sample = _bounded(torch.zeros(*lead, 1, *shape, dtype=torch.float64), torch.ones(lead, dtype=torch.float64))
@@ -62,7 +62,7 @@ def operator_norm(operator: Operator, shape: tuple[int, ...]) -> float:
 
     Args:
         operator: affine and differentiable.
-        shape: what it is applied to.
+        shape: of its argument.
     """
     zero = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
@@ -93,7 +93,7 @@ def matrix_norm(matrix: Tensor) -> Tensor:
 
 
 class Bounded(Tensor):
-    """A tensor that depends on the sample, with its Lipschitz constant or a bound of it, of shape `lead`."""
+    """A tensor that depends on the sample, with a bound of its Lipschitz constant, of shape `lead`."""
 
     bound: Tensor
 
@@ -102,7 +102,7 @@ class Bounded(Tensor):
         call = Call(func, tuple(args), kwargs or {})
         with torch._C.DisableTorchFunctionSubclass():
             out = func(*call.args, **call.kwargs)
-            if call.name in _QUESTIONS and not isinstance(out, Tensor):
+            if call.name in _QUERIES and not isinstance(out, Tensor):
                 return out
             return _bounded(out, _RULES.get(call.name, _refuse)(call))
 
@@ -116,7 +116,7 @@ class Call(NamedTuple):
 
     @property
     def name(self) -> str:
-        """That of the function; of an operator without its underscores."""
+        """The name of the function, without underscores."""
         return self.function.__name__.removeprefix("__").removesuffix("__")
 
     @property
@@ -125,13 +125,13 @@ class Call(NamedTuple):
         return [each for each in (*self.args, *self.kwargs.values()) if isinstance(each, Bounded)]
 
     def at(self, x: Tensor) -> Tensor:
-        """The operation with another tensor in place of its only moving argument."""
+        """The operation with another tensor as its only moving argument."""
         out: Tensor = self.function(*(x if isinstance(a, Bounded) else a for a in self.args), **self.kwargs)
         return out
 
 
 def _bounded(x: Tensor, bound: Tensor) -> Bounded:
-    out = x if isinstance(x, Bounded) else x.as_subclass(Bounded)  # worked in place: it is its own result
+    out = x if isinstance(x, Bounded) else x.as_subclass(Bounded)  # the result of an operation in place
     out.bound = bound
     return out
 
@@ -139,7 +139,7 @@ def _bounded(x: Tensor, bound: Tensor) -> Bounded:
 def _unknown(operation: str) -> UsageError:
     return UsageError(
         f"no Lipschitz bound is known for an operation of the discriminator: {operation}",
-        "measure slopes at samples instead, which needs no bound",
+        "measure slopes at samples, which need no bound",
     )
 
 
@@ -163,14 +163,14 @@ def _affine(call: Call) -> Tensor:
 
 
 def _matrix(position: int) -> Callable[[Call], Tensor]:
-    """A product of samples and a matrix, or of each game's samples and its own, which comes right behind them."""
+    """A product of samples and a matrix, or a stack of one matrix for each game; the matrix is the next argument."""
 
     def rule(call: Call) -> Tensor:
         x, weight = call.args[position : position + 2]
         if len(call.moving) != 1 or not isinstance(x, Bounded) or weight.dim() < 2 or call.kwargs:
             _refuse(call)
         norm = matrix_norm(weight)
-        if norm.dim() and not norm.shape == x.bound.shape == x.shape[:-2]:  # one sample may meet several matrices
+        if norm.dim() and not norm.shape == x.bound.shape == x.shape[:-2]:  # several matrices for one sample
             _refuse(call)
         return x.bound * norm
 
@@ -178,9 +178,9 @@ def _matrix(position: int) -> Callable[[Call], Tensor]:
 
 
 def _diagonal(call: Call) -> Tensor:
-    """An affine operation on every number by itself; its gains are read off at two points, and at a third checked."""
+    """An elementwise affine operation; its gains are computed from two points and checked at a third."""
     x = _only(call)
-    if call.kwargs.get("rounding_mode"):  # steps, which points may all miss
+    if call.kwargs.get("rounding_mode"):  # a step function
         _refuse(call)
     probe = Rng.of(0).uniform(x.shape, 1.0, 2.0).double()
     low, middle, high = (call.at(factor * probe) for factor in (0.0, 1.0, 2.0))
@@ -191,11 +191,11 @@ def _diagonal(call: Call) -> Tensor:
 
 
 def _piecewise(call: Call) -> Tensor:
-    """Activations with one slope left of zero and one right of it."""
+    """Activations with one slope below zero and one above."""
     x = _only(call)
     ones = torch.ones(x.shape, dtype=torch.float64)
     steepest: Tensor = torch.maximum(call.at(-ones).abs().max(), call.at(ones).abs().max())
-    if steepest > 1 and call.kwargs.get("inplace"):  # other views of x would keep its smaller bound
+    if steepest > 1 and call.kwargs.get("inplace"):  # other views of x would keep a smaller bound
         _refuse(call)
     return x.bound * steepest
 
@@ -224,7 +224,7 @@ def _repeated(call: Call, x: Bounded, shape: torch.Size) -> Tensor:
 
 
 def _max_pool(call: Call) -> Tensor:
-    """Maxima over windows; where none overlap, they move by no more than the numbers in them."""
+    """Maxima over windows that do not overlap: 1-Lipschitz."""
     x, (_, kernel, *more), given = _only(call), call.args, call.kwargs
     apart = given.get("dilation", 1) == 1 and given.get("stride") in (None, kernel)
     if more or not apart or given.get("return_indices"):
@@ -232,16 +232,8 @@ def _max_pool(call: Call) -> Tensor:
     return x.bound
 
 
-def _whole_max_pool(call: Call) -> Tensor:
-    """The maximum over the whole image."""
-    x = _only(call)
-    if call.args[1:] not in ((1,), ((1, 1),)) or call.kwargs.get("return_indices"):
-        _refuse(call)
-    return x.bound
-
-
-_QUESTIONS = frozenset({"get", "dim", "size", "numel", "len", "stride", "is_contiguous", "is_floating_point"})
-"""What a network may ask of a tensor without reading its numbers; `get` is an attribute, such as the shape."""
+_QUERIES = frozenset({"get", "dim", "size", "numel", "len", "stride", "is_contiguous", "is_floating_point"})
+"""Queries that do not read the values of a tensor; `get` reads an attribute, such as the shape."""
 
 _ISOMETRIES = ("flatten", "unflatten", "reshape", "view", "squeeze", "unsqueeze", "permute", "transpose", "contiguous")
 _AFFINE = (
@@ -257,7 +249,7 @@ _RULES: dict[str, Callable[[Call], Tensor]] = (
     | dict.fromkeys(("addmm", "baddbmm"), _matrix(1))
     | dict.fromkeys(("mul", "div", "neg", "rsub", "batch_norm"), _diagonal)
     | dict.fromkeys(("add", "sub"), _sum)
-    | {"max_pool2d": _max_pool, "adaptive_max_pool2d": _whole_max_pool}
+    | {"max_pool2d": _max_pool}
     | dict.fromkeys(("relu", "relu_", "leaky_relu", "prelu", "abs"), _piecewise)
     | {"tanh": _at_most(1.0), "sigmoid": _at_most(0.25), "softplus": _at_most(1.0)}
 )

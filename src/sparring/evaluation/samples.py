@@ -1,0 +1,64 @@
+"""Samples of a trained generator as a picture or an array file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparring.core.errors import UsageError
+from sparring.core.files import write_whole
+from sparring.data import Batch
+from sparring.gan.load import load_gan
+from sparring.monitoring.gallery import png_grid, png_points
+from sparring.networks import spread
+from sparring.runs.folder import RunFolder
+
+
+def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str = "auto") -> dict[str, Any]:
+    """Draw samples from a run's newest checkpoint into a file; the data are not needed.
+
+    Args:
+        path: the run folder.
+        out: a .png (a grid of images, or a scatter of points), or an .npz with `samples (*games, count, ...)`, and
+            `labels` if G is conditional. All classes are equally frequent and in order.
+        count: samples per game.
+        seed: number of the latents' stream.
+        device: where to sample.
+
+    Returns:
+        {"out", "samples", "step", "problems"}.
+
+    Raises:
+        UsageError: another ending, a missing folder, no checkpoint, or samples that cannot be drawn as a picture.
+        NonFinite: a sample is not finite.
+        StorageError: the disk refused.
+    """
+    write = {".png": _picture, ".npz": _arrays}.get(out.suffix)
+    if write is None:
+        raise UsageError(f"{out}: should end in .png or .npz", "choose one of the two")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"{out}: there is no folder {out.parent}", "make it, or choose another --out")
+    loaded = load_gan(RunFolder.open(path), device)
+    lead = len(loaded.recipe.lead)
+    batch = loaded.draw(count, "sample", seed, spread(count, loaded.networks.space.classes))
+    write_whole(out, write(batch, lead))
+    drawn = batch.samples.shape[: lead + 1].numel()
+    return {"out": str(out), "samples": drawn, "step": loaded.step, "problems": list(loaded.problems)}
+
+
+def _picture(batch: Batch, lead: int) -> bytes:
+    samples = batch.samples
+    if samples.dim() - lead - 1 == 3:
+        return png_grid(samples.flatten(0, lead))
+    if samples.shape[-1] == 2:
+        return png_points(samples.flatten(0, lead))
+    raise UsageError(f"samples of shape {tuple(samples.shape[lead + 1 :])} have no picture", "write an .npz instead")
+
+
+def _arrays(batch: Batch, _lead: int) -> bytes:
+    out = io.BytesIO()
+    np.savez_compressed(out, **{name: each.cpu().numpy() for name, each in batch._asdict().items() if each is not None})
+    return out.getvalue()
