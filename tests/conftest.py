@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from sparring.monitoring.generator_metrics import Measures
+from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
@@ -54,8 +54,8 @@ def short() -> Callable[..., Recipe]:
     return build
 
 
-class _NoMetrics(Measures):
-    """Measures of a generator that has none."""
+class _NoMetrics(GeneratorMetrics):
+    """No metrics of the generator."""
 
     def __init__(self, *_arguments: Any) -> None:
         self.metrics, self.samples = [], 1
@@ -78,7 +78,7 @@ class _NoMetrics(Measures):
 @pytest.fixture
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs on images that train no classifier, and of which only D is measured."""
-    monkeypatch.setattr("sparring.training.gan_task.Measures", _NoMetrics)
+    monkeypatch.setattr("sparring.training.gan_task.GeneratorMetrics", _NoMetrics)
 
 
 @pytest.fixture

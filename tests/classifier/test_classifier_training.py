@@ -25,8 +25,8 @@ from sparring.data import Source, prepare
 from sparring.evaluation.evaluate import evaluate
 from sparring.evaluation.verify import verify
 from sparring.gan.load import load_classifier, load_gan
-from sparring.monitoring import classifier_metrics as classifier_measures
-from sparring.monitoring.classifier_metrics import ClassifierMeasures, main_attack
+from sparring.monitoring import classifier_metrics
+from sparring.monitoring.classifier_metrics import ClassifierMetrics, main_attack
 from sparring.networks import ClassifierModule
 from sparring.optimizers import StepDecay
 from sparring.recipes import ClassifierRecipe, Recipe, changed, load, parse_yaml, to_yaml, validated
@@ -170,7 +170,7 @@ class _Crash(Nobody):
 def test_stopped_and_resumed_equals_undisturbed(
     overrides: tuple[str, ...], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifier_measures, "STEPS", 1)
+    monkeypatch.setattr(classifier_metrics, "STEPS", 1)
     own = tmp_path / "game"
     shutil.copytree(game, own)
     recipe = classifier_recipe(fakes(own, 0.5), "evaluate_every=6", *overrides)
@@ -289,7 +289,7 @@ def test_the_measures_of_a_linear_classifier_have_closed_forms() -> None:
         optimizer.zero_grad()
         F.cross_entropy(network(train.samples.double()), train.labels).backward()  # type: ignore[arg-type, no-untyped-call]
         optimizer.step()
-    measures = ClassifierMeasures(recipe.trained_against, recipe.seed, source, CPU)
+    measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, CPU)
     (x, y), weight = measures._batches["test"], network.output.weight.detach()
     assert y is not None
     measures._batches = {"test": type(measures._batches["test"])(x.double(), y)}

@@ -20,7 +20,7 @@ from sparring.evaluation.samples import write_samples
 from sparring.gan.load import load_gan
 from sparring.gan.state import GANState
 from sparring.gan.step import Discriminating, play_round, update_generator
-from sparring.monitoring.class_head import SAMPLES, ClassHead
+from sparring.monitoring.classifier_metrics import CLASS_HEAD_SAMPLES, ClassHeadMetrics
 from sparring.networks import NormalPrior, ProjectionHead, UniformPrior, spread
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Weights
@@ -256,15 +256,15 @@ def test_the_class_heads_of_packed_games_are_measured_one_by_one() -> None:
     for step in range(20):
         play_round(game, step)
     before = [tensor.clone() for tensor in game.networks.state_dict().values()]
-    found = ClassHead(game).measure(1)
+    found = ClassHeadMetrics(game).measure(1)
     assert all(map(torch.equal, before, game.networks.state_dict().values()))
-    held_out = game.source.held_out(SAMPLES, rng=Rng.of(0))
+    held_out = game.source.held_out(CLASS_HEAD_SAMPLES, rng=Rng.of(0))
     logits = game.discriminator(held_out.samples.expand(2, *held_out.samples.shape)).classes
     right = (logits.argmax(-1) == held_out.labels).double().mean(-1)
     assert found["accuracy_test"] == pytest.approx(right.tolist()) and right[0] != right[1]
     assert all(a >= b for a, b in zip(found["accuracy_test"], found["robust_accuracy_test"], strict=True))
-    assert set(found) == set(ClassHead(game).protocols())
+    assert set(found) == set(ClassHeadMetrics(game).protocols())
     # The budget is that of D's own attack; without one, 8/255.
-    assert "25.5/255" in ClassHead(game).protocols()["robust_accuracy_test"]
+    assert "25.5/255" in ClassHeadMetrics(game).protocols()["robust_accuracy_test"]
     plain = GANState(recipe(), made.data.open(CPU), CPU)
-    assert "epsilon 8/255" in ClassHead(plain).protocols()["robust_accuracy_test"]
+    assert "epsilon 8/255" in ClassHeadMetrics(plain).protocols()["robust_accuracy_test"]

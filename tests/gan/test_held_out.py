@@ -12,7 +12,7 @@ import torch
 from data_layouts import images
 from sparring.data import Data, Digits, Ring, Store, prepare
 from sparring.evaluation.discriminator import evaluate_discriminator
-from sparring.monitoring.discriminator_probe import Probe
+from sparring.monitoring.discriminator_probe import DiscriminatorProbe
 from sparring.monitoring.reference_networks import classifier_for
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe
@@ -49,7 +49,7 @@ def test_classifier_and_probe_name_what_they_saw(
     source = store(tmp_path, splits, split).open(CPU)
     classifier = classifier_for(source, CPU)
     assert classifier is not None and f"right on {told} data" in classifier.name
-    words = Probe(source, CPU).protocols()
+    words = DiscriminatorProbe(source, CPU).protocols()
     for name in ("probe_d_real", "input_gradient_l1", "input_gradient_sparsity", "critic_distance"):
         assert says(words[name], told) and f"20 {told} real samples" in words[name]
     assert source.unaugmented().facts == source.facts

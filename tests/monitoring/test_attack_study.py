@@ -18,8 +18,7 @@ from sparring.core.records import InvalidRecord
 from sparring.core.shapes import Bounds, Space
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.gan.state import GANState
-from sparring.monitoring.endurance_study import AttackStudy, described
-from sparring.monitoring.repeated_attack import Endurance, attack_until, difference
+from sparring.monitoring.endurance_study import AttackCounts, EnduranceStudy, attack_until, described, difference
 from sparring.recipes import Recipe
 from sparring.training.loop import train
 
@@ -29,7 +28,7 @@ CPU = torch.device("cpu")
 
 def until(
     x: Tensor, target: Tensor, score: Callable[[Tensor], Tensor], step: float, *, within: float = 0.02, cap: int = 100
-) -> Endurance:
+) -> AttackCounts:
     """Sign steps of one size against a score of samples of one feature."""
     return attack_until(
         x,
@@ -111,7 +110,7 @@ def run(short: Callable[..., Recipe], tmp_path: Path, no_metrics: None) -> Path:
 
 def test_a_run_ends_with_the_study_and_the_verb_finds_the_same(run: Path) -> None:
     metrics = json.loads((run / "summary.json").read_bytes())["metrics"]
-    initial, trained = study_attacks([run], AttackStudy(), device="cpu")
+    initial, trained = study_attacks([run], EnduranceStudy(), device="cpu")
     assert (initial["generator"], trained["generator"]) == ("initial", "trained")
     assert len(initial["numbers"]) == 6
     for name, value in initial["numbers"].items():
@@ -131,7 +130,9 @@ def test_replicas_equal_single_games_and_g_is_the_one_that_was_asked_for(short: 
         real = game.source.held_out(16, rng=Rng.of(0)).samples
         found = {}
         for opponent in ("initial", "trained"):
-            numbers = AttackStudy(samples=16, cap=30, tolerance=0.3).run(game, real, game.source.facts.space, opponent)
+            numbers = EnduranceStudy(samples=16, cap=30, tolerance=0.3).run(
+                game, real, game.source.facts.space, opponent
+            )
             found |= {f"{opponent} {name}": values.reshape(-1).tolist() for name, values in numbers.items()}
         return found
 
@@ -152,7 +153,7 @@ def test_points_have_no_share_of_a_range_to_step_by(short: Callable[..., Recipe]
 
 def test_the_protocol_counts_the_samples_that_there_are(run: Path) -> None:
     for wanted, found in ((361, 360), (5, 5)):
-        for row in study_attacks([run], AttackStudy(samples=wanted, cap=1), device="cpu"):
+        for row in study_attacks([run], EnduranceStudy(samples=wanted, cap=1), device="cpu"):
             assert f"; {found} samples a side" in row["protocol"]
 
 
@@ -168,12 +169,12 @@ def test_settings_are_read_as_in_a_recipe() -> None:
 
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        study_attacks([tmp_path], AttackStudy())
+        study_attacks([tmp_path], EnduranceStudy())
 
 
 def test_an_attack_is_described_by_what_is_not_its_default() -> None:
     plain, other = (
-        AttackStudy.model_validate({"attack": attack}).attack
+        EnduranceStudy.model_validate({"attack": attack}).attack
         for attack in ("fgsm", {"name": "gradient", "epsilon": 0.5, "steps": 3, "ball": "l2"})
     )
     assert described(plain, UNIT).startswith("fgsm, epsilon 1/255") and "steps" not in described(plain, UNIT)

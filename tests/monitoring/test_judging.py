@@ -14,8 +14,8 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes
 from sparring.data import ArraySource, Augmentation, Dequantize, Digits, Facts, ImageArrays, Source
 from sparring.monitoring import reference_networks as judging
-from sparring.monitoring.discriminator_probe import Probe
-from sparring.monitoring.generator_metrics import Measures
+from sparring.monitoring.discriminator_probe import DiscriminatorProbe
+from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.monitoring.reference_networks import classifier_for, real_features
 from sparring.networks import SmallCNN, SmallResNet, TrainingSettings
 from sparring.recipes import load
@@ -171,7 +171,7 @@ def test_training_data_are_not_called_held_out() -> None:
     for source, split in ((colours(), "held-out"), (colours("one split", split=False), "training")):
         classifier = classifier_for(source, CPU)
         assert classifier is not None and f"% right on {split} data" in classifier.name
-        told = " ".join(Probe(source, CPU).protocols().values())
+        told = " ".join(DiscriminatorProbe(source, CPU).protocols().values())
         assert f" {split} real samples" in told and (split == "held-out") == ("held-out" in told)
 
 
@@ -218,7 +218,7 @@ def test_a_viewer_does_not_keep_what_it_has_seen_alive() -> None:
 def test_the_measures_of_images_name_their_protocol() -> None:
     recipe = load("dishonest/digits", ["replicas=1", "ema=0.5"])
     source = digits()
-    measures = Measures(recipe, source, CPU, samples=100)
+    measures = GeneratorMetrics(recipe, source, CPU, samples=100)
     found = measures.measure(source.held_out(100, rng=Rng.of(5)).samples, packed=False)
     assert {"frechet_distance", "frechet_floor", "kernel_distance", "inception_score"} <= found.keys()
     assert found["frechet_distance"] == pytest.approx(found["frechet_floor"], rel=0.5)

@@ -18,8 +18,8 @@ from sparring.gan.sampling import draw
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.metrics import wasserstein1
-from sparring.monitoring.discriminator_probe import ATTACK, Probe
-from sparring.monitoring.exhibits import BINS, PATHS, SHOWN, STATIONS, histogram, save_exhibits
+from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe
+from sparring.monitoring.pictures import BINS, PATH_IMAGES, PATHS, SHOWN, histogram, save_probe
 from sparring.networks import Verdict
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
@@ -50,13 +50,13 @@ def test_the_numbers_of_a_linear_discriminator(short: Callable[..., Recipe]) -> 
     weight = torch.zeros(1, 8, 8)
     weight[0, 2:6, 3] = 0.5  # four equal entries of 64
     game.networks.discriminator = Linear(weight)
-    probe = Probe(game.source, CPU)
+    probe = DiscriminatorProbe(game.source, CPU)
     found = probe.measure(game, 3)
     assert found["input_gradient_l1"] == pytest.approx(2.0)
     assert found["input_gradient_norm"] == pytest.approx(1.0)
     assert found["input_gradient_norm_max"] == pytest.approx(1.0)
     assert found["input_gradient_sparsity"] == pytest.approx((8 - 2) / (8 - 1))
-    look = probe.look(game, 3)
+    look = probe.attack(game, 3)
     strokes = probe.real[:, 0, 2:6, 3]
     torch.testing.assert_close(look.score, strokes.sum(1) / 2)
     # Each of the four pixels falls by epsilon of [0, 1], that is by twice as much of [-1, 1], but not below black.
@@ -68,7 +68,7 @@ def test_the_numbers_of_a_linear_discriminator(short: Callable[..., Recipe]) -> 
 
 def test_the_critic_is_bounded_by_the_exact_distance_of_the_same_points(short: Callable[..., Recipe]) -> None:
     game = game_of(short("replicas=2"))
-    probe = Probe(game.source, CPU)
+    probe = DiscriminatorProbe(game.source, CPU)
     direction = torch.tensor([0.6, 0.8])
     game.networks.discriminator = Linear(direction)
     with torch.no_grad():  # G itself, not its running mean
@@ -84,14 +84,14 @@ def test_the_critic_is_bounded_by_the_exact_distance_of_the_same_points(short: C
         gap = float((probe.real @ direction).mean() - (fake[index] @ direction).mean())
         assert found["critic_distance"][index] == pytest.approx(gap, abs=1e-5)
         assert abs(gap) <= exact
-    assert "wasserstein1" not in Probe(game_of(short(*IMAGES)).source, CPU).protocols()
+    assert "wasserstein1" not in DiscriminatorProbe(game_of(short(*IMAGES)).source, CPU).protocols()
 
 
 @pytest.mark.parametrize("keys", [(), IMAGES, CONVOLUTIONS], ids=["points", "dense", "convolutions"])
 def test_a_probe_leaves_no_trace(keys: tuple[str, ...], short: Callable[..., Recipe]) -> None:
     game = game_of(short(*keys))
     play_round(game, 0)
-    probe = Probe(game.source, CPU)
+    probe = DiscriminatorProbe(game.source, CPU)
     before = {name: tensor.clone() for name, tensor in game.state().items()}
     modes, random = [m.training for m in game.networks.modules()], torch.random.get_rng_state()
     learns = [parameter.requires_grad for parameter in game.networks.parameters()]
@@ -122,15 +122,15 @@ def test_even_a_restless_discriminator_keeps_no_trace(short: Callable[..., Recip
     game = game_of(short())
     game.networks.discriminator = network = _Restless(torch.ones(2))
     state = torch.random.get_rng_state()
-    Probe(game.source, CPU).measure(game, 1)
+    DiscriminatorProbe(game.source, CPU).measure(game, 1)
     assert network.calls == 0 and torch.equal(state, torch.random.get_rng_state())
 
 
 def test_every_sample_is_seen_alone_in_eval_mode(short: Callable[..., Recipe]) -> None:
     game = game_of(short(*CONVOLUTIONS))
     play_round(game, 0)
-    probe = Probe(game.source, CPU)
-    for few, many in zip(probe.look(game, 1, 3), probe.look(game, 1), strict=True):
+    probe = DiscriminatorProbe(game.source, CPU)
+    for few, many in zip(probe.attack(game, 1, 3), probe.attack(game, 1), strict=True):
         torch.testing.assert_close(few, many[:3])
 
 
@@ -140,7 +140,7 @@ def test_replicas_are_probed_as_single_games(keys: tuple[str, ...], short: Calla
         game_of(short(*keys, "replicas=2", "seed=3")),
         [game_of(short(*keys, f"seed={n}")) for n in (3, 4)],
     )
-    found, probe = Probe(packed.source, CPU).measure(packed, 2), Probe(packed.source, CPU)
+    found, probe = DiscriminatorProbe(packed.source, CPU).measure(packed, 2), DiscriminatorProbe(packed.source, CPU)
     for name, values in found.items():
         assert values == pytest.approx([probe.measure(single, 2)[name] for single in singles], rel=1e-4)
 
@@ -148,19 +148,22 @@ def test_replicas_are_probed_as_single_games(keys: tuple[str, ...], short: Calla
 def test_every_regime_is_probed_by_the_same_attack(short: Callable[..., Recipe]) -> None:
     regimes = ("plain", "symmetric", "{name: replace, attack: {name: pgd, epsilon: 16/255}}", "mixed")
     games = [game_of(short(*IMAGES, f"regime={regime}")) for regime in regimes]
-    looks = [Probe(game.source, CPU).look(game, 7) for game in games]
+    looks = [DiscriminatorProbe(game.source, CPU).attack(game, 7) for game in games]
     for look in looks:
         assert torch.equal(look.adversarial, looks[0].adversarial)
     size = (looks[0].adversarial - looks[0].real).abs().amax()
     assert float(size) == pytest.approx(2 / 255, rel=1e-5)
-    assert "1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])" in Probe(games[0].source, CPU).protocols()["probe_d_real"]
+    assert (
+        "1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])"
+        in DiscriminatorProbe(games[0].source, CPU).protocols()["probe_d_real"]
+    )
 
 
 def test_numbers_that_are_not_finite_stop_the_run_by_name(short: Callable[..., Recipe]) -> None:
     game = game_of(short())
     game.networks.discriminator = Linear(torch.tensor([3e38, -3e38]))
     with pytest.raises(NonFinite, match="round 4: not finite: probe_d_real in eval mode"):
-        Probe(game.source, CPU).measure(game, 4)
+        DiscriminatorProbe(game.source, CPU).measure(game, 4)
 
 
 @pytest.mark.parametrize(("slope", "named"), [(1e38, "input gradient"), (math.inf, "score")])
@@ -173,7 +176,7 @@ def test_gradients_that_are_not_finite_are_not_drawn(
     game.networks.discriminator = Linear(weight)
     run = RunFolder.create(run_path, game.recipe, {})
     with pytest.raises(NonFinite, match=f"round 4: not finite: {named} of D"):
-        save_exhibits(game, Probe(game.source, CPU), run, 4)
+        save_probe(game, DiscriminatorProbe(game.source, CPU), run, 4)
     assert not run.probes.exists()
 
 
@@ -188,11 +191,11 @@ def test_rows_and_summary_have_the_probe_at_every_evaluation(short: Callable[...
 def test_what_is_saved_is_what_was_seen(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short(*IMAGES, "replicas=2", "ema=0.9"))
     run = RunFolder.create(run_path, game.recipe, {})
-    probe = Probe(game.source, CPU)
-    save_exhibits(game, probe, run, 12)
+    probe = DiscriminatorProbe(game.source, CPU)
+    save_probe(game, probe, run, 12)
     with np.load(run.probes / "000000012.npz") as file:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
-    look = probe.look(game, 12)
+    look = probe.attack(game, 12)
     back = arrays["real"].float() / 127.5 - 1
     torch.testing.assert_close(back, look.real[:, :SHOWN], atol=0.5 / 127.5 + 1e-6, rtol=0)
     moved = arrays["perturbation"].float() / 127 * ATTACK.epsilon * 2
@@ -200,14 +203,14 @@ def test_what_is_saved_is_what_was_seen(short: Callable[..., Recipe], run_path: 
     assert torch.equal(arrays["d_adversarial"], torch.sigmoid(look.score_adversarial[:, :SHOWN]))
     assert arrays["gradient"].shape == (2, SHOWN, 8, 8) and (arrays["gradient"].amax((-2, -1)) == 255).all()
     assert arrays["counts"].sum(1).tolist() == [probe.real.numel()] * 2 and arrays["edges"].shape == (2, BINS + 1)
-    assert arrays["between"].shape == (2, PATHS, STATIONS, 1, 8, 8)
+    assert arrays["between"].shape == (2, PATHS, PATH_IMAGES, 1, 8, 8)
 
 
 def test_interpolations_start_and_end_at_the_latents(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short(*IMAGES, "ema=0"))
     game.networks.generator = _Latents()
     run = RunFolder.create(run_path, game.recipe, {})
-    save_exhibits(game, Probe(game.source, CPU), run, 0)
+    save_probe(game, DiscriminatorProbe(game.source, CPU), run, 0)
     with np.load(run.probes / "000000000.npz") as file:
         between = torch.from_numpy(file["between"][0, :, :, 0, 0, :4]).float() / 127.5 - 1
     ends = game.recipe.generator.prior.draw((2 * PATHS, 1, 4), rng=game.streams.rng("between"))[:, 0]
@@ -227,15 +230,15 @@ class _Latents(nn.Module):
 def test_points_have_no_pictures(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short())
     run = RunFolder.create(run_path, game.recipe, {})
-    save_exhibits(game, Probe(game.source, CPU), run, 0)
+    save_probe(game, DiscriminatorProbe(game.source, CPU), run, 0)
     assert not run.probes.exists()
 
 
 def test_a_histogram_holds_every_value() -> None:
-    found = histogram(torch.tensor([-2.0, 0.0, 0.0, 1.0, 2.0]))
-    assert found.counts.sum() == 5 and found.counts[BINS // 2] == 2
-    assert found.edges[0] == -2 and found.edges[-1] == 2
-    assert histogram(torch.zeros(3)).counts[BINS // 2] == 3
+    counts, edges = histogram(torch.tensor([-2.0, 0.0, 0.0, 1.0, 2.0]))
+    assert counts.sum() == 5 and counts[BINS // 2] == 2
+    assert edges[0] == -2 and edges[-1] == 2
+    assert histogram(torch.zeros(3))[0][BINS // 2] == 3
 
 
 def test_a_size_on_three_scales() -> None:

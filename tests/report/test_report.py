@@ -17,7 +17,7 @@ from PIL import Image
 
 from report_pages import HARMLESS, HOSTILE, Page, copied, played
 from sparring.core.errors import UsageError
-from sparring.monitoring.gallery import png_grid
+from sparring.monitoring.pictures import png_grid
 from sparring.recipes import load
 from sparring.report import find_runs, report_run, report_runs
 from sparring.report.format import duration, number

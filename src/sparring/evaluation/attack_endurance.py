@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord, problems_in
 from sparring.gan.load import load_gan
-from sparring.monitoring.endurance_study import AttackStudy, Opponent
+from sparring.monitoring.endurance_study import EnduranceStudy, Opponent
 from sparring.recipes import parse_yaml
 from sparring.runs.folder import RunFolder
 
 
-def attack_study(attack: str, *, within: float, cap: int, samples: int) -> AttackStudy:
+def attack_study(attack: str, *, within: float, cap: int, samples: int) -> EnduranceStudy:
     """Settings of the experiment.
 
     Args:
@@ -33,13 +33,13 @@ def attack_study(attack: str, *, within: float, cap: int, samples: int) -> Attac
     """
     values = {"attack": parse_yaml(attack, attack), "tolerance": within, "cap": cap, "samples": samples}
     try:
-        return AttackStudy.model_validate(values)
+        return EnduranceStudy.model_validate(values)
     except ValidationError as error:
         remedy = "see `sparring list attacks`"
-        raise InvalidRecord("attack", problems_in(error, AttackStudy.model_fields), remedy) from None
+        raise InvalidRecord("attack", problems_in(error, EnduranceStudy.model_fields), remedy) from None
 
 
-def study_attacks(paths: Sequence[Path], study: AttackStudy, *, device: str = "auto") -> list[dict[str, Any]]:
+def study_attacks(paths: Sequence[Path], study: EnduranceStudy, *, device: str = "auto") -> list[dict[str, Any]]:
     """How many attacks the D of each run's newest checkpoint withstands, against G as initialised and as trained.
 
     Args:
@@ -57,7 +57,7 @@ def study_attacks(paths: Sequence[Path], study: AttackStudy, *, device: str = "a
     return [row for path in paths for row in _rows(path, study, device)]
 
 
-def _rows(path: Path, study: AttackStudy, device: str) -> list[dict[str, Any]]:
+def _rows(path: Path, study: EnduranceStudy, device: str) -> list[dict[str, Any]]:
     loaded = load_gan(RunFolder.open(path), device)
     source = loaded.data()
     real = source.held_out(study.samples, rng=Rng.of(0, loaded.streams.device)).samples

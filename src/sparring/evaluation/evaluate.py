@@ -7,7 +7,7 @@ from pathlib import Path
 from sparring.evaluation.discriminator import evaluate_discriminator
 from sparring.evaluation.generator import SAMPLES, evaluate_generator
 from sparring.gan.load import load_classifier
-from sparring.monitoring.classifier_metrics import ClassifierMeasures
+from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.environment import choose_device
@@ -48,6 +48,6 @@ def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str 
     """
     loaded, place = load_classifier(RunFolder.open(path), device), choose_device(device)
     recipe = loaded.recipe
-    measures = ClassifierMeasures(recipe.trained_against, recipe.seed, loaded.data(), place, samples=samples)
-    numbers = measures.measure(loaded.network, loaded.classify, seed)
-    return Evaluation(step=loaded.step, metrics=measures.entries(numbers), problems=loaded.problems)
+    metrics = ClassifierMetrics(recipe.trained_against, recipe.seed, loaded.data(), place, samples=samples)
+    numbers = metrics.measure(loaded.network, loaded.classify, seed)
+    return Evaluation(step=loaded.step, metrics=metrics.values(numbers), problems=loaded.problems)

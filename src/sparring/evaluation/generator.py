@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.gan.load import load_gan
-from sparring.monitoring.generator_metrics import Measures
-from sparring.monitoring.summary import final_numbers
+from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.networks import Extractor
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import Evaluation
@@ -47,8 +46,8 @@ def evaluate_generator(
     loaded = load_gan(RunFolder.open(path), device)
     source = loaded.data()
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
-    measures = Measures(recipe, source, loaded.streams.device, samples=samples)
+    metrics = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples)
     drawn = loaded.draw(samples, "evaluate", seed).samples
-    row = measures.measure(drawn, packed=bool(loaded.recipe.lead))
-    problems = (*loaded.problems, *(() if measures.metrics else (_NO_METRIC,)))
-    return Evaluation(step=loaded.step, metrics=final_numbers(row, measures), problems=problems)
+    row = metrics.measure(drawn, packed=bool(loaded.recipe.lead))
+    problems = (*loaded.problems, *(() if metrics.metrics else (_NO_METRIC,)))
+    return Evaluation(step=loaded.step, metrics=metrics.values(row), problems=problems)

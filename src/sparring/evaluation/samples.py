@@ -12,7 +12,7 @@ from sparring.core.errors import UsageError
 from sparring.core.files import write_whole
 from sparring.data import Batch
 from sparring.gan.load import load_gan
-from sparring.monitoring.gallery import png_grid, png_points
+from sparring.monitoring.pictures import png_grid, png_points
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder
 

@@ -1,14 +1,15 @@
-"""What is measured of a classifier at a moment: accuracy with and without attack, and local Lipschitz values.
+"""Metrics of a classifier, or of D's class head: accuracy with and without attack, and local Lipschitz values.
 
-Each on held-out samples and on as many training ones, never augmented, so that the gaps between them show.
+Each is measured on held-out samples, and on as many training samples without augmentation.
 
     LLV = mean over (x, y) of || d l(f(x; w), y) / d x ||_2,    l the cross-entropy, f in eval mode
 
-Source: Rob-GAN, section 3.1 and figure 2.
+Source: Rob-GAN, section 3.1, figures 2 and 6.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,32 +26,33 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, sample_norm
 from sparring.data import Source
 from sparring.gan.sampling import require_finite
+from sparring.gan.state import GANState
 from sparring.runs.schema import MetricValue
 
-MEASURED = 1000
-"""Held-out samples of a measurement, at most, and as many training ones."""
+SAMPLES = 1000
+"""Held-out samples of a measurement, at most, and as many training samples."""
+CLASS_HEAD_SAMPLES = 256
+"""The same for D's class head, which is measured at every evaluation of a game."""
 EPSILON = 8 / 255
-"""The budget of the attack on a classifier that was trained under none."""
+"""The budget of the attack on a classifier that was trained without one."""
 STEPS = 20
 _AT_ONCE = 250
 """Samples a backward pass."""
 
-Row = dict[str, Any]
 
-
-class ClassifierMeasures:
-    """The samples and the attack that a classifier is measured with, the same ones at every moment.
+class ClassifierMetrics:
+    """Measures classifiers with the same samples and the same attack at every moment.
 
     Args:
-        trained: the attack that it is trained against, or None.
+        trained: the attack of its adversarial training, or None.
         seed: of the attack's random starts.
         source: the data.
-        device: where it lives.
+        device: of the classifier.
         samples: of each kind, at most.
     """
 
     def __init__(
-        self, trained: Attack | None, seed: int, source: Source, device: torch.device, *, samples: int = MEASURED
+        self, trained: Attack | None, seed: int, source: Source, device: torch.device, *, samples: int = SAMPLES
     ) -> None:
         self.seed, self.space = seed, source.facts.space
         self.attack = main_attack(trained)
@@ -61,10 +63,10 @@ class ClassifierMeasures:
         self._kinds = {"test": source.facts.evaluated_on, "train": "training"}
 
     def measure(self, network: nn.Module, classify: Classify, number: int) -> dict[str, float]:
-        """The numbers of `protocols`; the network is left without a trace.
+        """The numbers of `protocols`; the network is restored afterwards.
 
         Args:
-            network: what the classifier runs.
+            network: evaluated by the classifier.
             classify: the classifier, samples `(n, ...)` to logits `(n, classes)`.
             number: of the moment, for the attack's random stream.
 
@@ -77,14 +79,14 @@ class ClassifierMeasures:
             parts = zip(*(torch.split(each, _AT_ONCE) for each in (samples, labels)), strict=True)
             rng = Streams(self.seed, None, samples.device).rng(f"measure/{kind}", number)
             with evaluating(network), untraced(network):
-                found = [self._look(network, classify, x, y, rng) for x, y in parts]
-            shares = {name: torch.cat([each[name] for each in found]) for name in found[0]}
-            require_finite(f"round {number}", shares)
-            numbers |= {f"{name}_{kind}": float(values.double().mean()) for name, values in shares.items()}
+                measured = [self._measure(network, classify, x, y, rng) for x, y in parts]
+            values = {name: torch.cat([each[name] for each in measured]) for name in measured[0]}
+            require_finite(f"round {number}", values)
+            numbers |= {f"{name}_{kind}": float(each.double().mean()) for name, each in values.items()}
         return numbers
 
-    def entries(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, MetricValue]:
-        """Numbers of `measure` as summary.json has them."""
+    def values(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, MetricValue]:
+        """Numbers of `measure` for summary.json, with a note after every protocol."""
         protocols, count = self.protocols(), len(self._batches["test"].samples)
         return {
             name: MetricValue(
@@ -96,39 +98,76 @@ class ClassifierMeasures:
         }
 
     def protocols(self) -> dict[str, str]:
-        """What every number of `measure` is."""
-        found: dict[str, str] = {}
+        """The definition of every number of `measure`."""
+        protocols: dict[str, str] = {}
         attack = self.attack
         under = (
-            f"{self.threat.name} up the cross-entropy, {attack.ball.norm}, {attack.describe_size(self.space)}, "
+            f"{self.threat.name} on the cross-entropy, {attack.ball.norm}, {attack.describe_size(self.space)}, "
             f"step {attack.step_length:.3g}, random start"
         )
         for kind, batch in self._batches.items():
             on = f"{len(batch.samples):,} {self._kinds[kind]} samples, classifier in eval mode"
-            found |= {
-                f"accuracy_{kind}": f"share of samples classified right; {on}",
-                f"robust_accuracy_{kind}": f"share of samples still classified right under {under}; {on}",
+            protocols |= {
+                f"accuracy_{kind}": f"share of samples classified correctly; {on}",
+                f"robust_accuracy_{kind}": f"share of samples still classified correctly under {under}; {on}",
                 f"llv_{kind}": (
                     "local Lipschitz value: mean Euclidean norm of the gradient of the cross-entropy with respect to "
                     f"the sample, per unit of the data's own range; {on}"
                 ),
             }
-        return found
+        return protocols
 
-    def _look(self, network: nn.Module, classify: Classify, x: Samples, y: Tensor, rng: Rng) -> dict[str, Tensor]:
+    def _measure(self, network: nn.Module, classify: Classify, x: Samples, y: Tensor, rng: Rng) -> dict[str, Tensor]:
         def loss(samples: Tensor) -> Tensor:
             return F.cross_entropy(classify(samples), y, reduction="none")
 
-        slope = input_gradient(loss, x)
+        slopes = sample_norm(input_gradient(loss, x).gradient, 1)
         fooled = fool(self.threat, classify, x, y, network=network, space=self.space, rng=rng).fooled
         with torch.no_grad():
-            right = (classify(x).argmax(-1) == y).float()
-        slopes = sample_norm(slope.gradient, 1)
-        return {"accuracy": right, "robust_accuracy": (~fooled).float(), "llv": slopes}
+            correct = (classify(x).argmax(-1) == y).float()
+        return {"accuracy": correct, "robust_accuracy": (~fooled).float(), "llv": slopes}
+
+
+class ClassHeadMetrics:
+    """Measures the class head of D as a classifier, in every game.
+
+    Args:
+        game: whose D has class heads.
+    """
+
+    def __init__(self, game: GANState) -> None:
+        self.game = game
+        trained = game.recipe.regime.trained_against
+        self._metrics = ClassifierMetrics(
+            trained, game.recipe.seed, game.source, game.device, samples=CLASS_HEAD_SAMPLES
+        )
+
+    def measure(self, number: int) -> dict[str, Any]:
+        """The numbers of `ClassifierMetrics`; a list with replicas."""
+        lead = self.game.recipe.lead
+        games = [
+            self._metrics.measure(self.game.discriminator, self._of(index), number)
+            for index in itertools.product(*map(range, lead))
+        ]
+        return {name: [numbers[name] for numbers in games] for name in games[0]} if lead else dict(games[0])
+
+    def protocols(self) -> dict[str, str]:
+        """The definition of every number of `measure`."""
+        return {name: f"class head of D: {protocol}" for name, protocol in self._metrics.protocols().items()}
+
+    def _of(self, index: tuple[int, ...]) -> Classify:
+        """The class head of one game; the logits of the other packed games are dropped."""
+
+        def classify(samples: Tensor) -> Tensor:
+            classes = self.game.judge(samples.expand(*self.game.recipe.lead, *samples.shape)).classes
+            assert classes is not None
+            return classes[index]
+
+        return classify
 
 
 def main_attack(trained: Attack | None) -> PGD:
-    """PGD-20 in the ball and with the budget that a classifier was trained under, or L-infinity and 8/255."""
+    """PGD-20 with the ball and budget of a classifier's adversarial training, by default L-infinity and 8/255."""
     if trained is None or not trained.ball.limited:
         return PGD(epsilon=EPSILON, steps=STEPS)
     direction = Normalised() if isinstance(trained.ball, L2) else Sign()

@@ -1,43 +1,47 @@
-"""DAT's confirmatory experiment: how many small attacks it takes until D takes one side's samples for the other's.
+"""DAT's confirmatory experiment: the number of small attacks after which D takes a sample of one side for the other's.
 
     xi_fake: until |D(x_hat_f) - mean D(x_r)| <= tolerance,    xi_real: until |D(x_hat_r) - mean D(x_f)| <= tolerance
 
-with x_f of "a generator without convergence", here G as it was initialised, or as it is after training. The paper
-states neither the attack nor a cap: here one step of FGSM, epsilon 1/255, and at most 100 of them.
+with D = sigmoid(score) and x_f of "a generator without convergence": here G as initialised, or G after training. The
+paper states neither the attack nor a cap: here one step of FGSM, epsilon 1/255, and at most 100 of them. Each attack
+starts where the previous one ended. A step that is long for the slope of D may jump over the tolerance to its far side;
+that ends the attacks on a sample as well, and is counted separately.
 
 Source: Direct Adversarial Training for GANs, equation (1) and figure 1.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from sparring.attacks import FGSM, Attack
+from sparring.core.randomness import Rng
 from sparring.core.records import Count, Positive, Record
-from sparring.core.shapes import Samples, Space, over_samples
+from sparring.core.shapes import Samples, Scores, Space, expand_like, over_samples
 from sparring.gan.sampling import draw
 from sparring.gan.state import Networks
-from sparring.monitoring.discriminator_probe import Playing, score_of, undisturbed
-from sparring.monitoring.repeated_attack import attack_until
+from sparring.monitoring.discriminator_probe import GAN, score_of, undisturbed
 from sparring.runs.schema import MetricValue
 
-_SETTLING = 256
-"""Latents from which a fresh G takes its batch statistics."""
+_WARM_UP = 256
+"""Latents from which an untrained G computes its batch statistics."""
 Opponent = Literal["initial", "trained"]
-"""Whose samples x_f are: of G as it was initialised, or as it is now."""
+"""The generator of x_f: as initialised, or after training."""
 
 
-class AttackStudy(Record):
-    """The experiment's settings.
+class EnduranceStudy(Record):
+    """The settings of the experiment.
 
     Args:
         tolerance: of |D - mean|, in probability.
-        attack: made once a count; its budget holds for one count.
-        cap: counts, at most; a sample that never gets there counts as many.
-        samples: a side and game, and no more than there are real ones.
+        attack: the repeated attack; its budget holds for one repetition.
+        cap: the largest number of attacks; samples that never reach the tolerance count as this many.
+        samples: for each side and game, at most the number of real ones.
     """
 
     tolerance: Positive = 0.02
@@ -45,53 +49,51 @@ class AttackStudy(Record):
     cap: Count = 100
     samples: Count = 32
 
-    def run(self, playing: Playing, real: Samples, space: Space, opponent: Opponent = "initial") -> dict[str, Tensor]:
-        """The numbers of `protocols`, each of shape `(*lead)`.
+    def run(self, gan: GAN, real: Samples, space: Space, opponent: Opponent = "initial") -> dict[str, Tensor]:
+        """The numbers of `protocol`, each of shape `(*lead)`.
 
         Args:
-            playing: whose D is attacked.
-            real: held-out samples `(n, *space.shape)`; the first `samples` of them are used.
+            gan: whose D is attacked.
+            real: held-out samples `(n, *space.shape)`, of which the first `samples` are used.
             space: shape and range of the samples.
-            opponent: whose generated samples are used.
+            opponent: the generator of x_f.
         """
-        recipe, lead = playing.recipe, playing.recipe.lead
+        recipe, lead = gan.recipe, gan.recipe.lead
         count = self._count(real)
-        generator = self._generator(playing, space, opponent)
-        fake = draw(recipe, generator, space, playing.streams, count, "study", 0).samples
+        generator = self._generator(gan, space, opponent)
+        fake = draw(recipe, generator, space, gan.streams, count, "study", 0).samples
         real = real[:count].expand(*lead, *real[:count].shape)
-        with undisturbed(playing):
+        with undisturbed(gan):
             with torch.no_grad():
-                means = [over_samples(torch.sigmoid(score_of(playing, side))) for side in (real, fake)]
+                means = [over_samples(torch.sigmoid(score_of(gan, side))) for side in (real, fake)]
             target = [
                 mean.unsqueeze(-1).expand(side.shape[: len(lead) + 1])
                 for mean, side in zip(means, (fake, real), strict=True)
             ]
-            found = attack_until(
+            counts = attack_until(
                 torch.cat([fake, real], dim=len(lead)),
                 torch.cat(target, dim=-1),
-                score=lambda samples: score_of(playing, samples),
+                score=lambda samples: score_of(gan, samples),
                 attack=self.attack,
                 tolerance=self.tolerance,
                 cap=self.cap,
-                network=playing.networks.discriminator,
+                network=gan.networks.discriminator,
                 space=space,
-                rng=playing.streams.rng("study/attack"),
+                rng=gan.streams.rng("study/attack"),
             )
         numbers: dict[str, Tensor] = {}
-        for name, values in (("", found.attacks), ("_reached", found.reached), ("_overshot", found.overshot)):
+        for name, values in (("", counts.attacks), ("_reached", counts.reached), ("_overshot", counts.overshot)):
             on_fake, on_real = torch.tensor_split(values.double(), [count], dim=-1)
             numbers |= {f"attacks_fake{name}": over_samples(on_fake), f"attacks_real{name}": over_samples(on_real)}
         return numbers
 
-    def entries(
-        self, playing: Playing, real: Samples, space: Space, opponent: Opponent = "initial"
-    ) -> dict[str, MetricValue]:
-        """The numbers of `run` as summary.json has them."""
-        numbers, protocol = self.run(playing, real, space, opponent), self.protocol(real, space, opponent)
+    def metrics(self, gan: GAN, real: Samples, space: Space, opponent: Opponent = "initial") -> dict[str, MetricValue]:
+        """The numbers of `run` for summary.json."""
+        numbers, protocol = self.run(gan, real, space, opponent), self.protocol(real, space, opponent)
         return {name: MetricValue(value=values.tolist(), protocol=protocol) for name, values in numbers.items()}
 
     def protocol(self, real: Samples, space: Space, opponent: Opponent = "initial") -> str:
-        """The experiment in words; the arguments are those of `run`."""
+        """The definition of the numbers of `run`, with the same arguments."""
         state = {
             "initial": "as it was initialised, with the batch statistics of that state",
             "trained": "as it is after training",
@@ -99,39 +101,113 @@ class AttackStudy(Record):
         return (
             f"mean number of attacks ({described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
             f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self._count(real)} samples a side, the generated "
-            f"ones of G {state}; at most {self.cap} attacks, which is what a sample that never got there counts; "
+            f"ones of G {state}; at most {self.cap} attacks, which is the number for samples that never got there; "
             "overshot: the share whose last attack jumped over the tolerance to the far side of the mean"
         )
 
     def _count(self, real: Samples) -> int:
         return min(self.samples, len(real))
 
-    def _generator(self, playing: Playing, space: Space, opponent: Opponent) -> nn.Module:
+    def _generator(self, gan: GAN, space: Space, opponent: Opponent) -> nn.Module:
         if opponent == "trained":
-            return playing.networks.generator
-        generator = Networks(playing.recipe, space).generator.to(playing.streams.device)
-        _settle(generator, playing)
+            return gan.networks.generator
+        generator = Networks(gan.recipe, space).generator.to(gan.streams.device)
+        _set_batch_statistics(generator, gan)
         return generator
 
 
+class AttackCounts(NamedTuple):
+    """How repeated attacks ended, for every sample.
+
+    Args:
+        attacks: their number `(*batch)`; the cap if D's output never came within the tolerance.
+        reached: whether D's output came within the tolerance.
+        overshot: whether it jumped from one side of the tolerance to the other instead.
+        moved: the samples after the attacks.
+    """
+
+    attacks: Int[Tensor, "*batch"]
+    reached: Bool[Tensor, "*batch"]
+    overshot: Bool[Tensor, "*batch"]
+    moved: Samples
+
+
+def attack_until(
+    x: Samples,
+    target: Scores,
+    *,
+    score: Callable[[Samples], Scores],
+    attack: Attack,
+    tolerance: float,
+    cap: int,
+    network: nn.Module,
+    space: Space,
+    rng: Rng,
+) -> AttackCounts:
+    """Attack every sample until D's output is within a tolerance of its target.
+
+    Args:
+        x: `(*batch, *space.shape)`.
+        target: D's mean output on the other side, `(*batch)`, in [0, 1].
+        score: `(*batch, ...) -> (*batch)`, D's score of every sample by itself.
+        attack: the repeated attack; its budget holds for one repetition.
+        tolerance: of |D - target|.
+        cap: the largest number of attacks.
+        network: evaluated by `score`; it is restored afterwards.
+        space: shape and range of the samples.
+        rng: of the attack.
+    """
+    moved = x.detach()
+
+    def loss(samples: Samples) -> Scores:
+        return -difference(score(samples), target).abs()
+
+    with torch.no_grad():
+        before = difference(score(moved), target)
+        reached = before.abs() <= tolerance
+        attacks, overshot = torch.zeros_like(reached, dtype=torch.int64), torch.zeros_like(reached)
+        for _ in range(cap):
+            done = reached | overshot
+            if bool(done.all()):
+                break
+            attacked = attack(moved, loss, network=network, space=space, rng=rng)
+            moved = torch.where(expand_like(done, moved), moved, attacked)
+            attacks += ~done
+            now = difference(score(moved), target)
+            reached |= ~done & (now.abs() <= tolerance)
+            overshot |= ~done & (now * before < 0) & (now.abs() > tolerance)
+            before = now
+    return AttackCounts(attacks, reached, overshot, moved)
+
+
+def difference(score: Scores, target: Scores) -> Scores:
+    """sigmoid(score) - target in fp64, with a gradient that does not vanish where D is sure.
+
+    1 - sigmoid(s) rounds to 0 beyond s = 17 in fp32; its equal sigmoid(-s) does not.
+    """
+    wide, mean = score.double(), target.double()
+    tail = torch.sigmoid(torch.where(wide > 0, -wide, wide))
+    return torch.where(wide > 0, (1 - mean) - tail, tail - mean)
+
+
 @torch.no_grad()
-def _settle(generator: nn.Module, playing: Playing) -> None:
-    """Give batch normalisation the statistics of one large batch; without any, eval mode makes grey of every latent."""
+def _set_batch_statistics(generator: nn.Module, gan: GAN) -> None:
+    """Compute running statistics from one large batch; with the initial ones all samples would be alike."""
     for layer in generator.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.momentum = None  # the plain mean over all batches so far
-    shape, rng = (*playing.recipe.lead, _SETTLING), playing.streams.rng("study/settle")
-    generator.train()(playing.recipe.generator.draw(shape, playing.networks.space, rng=rng).values)
+    shape, rng = (*gan.recipe.lead, _WARM_UP), gan.streams.rng("study/settle")
+    generator.train()(gan.recipe.generator.draw(shape, gan.networks.space, rng=rng).values)
 
 
 def described(attack: Attack, space: Space) -> str:
-    """An attack with its size on all scales that the samples have, and the settings that are not its own defaults."""
+    """An attack as text: its size on all scales of the samples, and all settings that differ from their defaults."""
     fields = type(attack).model_fields
     own = {key for key, field in fields.items() if field.is_required() or getattr(attack, key) != field.get_default()}
     other = {key: value for key, value in attack.model_dump(mode="json").items() if key in own - {"epsilon"}}
-    return ", ".join([f"{attack.name}, {attack.describe_size(space)}", *(f"{k} {_plain(v)}" for k, v in other.items())])
+    return ", ".join([f"{attack.name}, {attack.describe_size(space)}", *(f"{k} {_name(v)}" for k, v in other.items())])
 
 
-def _plain(value: Any) -> Any:
-    """A piece without keys as its name."""
+def _name(value: Any) -> Any:
+    """The name of a piece without keys; other values as they are."""
     return value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value

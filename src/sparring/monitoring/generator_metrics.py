@@ -1,43 +1,49 @@
-"""Measures of the generator at a moment of a run: every registered metric that applies to the data."""
+"""Metrics of a generator: every registered metric that applies to the data, with intervals and protocols."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from sparring.core.intervals import wilson
 from sparring.core.pieces import members
 from sparring.core.randomness import Rng
 from sparring.data import Source
 from sparring.metrics import Metric, Reference, ReferenceClassifier
-from sparring.monitoring.reference_networks import classifier_for, real_features, shows_images
+from sparring.monitoring.reference_networks import classifier_for, is_image_data, real_features
 from sparring.recipes import Recipe
+from sparring.runs.schema import MetricValue
 
 SAMPLES = 2048
 """Samples a game and measurement, during training."""
 
+Row = dict[str, Any]
 
-class Measures:
-    """The metrics of a data set, ready to be applied.
 
-    A classifier of labelled images is trained or taken from the cache here, and so is what the extractor sees in
-    real images.
+class GeneratorMetrics:
+    """The metrics that apply to a data set.
+
+    Building them trains the classifier of labelled images, and computes the features of real images, unless both are in
+    the cache.
 
     Args:
-        recipe: whose generator is measured, and by which extractor.
+        recipe: of the generator; it names the extractor.
         source: the data.
-        device: where the game lives.
-        samples: samples a game and measurement.
+        device: of the networks.
+        samples: for each game and measurement.
 
     Raises:
-        UsageError, CorruptInput: the extractor's weights are missing, or not what they should be.
+        UsageError, CorruptInput: the extractor's weights are missing, or not the published ones.
     """
 
     def __init__(self, recipe: Recipe, source: Source, device: torch.device, *, samples: int = SAMPLES) -> None:
         facts = source.facts
         classifier = cache(lambda: classifier_for(source, device))
-        extractor = recipe.extractor.choose(classifier, device) if shows_images(facts) else None
+        extractor = recipe.extractor.choose(classifier, device) if is_image_data(facts) else None
         self.samples = samples
         self._generator = f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
         self.reference = Reference(
@@ -51,6 +57,11 @@ class Measures:
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]
 
+    @property
+    def classifier(self) -> ReferenceClassifier | None:
+        """The classifier of the data, or None."""
+        return self.reference.classifier
+
     def measure(self, samples: Tensor, *, packed: bool) -> dict[str, float | list[float]]:
         """Every metric on the samples of every game; a list with replicas.
 
@@ -60,25 +71,89 @@ class Measures:
         """
         if not packed:
             return dict(self._measure_one(samples))
-        found = [self._measure_one(each) for each in samples.unbind(0)]
-        return {name: [numbers[name] for numbers in found] for name in found[0]}
-
-    @property
-    def classifier(self) -> ReferenceClassifier | None:
-        """The classifier of the data, or None."""
-        return self.reference.classifier
+        games = [self._measure_one(each) for each in samples.unbind(0)]
+        return {name: [numbers[name] for numbers in games] for name in games[0]}
 
     def names(self) -> set[str]:
-        """Every number that `measure` returns."""
+        """The names of all numbers that `measure` returns."""
         return {name for metric in self.metrics for name in metric.names}
 
     def protocols(self) -> dict[str, str]:
-        """The criterion behind each metric's numbers, by metric name."""
+        """The protocol of each metric, by name of the metric."""
         common = f"{self.samples:,} samples a game, {self._generator}"
         return {metric.name: f"{common}; {metric.protocol(self.reference, self.samples)}" for metric in self.metrics}
+
+    def values(self, row: Row) -> dict[str, MetricValue]:
+        """The numbers of one measurement for summary.json, and the share of successful games.
+
+        Shares of samples and of games have intervals.
+        """
+        protocols = self.protocols()
+        values = {
+            name: MetricValue(
+                value=row[name],
+                interval=_intervals(row[name], self.samples) if name in metric.shares else None,
+                protocol=protocols[metric.name],
+            )
+            for metric in self.metrics
+            for name in metric.names
+        }
+        if "success" in row:
+            successes = _as_list(row["success"])
+            values["success_rate"] = _rate(
+                int(sum(successes)), len(successes), "games that are a success at this measurement"
+            )
+        return values
+
+    def summary(self, rows: list[Row]) -> dict[str, MetricValue]:
+        """The final values of all metrics, and when the games first succeeded.
+
+        Args:
+            rows: of the log.
+        """
+        measured = [row for row in rows if self.names() <= row.keys()]
+        return self.values(measured[-1]) | _over_time(measured) if measured else {}
 
     def _measure_one(self, samples: Tensor) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for metric in self.metrics:
             numbers |= metric.measure(samples, self.reference)
         return numbers
+
+
+def last_values(rows: list[Row], protocols: Mapping[str, str]) -> dict[str, MetricValue]:
+    """The last logged values of other numbers, for summary.json."""
+    measured = [row for row in rows if protocols.keys() <= row.keys()]
+    if not measured:
+        return {}
+    return {name: MetricValue(value=measured[-1][name], protocol=protocol) for name, protocol in protocols.items()}
+
+
+def _over_time(measured: list[Row]) -> dict[str, MetricValue]:
+    if "success" not in measured[-1]:
+        return {}
+    games = range(len(_as_list(measured[-1]["success"])))
+    firsts = [next((row["step"] for row in measured if _as_list(row["success"])[game]), None) for game in games]
+    ever = sum(first is not None for first in firsts)
+    return {
+        "ever_success_rate": _rate(ever, len(firsts), "games that were a success at any measurement"),
+        "steps_to_success": MetricValue(
+            value=tuple(firsts) if len(firsts) > 1 else firsts[0],
+            protocol="round of the first success; empty for games without one",
+        ),
+    }
+
+
+def _rate(successes: int, games: int, protocol: str) -> MetricValue:
+    return MetricValue(value=successes / games, interval=wilson(successes, games), protocol=protocol)
+
+
+def _intervals(shares: float | list[float], samples: int) -> Any:
+    """The Wilson interval of a share of samples, or of each of a list."""
+    if isinstance(shares, list):
+        return [_intervals(share, samples) for share in shares]
+    return wilson(round(shares * samples), samples)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -34,7 +34,7 @@ SEED = 0
 _VERSION = 4
 
 
-def shows_images(facts: Facts) -> bool:
+def is_image_data(facts: Facts) -> bool:
     """Whether samples are images of a range and a size that networks can look at."""
     return len(facts.shape) == 3 and facts.bounds == IMAGE_BOUNDS and min(facts.shape[1:]) >= 4
 
@@ -42,7 +42,7 @@ def shows_images(facts: Facts) -> bool:
 def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | None:
     """A classifier of labelled images, from the cache or trained now; None for other data."""
     facts = source.facts
-    if not facts.classes or not shows_images(facts):
+    if not facts.classes or not is_image_data(facts):
         return None
     spec = _classifier(facts)
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.training}"

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from sparring.core.errors import CorruptInput
 from sparring.data import Mixture
-from sparring.monitoring.gallery import IMAGES
+from sparring.monitoring.pictures import IMAGES
 from sparring.report.format import number
 from sparring.report.metric_info import primary
 from sparring.report.read import Run

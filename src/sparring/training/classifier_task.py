@@ -10,7 +10,7 @@ from sparring.classifier.state import Pupil
 from sparring.classifier.step import give_lesson
 from sparring.core.step_log import StepLog
 from sparring.data import Source
-from sparring.monitoring.classifier_metrics import ClassifierMeasures
+from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.monitoring.collapse_metrics import ClassifierCollapseMetrics
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.folder import RunFolder
@@ -29,7 +29,7 @@ class ClassifierTask(Task):
 
     def __init__(self, pupil: Pupil) -> None:
         self.pupil = pupil
-        self.measures = ClassifierMeasures(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
+        self.measures = ClassifierMetrics(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
         self._collapse = ClassifierCollapseMetrics(pupil)
 
     @property
@@ -69,8 +69,8 @@ class ClassifierTask(Task):
             f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "
             "chosen on these very samples"
         )
-        found = {f"{name}_best": entry for name, entry in self.measures.entries(best, note).items()}
-        return self.measures.entries(measured[-1]) | found
+        found = {f"{name}_best": entry for name, entry in self.measures.values(best, note).items()}
+        return self.measures.values(measured[-1]) | found
 
     @property
     def picture_every(self) -> int:

@@ -11,14 +11,12 @@ from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
-from sparring.monitoring.class_head import ClassHead
+from sparring.monitoring.classifier_metrics import ClassHeadMetrics
 from sparring.monitoring.collapse_metrics import GANCollapseMetrics
-from sparring.monitoring.discriminator_probe import Probe
-from sparring.monitoring.endurance_study import AttackStudy
-from sparring.monitoring.exhibits import save_exhibits
-from sparring.monitoring.gallery import save_samples
-from sparring.monitoring.generator_metrics import Measures
-from sparring.monitoring.summary import last_noted, summarise
+from sparring.monitoring.discriminator_probe import DiscriminatorProbe
+from sparring.monitoring.endurance_study import EnduranceStudy
+from sparring.monitoring.generator_metrics import GeneratorMetrics, last_values
+from sparring.monitoring.pictures import save_probe, save_samples
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
@@ -38,10 +36,10 @@ class GANTask(Task):
     def __init__(self, game: GANState, spectator: Spectator) -> None:
         self.game = game
         self.measures = _measures(game, spectator)
-        self.probe = Probe(game.source, game.device)
+        self.probe = DiscriminatorProbe(game.source, game.device)
         self._collapse = GANCollapseMetrics(game, self.measures.classifier if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
-        self.class_heads = [ClassHead(game)] if heads else []
+        self.class_heads = [ClassHeadMetrics(game)] if heads else []
 
     @property
     def recipe(self) -> Recipe:
@@ -82,13 +80,13 @@ class GANTask(Task):
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         if self.measures is None:
             return {}
-        study, probe = AttackStudy(), self.probe
-        metrics = summarise(rows, self.measures) | last_noted(rows, probe.protocols())
+        study, probe = EnduranceStudy(), self.probe
+        metrics = self.measures.summary(rows) | last_values(rows, probe.protocols())
         for head in self.class_heads:
-            metrics |= last_noted(rows, head.protocols())
+            metrics |= last_values(rows, head.protocols())
         # The study's step is a share of the samples' range: points of the plane have none.
         if complete and probe.space.bounds is not None:
-            metrics |= study.entries(self.game, probe.real, probe.space)
+            metrics |= study.metrics(self.game, probe.real, probe.space)
         return metrics
 
     @property
@@ -97,14 +95,14 @@ class GANTask(Task):
 
     def save_pictures(self, run: RunFolder, done: int) -> None:
         save_samples(self.game, run, done)
-        save_exhibits(self.game, self.probe, run, done)
+        save_probe(self.game, self.probe, run, done)
 
 
-def _measures(game: GANState, spectator: Spectator) -> Measures | None:
+def _measures(game: GANState, spectator: Spectator) -> GeneratorMetrics | None:
     if not game.recipe.evaluate_every:
         return None
     spectator.note("preparing the measures")
-    measures = Measures(game.recipe, game.source, game.device)
+    measures = GeneratorMetrics(game.recipe, game.source, game.device)
     if not measures.metrics:
         spectator.note(
             "no measure of G applies to these data: images without labels have no classifier of ours, "
