@@ -21,6 +21,7 @@ from sparring.cli import main
 from sparring.cli.terminal import following
 from sparring.core.errors import UsageError, print_error
 from sparring.data import prepare
+from sparring.evaluation import lipschitz_bound
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, to_yaml
 from sparring.runs.folder import RunFolder
@@ -189,7 +190,7 @@ def test_evaluate_tells_what_it_cannot_measure_and_measures_the_rest(
     monkeypatch.setattr(
         "sparring.monitoring.generator_metrics.classifier_for", lambda *_: None
     )  # as of images without labels
-    monkeypatch.setattr(sys.modules["sparring.evaluation.lipschitz_bound"], "_RULES", {})
+    monkeypatch.setattr(lipschitz_bound, "_RULES", {})
     found = json.loads(sparring("evaluate", run, "--json").out)
     no_metric, no_bound = found["problems"]
     assert "no measure of G applies" in no_metric and "--extractor '{name: inception, weights: FILE}'" in no_metric
