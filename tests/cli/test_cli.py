@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from sparring.cli import main
-from sparring.cli.terminal import following
+from sparring.cli.terminal import show_progress
 from sparring.core.errors import UsageError, print_error
 from sparring.data import prepare
 from sparring.evaluation import lipschitz_bound
@@ -336,7 +336,7 @@ def test_a_reader_who_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> 
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    with following("rounds") as follower:
-        follower.note("a remark")
-        follower.played(1, 1)
+    with show_progress("rounds") as progress:
+        progress.note("a remark")
+        progress.advance(1, 1)
     print_error(UsageError("a cause", "a remedy"))

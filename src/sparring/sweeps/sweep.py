@@ -31,7 +31,7 @@ from sparring.core.files import (
     write_json,
     write_whole,
 )
-from sparring.core.progress import Nobody, Spectator
+from sparring.core.progress import SILENT, Progress
 from sparring.core.records import Count, Record
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.runs.folder import RunFolder
@@ -77,7 +77,7 @@ class RunsFailed(SparringError):
 
 
 def sweep(
-    recipe: str, grid: Sequence[str], out: Path, *, executor: Executor, progress: Spectator | None = None
+    recipe: str, grid: Sequence[str], out: Path, *, executor: Executor, progress: Progress = SILENT
 ) -> SweepResult:
     """Train every cell of a grid that is not complete yet, and write cells.csv and cells.parquet.
 
@@ -94,13 +94,13 @@ def sweep(
         StorageError: the disk refused.
     """
     with executor, Sweep.started(out, recipe, grid, executor.workers) as started:
-        return _train(started, executor, progress or Nobody())
+        return _train(started, executor, progress)
 
 
-def resume_sweep(out: Path, *, executor: Executor, progress: Spectator | None = None) -> SweepResult:
+def resume_sweep(out: Path, *, executor: Executor, progress: Progress = SILENT) -> SweepResult:
     """Continue the sweep in a folder, as `sweep`."""
     with executor, (opened := Sweep.open(out)).owned():
-        return _train(opened, executor, progress or Nobody())
+        return _train(opened, executor, progress)
 
 
 class Plan(Record):
@@ -277,7 +277,7 @@ def is_sweep(path: Path) -> bool:
     return (path / FILE).is_file()
 
 
-def _train(opened: Sweep, executor: Executor, progress: Spectator) -> SweepResult:
+def _train(opened: Sweep, executor: Executor, progress: Progress) -> SweepResult:
     """Train what is missing. Runs that fail do not stop the others."""
     missing, failed = opened.missing(), dict[str, SparringError]()
     cells, left = len(opened.cells), sum(len(run.cells) for run in missing)
