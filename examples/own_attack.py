@@ -1,6 +1,7 @@
-"""An attack outside of the package; a recipe names it by its import path: `regime.attack=own_attack:Momentum`.
+"""An attack of one's own: a piece that a recipe names as `examples.own_attack:Momentum`, or wherever the module lies.
 
-It only writes the search. The family keeps the budget and the range of the data, and restores the discriminator.
+Only the search is written here. The budget, the range of the data, and that the discriminator is left as it was, are
+the family's business.
 """
 
 import torch

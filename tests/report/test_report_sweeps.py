@@ -15,7 +15,7 @@ from sparring.report.pages import report_folder
 from sparring.report.sweep_map import Atlas, atlas_of
 from sparring.runs.schema import Estimate
 from sparring.sweeps.grid import cells_of, parse_grid
-from sparring.sweeps.sweep import FAILED, Sweep
+from sparring.sweeps.sweep_folder import FAILED, SweepFolder
 from sparring.sweeps.table import CellResult
 
 RING = "dishonest/ring-small"
@@ -92,8 +92,8 @@ def test_a_grid_of_nothing_has_an_atlas() -> None:
 
 
 def test_a_sweep_has_a_page_before_anything_is_played(tmp_path: Path) -> None:
-    with Sweep.started(tmp_path / "out", RING, ["objective=log,linear", "seed=0..1"], 1):
-        page = Page(report_folder(tmp_path / "out"))
+    SweepFolder.create(tmp_path / "out", RING, ["objective=log,linear", "seed=0..1"], 1)
+    page = Page(report_folder(tmp_path / "out"))
     assert "0 of 4 cells are complete" in page.text
     assert page.text.count("not complete yet") == 4
 
@@ -101,9 +101,9 @@ def test_a_sweep_has_a_page_before_anything_is_played(tmp_path: Path) -> None:
 def test_words_of_a_stranger_are_shown_and_no_more(tmp_path: Path) -> None:
     pages = []
     for name, text in (("harmless", "x"), ("hostile", HOSTILE)):
-        with Sweep.started(tmp_path / name, RING, ["objective=log,linear", "seed=0..1"], 1) as sweep:
-            failed = {run.name: {"status": text, "reason": text} for run in sweep.runs()}
-            (sweep.path / FAILED).write_text(json.dumps(failed))
+        sweep = SweepFolder.create(tmp_path / name, RING, ["objective=log,linear", "seed=0..1"], 1)
+        failed = {run.name: {"status": text, "reason": text} for run in sweep.runs()}
+        (sweep.path / FAILED).write_text(json.dumps(failed))
         pages.append(Page(report_folder(tmp_path / name)))
     assert pages[0].structure == pages[1].structure
     assert pages[0].scripts == pages[1].scripts

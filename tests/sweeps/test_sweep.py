@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparring.core.errors import CorruptInput, FolderBusy, NonFinite, UsageError
-from sparring.core.progress import Progress
+from sparring.core.progress import Nobody
 from sparring.recipes import AnyRecipe
 from sparring.report import report_folder
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
 from sparring.sweeps.demo import CELLS, demo
 from sparring.sweeps.executor import Executor, LocalExecutor, Outcome, train_run
-from sparring.sweeps.sweep import FAILED, FILE, RunsFailed, Sweep, SweepResult, resume_sweep, sweep
+from sparring.sweeps.sweep import RunsFailed, SweepResult, resume_sweep, sweep
+from sparring.sweeps.sweep_folder import FAILED, FILE, SweepFolder
 from sparring.sweeps.table import rows_of
 from sparring.training.loop import train
 
@@ -72,13 +73,13 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def whole(trained_once: Path, tmp_path: Path) -> Sweep:
+def whole(trained_once: Path, tmp_path: Path) -> SweepFolder:
     """A copy of a complete sweep."""
     shutil.copytree(trained_once, tmp_path / "whole")
-    return Sweep.open(tmp_path / "whole")
+    return SweepFolder.open(tmp_path / "whole")
 
 
-def test_a_complete_sweep_trains_nothing_more_and_keeps_its_packs(whole: Sweep) -> None:
+def test_a_complete_sweep_trains_nothing_more_and_keeps_its_packs(whole: SweepFolder) -> None:
     executor = InProcess()
     executor.workers = 16
     sweep(RING, FOUR, whole.path, executor=executor)
@@ -86,7 +87,7 @@ def test_a_complete_sweep_trains_nothing_more_and_keeps_its_packs(whole: Sweep) 
     assert [path.name for path in sorted((whole.path / "runs").iterdir())] == ["0000x2", "0002x2"]
 
 
-def test_the_table_has_a_row_for_every_cell_in_both_formats(whole: Sweep) -> None:
+def test_the_table_has_a_row_for_every_cell_in_both_formats(whole: SweepFolder) -> None:
     rows = rows_of(whole.results())
     assert [(row["objective"], row["seed"], row["status"]) for row in rows] == [
         ("log", 0, "complete"), ("log", 1, "complete"), ("linear", 0, "complete"), ("linear", 1, "complete"),
@@ -101,7 +102,7 @@ def test_the_table_has_a_row_for_every_cell_in_both_formats(whole: Sweep) -> Non
     assert [rows[3][name] for name in shown] == [metrics[name].estimates[1].value for name in shown], "game by game"
 
 
-def test_the_table_has_the_same_bytes_every_time(whole: Sweep, tmp_path: Path) -> None:
+def test_the_table_has_the_same_bytes_every_time(whole: SweepFolder, tmp_path: Path) -> None:
     other = sweep(RING, FOUR, tmp_path / "elsewhere", executor=InProcess())
     assert other.csv.read_bytes() == whole.csv.read_bytes()
     assert other.parquet.read_bytes() == whole.parquet.read_bytes()
@@ -116,7 +117,7 @@ def test_the_table_has_the_same_bytes_every_time(whole: Sweep, tmp_path: Path) -
         ("dishonest/ring", FOUR),
     ],
 )
-def test_another_sweep_in_the_same_folder_is_refused(whole: Sweep, recipe: str, words: list[str]) -> None:
+def test_another_sweep_in_the_same_folder_is_refused(whole: SweepFolder, recipe: str, words: list[str]) -> None:
     with pytest.raises(UsageError, match="another recipe or grid"):
         sweep(recipe, words, whole.path, executor=InProcess())
 
@@ -135,7 +136,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
         resume_sweep(tmp_path, executor=InProcess())
 
 
-def test_a_sweep_has_one_coordinator(whole: Sweep) -> None:
+def test_a_sweep_has_one_coordinator(whole: SweepFolder) -> None:
     with whole.owned(), pytest.raises(FolderBusy) as caught:
         resume_sweep(whole.path, executor=InProcess())
     assert caught.value.exit_code == 3
@@ -145,21 +146,21 @@ def test_a_sweep_has_one_coordinator(whole: Sweep) -> None:
     "text",
     ["sweep: 2\n", "{", "[]", "sweep: 1\nrecipe: {}\ngrid: {seed: []}\nworkers: 1\n", "sweep: 1\nunknown: 3\n", "\xff"],
 )
-def test_a_damaged_plan_is_refused(whole: Sweep, text: str) -> None:
+def test_a_damaged_plan_is_refused(whole: SweepFolder, text: str) -> None:
     (whole.path / FILE).write_text(text, encoding="latin-1")
     with pytest.raises(CorruptInput, match=r"sweep\.yaml"):
-        Sweep.open(whole.path)
+        SweepFolder.open(whole.path)
 
 
 def test_a_sweep_of_unknown_origin_imports_no_code(
-    whole: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "canary.py").write_text("raise SystemExit('run')")
     monkeypatch.syspath_prepend(tmp_path)
     plan = whole.path / FILE
     plan.write_text(plan.read_text().replace("- log\n", "- canary:Objective\n"))
     with pytest.raises(CorruptInput, match="of canary"):
-        Sweep.open(whole.path)
+        SweepFolder.open(whole.path)
 
 
 def test_a_run_whose_workers_die_again_and_again_fails_and_the_others_are_complete(tmp_path: Path) -> None:
@@ -176,11 +177,11 @@ def test_a_run_whose_workers_die_again_and_again_fails_and_the_others_are_comple
 def test_a_game_that_diverges_does_not_fail_those_packed_with_it(tmp_path: Path) -> None:
     words = (*TINY, "steps=4", "evaluate_every=0", "seed=0..2")
     error = NonFinite("round 3: not finite: payoff_d")
-    with Sweep.started(tmp_path / "out", RING, words, 1) as started:
-        run = started.folder(started.packs[0])
-        summary = train(started.packs[0].recipe, run.path, device="cpu")
-        run.write_summary(summary.model_copy(update={"status": "non-finite", "metrics": {}}))
-    assert [run.name for run in started.missing()] == ["0000", "0001", "0002"], "as the summary of the pack says"
+    created = SweepFolder.create(tmp_path / "out", RING, words, 1)
+    run = created.folder(created.packs[0])
+    summary = train(created.packs[0].recipe, run.path, device="cpu")
+    run.write_summary(summary.model_copy(update={"status": "non-finite", "metrics": {}}))
+    assert [run.name for run in created.missing()] == ["0000", "0001", "0002"], "as the summary of the pack says"
     shutil.rmtree(run.path)
     executor = InProcess({"0000x3": [error], "0001": [error]})
     result = sweep(RING, words, tmp_path / "out", executor=executor)
@@ -195,7 +196,7 @@ def test_the_exit_code_is_that_of_all_failures_or_1() -> None:
         assert error.exit_code == code and "0000, 0001" in error.cause
 
 
-class Notes(Progress):
+class Notes(Nobody):
     def __init__(self) -> None:
         self.notes = list[str]()
 
@@ -226,7 +227,7 @@ def test_a_diverging_cell_is_named_and_the_others_are_complete_in_processes(tmp_
     ]
 
 
-def test_damaged_runs_and_failures_are_reported(whole: Sweep) -> None:
+def test_damaged_runs_and_failures_are_reported(whole: SweepFolder) -> None:
     run = whole.folder(whole.runs()[0])
     summary = Summary.read(run.path / SUMMARY)
     run.write_summary(summary.model_copy(update={"metrics": {"modes": MetricValue(value=(1.0,))}}))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core.progress import Progress
+from sparring.core.progress import Nobody
 from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume
@@ -170,7 +170,7 @@ def attempt(trial: Trial) -> None:
     assert len(problems) == 1 and str(named) in problems[0], problems
     if trial.index % RESUMED == 0:
         notes = _Notes()
-        resume(run.path, device="cpu", progress=notes)
+        resume(run.path, device="cpu", spectator=notes)
         told = f"falling back to round {int(older.name)}: {rounds} rounds are played again"
         assert any(str(named) in note and told in note for note in notes.told), notes.told
         require_same(whole.path, run.path)
@@ -199,8 +199,8 @@ def _runs(shared: Path) -> tuple[RunFolder, RunFolder]:
     return whole, other
 
 
-class _Notes(Progress):
-    """Keeps the remarks."""
+class _Notes(Nobody):
+    """A spectator that remembers what it was told."""
 
     def __init__(self) -> None:
         self.told: list[str] = []

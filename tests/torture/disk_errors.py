@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sparring.core.errors import Interrupted
 from sparring.core.files import PREFIX
-from sparring.core.progress import Progress
+from sparring.core.progress import Nobody
 from sparring.data import prepare
 from sparring.data import verify as verify_store
 from sparring.evaluation.evaluate import evaluate
@@ -111,7 +111,7 @@ class Resume(Train):
     def prepare(self, folder: Path, shared: Path) -> None:
         def stopped(path: Path) -> None:
             try:
-                train(self.recipe(shared), path, device="cpu", progress=_Stop())
+                train(self.recipe(shared), path, device="cpu", spectator=_Stop())
             except Interrupted:
                 return
 
@@ -318,19 +318,19 @@ def _stride(count: int) -> int:
     return next(step for step in range(round(0.618 * count), 2 * count) if math.gcd(step, count) == 1)
 
 
-class _Witness(Progress):
+class _Witness(Nobody):
     """Remembers the last round that was played, and saved where it was due."""
 
     reached = 0
 
-    def advance(self, done: int, total: int) -> None:
+    def played(self, done: int, total: int) -> None:
         self.reached = done
 
 
-class _Stop(Progress):
+class _Stop(Nobody):
     """Stops a run after its third round, as a signal does."""
 
-    def advance(self, done: int, total: int) -> None:
+    def played(self, done: int, total: int) -> None:
         if done == 3:
             raise Interrupted("stopped", "", 15)
 

@@ -15,7 +15,8 @@ from random import Random
 
 from sparring.core.errors import SparringError
 from sparring.sweeps.executor import LocalExecutor
-from sparring.sweeps.sweep import FAILED, RunsFailed, sweep
+from sparring.sweeps.sweep import RunsFailed, sweep
+from sparring.sweeps.sweep_folder import FAILED
 from torture.games import made_once, require_same
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, require_swept

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core.progress import Progress
+from sparring.core.progress import Nobody
 from torture.disk import operations
 from torture.games import CHECKPOINT_EVERY, KINDS, made_once, play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial
@@ -21,16 +21,16 @@ _MOST = 3
 """Kills that one run meets."""
 
 
-class _Sweeper(Progress):
+class _Sweeper(Nobody):
     """Looks, once a start has come to play, for what killed processes left."""
 
     def __init__(self, witness: Witness, folder: Path) -> None:
         self._witness, self._folder = witness, folder
 
-    def advance(self, done: int, total: int) -> None:
+    def played(self, done: int, total: int) -> None:
         if not self._witness.has_played:
             require_swept(self._folder)
-        self._witness.advance(done, total)
+        self._witness.played(done, total)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sparring.core.errors import SparringError
-from sparring.core.progress import Progress
+from sparring.core.progress import Nobody
 from torture import games
 
 _FORK = multiprocessing.get_context("fork")
@@ -21,7 +21,7 @@ KILLED = -signal.SIGKILL
 """The exit code of a process that was killed."""
 
 
-class Witness(Progress):
+class Witness(Nobody):
     """Writes down the first and the last round that its process played, where others can read it.
 
     Args:
@@ -36,7 +36,7 @@ class Witness(Progress):
         """Whether it played a round."""
         return self._rounds[0] > 0
 
-    def advance(self, done: int, total: int) -> None:
+    def played(self, done: int, total: int) -> None:
         if not self.has_played:
             self._rounds[0] = done
         self._rounds[1] = done
@@ -53,7 +53,7 @@ class Start:
     """A process that plays.
 
     Args:
-        play: what it does; it is given the progress to advance.
+        play: what it does; it tells the spectator that it is given.
     """
 
     def __init__(self, play: Callable[[Witness], object]) -> None:

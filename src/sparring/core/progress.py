@@ -1,16 +1,26 @@
-"""Progress of whatever takes long: one interface for the library, sweeps and the command line."""
+"""Who follows a run: a progress bar, a worker's parent, or nobody."""
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
 
-class Progress:
-    """Shows nothing. Override what is to be shown."""
+
+@runtime_checkable
+class Spectator(Protocol):
+    """Who follows a run: a progress bar, or nobody."""
 
     def note(self, text: str) -> None:
-        """A remark for the user."""
+        """A line that a user should read."""
 
-    def advance(self, done: int, total: int) -> None:
-        """`done` of `total` are complete: rounds, images or threats."""
+    def played(self, done: int, total: int) -> None:
+        """`done` of `total` rounds are played; called after every round."""
 
 
-SILENT = Progress()
+class Nobody:
+    """A spectator who does not look."""
+
+    def note(self, text: str) -> None:
+        pass
+
+    def played(self, done: int, total: int) -> None:
+        pass

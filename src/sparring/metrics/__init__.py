@@ -1,4 +1,4 @@
-"""Metrics of generated samples."""
+"""Numbers about generated samples."""
 
 from sparring.metrics.base import Metric, RealFeatures, Reference, ReferenceClassifier
 from sparring.metrics.classes import Classes, total_variation

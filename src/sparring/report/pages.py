@@ -32,7 +32,7 @@ from sparring.report.robustness import Part, parts_of
 from sparring.report.sweep_map import Atlas, GridMap, atlas_of
 from sparring.report.tables import Endurance, Table, endurance, final_table, mean_final, table_of_d
 from sparring.runs.folder import RunFolder
-from sparring.sweeps.sweep import Sweep, is_sweep
+from sparring.sweeps.sweep_folder import SweepFolder, is_sweep
 
 COMPACT = 8
 """With more runs than this on a page, each shows its two most telling charts only, and nothing that D looks at."""
@@ -101,7 +101,7 @@ def report_folder(path: Path) -> Path:
     if (path / "recipe.yaml").is_file():
         return report_run(RunFolder.open(path))
     if is_sweep(path):
-        return report_sweep(Sweep.open(path))
+        return report_sweep(SweepFolder.open(path))
     if read_card(path) is not None:
         return report_card(path)
     return report_runs(find_runs(path), path / "report.html", title=path.resolve().name)
@@ -148,7 +148,7 @@ def report_card(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def report_sweep(sweep: Sweep) -> Path:
+def report_sweep(sweep: SweepFolder) -> Path:
     """Write DIR/report.html of a sweep, whatever state it is in: the map of its grid first, then every run.
 
     Args:

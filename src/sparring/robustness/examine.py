@@ -12,14 +12,13 @@ Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figure
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from sparring.attacks import Threat
 from sparring.core.intervals import percent
-from sparring.core.progress import SILENT, Progress
 from sparring.core.randomness import Rng, derive
 from sparring.gan.sampling import require_finite
 from sparring.monitoring.endurance_study import described
@@ -42,6 +41,8 @@ from sparring.runs.schema import (
     WorstCase,
 )
 
+Played = Callable[[int, int], None]
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -63,11 +64,11 @@ def robustness(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
-    progress: Progress = SILENT,
+    played: Played | None = None,
 ) -> TargetRobustness:
     """How robust a subject is, as its part of robustness.json; arguments are those of `examine`."""
     return examine(
-        subject, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, progress=progress
+        subject, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, played=played
     ).robustness
 
 
@@ -78,7 +79,7 @@ def examine(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
-    progress: Progress = SILENT,
+    played: Played | None = None,
 ) -> Examined:
     """Try every threat on a subject, doubt what was found, and say both.
 
@@ -90,7 +91,7 @@ def examine(
             always among them.
         transfer_from: other subjects of the same data, whose adversarial samples are shown to this one.
         seed: of everything drawn.
-        progress: counts threats.
+        played: told after every threat how many are done.
 
     Raises:
         UsageError: threats, sizes or other subjects do not fit the subject.
@@ -98,16 +99,16 @@ def examine(
     budgets = budgets_of(subject, epsilons)
     main = main_threat(budgets, budgets.main, subject.space)
     plan = planned(threats, subject, budgets)
-    total = len(plan) + len(transfer_from) + 1
+    told, total = played or _quiet, len(plan) + len(transfer_from) + 1
     with exactly():
         require_finite("robustness", {"logits of clean samples": subject.answers(subject.samples)})
         trials: list[Trial] = []
         for threat in plan:
             trials.append(try_threat(subject, threat, rng=_rng(seed, threat, subject)))
-            progress.advance(len(trials), total)
+            told(len(trials), total)
         for source in transfer_from:
             trials.append(try_transfer(subject, source, main, rng=_rng(seed, main, subject)))
-            progress.advance(len(trials), total)
+            told(len(trials), total)
         clean = rate(right(subject))
         train_clean, train_attacked = _on_training_samples(subject, budgets, seed)
         matrix = _transfer(subject, transfer_from, main, seed)
@@ -116,7 +117,7 @@ def examine(
     attack, tries = main_attack(budgets), restarts_of(subject.space)
     checks = battery(subject, attack, epsilons=budgets.grid, tries=tries, seed=seed)
     checks.append(gradients_are_strongest(trials))
-    progress.advance(total, total)
+    told(total, total)
     worst = tuple(_worst(trials, subject))
     flags = tuple(f"{check.name}: {check.detail}" for check in checks if check.holds is False)
     trained = subject.trained_against
@@ -141,6 +142,10 @@ def examine(
         transfer=matrix,
     )
     return Examined(found, pictures)
+
+
+def _quiet(done: int, total: int) -> None:
+    pass
 
 
 def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[WorstCase]:

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from sparring.core.errors import SparringError, unexpected
-from sparring.core.progress import Progress
+from sparring.core.progress import Spectator
 from sparring.core.signals import STOPS
 from sparring.recipes import AnyRecipe, validated
 from sparring.runs.environment import choose_device
@@ -75,7 +75,7 @@ class Executor(ABC):
         self.shutdown()
 
 
-def train_runs(runs: Runs, executor: Executor, progress: Progress) -> Iterator[tuple[Path, Outcome]]:
+def train_runs(runs: Runs, executor: Executor, progress: Spectator) -> Iterator[tuple[Path, Outcome]]:
     """Train every recipe in its folder, or resume it there; yield each run when it is complete or failed.
 
     A run whose worker died is submitted again while new rounds are logged between two deaths.
@@ -94,7 +94,7 @@ def train_runs(runs: Runs, executor: Executor, progress: Progress) -> Iterator[t
             running[executor.submit(path, runs[path])] = path
         ended, _ = wait(running, _TICK, FIRST_COMPLETED)
         rounds = Counter({path: rounds_logged(path) for path in runs})
-        progress.advance(rounds.total(), total)
+        progress.played(rounds.total(), total)
         for future in ended:
             path = running.pop(future)
             died = future.exception()
@@ -106,7 +106,8 @@ def train_runs(runs: Runs, executor: Executor, progress: Progress) -> Iterator[t
             if deaths[path] < executor.tries:
                 waiting.appendleft(path)
             else:
-                yield path, _lost(path, executor.tries, reached[path], died)
+                cause = f"{path}: {deaths[path]} worker processes in a row died without a round beyond {reached[path]}"
+                yield path, SparringError(cause, "see docs/scale.md; the kernel kills processes when memory runs out")
 
 
 def train_run(path: Path, values: Mapping[str, Any], device: str) -> Outcome:
@@ -149,14 +150,6 @@ def rounds_logged(path: Path) -> int:
     return 0
 
 
-def _lost(path: Path, tries: int, step: int, died: BaseException) -> SparringError:
-    count = "its worker process" if tries == 1 else f"{tries} worker processes in a row"
-    return SparringError(
-        f"{path}: {count} died without a round beyond {step} ({type(died).__name__})",
-        "check the memory (the kernel kills processes when it runs out), then run the same command again",
-    )
-
-
 class LocalExecutor(Executor):
     """Processes of this machine, each a standard pool of one worker, so that a broken pool concerns one run.
 
@@ -174,7 +167,7 @@ class LocalExecutor(Executor):
 
     def submit(self, path: Path, recipe: AnyRecipe) -> Future[Outcome]:
         task = path, recipe.model_dump(mode="json"), str(self._device)
-        for pool in [pool for pool in self._pools if pool.is_idle()]:
+        for pool in [pool for pool in self._pools if pool.task.done()]:
             with contextlib.suppress(BrokenProcessPool):
                 return pool.submit(*task)
             self._pools.remove(pool)
@@ -184,50 +177,54 @@ class LocalExecutor(Executor):
     def shutdown(self) -> None:
         try:
             for pool in self._pools:
-                pool.request_stop()
+                with contextlib.suppress(OSError):  # the worker is gone
+                    pool.parent.send("stop")
             for pool in self._pools:
-                pool.shutdown()
+                pool.pool.shutdown()
         finally:
             for pool in self._pools:
-                pool.hang_up()
+                pool.parent.close()
 
 
 _SPAWN = multiprocessing.get_context("spawn")
-_training = threading.Lock()
-"""Held by a worker process while it trains."""
 
 
 class _PoolOfOne:
-    """A process pool of one worker, with a pipe through which it is asked to stop."""
+    """A process pool of one worker.
+
+    Attributes:
+        task: that was submitted last.
+        parent: end of a pipe; the worker is asked to stop by any message, and to end without saving by closing it then.
+    """
+
+    task: Future[Outcome]
 
     def __init__(self) -> None:
-        self._requests, self._parent = _SPAWN.Pipe(duplex=False)
-        self._pool = ProcessPoolExecutor(1, _SPAWN, _obey, (self._requests,))
-        self._task: Future[Outcome] | None = None
-
-    def is_idle(self) -> bool:
-        return self._task is None or self._task.done()
+        requests, self.parent = _SPAWN.Pipe(duplex=False)
+        with _signals_blocked():
+            self.pool = ProcessPoolExecutor(1, _SPAWN, _listen, (requests,))
 
     def submit(self, *task: Any) -> Future[Outcome]:
-        # The worker process inherits blocked signals: it stops on request of its parent alone, so that Ctrl-C, which
-        # reaches both, is answered once.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-        try:
-            self._task = self._pool.submit(_train, *task)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return self._task
+        with _signals_blocked():
+            self.task = self.pool.submit(_train, *task)
+        return self.task
 
-    def request_stop(self) -> None:
-        with contextlib.suppress(OSError):  # the worker is gone
-            self._parent.send(None)
 
-    def shutdown(self) -> None:
-        self._pool.shutdown()
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A block whose new processes inherit that stop signals are blocked: they obey their parent alone.
 
-    def hang_up(self) -> None:
-        self._parent.close()
-        self._requests.close()
+    Ctrl-C and a lost terminal reach all processes, and must be answered once.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_training = threading.Lock()
+"""Held by a worker process while it trains."""
 
 
 def _train(*task: Any) -> Outcome:
@@ -235,23 +232,17 @@ def _train(*task: Any) -> Outcome:
         return train_run(*task)
 
 
-def _obey(requests: Connection) -> None:
-    """Listen for the parent's request to stop, as the initializer of a worker process."""
-    threading.Thread(target=_stop_on_request, args=(requests,), daemon=True).start()
+def _listen(requests: Connection) -> None:
+    """Prepare a worker process: when its parent asks or is gone, its run stops after the round, and it ends."""
 
+    def obey() -> None:
+        try:
+            requests.recv()
+            was_asked = True
+        except EOFError:
+            was_asked = False
+        while not _training.acquire(timeout=_POLL) and not (was_asked and requests.poll()):
+            _thread.interrupt_main(signal.SIGTERM)  # has no effect unless the training loop handles the signal
+        os._exit(0)
 
-def _stop_on_request(requests: Connection) -> None:
-    """Once the parent asks or is gone, let the run stop after its round, then end the process.
-
-    If the parent hangs up after it asked, the process ends without saving.
-    """
-    try:
-        requests.recv()
-        was_asked = True
-    except EOFError:
-        was_asked = False
-    while not _training.acquire(timeout=_POLL):
-        if was_asked and requests.poll():
-            break
-        _thread.interrupt_main(signal.SIGTERM)  # does nothing but while the training loop listens
-    os._exit(0)
+    threading.Thread(target=obey, daemon=True).start()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import logging
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
@@ -47,8 +45,7 @@ class RayExecutor(Executor):
         if importlib.util.find_spec("ray") is None:
             raise UsageError("Ray is not installed", "pip install 'sparring[cluster]', or sweep without --address")
         self._ray: Any = importlib.import_module("ray")
-        with _signals_restored():
-            self._connect(address, workers)
+        _connect(self._ray, address, workers)
         resources = self._ray.cluster_resources()
         most = resources.get("GPU", 0.0) / gpus_per_run if gpus_per_run else resources.get("CPU", 1.0)
         if most < 1:
@@ -72,32 +69,25 @@ class RayExecutor(Executor):
                 self._ray.cancel(self._submitted[future])  # as Ctrl-C would: the run stops after its round
             wait(left, _SAVING)
         finally:
-            with _signals_restored():
-                self._ray.shutdown()
-
-    def _connect(self, address: str, workers: int) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-        own: dict[str, Any] = {
-            "num_cpus": workers or None,
-            "include_dashboard": False,
-            "object_store_memory": _STORE,
-        }
-        settings = {name: value for name, value in os.environ.items() if name.startswith("SPARRING_")}
-        quiet["runtime_env"] = {"env_vars": settings}
-        try:
-            self._ray.init(address=address, **quiet, **(own if address == "local" else {}))
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).split("\n")[0]
-            raise UsageError(f"{address}: no cluster answers ({reason})", "start one with `ray start --head`") from None
+            self._ray.shutdown()
 
 
-@contextlib.contextmanager
-def _signals_restored() -> Iterator[None]:
-    """A block after which the handlers of stop signals are those from before: Ray sets its own."""
-    before = {number: signal.getsignal(number) for number in STOPS}
+def _connect(ray: Any, address: str, workers: int) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options: dict[str, Any] = {
+        "address": address,
+        "logging_level": logging.ERROR,
+        "log_to_driver": False,
+        "runtime_env": {"env_vars": {name: each for name, each in os.environ.items() if name.startswith("SPARRING_")}},
+    }
+    if address == "local":
+        options |= {"num_cpus": workers or None, "include_dashboard": False, "object_store_memory": _STORE}
+    handlers = {number: signal.getsignal(number) for number in STOPS}
     try:
-        yield
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"{address}: no cluster answers ({reason})", "start one with `ray start --head`") from None
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():  # Ray sets its own
             signal.signal(number, handler)
