@@ -158,7 +158,7 @@ def test_the_game_that_breaks_is_named(short: Short, run_path: Path, monkeypatch
 def test_a_network_that_does_not_pack_names_those_that_do() -> None:
     digits = ("data=digits", "generator.width=4", "generator.latent=4", "discriminator.width=4")
     recipe = load("dishonest/mnist", [*digits, "replicas=2"])
-    with pytest.raises(UsageError, match=r"mnist.* has no packed form") as refused:
+    with pytest.raises(UsageError, match=r"mnist.* does not support packed games") as refused:
         GANState(recipe, recipe.data.open(CPU), CPU)
     assert refused.value.remedy == "set replicas=1, or use a network that packs: mlp"
     packing = [cls for family in (Generator, Discriminator) for cls in members(family).values() if cls.packs]  # type: ignore[type-abstract]

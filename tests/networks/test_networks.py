@@ -157,13 +157,13 @@ POWERS_OF_TWO = [
     (images(4), (), "side of 8, 16, 32"),
     (Space((3, 32, 16), IMAGE_BOUNDS), (), "square images"),
     (Space((3, 32, 32), None), (), "declare None"),
-    (images(32), (2,), "no packed form"),
+    (images(32), (2,), "does not support packed games"),
 ]
 REFUSED: list[tuple[Network, Space, tuple[int, ...], str]] = [
     *((spec, *case) for spec in (GENERATORS[0], DISCRIMINATORS[0], GENERATORS[2]) for case in POWERS_OF_TWO),
     (MNISTGenerator(latent=4), PLANE, (), "square images"),
     (MNISTGenerator(latent=4), images(30), (), "divisible by 4"),
-    (MNISTDiscriminator(), images(28), (4,), "no packed form"),
+    (MNISTDiscriminator(), images(28), (4,), "does not support packed games"),
     (RobGANGenerator(), images(4), (), "side of 8, 16, 28"),
     (RobGANDiscriminator(), images(22), (), "side of 8, 16, 28"),
     (SNGANGenerator(), images(256), (), "6 times to 256, and has 0 widths"),

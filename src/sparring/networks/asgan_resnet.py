@@ -1,13 +1,13 @@
-"""The residual pair of AS-GAN at any side 4 x 2^k, with batch normalisation in both players.
+"""The residual pair of AS-GAN at any side 4 x 2^k, with batch normalisation in both networks.
 
 Generator: latent -> width x 4 x 4, k up-sampling blocks, 3 x 3 convolution, tanh. Discriminator: k + 1 down-sampling
 blocks from the image to width x 2 x 2, ReLU, mean over the image, one dense unit (the paper's sigmoid is the
-objective's). One block serves both: BN, ReLU, resampling, convolution, BN, ReLU, convolution, added to the resampled
+objective's). Both have the same block: BN, ReLU, resampling, convolution, BN, ReLU, convolution, added to the resampled
 input; bilinear upwards, mean pooling downwards. Linear layers and kernels are Xavier-uniform with gain 1, biases 0.
 
-What the paper leaves open: it writes one order of layers for both players, so D's blocks too resample before their
-first convolution. The shortcut has weights only where it must, a 1 x 1 convolution from the image's channels to the
-width (behind the pooling, with which it commutes). Convolutions have biases: the paper drops them in its DCGAN alone.
+What the paper leaves open: it states one order of layers for both networks, so D's blocks resample before their first
+convolution too. The shortcut has weights only where the channels change, a 1 x 1 convolution after the pooling (the
+two commute). Convolutions have biases: the paper drops them in its DCGAN alone.
 "Xavier" is read as uniform.
 
 Source: AS-GAN (Bridging Adversarial Samples and Adversarial Networks), appendix G, tables 4 to 7.
@@ -24,7 +24,7 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
-from sparring.networks.base import Generator, require_doublings
+from sparring.networks.base import Generator, require_halvings
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.networks.products import OneDNNLinear
@@ -113,7 +113,7 @@ class ASGANResNetGenerator(Generator):
     batch_norm: bool = True
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, doublings = require_doublings(self, space, lead)
+        channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             network = ASGANResNetGeneratorModule(self.inputs(space), channels, doublings, self.width, self.batch_norm)
         initialise(network, lambda _name: xavier_uniform(), rng=rng)
@@ -133,7 +133,7 @@ class ASGANResNetDiscriminator(Discriminator):
     batch_norm: bool = True
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
-        channels, doublings = require_doublings(self, space, lead)
+        channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, doublings, self.width, self.batch_norm)
             head = self.head.build(self.width, space.classes, nn.Linear)

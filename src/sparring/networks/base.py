@@ -1,9 +1,9 @@
-"""Networks: a frozen spec in the recipe that builds an nn.Module for a given sample space."""
+"""Networks: frozen specs in the recipe that build an nn.Module for a given sample space."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 class FeatureNetwork(nn.Module, ABC):
-    """A module that sees features in images, and in those the logits of classes."""
+    """A module from images to features and class logits."""
 
     @abstractmethod
     def extract(self, images: Tensor) -> FeaturesAndLogits:
@@ -57,10 +57,10 @@ class UniformPrior(Prior):
 
 
 class Network(Piece):
-    """A spec that builds a module; every initial weight comes from the given stream.
+    """A spec that builds a module, with initial weights from a given random stream.
 
     Attributes:
-        packs: whether it has a form for packed games.
+        packs: whether it supports packed games.
     """
 
     packs: ClassVar[bool] = False
@@ -72,18 +72,18 @@ class Network(Piece):
         Args:
             space: shape and range of the samples.
             lead: `()`, or `(replicas,)` for packed games.
-            rng: where the initial weights come from, stacked when `lead` is not empty.
+            rng: of the initial weights; of all games, if they are packed.
 
         Raises:
-            UsageError: the network has no form for this space, or no packed form.
+            UsageError: the network does not support this space, or packed games.
         """
 
 
 class Codes(NamedTuple):
-    """What a generator makes samples of.
+    """The inputs of a generator.
 
     Args:
-        values: latents, and behind them the one-hot classes where it is told any: `(*batch, inputs)`.
+        values: latents, followed by one-hot classes for a conditional generator: `(*batch, inputs)`.
         labels: those classes `(*batch)`, or None.
     """
 
@@ -92,12 +92,12 @@ class Codes(NamedTuple):
 
 
 class Generator(Network, family="generator"):
-    """Maps codes `(*batch, inputs)` to samples `(*batch, *space.shape)`, within `space.bounds` where there are any.
+    """Maps codes `(*batch, inputs)` to samples `(*batch, *space.shape)`, within `space.bounds` if it has any.
 
     Args:
         latent: how many latent coordinates.
         prior: their distribution.
-        conditional: whether it is told the class that it shall draw.
+        conditional: whether the class of a sample is an input.
     """
 
     latent: Count
@@ -105,7 +105,7 @@ class Generator(Network, family="generator"):
     conditional: bool = False
 
     def inputs(self, space: Space) -> int:
-        """How many coordinates a code has."""
+        """The number of coordinates of a code."""
         return self.latent + (space.classes if self.conditional else 0)
 
     def encode(self, latents: Tensor, labels: Tensor | None, space: Space) -> Tensor:
@@ -120,55 +120,57 @@ class Generator(Network, family="generator"):
         Args:
             shape: `*batch`.
             space: of the samples.
-            rng: of the latents, and of the classes where they are drawn.
-            labels: the classes wanted, broadcast to the shape; uniform without. Ignored by an unconditional generator.
+            rng: of the latents, and of classes that are drawn.
+            labels: classes, broadcast to the shape; drawn uniformly if None. Ignored by unconditional generators.
         """
         latents = self.prior.draw((*shape, self.latent), rng=rng)
         if not self.conditional:
             return Codes(latents, None)
-        told = rng.integers(shape, space.classes) if labels is None else labels.to(latents.device).expand(tuple(shape))
-        return Codes(self.encode(latents, told, space), told)
+        classes = rng.integers(shape, space.classes) if labels is None else labels.to(latents.device)
+        classes = classes.expand(tuple(shape))
+        return Codes(self.encode(latents, classes, space), classes)
 
 
 def spread(count: int, classes: int) -> Tensor | None:
-    """`count` labels in order, as evenly over the classes as can be; None without classes."""
+    """`count` labels in order, spread evenly over the classes; None without classes."""
     return torch.arange(count) * classes // count if classes else None
 
 
 def require_images(network: Network, space: Space) -> tuple[int, int, int]:
-    """Channels, height and width of the images that a convolutional network looks at.
+    """Channels, height and width of images.
 
     Raises:
-        UsageError: the samples are no images.
+        UsageError: the samples are not images.
     """
     if len(space.shape) != 3:
         raise UsageError(
-            f"{network.family}: {network.name!r} wants images, the data have shape {space.shape}",
+            f"{network.family}: {network.name!r} needs images, the data have shape {space.shape}",
             "choose data of images, for example digits",
         )
     channels, height, width = space.shape
     return channels, height, width
 
 
-def require_image(network: Network, space: Space, lead: tuple[int, ...], multiple_of: int) -> tuple[int, int]:
-    """Channels and side of the images that a convolutional network is built for.
+def require_square_images(
+    network: Network, space: Space, lead: tuple[int, ...], multiple_of: int = 1
+) -> tuple[int, int]:
+    """Channels and side of square images.
 
     Raises:
-        UsageError: the samples are not square images of a side that fits, or games are to be packed.
+        UsageError: the samples are not square images in [-1, 1] of a side that fits, or games are packed.
     """
     if lead:
-        packing = [
-            name for name, each in members(FAMILIES[network.family]).items() if issubclass(each, Network) and each.packs
-        ]
+        family = members(FAMILIES[network.family])
+        packing = [name for name, each in family.items() if issubclass(each, Network) and each.packs]
         raise UsageError(
-            f"{network.family}: {network.name!r} has no packed form, and the recipe asks for replicas = {lead[0]}",
-            f"set replicas=1, or use a network that packs: {', '.join(packing)}",
+            f"{network.family}: {network.name!r} does not support packed games, and replicas = {lead[0]}",
+            f"set replicas=1, or use a network that does: {', '.join(packing)}",
         )
     square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
     if not square or space.shape[1] % multiple_of:
         divisible = f" with a side divisible by {multiple_of}" if multiple_of > 1 else ""
         raise UsageError(
-            f"{network.family}: {network.name!r} wants square images{divisible}, the data have shape {space.shape}",
+            f"{network.family}: {network.name!r} needs square images{divisible}, the data have shape {space.shape}",
             "choose another network for these data, for example mlp, or `sparring data prepare` them with --size",
         )
     if space.bounds != IMAGE_BOUNDS:
@@ -179,36 +181,28 @@ def require_image(network: Network, space: Space, lead: tuple[int, ...], multipl
     return space.shape[0], space.shape[1]
 
 
-def require_doublings(network: Network, space: Space, lead: tuple[int, ...]) -> tuple[int, int]:
-    """Channels of the images, and how often their side doubles from 4: k of a side 4 x 2^k, at least 1.
+def require_halvings(
+    network: Network, space: Space, lead: tuple[int, ...], bottoms: Collection[int] = (4,)
+) -> tuple[int, int, int]:
+    """Channels, bottom and k of square images with a side bottom x 2^k: the side is halved while even and above 4.
+
+    Args:
+        network: of the error message.
+        space: of the samples.
+        lead: of packed games.
+        bottoms: the supported ones.
 
     Raises:
-        UsageError: the samples are not square images of such a side, or games are to be packed.
+        UsageError: the samples are not square images of such a side, or games are packed.
     """
-    channels, side = require_image(network, space, lead, 1)
-    if side < 8 or side.bit_count() != 1:
-        raise UsageError(
-            f"{network.family}: {network.name!r} wants images with a side of 8, 16, 32, ..., the data have {side}",
-            "prepare the data with --size, or choose another network, for example mlp",
-        )
-    return channels, side.bit_length() - 3
-
-
-def require_bottom(network: Network, space: Space, lead: tuple[int, ...]) -> tuple[int, int, int]:
-    """Channels of the images, the side that theirs is halved to while it is even and above 4, and how often it is.
-
-    Raises:
-        UsageError: the samples are not square images, or of a side that halves to none of at most 7, or games are to
-            be packed.
-    """
-    channels, side = require_image(network, space, lead, 1)
+    channels, side = require_square_images(network, space, lead)
     bottom = side
     while bottom % 2 == 0 and bottom > 4:
         bottom //= 2
-    if bottom == side or bottom > 7:
+    if bottom == side or bottom not in bottoms:
+        sides = "8, 16, 32, ..." if tuple(bottoms) == (4,) else "8, 16, 28, 32, ..., 4 to 7 times a power of two"
         raise UsageError(
-            f"{network.family}: {network.name!r} wants images with a side of 8, 16, 28, 32, 64, ..., that halves to "
-            f"at most 7, the data have {side}",
+            f"{network.family}: {network.name!r} needs images with a side of {sides}, the data have {side}",
             "prepare the data with --size, or choose another network, for example mlp",
         )
     return channels, bottom, (side // bottom).bit_length() - 1

@@ -14,7 +14,7 @@ from torch import nn
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Space
-from sparring.networks.base import require_image
+from sparring.networks.base import require_square_images
 from sparring.networks.classifiers import Classifier, ClassifierModule, TrainingSettings
 from sparring.networks.heads import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
@@ -25,7 +25,7 @@ class Branch(Classifier):
     """The class branch of a discriminator: its trunk, and the class layer of an auxiliary head.
 
     Args:
-        discriminator: whose; which head it names does not count.
+        discriminator: the discriminator; its own head is ignored.
     """
 
     training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=300_000, rate=1e-3)
@@ -44,18 +44,18 @@ class Branch(Classifier):
 
 @piece("trunk")
 class Trunk(Discriminator):
-    """The features of a classifier under a discriminator's head.
+    """The features of a classifier with a discriminator's head.
 
     Args:
-        classifier: whose.
+        classifier: the classifier; its layer of logits is ignored.
     """
 
     classifier: Classifier
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
-        require_image(self, space, lead, 1)
-        seen = self.classifier.build(replace(space, classes=1), (), rng=rng)  # its own layer of logits is not used
+        require_square_images(self, space, lead)
+        body = self.classifier.build(replace(space, classes=1), (), rng=rng)
         with torch.random.fork_rng(devices=[]):
-            head = self.head.build(seen.width, space.classes, nn.Linear)
+            head = self.head.build(body.width, space.classes, nn.Linear)
         initialise(head, lambda _name: xavier_uniform(1.0), rng=rng)
-        return DiscriminatorModule(seen.features, seen.width, head)
+        return DiscriminatorModule(body.features, body.width, head)

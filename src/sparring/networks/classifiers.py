@@ -1,6 +1,6 @@
-"""Classifiers of labelled samples, and two small ones that judge generated images and compare them with real ones.
+"""Classifiers of labelled samples, and two small ones that serve as reference classifiers of a data set.
 
-Every one is features, pooled to a vector, and one dense layer of logits.
+Each is a network of features, pooled to a vector, and one dense layer of logits.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sparring.networks.products import OneDNNLinear
 
 
 class ClassifierModule(FeatureNetwork):
-    """Samples `(*batch, *shape)` to logits `(*batch, classes)`, by way of features.
+    """Samples `(*batch, *shape)` to logits `(*batch, classes)`, through features.
 
     Args:
-        features: samples to `(*batch, width)`; convolutional ones serve images `(n, channels, height, width)`.
-        width: how many features.
-        classes: how many logits.
+        features: samples to `(*batch, width)`; images `(n, channels, height, width)` for convolutions.
+        width: number of features.
+        classes: number of logits.
     """
 
     def __init__(self, features: nn.Module, width: int, classes: int) -> None:
@@ -44,10 +44,10 @@ class ClassifierModule(FeatureNetwork):
 
 
 class TrainingSettings(NamedTuple):
-    """What a classifier needs to get good.
+    """How a reference classifier is trained.
 
     Args:
-        images_seen: training images, counted as often as they are seen.
+        images_seen: training images, with repetitions.
         rate: the largest learning rate.
         shift: the largest random translation of a batch, in pixels each way.
         mirrored: the share of images mirrored left to right.
@@ -60,12 +60,10 @@ class TrainingSettings(NamedTuple):
 
 
 class Classifier(Network, family="classifier"):
-    """Maps samples `(*batch, *space.shape)` to class logits `(*batch, classes)`; its module is a `ClassifierModule`.
-
-    There are `space.classes` of them.
+    """Maps samples `(*batch, *space.shape)` to logits `(*batch, space.classes)`.
 
     Attributes:
-        training: how it is trained.
+        training: settings as a reference classifier.
     """
 
     training: ClassVar[TrainingSettings]
@@ -94,7 +92,7 @@ class ResidualBlock(nn.Module):
 
 @piece("small_cnn")
 class SmallCNN(Classifier):
-    """3 x 3 convolutions of `width` and 2 `width` channels, max pooling, a dense layer; any image from 4 x 4."""
+    """3 x 3 convolutions of `width` and 2 `width` channels, max pooling, a dense layer; images from 4 x 4."""
 
     training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=120_000, rate=1e-3)
 

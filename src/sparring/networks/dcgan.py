@@ -3,11 +3,11 @@
 Generator: latent -> 2^(k-1) width x 4 x 4 -> ... -> width x side/2 x side/2 -> image, transposed convolutions with BN
 and ReLU, the last with tanh. Discriminator: the same way back with convolutions, BN (none on the first) and LeakyReLU
 0.2, and a convolution to one score (written as the dense layer that a 4 x 4 convolution of 4 x 4 features is). The
-paper's sigmoid is the objective's. No layer but BN has a bias. Kernels are N(0, 0.02^2); BN starts at weight 1 and
-bias 0, of which the paper says nothing.
+paper's sigmoid is part of the objective. Only BN has biases. Kernels are N(0, 0.02^2); BN starts at weight 1 and bias
+0, which the paper does not state.
 
-At 32 and 64 pixels these are the paper's tables. It shows samples of 128 pixels without a table: there the same rule,
-with one more step (2048 channels at width 128), is ours.
+At 32 and 64 pixels these are the paper's tables. It shows samples of 128 pixels without a table; here they
+continue the rule by one step (2048 channels at width 128).
 
 Source: AS-GAN (Bridging Adversarial Samples and Adversarial Networks), appendix G, tables 8 to 11; table 2 without BN.
 """
@@ -23,7 +23,7 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
-from sparring.networks.base import Generator, require_doublings
+from sparring.networks.base import Generator, require_halvings
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
 
@@ -77,7 +77,7 @@ class DCGANGenerator(Generator):
     batch_norm: bool = True
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, doublings = require_doublings(self, space, lead)
+        channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             network = DCGANGeneratorModule(self.inputs(space), channels, doublings, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(_STD), rng=rng)
@@ -97,7 +97,7 @@ class DCGANDiscriminator(Discriminator):
     batch_norm: bool = True
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
-        channels, doublings = require_doublings(self, space, lead)
+        channels, _bottom, doublings = require_halvings(self, space, lead)
         features = 8 * 2**doublings * self.width
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, doublings, self.width, self.batch_norm)

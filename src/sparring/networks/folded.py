@@ -1,17 +1,17 @@
-"""A convolution and the change of side next to it, as one operation with fewer products.
+"""A convolution and the change of side next to it as one operation with fewer products.
 
-With the sums of neighbours in a 3 x 3 kernel, w being 0 outside of itself,
+With the sums of neighbours in a 3 x 3 kernel, which is 0 outside,
 
     S[p, q] = sum over a, b in {0, 1} of w[p - a, q - b],    p, q = 0 ... 3,
 
     mean over 2 x 2 of w * x        is the convolution of x with S / 4, stride 2,
     w * (every pixel of x 2 x 2)    is the transposed convolution of x with S, turned by half a turn, stride 2,
 
-where w * pads with 1 pixel, and so do both: 16 products a small pixel instead of 36, borders included, as padding is
-zero in either form and repeats to zeros. A 1 x 1 kernel commutes with both changes: 1 product instead of 4.
+all with a padding of 1 pixel: 16 products a small pixel instead of 36. Borders are the same, as the padding is zero.
+A 1 x 1 kernel commutes with both changes: 1 product instead of 4.
 
-A layer's weights are those of the convolution itself, `plain` says what the layer is, and `forward` is the same but
-for rounding, in its gradients of every order too. A kernel that is reparametrised is read once a pass.
+The weights of a layer are those of the convolution; `plain` is its definition, and `forward` equals it up to rounding,
+in gradients of every order too. A reparametrised kernel is computed once a pass.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 
 class FoldedConv(nn.Conv2d, ABC):
-    """A convolution that keeps the side, with what changes it ahead of or behind it.
+    """A convolution that keeps the side, with a change of the side before or after it.
 
     Args:
         inputs: channels.
         outputs: channels.
-        bias: whether there is one.
+        bias: whether it has one.
 
     Attributes:
         side: of the kernel.
@@ -102,10 +102,10 @@ class UpsampledProjection(FoldedConv):
 
 
 class Unfolded(nn.Module):
-    """A folded layer as it is defined.
+    """A folded layer, computed by its definition.
 
     Args:
-        layer: whose weights these are.
+        layer: the layer.
     """
 
     def __init__(self, layer: FoldedConv) -> None:
@@ -117,7 +117,7 @@ class Unfolded(nn.Module):
 
 
 def unfold(network: nn.Module) -> None:
-    """Run every folded layer of a network as it is defined, on the parameters that it has: for comparisons."""
+    """Compute every folded layer of a network by its definition, with the same parameters: for comparisons."""
     for name, layer in list(network.named_modules()):
         if isinstance(layer, FoldedConv):
             network.set_submodule(name, Unfolded(layer))

@@ -1,7 +1,7 @@
-"""Discriminators: a trunk that sees features in samples, and a head that judges them.
+"""Discriminators: a trunk from samples to features, and a head from features to scores.
 
     source        D(x) = <w, phi(x)> + b
-    auxiliary     the same, and class logits V phi(x) + c beside it (AC-GAN)
+    auxiliary     the same, and class logits V phi(x) + c (AC-GAN)
     projection    D(x, y) = <w, phi(x)> + b + <e_y, phi(x)>
 
 Source: Odena, Olah, Shlens 2017 (AC-GAN); Miyato, Koyama 2018, equation (4) (projection); Rob-GAN, figure 4.
@@ -21,7 +21,7 @@ from sparring.core.shapes import Scores, Space
 from sparring.networks.base import Network, Verdict
 
 DenseLayer = Callable[[int, int, bool], nn.Module]
-"""(inputs, outputs, whether with a bias) to a layer `(*batch, inputs) -> (*batch, outputs)`."""
+"""(inputs, outputs, bias) to a layer `(*batch, inputs) -> (*batch, outputs)`."""
 
 
 class HeadModule(nn.Module):
@@ -40,7 +40,7 @@ class HeadModule(nn.Module):
 
 
 class AuxiliaryModule(HeadModule):
-    """Features to a score, and to class logits beside it.
+    """Features to a score and class logits.
 
     Args:
         source: the layer of the score.
@@ -56,7 +56,7 @@ class AuxiliaryModule(HeadModule):
 
 
 class ProjectionModule(AuxiliaryModule):
-    """Features to the mean of D(x, y) over the classes y, and to what each class adds to it."""
+    """Features to the mean of D(x, y) over the classes y, and to the difference of each class from it."""
 
     def forward(self, features: Tensor) -> Verdict:
         projected = self.classes(features)
@@ -65,11 +65,11 @@ class ProjectionModule(AuxiliaryModule):
 
 
 class Head(Piece, family="head"):
-    """How a discriminator judges the features that its trunk sees.
+    """The last layer of a discriminator.
 
     Attributes:
-        needs_classes: whether it cannot be built without classes.
-        needs_labels: whether every sample, generated ones too, must come with a class to be judged.
+        needs_classes: whether the data must have classes.
+        needs_labels: whether scores depend on the label of every sample, generated ones included.
         classifies: whether `Verdict.classes` are logits of a classifier.
     """
 
@@ -82,20 +82,20 @@ class Head(Piece, family="head"):
         """The module from features `(*batch, width)` to a `Verdict`.
 
         Args:
-            width: how many features.
-            classes: how many classes the data have.
-            dense: makes its layers.
+            width: number of features.
+            classes: number of classes of the data.
+            dense: makes the layers.
             bias: whether the score and the logits have biases.
         """
 
     def score(self, verdict: Verdict, labels: Tensor | None) -> Scores:
-        """D's score of samples of these classes, `(*batch)`."""
+        """D's score of samples with these labels, `(*batch)`."""
         return verdict.score
 
 
 @piece("source")
 class SourceHead(Head):
-    """Real or generated, whatever the class."""
+    """Real or generated, regardless of the class."""
 
     def build(self, width: int, classes: int, dense: DenseLayer, *, bias: bool = True) -> HeadModule:
         return HeadModule(dense(width, 1, bias))
@@ -103,7 +103,7 @@ class SourceHead(Head):
 
 @piece("auxiliary")
 class AuxiliaryHead(Head):
-    """Real or generated, and beside it the class (AC-GAN, Rob-GAN)."""
+    """Real or generated, and the class (AC-GAN, Rob-GAN)."""
 
     needs_classes: ClassVar[bool] = True
     classifies: ClassVar[bool] = True
@@ -114,9 +114,9 @@ class AuxiliaryHead(Head):
 
 @piece("projection")
 class ProjectionHead(Head):
-    """Real or generated, for a sample of the given class: the class is projected on the features (SN-GAN).
+    """Real or generated, given the class, which is projected on the features (SN-GAN).
 
-    A penalty or a probe that is given no class sees the mean score over all classes.
+    Without a label, in penalties and probes, the score is the mean over all classes.
     """
 
     needs_classes: ClassVar[bool] = True
@@ -132,11 +132,11 @@ class ProjectionHead(Head):
 
 
 class DiscriminatorModule(nn.Module):
-    """Samples `(*batch, *shape)` to a verdict, by way of features.
+    """Samples `(*batch, *shape)` to a verdict, through features.
 
     Args:
         trunk: samples to features `(*batch, width)`.
-        width: how many features.
+        width: number of features.
         head: features to a verdict.
     """
 
@@ -155,7 +155,7 @@ class Discriminator(Network, family="discriminator"):
     """Maps samples `(*batch, *space.shape)` to a `Verdict`.
 
     Args:
-        head: what it judges.
+        head: its last layer.
     """
 
     head: Head = SourceHead()

@@ -44,19 +44,19 @@ def kaiming_normal() -> Initialiser:
 
 
 def xavier_residual(name: str) -> Initialiser:
-    """Xavier-uniform: gain sqrt 2 for the kernels inside a block, `conv1` and `conv2`, and 1 for all other layers."""
+    """Xavier-uniform: gain sqrt 2 for `conv1` and `conv2` of a block, 1 for all other layers."""
     inside_block = name.endswith(("conv1", "conv2"))
     return xavier_uniform(math.sqrt(2.0) if inside_block else 1.0)
 
 
 @torch.no_grad()
 def initialise(module: nn.Module, draw: Callable[[str], Initialiser], *, rng: Rng) -> None:
-    """Draw every weight of the linear and convolutional layers and set their biases to zero.
+    """Draw the weights of linear and convolutional layers and set their biases to zero.
 
     Args:
         module: initialised in place, layer by layer in order of registration.
         draw: the initialiser for the layer of this dotted name.
-        rng: where the weights come from.
+        rng: of the weights.
     """
     for name, layer in module.named_modules():
         if isinstance(layer, _Weighted):

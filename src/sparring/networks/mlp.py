@@ -1,4 +1,4 @@
-"""Fully connected networks, one game or many packed into one batched matrix product.
+"""Fully connected networks, for one game or for packed games in one batched matrix product.
 
 Source: Xu, Li, Jegelka, appendix B.1 (G: 3 hidden layers of 64; D: 3 hidden layers of 256; ReLU).
 """
@@ -22,9 +22,9 @@ from sparring.networks.products import affine
 
 
 class Dense(nn.Module):
-    """x W + b with weights of shape `(*lead, inputs, outputs)`: row r of the batch meets weight r.
+    """x W + b with weights of shape `(*lead, inputs, outputs)`, one for each packed game.
 
-    Weights and biases start from U(-1 / sqrt(inputs), 1 / sqrt(inputs)); without a bias b is zero.
+    Weights and biases start from U(-1 / sqrt(inputs), 1 / sqrt(inputs)); b is zero without a bias.
     """
 
     def __init__(self, inputs: int, outputs: int, lead: tuple[int, ...], *, rng: Rng, bias: bool = True) -> None:
@@ -57,21 +57,21 @@ class DenseLayers(nn.Module):
 
 
 class MLPGeneratorModule(nn.Module):
-    """Codes `(*batch, inputs)` to samples `(*batch, *shape)`, through tanh where they are bounded."""
+    """Codes `(*batch, inputs)` to samples `(*batch, *shape)`, through tanh if samples are bounded."""
 
     def __init__(self, layers: DenseLayers, space: Space) -> None:
         super().__init__()
         self.layers = layers
         self.shape = space.shape
-        self.output: nn.Module = nn.Identity() if space.bounds is None else Within(space.bounds)
+        self.output: nn.Module = nn.Identity() if space.bounds is None else ScaledTanh(space.bounds)
 
     def forward(self, codes: Tensor) -> Tensor:
         out: Tensor = self.output(self.layers(codes))
         return out.reshape(codes.shape[:-1] + self.shape)
 
 
-class Within(nn.Module):
-    """tanh, stretched to a range."""
+class ScaledTanh(nn.Module):
+    """tanh, scaled to a range."""
 
     def __init__(self, bounds: tuple[float, float]) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
-from sparring.networks.base import Generator, require_image
+from sparring.networks.base import Generator, require_square_images
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, normal
 from sparring.networks.products import OneDNNLinear
@@ -87,7 +87,7 @@ class MNISTGenerator(Generator):
     batch_norm: bool = False
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, side = require_image(self, space, lead, 4)
+        channels, side = require_square_images(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
             network = MNISTGeneratorModule(self.inputs(space), channels, side, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(0.02), rng=rng)
@@ -107,7 +107,7 @@ class MNISTDiscriminator(Discriminator):
     batch_norm: bool = True
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
-        channels, side = require_image(self, space, lead, 4)
+        channels, side = require_square_images(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, side, self.width, self.batch_norm)
             head = self.head.build(16 * self.width, space.classes, nn.Linear)

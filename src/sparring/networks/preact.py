@@ -1,9 +1,9 @@
-"""The residual classifier with activations ahead of its convolutions, at any side: PreActResNet-18.
+"""PreActResNet-18: the residual classifier with activations before convolutions, at any side.
 
 3 x 3 convolution, four stages of two blocks with 1, 2, 4, 8 times `width` channels, of which all but the first halve
-the side, mean over the image, dense layer. That published with Rob-GAN for 32 pixels, the network of its robust
-figures, has no batch normalisation and LeakyReLU 0.2; the usual one is `batch_norm: true, slope: 0`. As there, nothing
-normalises the sum behind the last block. Kernels are N(0, 2 / fan_out) and have no biases; the dense layer is
+the side, mean over the image, dense layer. The network of Rob-GAN's robustness figures at 32 pixels has no batch
+normalisation and LeakyReLU 0.2; the usual one is `batch_norm: true, slope: 0`. As in the published code, the sum after
+the last block is not normalised. Kernels are N(0, 2 / fan_out) and have no biases; the dense layer is
 Xavier-uniform.
 
 Source: He, Zhang, Ren, Sun 2016 (Identity Mappings in Deep Residual Networks); Rob-GAN's published code.
@@ -21,7 +21,7 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, NonNegative
 from sparring.core.shapes import Space
-from sparring.networks.base import require_image
+from sparring.networks.base import require_square_images
 from sparring.networks.classifiers import Classifier, ClassifierModule, TrainingSettings
 from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
 
@@ -75,12 +75,12 @@ def _blocks(width: int, active: Active) -> Iterator[nn.Module]:
 
 @piece("preact_resnet18")
 class PreActResNet18(Classifier):
-    """The residual classifier of 18 layers with activations ahead of its convolutions; square images of any side.
+    """The pre-activation residual classifier with 18 layers, for square images of any side.
 
     Args:
         width: channels of the first stage.
-        batch_norm: ahead of every activation; off in Rob-GAN's.
-        slope: of the activations below zero: 0.2 in Rob-GAN's, 0 usually.
+        batch_norm: before every activation; off in Rob-GAN.
+        slope: of the activations below zero: 0.2 in Rob-GAN, usually 0.
     """
 
     training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=1_500_000, rate=1e-3, shift=4, mirrored=0.5)
@@ -90,7 +90,7 @@ class PreActResNet18(Classifier):
     slope: NonNegative = 0.2
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
-        channels, _side = require_image(self, space, lead, 1)
+        channels, _side = require_square_images(self, space, lead)
         norm = nn.BatchNorm2d if self.batch_norm else nn.Identity
 
         def active(inputs: int) -> nn.Module:

@@ -9,12 +9,12 @@ In units of 64 channels; ^ doubles the side, v halves it:
     ImageNet  16 -> 16^ 8^ 4^ 2^ 1^               1v 2v 4v 8v 16v 16
 
 The last row, of 128 pixels too, is `multiples: [16, 16, 8, 4, 2, 1]` for G and `[1, 2, 4, 8, 16, 16]` for D. Sides
-that halve once or twice down to 7 or less (8, 16, 28) are ours: G ends as at 64 pixels, D is that of 32.
+that halve once or twice to 7 or less (8, 16, 28) are not published: here G ends as at 64 pixels, D is that of 32.
 
 D has batch normalisation at 32 pixels and on ImageNet, none in between. G's running statistics: the published code
-hands Chainer's decay, 0.9, to PyTorch as a momentum, so that they are nearly those of the last batch; `momentum: 0.9`
-repeats that (it never used them: its G stays in training mode). There the layer behind the blocks keeps PyTorch's
-momentum and eps; here all layers are alike.
+passes Chainer's decay, 0.9, to PyTorch as a momentum, so they are nearly those of the last batch; `momentum: 0.9`
+reproduces that (the code never uses them: its G stays in training mode). The last normalisation of the published G
+keeps PyTorch's momentum and eps; here all layers are alike.
 
 Source: Rob-GAN, section 4.1 and figure 4; widths as in the published code.
 """

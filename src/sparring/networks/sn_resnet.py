@@ -23,7 +23,7 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, Probability, Widths
 from sparring.core.shapes import Space
-from sparring.networks.base import Generator, require_bottom
+from sparring.networks.base import Generator, require_halvings
 from sparring.networks.conditional import EPS, ClassNorm, class_norm
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_residual
@@ -36,6 +36,9 @@ from sparring.networks.residual_blocks import (
     same_size_block,
     upsampling_block,
 )
+
+BOTTOMS = range(1, 8)
+"""Sides that an image may be halved to."""
 
 
 class ResidualGeneratorModule(nn.Module):
@@ -108,7 +111,7 @@ class ResidualGenerator(Generator):
     momentum: Probability = 0.1
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, bottom, doublings = require_bottom(self, space, lead)
+        channels, bottom, doublings = require_halvings(self, space, lead, BOTTOMS)
         multiples = self.multiples or self.published.get(doublings, ())
         if len(multiples) <= doublings:
             raise UsageError(
@@ -186,7 +189,7 @@ class ResidualDiscriminator(Discriminator):
         """The layers of its blocks."""
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
-        channels, _bottom, doublings = require_bottom(self, space, lead)
+        channels, _bottom, doublings = require_halvings(self, space, lead, BOTTOMS)
         usual = self.published.get(doublings, BlockWidths((), doublings))
         multiples, halvings = self.multiples or usual.multiples, self.halvings or usual.halvings
         if len(multiples) < halvings or space.shape[1] < 2**halvings:

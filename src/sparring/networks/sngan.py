@@ -7,9 +7,9 @@ In units of 64 channels; ^ doubles the side, v halves it:
     64        16 -> 8^ 4^ 2^ 1^                   1v 2v 4v 8v 16v
     128       16 -> 16^ 8^ 4^ 2^ 1^               1v 2v 4v 8v 16v 16
 
-Sides that halve once or twice down to 7 or less (8, 16, 28) are ours: G with fewer blocks, D as at 32 pixels. D has no
-normalisation of its features; that of its weights is the Lipschitz control `spectral_norm`, and its class-conditional
-form the head `projection`.
+Sides that halve once or twice to 7 or less (8, 16, 28) are not published: here G has fewer blocks, D is that of 32
+pixels. D has no normalisation of features; that of its weights is the Lipschitz control `spectral_norm`, and its
+class-conditional form the head `projection`.
 
 Source: Miyato, Kataoka, Koyama, Yoshida 2018, appendix B.4; Miyato, Koyama 2018; as in their published code.
 """

@@ -16,7 +16,7 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
-from sparring.networks.base import Generator, require_doublings, require_image
+from sparring.networks.base import Generator, require_halvings, require_square_images
 from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_residual
@@ -85,7 +85,7 @@ class ResNetGenerator(Generator):
     width: Count = 128
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, doublings = require_doublings(self, space, lead)
+        channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             network = ResNetGeneratorModule(self.inputs(space), channels, doublings, self.width)
         initialise(network, xavier_residual, rng=rng)
@@ -103,7 +103,7 @@ class ResNetDiscriminator(Discriminator):
     width: Count = 128
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
-        channels, _side = require_image(self, space, lead, 8)
+        channels, _side = require_square_images(self, space, lead, 8)
         with torch.random.fork_rng(devices=[]):
             head = self.head.build(self.width, space.classes, nn.Linear)
             network = DiscriminatorModule(ResNetTrunk(channels, self.width), self.width, head)
