@@ -18,8 +18,7 @@ from pathlib import Path
 import torch
 from scipy.stats import beta
 
-from torture.promise import Promise
-from torture.registry import promises
+from torture.promise import Promise, promises
 
 _BEGIN, _END = "<!-- last result -->\n", "<!-- end of the last result -->\n"
 
@@ -30,11 +29,7 @@ def main() -> int:
     torch.set_num_threads(1)
     began = time.monotonic()
     chosen = [promise for promise in promises() if not options.only or promise.number in options.only]
-    lacking = {promise.number: promise.lacks() for promise in chosen}
-    planned = {
-        promise.number: max(1, round(promise.long * options.scale)) if not lacking[promise.number] else 0
-        for promise in chosen
-    }
+    planned = {promise.number: max(1, round(promise.long * options.scale)) for promise in chosen}
     tried, broken = dict.fromkeys(planned, 0), dict.fromkeys(planned, 0)
     with tempfile.TemporaryDirectory(prefix="torture-") as shared, suppress(KeyboardInterrupt):
         for number, failure in _attempts(planned, options.seed, options.jobs, Path(shared)):
@@ -44,7 +39,7 @@ def main() -> int:
                 print(failure, file=sys.stderr, flush=True)
             if sum(tried.values()) % 100 == 0:
                 print(f"{sum(tried.values())} of {sum(planned.values())} trials", file=sys.stderr, flush=True)
-    lines = _table(chosen, tried, broken, lacking)
+    lines = _table(chosen, tried, broken)
     lines += ["", _circumstances(options.seed, options.jobs, time.monotonic() - began)]
     print("\n".join(lines))
     if options.write:
@@ -83,17 +78,11 @@ def _attempt(number: int, index: int, seed: int, shared: Path) -> tuple[int, str
     return number, ""
 
 
-def _table(
-    chosen: Sequence[Promise], tried: dict[int, int], broken: dict[int, int], lacking: dict[int, str]
-) -> list[str]:
+def _table(chosen: Sequence[Promise], tried: dict[int, int], broken: dict[int, int]) -> list[str]:
     rows = ["| # | promise | trials | failures | 95 % bound on the rate |", "|---|---|---|---|---|"]
     for promise in chosen:
         trials, failures = tried[promise.number], broken[promise.number]
-        result = (
-            f"{trials:,} | {failures} | {_bound(trials, failures):.2%}"
-            if trials
-            else f"not tried: {lacking[promise.number]} | | "
-        )
+        result = f"{trials:,} | {failures} | {_bound(trials, failures):.2%}"
         rows.append(f"| {promise.number} | {promise.title} | {result} |")
     return rows
 

@@ -1,13 +1,12 @@
 """A disk that fails at a chosen operation: the operations of this process on files below a folder, counted.
 
-What is counted passes through Python: opens, reads, writes, syncs, renames, truncations, removals and new folders. A
-write that is chosen has written half of its bytes by then.
+Operations of Python are counted: opens, reads, writes, syncs, renames, truncations, removals and new folders. A write
+that is chosen has written half of its bytes by then.
 """
 
 from __future__ import annotations
 
 import builtins
-import errno
 import io
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -17,11 +16,10 @@ from typing import Any
 from unittest import mock
 
 _OPEN = io.open
-_BY_PATH = ("open", "rename", "replace", "mkdir", "truncate", "unlink", "remove", "rmdir")
-_BY_HANDLE = ("fsync", "ftruncate", "read", "pread")
-_WRITING = ("write", "pwrite")
+_BY_PATH = ("open", "rename", "replace", "mkdir", "unlink", "remove", "rmdir")
+_BY_HANDLE = ("fsync", "ftruncate")
 SPENDING = ("mkdir", "write")
-"""What a full disk refuses again and again: whatever needs space."""
+"""The operations that need space: a full disk refuses them again and again."""
 
 
 class Counted:
@@ -29,9 +27,9 @@ class Counted:
 
     Args:
         under: the folder that they are counted below.
-        at: the one that `act` is called at, from 1; 0 calls it never.
+        at: the operation at which `act` is called, from 1; 0 for none.
         act: raises, or ends the process.
-        lasting: names of operations that call it ever after.
+        lasting: names of operations at which `act` is called ever after.
     """
 
     def __init__(self, under: Path, at: int, act: Callable[[], None], lasting: Collection[str]) -> None:
@@ -40,27 +38,27 @@ class Counted:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """The number of operations."""
         return len(self.names)
 
     def concerns(self, path: Any) -> bool:
         """Whether a path, or an open file by its number, lies below the folder."""
-        found = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else os.path.abspath(os.fsdecode(path))
-        return found == self._under or found.startswith(self._under + os.sep)
+        name = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else os.path.abspath(os.fsdecode(path))
+        return name == self._under or name.startswith(self._under + os.sep)
 
-    def happens(self, name: str) -> bool:
-        """Count an operation; whether it is one to act at."""
+    def is_due(self, name: str) -> bool:
+        """Count an operation; whether to act at it."""
         self.names.append(name)
         return self.count == self._at or (0 < self._at < self.count and name in self._lasting)
 
-    def real_batch(self, name: str) -> None:
-        """Count an operation, and act if it is one to act at."""
-        if self.happens(name):
+    def note(self, name: str) -> None:
+        """Count an operation, and act if it is due."""
+        if self.is_due(name):
             self._act()
 
     def write(self, data: Any, write: Callable[[Any], int]) -> int:
         """Count a write and do it: whole, or half of it before the act."""
-        if not self.happens("write"):
+        if not self.is_due("write"):
             return write(data)
         view = memoryview(data).cast("B")
         write(view[: len(view) // 2])
@@ -70,13 +68,13 @@ class Counted:
 
 @contextmanager
 def operations(under: Path, at: int, act: Callable[[], None], *, lasting: Collection[str] = ()) -> Iterator[Counted]:
-    """A block whose operations on files below a folder are counted, and at one of which something happens.
+    """A block whose operations on files below a folder are counted, and that acts at one of them.
 
     Args:
         under: the folder.
         at: which operation, from 1; 0 only counts.
-        act: what happens: it raises, as `refusing` does, or ends the process.
-        lasting: operations by name, as `Counted.names` has them, that do not work any more after that either.
+        act: raises, as `refusing` does, or ends the process.
+        lasting: operations by name, as in `Counted.names`, at which it acts ever after.
     """
     counted = Counted(under, at, act, lasting)
 
@@ -85,22 +83,18 @@ def operations(under: Path, at: int, act: Callable[[], None], *, lasting: Collec
             return counted.write(data, super().write)
 
         def readinto(self, buffer: Any) -> int:
-            counted.real_batch("read")
+            counted.note("read")
             return super().readinto(buffer) or 0
 
         def readall(self) -> bytes:
-            counted.real_batch("read")
+            counted.note("read")
             return super().readall()
-
-        def truncate(self, size: int | None = None) -> int:
-            counted.real_batch("truncate")
-            return super().truncate(size)
 
     def opened(file: Any, mode: str = "r", buffering: int = -1, *arguments: Any, **options: Any) -> Any:
         if not counted.concerns(file):
             return _OPEN(file, mode, buffering, *arguments, **options)
         if not isinstance(file, int):  # which is open already
-            counted.real_batch("open")
+            counted.note("open")
         return _buffered(File, file, mode, buffering, *arguments, **options)
 
     with ExitStack() as patches:
@@ -108,23 +102,18 @@ def operations(under: Path, at: int, act: Callable[[], None], *, lasting: Collec
             patches.enter_context(mock.patch.object(os, name, _by_path(counted, name)))
         for name in _BY_HANDLE:
             patches.enter_context(mock.patch.object(os, name, _by_handle(counted, name)))
-        for name in _WRITING:
-            patches.enter_context(mock.patch.object(os, name, _writing(counted, name)))
         patches.enter_context(mock.patch.object(io, "open", opened))
         patches.enter_context(mock.patch.object(builtins, "open", opened))
         yield counted
 
 
 def refusing(number: int) -> Callable[[], None]:
-    """What an operating system does that refuses: an OSError of this number, `errno.ENOSPC` for example."""
+    """An act that raises an OSError of this number, `errno.ENOSPC` for example."""
 
     def act() -> None:
         raise OSError(number, os.strerror(number))
 
     return act
-
-
-FULL, BROKEN, READ_ONLY = (refusing(number) for number in (errno.ENOSPC, errno.EIO, errno.EROFS))
 
 
 def _buffered(
@@ -153,16 +142,13 @@ def _by_path(counted: Counted, name: str) -> Callable[..., Any]:
     original = getattr(os, name)
 
     def counting(path: Any, *arguments: Any, **options: Any) -> Any:
-        if counted.concerns(_placed(path, options.get("dir_fd"))):
-            counted.real_batch(name)
+        folder = options.get("dir_fd")
+        place = path if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
+        if counted.concerns(place):
+            counted.note(name)
         return original(path, *arguments, **options)
 
     return counting
-
-
-def _placed(path: Any, folder: int | None) -> Any:
-    """A path that may be relative to an open folder."""
-    return path if folder is None else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
 
 
 def _by_handle(counted: Counted, name: str) -> Callable[..., Any]:
@@ -170,18 +156,7 @@ def _by_handle(counted: Counted, name: str) -> Callable[..., Any]:
 
     def counting(handle: int, *arguments: Any) -> Any:
         if counted.concerns(handle):
-            counted.real_batch(name)
+            counted.note(name)
         return original(handle, *arguments)
-
-    return counting
-
-
-def _writing(counted: Counted, name: str) -> Callable[..., int]:
-    original = getattr(os, name)
-
-    def counting(handle: int, data: Any, *place: int) -> int:
-        if not counted.concerns(handle):
-            return int(original(handle, data, *place))
-        return counted.write(data, lambda part: int(original(handle, part, *place)))
 
     return counting

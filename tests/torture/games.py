@@ -1,4 +1,4 @@
-"""The tiny recipes that all promises play, about half a second of one core each, and what two runs are compared by."""
+"""The tiny recipes that all promises train, about half a second of one core each, and the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -38,25 +38,18 @@ _IMAGES = (
     "discriminator={name: mnist, width: 4}",
     "lipschitz=spectral_norm",
 )
-_ON_THE_RING: dict[str, tuple[str, ...]] = {
+GAMES: dict[str, tuple[str, ...]] = {
     "plain": ("objective=log", "feedback=honest"),
     "flip": ("feedback={name: flip, probability: 0.3}",),
-    "power mixture": ("feedback={name: mixture, perturbations: [{perturbation: sqrt, probability: 0.3}]}",),
+    "flip, replicas": ("feedback={name: flip, probability: 0.3}", "replicas=2"),
+    "per batch": ("feedback.delivery=per_batch",),
     "symmetric": ("regime=symmetric", "regime.warmup={start: 2, end: 15}"),
     "mixed": ("regime=mixed", "regime.attack=pgd"),
     "PGD": ("regime=replace", "regime.attacked=both", "lipschitz=instance_noise"),
     "GP": ("lipschitz=gradient_penalty", "objective=wasserstein"),
-    "spectral norm": ("lipschitz=spectral_norm",),
-}
-GAMES: dict[str, tuple[str, ...]] = {
-    **_ON_THE_RING,
-    **{f"{name}, replicas": (*changes, "replicas=2") for name, changes in _ON_THE_RING.items()},
-    "per batch": ("feedback.delivery=per_batch",),
-    "bf16": ("precision=bf16",),
-    "one-sided penalty": ("regime=mixed", "lipschitz=lipschitz_penalty"),
     "adversarial penalty": ("regime=symmetric", "lipschitz=adversarial_lipschitz_penalty"),
-    "zero-centred penalty": ("regime=replace", "lipschitz=zero_centred"),
-    "controls together": ("lipschitz={name: together, controls: [spectral_norm, instance_noise]}",),
+    "spectral norm, replicas": ("lipschitz=spectral_norm", "replicas=2"),
+    "bf16": ("precision=bf16",),
     "images": (*_IMAGES, "regime=symmetric"),
     # Convolutional networks are refused with replicas: only the MLPs have a packed form.
     "images, replicas": ("data=digits", "critic_steps=1", "replicas=2", "batch_size=256"),
@@ -68,7 +61,7 @@ GAMES: dict[str, tuple[str, ...]] = {
         "memory_format=channels_last",
     ),
 }
-"""Every game as overrides of dishonest/ring-small, on top of those that make it tiny and all of its state needed."""
+"""Every game as overrides of dishonest/ring-small, on top of those that make it tiny and give it all kinds of state."""
 CLASSIFIERS: dict[str, Callable[[Path], Sequence[str]]] = {
     "classifier": lambda _shared: ("attack={name: pgd, epsilon: 0.1, steps: 2}", "warmup.end=9"),
     "classifier from runs": lambda shared: (
@@ -79,14 +72,14 @@ CLASSIFIERS: dict[str, Callable[[Path], Sequence[str]]] = {
         "memory_format=channels_last",
     ),
 }
-"""Every classifier as its overrides; runs that it starts from are made in the shared folder."""
+"""Every classifier by its overrides; the runs that it starts from are made in the shared folder."""
 KINDS = (*GAMES, *CLASSIFIERS)
 """The names of all recipes."""
 
 _SPEED = "seconds"
 """The key of state.json and summary.json that differs between equal runs."""
 _OF_A_PROCESS = ("tb", ".lock", "environment.json", "report.html", "summary.json", "checkpoints")
-"""What a run folder has that tells of a process, is made on demand, or is compared by its content."""
+"""Parts of a run folder that depend on the process, are made on demand, or are compared by their content."""
 
 
 def recipe_of(kind: str, shared: Path, *overrides: str) -> AnyRecipe:
@@ -103,7 +96,7 @@ def recipe_of(kind: str, shared: Path, *overrides: str) -> AnyRecipe:
 
 
 def made_once(path: Path, make: Callable[[Path], object]) -> Path:
-    """What `make` makes at a path, made by one of all processes that ask."""
+    """A path that `make` fills, once for all processes that ask."""
     if not path.exists():
         own = path.with_name(f"{path.name}-{os.getpid()}")
         make(own)
@@ -120,7 +113,7 @@ def _donor(kind: str, shared: Path) -> Path:
 
 
 def play(recipe: AnyRecipe, run: Path, spectator: Spectator | None = None) -> None:
-    """Start or continue a run, as a user would."""
+    """Start or resume a run, as a user would."""
     if (run / "recipe.yaml").is_file():
         resume(run, device="cpu", spectator=spectator)
     else:
@@ -128,13 +121,13 @@ def play(recipe: AnyRecipe, run: Path, spectator: Spectator | None = None) -> No
 
 
 def undisturbed(kind: str, shared: Path) -> Path:
-    """A run of this kind that nothing happened to."""
+    """A run of this kind that was not disturbed."""
     recipe = recipe_of(kind, shared)
     return made_once(shared / f"undisturbed {kind}", lambda path: play(recipe, path))
 
 
 def fingerprint(run: Path) -> dict[str, str]:
-    """What a run consists of, by name: the tensors and the values of its newest checkpoint, and the other files."""
+    """The content of a run by name: tensors and values of its newest checkpoint, and the other files."""
     folder = RunFolder.open(run)
     checkpoint = read_checkpoint(folder.saved()[-1])
     found = {f"tensor {name}": _tensor_hash(tensor) for name, tensor in checkpoint.tensors.items()}

@@ -217,8 +217,8 @@ def _hooked(planter: Planter) -> Callable[..., None]:
     return act
 
 
-GAMES = ("plain", "flip, replicas", "GP", "symmetric, replicas", "images", "classes", "bf16", "channels last")
-ATTACKED = ("symmetric", "mixed", "PGD", "PGD, replicas", "images")
+GAMES = ("plain", "flip, replicas", "GP", "images", "classes", "bf16", "channels last")
+ATTACKED = ("symmetric", "mixed", "PGD", "images")
 LEARNED = ("classifier", "classifier from runs")
 MEASURED = (16, 24)
 """Rounds after which every recipe is measured."""
@@ -234,7 +234,7 @@ SITES: dict[str, Site] = {
     "payoff of D on real": Site("payoff of D on real samples", GAMES, _piece("objective", "real")),
     "payoff of D on fake": Site("payoff of D on generated samples", GAMES, _piece("objective", "fake")),
     "payoff of G": Site("payoff of G", GAMES, lambda p: [_result(type(p.recipe.feedback), "transmit", p.spoil)]),
-    "penalty": Site("Lipschitz penalty", ["GP", "GP, replicas", "one-sided penalty"], _piece("lipschitz", "penalty")),
+    "penalty": Site("Lipschitz penalty", ["GP", "adversarial penalty"], _piece("lipschitz", "penalty")),
     "gradient of an attack": Site(
         "slope of D at (real|generated) samples", ATTACKED, lambda p: [_behind(GANState, "judge", p)]
     ),
@@ -259,7 +259,7 @@ SITES: dict[str, Site] = {
     ),
     "running statistics of discriminator": Site(
         "running statistics of the discriminator",
-        ["images", "spectral norm", "spectral norm, replicas"],
+        ["images", "spectral norm, replicas"],
         _at_the_end(lambda p, game: p.one_of(list(game.discriminator.buffers()))),
     ),
     "running mean": Site(

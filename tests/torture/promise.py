@@ -1,8 +1,10 @@
-"""A promise, and one trial of it."""
+"""A promise, one trial of it, and all promises of this package."""
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import random
 import signal
 import tempfile
@@ -16,12 +18,13 @@ from unittest import mock
 
 import torch
 
+import torture
 from sparring.core.signals import STOPS
 
 Option = TypeVar("Option")
 
-LIMIT = 300
-"""Seconds after which a trial that hangs has failed."""
+LIMIT = 900
+"""Seconds after which a trial is said to hang; generous, so that a busy machine fails no trial."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Trial:
     """One trial of a promise.
 
     Args:
-        index: of the trial, from 0; what must each be tried at least once is chosen by it.
-        draw: what is left to chance.
+        index: of the trial, from 0.
+        draw: the source of all chance.
         folder: empty, and of this trial alone.
         shared: of all trials of a session, for what they compare with.
     """
@@ -41,21 +44,20 @@ class Trial:
     shared: Path
 
     def turn(self, options: Sequence[Option]) -> Option:
-        """The option whose turn it is: every one is tried before the first comes again."""
+        """The option of this index: every option is tried before the first comes again."""
         return options[self.index % len(options)]
 
 
 @dataclass(frozen=True)
 class Promise:
-    """Something that must hold in every trial.
+    """A statement that must hold in every trial.
 
     Args:
         number: of the row in docs/reliability.md.
-        title: what is promised.
+        title: the statement.
         quick: trials in `make test`.
         long: trials in `make torture`.
-        trial: raises, whatever it is, if the promise is broken.
-        lacks: what this machine lacks to try it, or nothing.
+        trial: raises if the promise is broken.
     """
 
     number: int
@@ -63,10 +65,9 @@ class Promise:
     quick: int
     long: int
     trial: Callable[[Trial], None]
-    lacks: Callable[[], str] = lambda: ""
 
     def attempt(self, index: int, *, seed: int, shared: Path) -> None:
-        """Run trial `index`, the same one for the same seed.
+        """Run trial `index`; the same seed gives the same trial.
 
         Raises:
             Exception: the promise is broken.
@@ -75,15 +76,21 @@ class Promise:
         cache = mock.patch.dict(os.environ, SPARRING_CACHE=str(shared / "cache"))  # never the user's
         folders = tempfile.TemporaryDirectory(prefix="trial-", ignore_cleanup_errors=True)
         threads = torch.get_num_threads()
-        with folders as folder, _heeding(), _limited(), cache:
+        with folders as folder, _default_signals(), _deadline(), cache:
             self.trial(Trial(index, random.Random(f"{seed}/{self.number}/{index}"), Path(folder).resolve(), shared))
-        # Trials that come later in this process would play other games than their likes elsewhere.
+        # Later trials of this process would train with other sums than elsewhere.
         assert torch.get_num_threads() == threads, "the trial leaves another number of threads behind"
 
 
+def promises() -> list[Promise]:
+    """The PROMISE of every module of this package, by number."""
+    modules = [importlib.import_module(f"torture.{found.name}") for found in pkgutil.iter_modules(torture.__path__)]
+    return sorted((module.PROMISE for module in modules if hasattr(module, "PROMISE")), key=lambda each: each.number)
+
+
 @contextmanager
-def _heeding() -> Iterator[None]:
-    """A block that hears stop signals, even in a process that was started to ignore some, as `nohup` does."""
+def _default_signals() -> Iterator[None]:
+    """A block in which stop signals act, even in a process that was started to ignore some, as under `nohup`."""
     before = {number: signal.getsignal(number) for number in STOPS}
     for number in STOPS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -95,7 +102,7 @@ def _heeding() -> Iterator[None]:
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def _deadline() -> Iterator[None]:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise AssertionError(f"the trial hangs: no end after {LIMIT} seconds")
 

@@ -1,4 +1,4 @@
-"""A run started or continued in a process of its own, which can be killed at any moment and tells how far it came."""
+"""A run started or resumed in a process of its own, which can be killed at any moment and reports its rounds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sparring.core.errors import SparringError
+from sparring.core.files import PREFIX
 from sparring.core.progress import Nobody
 from torture import games
 
@@ -22,7 +23,7 @@ KILLED = -signal.SIGKILL
 
 
 class Witness(Nobody):
-    """Writes down the first and the last round that its process played, where others can read it.
+    """Writes the first and the last round of its process to shared memory.
 
     Args:
         rounds: the two numbers.
@@ -33,7 +34,7 @@ class Witness(Nobody):
 
     @property
     def has_played(self) -> bool:
-        """Whether it played a round."""
+        """Whether it has trained a round."""
         return self._rounds[0] > 0
 
     def played(self, done: int, total: int) -> None:
@@ -50,10 +51,10 @@ def warm() -> None:
 
 
 class Start:
-    """A process that plays.
+    """A process that trains.
 
     Args:
-        play: what it does; it tells the spectator that it is given.
+        play: its work, given the progress to report to.
     """
 
     def __init__(self, play: Callable[[Witness], object]) -> None:
@@ -64,27 +65,27 @@ class Start:
 
     @property
     def first(self) -> int:
-        """The first round that it played, from 1; 0 if none."""
+        """The first round that it trained, from 1; 0 if none."""
         return self._rounds[0]
 
     @property
     def last(self) -> int:
-        """The last round that it played; 0 if none."""
+        """The last round that it trained; 0 if none."""
         return self._rounds[1]
 
     @property
     def number(self) -> int:
-        """Of the process."""
+        """The process number."""
         assert self._process.pid is not None
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it plays, or waits."""
+        """Whether it trains or waits."""
         return self._process.is_alive()
 
     def code(self, within: float | None = None) -> int:
-        """Its exit code; it is killed if it has not ended by itself within so many seconds."""
+        """Its exit code; it is killed if it does not end within so many seconds."""
         self._process.join(within)
         if self._process.is_alive():
             self._process.kill()
@@ -94,7 +95,7 @@ class Start:
 
 
 def kill_oneself() -> None:
-    """End this process as the kernel does that needs its memory."""
+    """End this process as the kernel does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -106,13 +107,13 @@ def kill_all() -> None:
 
 
 def require_swept(folder: Path) -> None:
-    """Nothing is left below a folder of what was being written when a process was killed."""
-    left = [str(path) for path in folder.rglob(".partial-*")]
+    """Check that nothing half-written is left below a folder."""
+    left = [str(path) for path in folder.rglob(f"{PREFIX}*")]
     assert not left, f"temporary files are left: {left}"
 
 
 def _lead(play: Callable[[Witness], object], witness: Witness) -> None:
-    """What the process does; its exit code is that of the command line."""
+    """The work of the process; it exits with the codes of the command line."""
     try:
         play(witness)
     except SparringError as error:
