@@ -169,7 +169,7 @@ def test_a_crop_lies_in_the_middle(edge: int, taller: int, wider: int) -> None:
 
 def test_images_smaller_than_the_crop_are_faults_unless_they_are_dropped(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "pets", sized((9, 8), (9, 5), (8, 8)))
-    with pytest.raises(CorruptInput, match=r"a/1\.png: 5x9 pixels, too few to crop 8; a least side of 8 drops such"):
+    with pytest.raises(CorruptInput, match=r"a/1\.png: 5x9 pixels, too few to crop 8; --min-side 8 drops such"):
         prepare(str(source), tmp_path / "store", selection=Selection(crop=8))
     manifest = prepare(str(source), tmp_path / "store", selection=Selection(crop=8, min_side=8))
     assert (manifest.shape, manifest.splits["train"].count) == ((3, 8, 8), 2)

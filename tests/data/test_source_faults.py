@@ -172,7 +172,7 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
         "train/loose.png: lies beside the class folders",
         "train/sheep: a class without an image",
         "train: class 'sheep' has no samples",
-        "test/cat/0.png: shape 3x5x4, where the first has 1x5x4; give a size",
+        "test/cat/0.png: shape 3x5x4, where the first has 1x5x4; --size makes them alike",
         "test/dog/text.jpg: unreadable image",
     )
 
@@ -236,7 +236,7 @@ def test_parquet_with_every_fault_of_a_row(tmp_path: Path) -> None:
 def test_truncated_parquet_is_one_line(tmp_path: Path) -> None:
     file = write_parquet(tmp_path / "pets" / "train.parquet", CONTENTS, LABELS)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    found_all(refused(tmp_path / "pets"), "train.parquet: damaged or cut short", "no train split")
+    found_all(refused(tmp_path / "pets"), "pets: train.parquet: damaged or cut short")
 
 
 def test_parquet_damaged_in_the_middle(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_parquet_files_that_are_missing_or_disagree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"text": ["a"], "label": [0]}, "no single column of images among text, label"),
+        ({"text": ["a"], "label": [0]}, "no single column of encoded images among text, label"),
         ({"image": [CONTENTS[0]], "label": ["cat"]}, "the labels in 'label' are neither classes nor whole numbers"),
     ],
 )
@@ -388,7 +388,6 @@ def test_lsun_with_every_fault(tmp_path: Path) -> None:
         "bedroom_train_lmdb[text]: unreadable image: none of PNG",
         "tower_val_lmdb/data.mdb: damaged, or not an LMDB file",
         "tower_train_lmdb/data.mdb: damaged, or not an LMDB file",
-        "validation: no samples",
         "train: class 'bridge' has no samples",
         "train: class 'tower' has no samples",
     )
@@ -426,7 +425,7 @@ def test_imagenet_with_every_fault(tmp_path: Path) -> None:
 def test_a_damaged_devkit(tmp_path: Path, content: bytes) -> None:
     source = write_devkit(write_imagenet(tmp_path), DEVKIT_IDS)
     (source / DEVKIT / "meta.mat").write_bytes(content)
-    found_all(refused(source), "meta.mat: damaged, or not the devkit's", "validation: no samples")
+    found_all(refused(source), "meta.mat: damaged, or not the devkit's")
 
 
 @pytest.mark.parametrize(

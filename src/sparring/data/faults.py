@@ -36,10 +36,12 @@ class Faults:
         """
         if not self._count:
             return
+        what = escaped(what)
         if self._count == 1:
-            raise CorruptInput(f"{what}: {self._shown[0]}", remedy)
+            fault = self._shown[0]
+            raise CorruptInput(fault if fault.startswith(f"{what}:") else f"{what}: {fault}", remedy)
         more = [f"and {self._count - SHOWN:,} more"] if self._count > SHOWN else []
-        raise CorruptInput("\n  ".join([f"{escaped(what)} has {self._count:,} faults:", *self._shown, *more]), remedy)
+        raise CorruptInput("\n  ".join([f"{what} has {self._count:,} faults:", *self._shown, *more]), remedy)
 
 
 def first_line(error: BaseException) -> str:

@@ -115,10 +115,10 @@ class _Intake:
     def __init__(self, raw: RawDataset, source: str, selection: Selection, size: int | None, faults: Faults) -> None:
         if raw.classes or not raw.labelled:
             selection.kept_classes(raw.classes, source=source)
-        if "train" not in raw.splits:
-            faults.add(f"no train split, only {', '.join(raw.splits) or 'nothing'}")
+        if "train" not in raw.splits and not len(faults):
+            faults.add(f"no train split, only {', '.join(raw.splits)}" if raw.splits else "no train split")
         for name, split in raw.splits.items():
-            if split.count == 0:
+            if split.count == 0 and not len(faults):
                 faults.add(f"{name}: no samples")
         self.source = source
         self.selection = selection
@@ -207,7 +207,7 @@ class _Intake:
         if edge is not None:
             if min(pixels.shape[1:]) < edge:
                 sides = f"{_times(pixels.shape[1:])} pixels, too few to crop {edge}"
-                raise UnreadableImage(f"{sides}; a least side of {edge} drops such images")
+                raise UnreadableImage(f"{sides}; --min-side {edge} drops such images")
             pixels = cropped(pixels, edge)
         if self._size is None:
             return pixels
@@ -218,7 +218,7 @@ class _Intake:
         self._shape = self._shape or pixels.shape
         if pixels.shape != self._shape:
             shapes = f"shape {_times(pixels.shape)}, where the first has {_times(self._shape)}"
-            raise UnreadableImage(f"{shapes}; give a size to make them alike")
+            raise UnreadableImage(f"{shapes}; --size makes them alike")
 
     def _has_colour(self) -> bool:
         for sample in (sample for split in self._raw.splits.values() for sample in split.samples()):

@@ -190,7 +190,7 @@ def _columns(where: str, schema: Any, faults: Faults) -> TableColumns | None:
     whole = [name for name, kind in kinds.items() if arrow.types.is_integer(kind)]
     label = _chosen([name for name in whole if not _IDENTIFIER.fullmatch(name)], _LABELS)
     if image is None:
-        faults.add(f"{where}: no single column of images among {', '.join(kinds)}")
+        faults.add(f"{where}: no single column of encoded images among {', '.join(kinds)}")
         return None
     for name in _LABELS:
         if label is None and name in kinds:
