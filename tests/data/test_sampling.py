@@ -19,14 +19,12 @@ from sparring.data import (
     Batch,
     Data,
     Dequantize,
-    Digits,
     Facts,
     HorizontalFlip,
     ImageArrays,
     Order,
     PaddedCrop,
     ResizedCrop,
-    augmented,
 )
 from sparring.data import arrays as arrays_module
 
@@ -77,13 +75,6 @@ def test_every_sample_comes_once_an_epoch(count: int, size: int, seed: int, repl
     torch.testing.assert_close(positions, torch.arange(len(positions)))
 
 
-def test_order_asked_for_backwards_is_the_same() -> None:
-    forward, backward = Order(COUNT, CPU), Order(COUNT, CPU)
-    ahead = {number: forward.batch(number, 10, Streams(3)).indices for number in range(12)}
-    for number in reversed(range(12)):
-        torch.testing.assert_close(backward.batch(number, 10, Streams(3)).indices, ahead[number])
-
-
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_batches_do_not_depend_on_their_size(size: int) -> None:
     source = numbered_source(HorizontalFlip(), Dequantize())
@@ -101,15 +92,6 @@ def test_a_replica_sees_what_a_single_game_of_its_seed_sees() -> None:
         torch.testing.assert_close(packed[row], alone, rtol=0, atol=0)
         torch.testing.assert_close(labels[row], alone_labels)
     assert not torch.equal(labels[0], labels[1])
-
-
-def test_seeds_and_epochs_augment_differently() -> None:
-    x = torch.rand(64, 1, 4, 4) * 2 - 1
-    positions = torch.arange(64)
-    drawn = [
-        augmented(x, [Dequantize()], positions + shift, Streams(seed)) for seed, shift in ((0, 0), (1, 0), (0, 64))
-    ]
-    assert all(not torch.equal(a, b) for a, b in ((drawn[0], drawn[1]), (drawn[0], drawn[2])))
 
 
 def test_flip_mirrors_half_of_the_samples_whole() -> None:
@@ -214,11 +196,3 @@ def test_digits_are_the_published_ones() -> None:
     # The mean level of all digits, 4.8842 of 16, is a fact about the published file.
     mean = (train.samples.double().sum() + test.samples.double().sum()) / (1797 * 64)
     assert float(mean) == pytest.approx(4.884164579855314 / 8 - 1, abs=1e-9)
-
-
-def test_digits_take_augmentations_by_name() -> None:
-    spec = Digits.model_validate({"augment": ["dequantize"]})
-    assert spec.augment == (Dequantize(),)
-    assert Data.model_validate(spec.model_dump(mode="json")) == spec
-    batch = spec.open(CPU).batch(0, 50, Streams(0))
-    assert len(batch.samples.unique()) > 1000

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from data_layouts import (
-    DEVKIT_IDS,
     FACES,
     LABELS,
     WNIDS,
@@ -53,7 +52,7 @@ def refused(source: Path) -> str:
 # What is no source
 
 
-@pytest.mark.parametrize("name", ["data.pkl", "weights.pt", "train", "data_batch_1"])
+@pytest.mark.parametrize("name", ["data.pkl", "data_batch_1"])
 def test_a_pickle_is_never_read(tmp_path: Path, name: str) -> None:
     trap = b"\x80\x04cos\nmkdir\n(S'" + str(tmp_path / "sprung").encode() + b"'\ntR."
     source = write_folder(tmp_path / "cifar", {name: trap})
@@ -91,46 +90,17 @@ def test_nothing_there(tmp_path: Path, source: str, remedy: str, monkeypatch: py
     assert "\n" not in caught.value.cause
 
 
-def test_folders_that_are_taken_or_hold_no_images(tmp_path: Path) -> None:
-    prepare("digits", tmp_path / "store")
-    (tmp_path / "empty").mkdir()
-    for source, out, cause in (
-        ("digits", "store", "exists already"),
-        (str(tmp_path / "store"), "other", "a prepared store already"),
-        (str(tmp_path / "empty"), "other", "no images that can be read"),
-    ):
-        with pytest.raises(UsageError, match=cause):
-            prepare(source, tmp_path / out)
-
-
 # Links
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "up"])
-def test_no_link_out_of_a_source_is_followed(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("link", "target"), [("a/1.png", "../../secret/private.png"), ("c", "../secret"), ("a/up", "..")]
+)
+def test_no_link_out_of_a_source_is_followed(tmp_path: Path, link: str, target: str) -> None:
     write_folder(tmp_path, {"secret/private.png": CONTENTS[0]})
     source = write_folder(tmp_path / "pets", {"a/0.png": CONTENTS[1], "b/0.png": CONTENTS[2]})
-    link, target = {
-        "file": (source / "a" / "1.png", tmp_path / "secret" / "private.png"),
-        "folder": (source / "c", tmp_path / "secret"),
-        "up": (source / "a" / "up", source),
-    }[kind]
-    link.symlink_to(target)
-    assert f"{link.relative_to(source)}: a link to a folder or out of the source" in refused(source)
-
-
-def test_a_link_within_a_source_is_followed(tmp_path: Path) -> None:
-    source = write_folder(tmp_path / "pets", {"a/0.png": CONTENTS[1], "b/0.png": CONTENTS[2]})
-    (source / "a" / "1.png").symlink_to("../b/0.png")
-    (tmp_path / "alias").symlink_to(source)
-    assert prepare(str(tmp_path / "alias"), tmp_path / "store").splits["train"].per_class == (2, 1)
-
-
-def test_no_database_is_read_through_a_link_out_of_a_source(tmp_path: Path) -> None:
-    write_lmdb(tmp_path / "cat_train_lmdb", {"a": photo(1)})
-    write_lmdb(tmp_path / "lsun" / "dog_train_lmdb", {"a": photo(1)})
-    (tmp_path / "lsun" / "cat_train_lmdb").symlink_to(tmp_path / "cat_train_lmdb")
-    assert "cat_train_lmdb: a link out of the source" in refused(tmp_path / "lsun")
+    (source / link).symlink_to(target)
+    assert f"{link}: a link to a folder or out of the source" in refused(source)
 
 
 def test_a_path_in_parquet_is_not_followed(tmp_path: Path) -> None:
@@ -138,12 +108,6 @@ def test_a_path_in_parquet_is_not_followed(tmp_path: Path) -> None:
     rows = [{"bytes": CONTENTS[1], "path": None}, {"bytes": None, "path": str(tmp_path / "x.png")}]
     pq.write_table(pa.table({"image": rows}), tmp_path / "train.parquet")
     found_all(refused(tmp_path / "train.parquet"), "[1]: no image; a path, if there is one, is not followed")
-
-
-def test_a_path_in_the_partition_of_celeba_is_not_followed(tmp_path: Path) -> None:
-    source = write_celeba(tmp_path, listed={"../secret.jpg": 0} | dict.fromkeys(FACES, 0))
-    write_folder(source, {"secret.jpg": FACES["000001.jpg"]})
-    found_all(refused(source), "../secret.jpg: listed in list_eval_partition.txt, but not in img_align_celeba")
 
 
 # Images
@@ -161,6 +125,7 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
         "train/dog/0.png": CONTENTS[2],
         "train/loose.png": CONTENTS[3],
         "train/sheep/.keep": b"",
+        "more/x.png": CONTENTS[0],
         "test/cat/0.png": png(images(1, 5, 4, 3)[0]),
         "test/dog/text.jpg": b"%!PS-Adobe-3.0 EPSF-3.0",
     }
@@ -171,6 +136,7 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
         "train/cat/short.png: unreadable image",
         "train/loose.png: lies beside the class folders",
         "train/sheep: a class without an image",
+        "more: holds images, but is no split, unlike test, train",
         "train: class 'sheep' has no samples",
         "test/cat/0.png: shape 3x5x4, where the first has 1x5x4; --size makes them alike",
         "test/dog/text.jpg: unreadable image",
@@ -184,17 +150,6 @@ def test_too_large_images_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         refused(write_folder(tmp_path / "faces", files)),
         "11.png: unreadable image: Image size (110 pixels) exceeds limit of 100 pixels",
         "21.png: unreadable image: Image size (210 pixels) exceeds limit of 200 pixels",
-    )
-
-
-def test_images_beside_the_splits_are_faults_not_classes(tmp_path: Path) -> None:
-    names = ("train/cat", "test/cat", "unlabeled", "more/train", "__MACOSX/train", "val/cat", "valid/cat")
-    files = {f"{name}/0.png": CONTENTS[0] for name in names}
-    found_all(
-        refused(write_folder(tmp_path / "pets", files)),
-        "more: holds images, but is no split, unlike test, train, val",
-        "unlabeled: holds images, but is no split, unlike test, train, val",
-        "valid: val is the validation split already",
     )
 
 
@@ -237,14 +192,6 @@ def test_truncated_parquet_is_one_line(tmp_path: Path) -> None:
     file = write_parquet(tmp_path / "pets" / "train.parquet", CONTENTS, LABELS)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     found_all(refused(tmp_path / "pets"), "pets: train.parquet: damaged or cut short")
-
-
-def test_parquet_damaged_in_the_middle(tmp_path: Path) -> None:
-    file = write_parquet(tmp_path / "train.parquet", CONTENTS, LABELS)
-    content = bytearray(file.read_bytes())
-    content[4:200] = bytes(196)
-    file.write_bytes(content)
-    assert "train.parquet[0]: unreadable from here on" in refused(file)
 
 
 def test_parquet_files_that_are_missing_or_disagree(tmp_path: Path) -> None:
@@ -291,12 +238,6 @@ def test_idx_with_every_fault(tmp_path: Path) -> None:
         "validation: there is no file of images",
         "extra-images-idx3-ubyte: train or t10k does not appear in its name",
     )
-
-
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03\0\0\0\x02", b"\0\0\x08\x03" + b"\0\0\0\x01" * 3 + b"ab"])
-def test_idx_of_the_wrong_length(tmp_path: Path, content: bytes) -> None:
-    write_folder(tmp_path / "raw", {"train-images-idx3-ubyte": content})
-    assert "train-images-idx3-ubyte: cannot be read" in refused(tmp_path / "raw")
 
 
 def test_npz_with_every_fault(tmp_path: Path) -> None:
@@ -353,8 +294,9 @@ def test_damaged_npz(tmp_path: Path) -> None:
 
 
 def test_celeba_with_every_fault(tmp_path: Path) -> None:
-    listed = {"000001.jpg": 0, "000002.jpg": 0, "000004.jpg": 0, "000003.jpg": 3, "000007.jpg": 2}
+    listed = {"000001.jpg": 0, "000002.jpg": 0, "../secret.jpg": 0, "000003.jpg": 3, "000007.jpg": 2}
     source = write_celeba(tmp_path, listed=listed)
+    write_folder(source, {"secret.jpg": FACES["000001.jpg"]})
     with (source / "list_eval_partition.txt").open("ab") as file:
         file.write(b"\xff\xfe\n")
     face = source / "img_align_celeba" / "000002.jpg"
@@ -363,27 +305,23 @@ def test_celeba_with_every_fault(tmp_path: Path) -> None:
         refused(source),
         "list_eval_partition.txt:4: not the name of an image and 0, 1 or 2",
         "list_eval_partition.txt:6: not the name of an image and 0, 1 or 2",
-        "000004.jpg: listed in list_eval_partition.txt, but not in img_align_celeba",
+        "../secret.jpg: listed in list_eval_partition.txt, but not in img_align_celeba",
         "img_align_celeba/000003.jpg: not listed in list_eval_partition.txt",
         "img_align_celeba/000005.jpg: not listed in list_eval_partition.txt",
         "img_align_celeba/000002.jpg: unreadable image: image file is truncated",
     )
 
 
-@pytest.mark.parametrize("missing", ["img_align_celeba", "list_eval_partition.txt"])
-def test_half_of_celeba(tmp_path: Path, missing: str) -> None:
-    source = write_celeba(tmp_path)
-    (source / missing).rename(tmp_path / "elsewhere")
-    assert f"{missing}: missing" in refused(source)
-
-
 def test_lsun_with_every_fault(tmp_path: Path) -> None:
     source = tmp_path / "lsun"
     write_lmdb(source / "bedroom_train_lmdb", {"a": photo(1), "bad": photo(9)[:-90], "text": b"not an image"})
     write_lmdb(source / "bridge_train_lmdb", {})
+    write_lmdb(tmp_path / "cat_train_lmdb", {"a": photo(1)})
+    (source / "cat_train_lmdb").symlink_to(tmp_path / "cat_train_lmdb")
     write_folder(source, {"tower_val_lmdb/data.mdb": b"not a database" * 999, "tower_train_lmdb/data.mdb": b""})
     found_all(
         refused(source),
+        "cat_train_lmdb: a link out of the source",
         "bedroom_train_lmdb[bad]: unreadable image: image file is truncated",
         "bedroom_train_lmdb[text]: unreadable image: none of PNG",
         "tower_val_lmdb/data.mdb: damaged, or not an LMDB file",
@@ -393,15 +331,15 @@ def test_lsun_with_every_fault(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("kept", [0.2, 0.5, 0.99])
-def test_lsun_cut_short(tmp_path: Path, kept: float) -> None:
+def test_lsun_cut_short(tmp_path: Path) -> None:
     file = write_lmdb(tmp_path / "bedroom_train_lmdb", {f"{index}": photo(index) for index in range(9)}) / "data.mdb"
-    file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     assert "bedroom_train_lmdb/data.mdb: damaged, or not an LMDB file" in refused(file.parent)
 
 
 def test_imagenet_with_every_fault(tmp_path: Path) -> None:
-    source = write_devkit(write_imagenet(tmp_path), ("n02084071", "n09999999", "n01443537"), "1\n3\n2\n7\n4\n3\n")
+    wnids, truth = ("n02084071", "n09999999", "n01443537"), "1\n3\n2\n7\n4\n3\n"
+    source = write_devkit(write_imagenet(tmp_path), wnids, truth)
     validation, train = source / "ILSVRC2012_img_val", source / "ILSVRC2012_img_train"
     (validation / "ILSVRC2012_val_00000002.JPEG").unlink()
     write_folder(train, {"x.JPEG": photo(1), "n03000000/notes.txt": b"x", "dogs/1.JPEG": photo(1)})
@@ -419,26 +357,8 @@ def test_imagenet_with_every_fault(tmp_path: Path) -> None:
         f"{WNIDS[2]}_3.JPEG: unreadable image: image file is truncated",
         "train: class 'n03000000' has no samples",
     )
-
-
-@pytest.mark.parametrize("content", [b"", b"rubbish", b"MATLAB 5.0 MAT-file" + b"\0" * 200])
-def test_a_damaged_devkit(tmp_path: Path, content: bytes) -> None:
-    source = write_devkit(write_imagenet(tmp_path), DEVKIT_IDS)
-    (source / DEVKIT / "meta.mat").write_bytes(content)
-    found_all(refused(source), "meta.mat: damaged, or not the devkit's")
-
-
-@pytest.mark.parametrize(
-    ("moved", "message"),
-    [
-        (f"{DEVKIT}/meta.mat", f"{DEVKIT}/meta.mat: missing"),
-        ("ILSVRC2012_img_train", "ILSVRC2012_img_train: no folders by wnid, such as n01440764"),
-    ],
-)
-def test_parts_of_imagenet(tmp_path: Path, moved: str, message: str) -> None:
-    source = write_devkit(write_imagenet(tmp_path), DEVKIT_IDS)
-    (source / moved).rename(source / "elsewhere")
-    assert message in refused(source)
+    (source / DEVKIT / "meta.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
+    assert "meta.mat: damaged, or not the devkit's" in refused(source)
 
 
 # The disk
