@@ -1,21 +1,22 @@
 PYTHON ?= python3
+# The release of torch that the tests ran on; TORCH=torch takes the newest.
+TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test units promises torture bench check clean
+.PHONY: demo quick test torture bench check clean
 
 demo: $(VENV)/installed
 	$(BIN)/sparring demo
 
-# Side by side: each half keeps one core busy.
+# The mathematics and the contracts of all pieces.
+quick: $(VENV)/installed-dev
+	$(PYTEST) tests/maths tests/contracts
+
+# Two processes, each of which keeps one core busy.
 test: $(VENV)/installed-dev
-	$(MAKE) --no-print-directory -j2 --output-sync=target units promises
-
-units: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --ignore=tests/test_promises.py
-
-promises: $(VENV)/installed-dev
-	$(BIN)/python -m pytest tests/test_promises.py
+	$(PYTEST) -n 2 --dist worksteal
 
 torture: $(VENV)/installed-dev
 	cd tests && ../$(BIN)/python -m torture $(TORTURE)
@@ -30,15 +31,15 @@ check: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sparring needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sparring needs Python 3.11 or newer; try make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[dev]'
 	touch $@ $(VENV)/installed
 
 clean:

@@ -11,7 +11,7 @@ import torch
 from benchmarks.cases import CASES, measure_cases
 from benchmarks.ceiling import measured_ceiling
 from benchmarks.tables import print_ceiling, print_lines
-from sparring.cli.terminal import following
+from sparring.cli.terminal import show_progress
 
 
 def main() -> None:
@@ -25,9 +25,9 @@ def main() -> None:
     ceiling, results = measured_ceiling(), []
     if not options.json:
         print_ceiling(ceiling)
-    with following("cases") as progress:
+    with show_progress("cases") as progress:
         for number, (case, lines) in enumerate(measure_cases(options.only, ceiling), start=1):
-            progress.played(number, len(options.only))
+            progress.advance(number, len(options.only))
             results.append({"case": case.name, "about": case.about, "lines": [asdict(line) for line in lines]})
             if not options.json:
                 print_lines(case, lines)

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.games import REGIMES, game_of_noise, rounds_of
 from benchmarks.timing import Work, awaited, seconds_in_turns
-from sparring.cli.terminal import following, print_table
+from sparring.cli.terminal import print_table, show_progress
 from sparring.core.errors import SparringError, print_text
 from sparring.gan.state import GANState
 from sparring.recipes import Recipe, load, require_game
@@ -91,7 +91,7 @@ def run_checks(device: torch.device, budget: float = BUDGET) -> list[tuple[str, 
         Name, outcome and seconds of every check.
     """
     began, results, every = time.monotonic(), list[tuple[str, Outcome, float]](), list(checks(device))
-    with following("checks") as progress:
+    with show_progress("checks") as progress:
         for number, (name, check) in enumerate(every, start=1):
             start = time.monotonic()
             left = budget - (start - began)
@@ -100,7 +100,7 @@ def run_checks(device: torch.device, budget: float = BUDGET) -> list[tuple[str, 
             except (SparringError, RuntimeError) as error:
                 outcome = Outcome(False, f"{type(error).__name__}: {str(error).splitlines()[0]}")
             results.append((name, outcome, time.monotonic() - start))
-            progress.played(number, len(every))
+            progress.advance(number, len(every))
     return results
 
 

@@ -1,7 +1,6 @@
-"""An attack of one's own: a piece that a recipe names as `examples.own_attack:Momentum`, or wherever the module lies.
+"""An attack outside of the package; a recipe names it by its import path: `regime.attack=own_attack:Momentum`.
 
-Only the search is written here. The budget, the range of the data, and that the discriminator is left as it was, are
-the family's business.
+It only writes the search. The family keeps the budget and the range of the data, and restores the discriminator.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Data of one's own: a piece that a recipe names as `examples.own_data:Moons`, or wherever the module lies."""
+"""A data source outside of the package; a recipe names it by its import path: `data=own_data:Moons`."""
 
 import math
 from typing import ClassVar

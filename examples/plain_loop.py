@@ -1,4 +1,4 @@
-"""A whole game without the engine: any nn.Module, any training loop, and the pieces as plain functions.
+"""A GAN in a plain training loop: any nn.Module, with the pieces of this library as functions.
 
 The generator learns a ring of Gaussians although 30 % of the discriminator's feedback is flipped.
 """
@@ -15,7 +15,7 @@ from sparring.objectives import SquareRoot
 
 
 def main(rounds: int = 3000) -> dict[str, float]:
-    """Play some rounds and measure the generator."""
+    """Train some rounds and measure the generator."""
     torch.manual_seed(0)
     generator = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
     discriminator = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a script starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest_plugins = ["report_pages"]

@@ -18,7 +18,7 @@ from sparring.classifier.state import Pupil
 from sparring.classifier.step import attacked, give_lesson
 from sparring.core.errors import NonFinite, UsageError
 from sparring.core.pieces import json_schema
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
 from sparring.data import Source, prepare
@@ -148,13 +148,13 @@ def test_training_is_equation_6(attack: bool, weight: float, game: Path) -> None
     assert ("loss_fake" in pupil.log.means()) == bool(weight)
 
 
-class _Crash(Nobody):
+class _Crash(Progress):
     """Dies after some rounds; nothing is saved on the way out."""
 
     def __init__(self, after: int) -> None:
         self.after = after
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if done == self.after:
             raise RuntimeError("killed")
 
@@ -176,7 +176,7 @@ def test_stopped_and_resumed_equals_undisturbed(
     recipe = classifier_recipe(fakes(own, 0.5), "evaluate_every=6", *overrides)
     train(recipe, tmp_path / "whole", device="cpu")
     with pytest.raises(RuntimeError, match="killed"):
-        train(recipe, tmp_path / "stopped", device="cpu", spectator=_Crash(7))
+        train(recipe, tmp_path / "stopped", device="cpu", progress=_Crash(7))
     for folder in (own / "checkpoints").iterdir():
         shutil.rmtree(folder)  # a game that goes on has other weights, or none: the classifier's run keeps its own
     resume(tmp_path / "stopped", device="cpu")

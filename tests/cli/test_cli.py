@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from sparring.cli import main
-from sparring.cli.terminal import following
+from sparring.cli.terminal import show_progress
 from sparring.core.errors import UsageError, print_error
 from sparring.data import prepare
+from sparring.evaluation import lipschitz_bound
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, to_yaml
 from sparring.runs.folder import RunFolder
@@ -189,7 +190,7 @@ def test_evaluate_tells_what_it_cannot_measure_and_measures_the_rest(
     monkeypatch.setattr(
         "sparring.monitoring.generator_metrics.classifier_for", lambda *_: None
     )  # as of images without labels
-    monkeypatch.setattr(sys.modules["sparring.evaluation.lipschitz_bound"], "_RULES", {})
+    monkeypatch.setattr(lipschitz_bound, "_RULES", {})
     found = json.loads(sparring("evaluate", run, "--json").out)
     no_metric, no_bound = found["problems"]
     assert "no measure of G applies" in no_metric and "--extractor '{name: inception, weights: FILE}'" in no_metric
@@ -338,7 +339,7 @@ def test_a_reader_who_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> 
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    with following("rounds") as follower:
-        follower.note("a remark")
-        follower.played(1, 1)
+    with show_progress("rounds") as progress:
+        progress.note("a remark")
+        progress.advance(1, 1)
     print_error(UsageError("a cause", "a remedy"))

@@ -30,6 +30,7 @@ from data_layouts import (
     write_parquet,
 )
 from sparring.core.errors import CorruptInput, StorageError, UsageError
+from sparring.core.progress import Progress
 from sparring.data import prepare
 
 GREY = images(6, 5, 4)
@@ -381,9 +382,10 @@ def test_a_disk_that_refuses(tmp_path: Path, target: str, number: int, monkeypat
 
 
 def test_a_stop_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+    class Stop(Progress):
+        def advance(self, done: int, total: int) -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare("digits", tmp_path / "made" / "store", progress=stop)
+        prepare("digits", tmp_path / "made" / "store", progress=Stop())
     assert list(tmp_path.iterdir()) == []

@@ -87,7 +87,12 @@ def test_parquet_folder_with_class_names(tmp_path: Path) -> None:
     write_parquet(source / "data" / "train-00001-of-00002.parquet", second, LABELS[4:])
     write_parquet(source / "data" / "test-00000-of-00001.parquet", first, LABELS[:4])
     ticks: list[tuple[int, int]] = []
-    manifest = prepare(str(source), out, progress=lambda done, total: ticks.append((done, total)))
+
+    class Counter(Progress):
+        def advance(self, done: int, total: int) -> None:
+            ticks.append((done, total))
+
+    manifest = prepare(str(source), out, progress=Counter())
     assert (manifest.source, manifest.classes, manifest.shape) == ("pets", ("cat", "dog"), (1, 5, 4))
     assert list(manifest.splits) == ["train", "test"]
     assert ticks == [(10, 10)]

@@ -15,7 +15,7 @@ from test_families import ARGUMENTS
 from sparring.attacks import Attack
 from sparring.core.errors import Interrupted, NonFinite, UsageError
 from sparring.core.pieces import Piece, members
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.core.randomness import Streams
 from sparring.data import Batch, Source
 from sparring.feedback import Feedback, Perturbation
@@ -123,10 +123,10 @@ def test_they_stay_equal_with_averages_and_several_updates_of_d(optimizer: str, 
     require_equal(packed, packed.log.means(), 8)
 
 
-class _Stop(Nobody):
+class _Stop(Progress):
     """Asks for the end after five rounds."""
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if done == 5:
             signal.raise_signal(signal.SIGTERM)
 
@@ -134,7 +134,7 @@ class _Stop(Nobody):
 def test_a_stopped_run_of_packed_games_ends_bit_identical(short: Short, tmp_path: Path) -> None:
     recipe = short("ema=0.9", "replicas=3", "seed=5")
     with pytest.raises(Interrupted):
-        train(recipe, tmp_path / "run", device="cpu", spectator=_Stop())
+        train(recipe, tmp_path / "run", device="cpu", progress=_Stop())
     resume(tmp_path / "run", device="cpu")
     train(recipe, tmp_path / "whole", device="cpu")
     require_same(tmp_path / "whole", tmp_path / "run")

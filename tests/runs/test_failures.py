@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import NonFinite, StorageError
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.core.step_log import StepLog
 from sparring.evaluation.generator import evaluate_generator
 from sparring.gan.state import Networks
@@ -42,8 +42,8 @@ def test_a_site_that_is_not_watched_is_noticed(name: str, tmp_path: Path, monkey
 
 
 def test_a_state_that_is_not_finite_is_not_saved(short: Callable[..., Recipe], run_path: Path) -> None:
-    class Spoiler(Nobody):
-        def played(self, done: int, total: int) -> None:
+    class Spoiler(Progress):
+        def advance(self, done: int, total: int) -> None:
             if done == 6:
                 StepLog.mean(log.pop(), "spoilt", torch.tensor(float("nan")))
 
@@ -52,7 +52,7 @@ def test_a_state_that_is_not_finite_is_not_saved(short: Callable[..., Recipe], r
         original = StepLog.__init__
         patch.setattr(StepLog, "__init__", lambda self, *given: (original(self, *given), log.append(self))[0])
         with pytest.raises(NonFinite, match="round 7: not finite: watch/spoilt of the state to save"):
-            train(short(), run_path, device="cpu", spectator=Spoiler())
+            train(short(), run_path, device="cpu", progress=Spoiler())
     assert not RunFolder.open(run_path).saved()
 
 
@@ -97,17 +97,14 @@ def test_a_full_disk_at_the_start_leaves_nothing(
 def test_a_full_disk_later_keeps_the_last_checkpoint_and_the_run_goes_on(
     moment: str, short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Filler:
-        def note(self, text: str) -> None:
-            pass
-
-        def played(self, done: int, total: int) -> None:
+    class Filler(Progress):
+        def advance(self, done: int, total: int) -> None:
             if done == 9:
                 _fill_the_disk(monkeypatch, moment)
 
     run_path = tmp_path / "run"
     with pytest.raises(StorageError):
-        train(short(), run_path, device="cpu", spectator=Filler())
+        train(short(), run_path, device="cpu", progress=Filler())
     monkeypatch.undo()
     assert [folder.name for folder in RunFolder.open(run_path).saved()] == ["000000007"]
     assert not list(run_path.rglob(".partial-*"))

@@ -15,13 +15,14 @@ import torch
 
 from sparring.classifier.step import give_lesson
 from sparring.core.errors import Interrupted
+from sparring.core.progress import Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
 from sparring.training.load import begun
-from sparring.training.loop import Nobody, resume, train
+from sparring.training.loop import resume, train
 from torture.games import GAMES, KINDS, fingerprint, play, recipe_of, require_same
 from torture.mutants import ITEMS, NOT_DRAWN, STREAMS
 
@@ -94,13 +95,13 @@ def test_what_a_kill_left_of_a_folder_is_removed_by_the_next_start(
     assert alive.exists()
 
 
-class _Stop(Nobody):
+class _Stop(Progress):
     """Sends this process a signal after some rounds."""
 
     def __init__(self, after: int, number: signal.Signals) -> None:
         self.after, self.number = after, number
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if done == self.after:
             os.kill(os.getpid(), self.number)
 
@@ -111,7 +112,7 @@ def test_a_signal_saves_between_checkpoints_and_gives_its_exit_code(
 ) -> None:
     recipe, run = short("sample_every=4", "evaluate_every=8"), tmp_path / "run"
     with pytest.raises(Interrupted) as caught:
-        train(recipe, run, device="cpu", spectator=_Stop(5, number))
+        train(recipe, run, device="cpu", progress=_Stop(5, number))
     assert caught.value.exit_code == code
     assert [folder.name for folder in RunFolder.open(run).saved()] == ["000000006"]
     assert RunFolder.open(run).summary().status == "interrupted"

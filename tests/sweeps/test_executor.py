@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import Interrupted, NonFinite, SparringError
-from sparring.core.progress import Nobody
+from sparring.core.progress import SILENT, Progress
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.folder import RunFolder
 from sparring.sweeps.executor import Executor, LocalExecutor, Outcome, rounds_logged, status_of, train_run, train_runs
@@ -23,13 +23,13 @@ from sparring.sweeps.executor import Executor, LocalExecutor, Outcome, rounds_lo
 LONG = ("steps=10000000", "checkpoint_every=0")
 
 
-class OnFirst(Nobody):
+class OnFirst(Progress):
     """Calls a function once, when the first rounds have been logged."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self._act: Callable[[], object] | None = act
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if done and self._act:
             act, self._act = self._act, None
             act()
@@ -56,7 +56,7 @@ def test_an_error_of_one_run_is_yielded_and_the_others_are_complete(
 ) -> None:
     runs = {tmp_path / str(seed): short(f"seed={seed}") for seed in range(2)}
     runs[tmp_path / "wild"] = short("optimizers.generator={name: sgd, lr: 1e+30}")
-    outcomes = dict(train_runs(runs, executor, Nobody()))
+    outcomes = dict(train_runs(runs, executor, SILENT))
     wild = outcomes.pop(tmp_path / "wild")
     assert isinstance(wild, NonFinite) and wild.exit_code == 6
     assert "loop.py" in wild.__notes__[0], "the traceback of the worker is attached"
@@ -139,9 +139,9 @@ class Dying(Executor):
 
 def test_a_run_is_given_up_after_three_deaths_without_a_new_round(short: Callable[..., Recipe], run_path: Path) -> None:
     recipe = short()
-    with closing(train_runs({run_path: recipe}, Dying([3, 3, 6, 9, 9]), Nobody())) as outcomes:
+    with closing(train_runs({run_path: recipe}, Dying([3, 3, 6, 9, 9]), SILENT)) as outcomes:
         assert next(outcomes) == (run_path, None)
-    ((_, error),) = train_runs({run_path: recipe}, Dying([3, 6, 6, 6]), Nobody())
+    ((_, error),) = train_runs({run_path: recipe}, Dying([3, 6, 6, 6]), SILENT)
     assert isinstance(error, SparringError) and "3 worker processes in a row died without a round beyond 6" in str(
         error
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import UsageError
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.recipes import Recipe
 from sparring.sweeps.executor import rounds_logged, status_of, train_runs
 from sparring.sweeps.ray_executor import RayExecutor
@@ -20,12 +20,12 @@ from sparring.sweeps.ray_executor import RayExecutor
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: the extra `cluster`")
 
 
-class _KillOne(Nobody):
+class _KillOne(Progress):
     """Kills a worker once rounds have been logged."""
 
     killed = 0
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if done and not self.killed:
             self.killed = next(iter(_workers()), 0)
             os.kill(self.killed, signal.SIGKILL)

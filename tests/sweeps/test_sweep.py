@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparring.core.errors import CorruptInput, FolderBusy, NonFinite, UsageError
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.recipes import AnyRecipe
 from sparring.report import report_folder
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
@@ -196,7 +196,7 @@ def test_the_exit_code_is_that_of_all_failures_or_1() -> None:
         assert error.exit_code == code and "0000, 0001" in error.cause
 
 
-class Notes(Nobody):
+class Notes(Progress):
     def __init__(self) -> None:
         self.notes = list[str]()
 

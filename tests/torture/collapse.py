@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparring.core.progress import Progress
 from sparring.recipes import AnyRecipe, load
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder
@@ -97,7 +98,7 @@ def _collapse(trial: Trial, collapse: Planted) -> None:
     told = _Told()
     path = trial.folder / "run"
     with planted(at, lambda what: collapse.damage(what, victim)):
-        summary = train(recipe, path, device="cpu", spectator=told)
+        summary = train(recipe, path, device="cpu", progress=told)
     times = [alarm.step for alarm in summary.alarms if (alarm.kind, alarm.game) == (collapse.kind, victim)]
     within = [step for step in times if at < step <= at + max(2, IN_TIME * steps)]
     assert within, f"{collapse.kind} at {at} of {steps} of game {victim}: {summary.alarms}, {recipe!r}"
@@ -131,17 +132,14 @@ def _recipe(trial: Trial, name: str, *overrides: str) -> AnyRecipe:
     return load(name, [*overrides, f"seed={trial.draw.randrange(10_000)}"])
 
 
-class _Told:
-    """A spectator that keeps what it is told."""
+class _Told(Progress):
+    """Keeps the remarks."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def note(self, text: str) -> None:
         self.lines.append(text)
-
-    def played(self, done: int, total: int) -> None:
-        pass
 
 
 PROMISE = Promise(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import CorruptInput
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume
@@ -172,7 +172,7 @@ def attempt(trial: Trial) -> None:
     assert len(problems) == 1 and str(named) in problems[0], problems
     if trial.index % RESUMED == 0:
         notes = _Notes()
-        resume(run.path, device="cpu", spectator=notes)
+        resume(run.path, device="cpu", progress=notes)
         message = f"falling back to round {int(older.name)}: {rounds} rounds are played again"
         assert any(str(named) in note and message in note for note in notes.lines), notes.lines
         require_same(whole.path, run.path)
@@ -202,7 +202,7 @@ def _runs(shared: Path) -> tuple[RunFolder, RunFolder]:
     return whole, other
 
 
-class _Notes(Nobody):
+class _Notes(Progress):
     """Remembers the notes of a run."""
 
     def __init__(self) -> None:

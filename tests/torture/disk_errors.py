@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparring.core.errors import Interrupted, SparringError, StorageError
 from sparring.core.files import PREFIX
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.data import prepare
 from sparring.data import verify as verify_store
 from sparring.evaluation.samples import write_samples
@@ -98,7 +98,7 @@ class Resume(Train):
     def prepare(self, folder: Path, shared: Path) -> None:
         def stopped(path: Path) -> None:
             try:
-                train(self.recipe(shared), path, device="cpu", spectator=_Stop())
+                train(self.recipe(shared), path, device="cpu", progress=_Stop())
             except Interrupted:
                 return
 
@@ -224,19 +224,19 @@ def _stride(count: int) -> int:
     return next(step for step in range(round(0.618 * count), 2 * count) if math.gcd(step, count) == 1)
 
 
-class _Witness(Nobody):
+class _Witness(Progress):
     """Remembers the last round."""
 
     reached = 0
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         self.reached = done
 
 
-class _Stop(Nobody):
+class _Stop(Progress):
     """Stops a run after its third round, as a signal does."""
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if done == 3:
             raise Interrupted("stopped", "", 15)
 

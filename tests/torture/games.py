@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.core.progress import Spectator
+from sparring.core.progress import SILENT, Progress
 from sparring.recipes import AnyRecipe, changed, load, validated
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
@@ -112,12 +112,12 @@ def _donor(kind: str, shared: Path) -> Path:
     return made_once(shared / f"donor {kind}", lambda path: train(short, path, device="cpu"))
 
 
-def play(recipe: AnyRecipe, run: Path, spectator: Spectator | None = None) -> None:
+def play(recipe: AnyRecipe, run: Path, progress: Progress = SILENT) -> None:
     """Start or resume a run, as a user would."""
     if (run / "recipe.yaml").is_file():
-        resume(run, device="cpu", spectator=spectator)
+        resume(run, device="cpu", progress=progress)
     else:
-        train(recipe, run, device="cpu", spectator=spectator)
+        train(recipe, run, device="cpu", progress=progress)
 
 
 def undisturbed(kind: str, shared: Path) -> Path:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from torture.disk import operations
 from torture.games import CHECKPOINT_EVERY, KINDS, made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial
@@ -19,16 +19,16 @@ _MOST = 3
 """Kills of one run, at most."""
 
 
-class _Sweeper(Nobody):
+class _Sweeper(Progress):
     """Checks, after the first round of a start, that earlier processes left nothing half-written."""
 
     def __init__(self, witness: Witness, folder: Path) -> None:
         self._witness, self._folder = witness, folder
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if not self._witness.has_played:
             require_swept(self._folder)
-        self._witness.played(done, total)
+        self._witness.advance(done, total)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sparring.classifier.state import Pupil
 from sparring.core.distributed import ProcessGroup
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.runs.folder import RunFolder
@@ -171,8 +171,8 @@ def _trial(trial: Trial) -> None:
 
 
 def _kill(kind: str, moment: int, run: Path, shared: Path) -> None:
-    class Killer(Nobody):
-        def played(self, done: int, total: int) -> None:
+    class Killer(Progress):
+        def advance(self, done: int, total: int) -> None:
             if done == moment:
                 kill_oneself()
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from sparring.recipes import AnyRecipe
 from sparring.runs.lock import LOCK, owner
 from sparring.training.loop import resume, train
@@ -21,25 +21,25 @@ from torture.starts import KILLED, Start, Witness, kill_all, require_swept
 _STARTERS = 6
 _KIND = "flip"
 _DONE, _USAGE, _BUSY = 0, 2, 3
-_Starter = Callable[[Path, AnyRecipe, Nobody], object]
+_Starter = Callable[[Path, AnyRecipe, Progress], object]
 
 
-def _begin(run: Path, recipe: AnyRecipe, spectator: Nobody) -> None:
-    train(recipe, run, device="cpu", spectator=spectator)
+def _begin(run: Path, recipe: AnyRecipe, progress: Progress) -> None:
+    train(recipe, run, device="cpu", progress=progress)
 
 
-def _go_on(run: Path, recipe: AnyRecipe, spectator: Nobody) -> None:
-    resume(run, device="cpu", spectator=spectator)
+def _go_on(run: Path, recipe: AnyRecipe, progress: Progress) -> None:
+    resume(run, device="cpu", progress=progress)
 
 
-class _Pause(Nobody):
+class _Pause(Progress):
     """Waits after some rounds until a file exists."""
 
     def __init__(self, witness: Witness, after: int, gate: Path) -> None:
         self._witness, self._after, self._gate = witness, after, gate
 
-    def played(self, done: int, total: int) -> None:
-        self._witness.played(done, total)
+    def advance(self, done: int, total: int) -> None:
+        self._witness.advance(done, total)
         while done >= self._after and not self._gate.exists():
             time.sleep(0.01)
 
@@ -125,8 +125,8 @@ def _children_live_on(trial: Trial) -> None:
     run, after = trial.folder / "run", trial.draw.randint(1, 20)
     numbers = trial.folder / "numbers"
 
-    class Parent(Nobody):
-        def played(self, done: int, total: int) -> None:
+    class Parent(Progress):
+        def advance(self, done: int, total: int) -> None:
             if done == after:
                 child = os.fork()
                 if not child:
@@ -148,7 +148,7 @@ def _children_live_on(trial: Trial) -> None:
 
 def _resumed(run: Path) -> int:
     """The exit code of a process that resumes."""
-    return Start(lambda witness: resume(run, device="cpu", spectator=witness)).code()
+    return Start(lambda witness: resume(run, device="cpu", progress=witness)).code()
 
 
 _WAYS = (_together, _stale_lock, _children_live_on, _owners_killed)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from sparring.core.errors import SparringError
 from sparring.core.files import PREFIX
-from sparring.core.progress import Nobody
+from sparring.core.progress import Progress
 from torture import games
 
 _FORK = multiprocessing.get_context("fork")
@@ -22,7 +22,7 @@ KILLED = -signal.SIGKILL
 """The exit code of a process that was killed."""
 
 
-class Witness(Nobody):
+class Witness(Progress):
     """Writes the first and the last round of its process to shared memory.
 
     Args:
@@ -37,7 +37,7 @@ class Witness(Nobody):
         """Whether it has trained a round."""
         return self._rounds[0] > 0
 
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         if not self.has_played:
             self._rounds[0] = done
         self._rounds[1] = done

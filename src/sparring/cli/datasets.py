@@ -30,13 +30,13 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Turn a data set, or a part of it, into one store of uint8 arrays with checksums."""
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.data import Selection, label_range
     from sparring.data import prepare as prepare_data
 
     selection = Selection(labels=None if labels is None else label_range(labels), min_side=min_side, crop=crop)
-    with following("images") as progress:
-        manifest = prepare_data(source, out, size=size, selection=selection, progress=progress.played)
+    with show_progress("images") as progress:
+        manifest = prepare_data(source, out, size=size, selection=selection, progress=progress)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return

@@ -19,13 +19,13 @@ def demo(
 ) -> None:
     """Run the main experiment on built-in data: a report in minutes on two CPU cores."""
     from sparring.cli.printing import print_successes
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.report import report_runs
     from sparring.runs.schema import SUMMARY, Summary
     from sparring.sweeps.demo import TITLE
     from sparring.sweeps.demo import demo as run_demo
 
-    with following("rounds") as progress:
+    with show_progress("rounds") as progress:
         runs = run_demo(out, steps=steps, seeds=seeds, progress=progress)
     summaries = {name: Summary.read(run.path / SUMMARY) for name, run in runs.items()}
     page = report_runs(list(runs.values()), out / "report.html", title=TITLE)
@@ -55,7 +55,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Train every missing cell of a grid; write one table and one page with a map of the grid."""
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.ray_executor import RayExecutor
     from sparring.sweeps.sweep import sweep as run_sweep
@@ -64,18 +64,18 @@ def sweep(
     if gpus_per_run and not address:
         raise UsageError("--gpus-per-run: has no effect without a cluster", "add --address local")
     executor = RayExecutor(address, workers, gpus_per_run) if address else LocalExecutor(workers, device)
-    with following("rounds") as progress:
+    with show_progress("rounds") as progress:
         result = run_sweep(recipe, grid or [], out, executor=executor, progress=progress)
     _print_sweep(out, result, as_json)
 
 
 def resume_grid(folder: Path, device: str, as_json: bool) -> None:
     """Train the missing cells of a sweep; as `sparring resume FOLDER`."""
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.sweep import resume_sweep
 
-    with following("rounds") as progress:
+    with show_progress("rounds") as progress:
         result = resume_sweep(folder, executor=LocalExecutor(device=device), progress=progress)
     _print_sweep(folder, result, as_json)
 

@@ -47,7 +47,7 @@ def robustness(
 ) -> None:
     """Attack the classifier of a run, or a model of your own, and check whether the result is to be believed."""
     from sparring.cli.printing import print_robustness
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.report import report_folder
     from sparring.robustness.evaluate import evaluate_robustness, require_unflagged, robust_options
     from sparring.robustness.own_models import target_of
@@ -65,8 +65,8 @@ def robustness(
     }
     options = robust_options(values)
     model = target_of(target, weights=weights, input_range=input_range, mean=mean, std=std)
-    with following("threats") as progress:
-        result = evaluate_robustness(model, options, out=out, device=device, played=progress.played)
+    with show_progress("threats") as progress:
+        result = evaluate_robustness(model, options, out=out, device=device, progress=progress)
     if as_json:
         print_json(result.as_json())
     else:

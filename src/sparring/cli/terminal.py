@@ -5,39 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
 from sparring.core.errors import LONGEST_LINE, print_note, printable
 from sparring.core.processes import rank
+from sparring.core.progress import Progress
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
-
-
-@runtime_checkable
-class Follower(Protocol):
-    """A spectator of anything that counts."""
-
-    def note(self, text: str) -> None:
-        """A line that a user should read."""
-
-    def called(self, what: str) -> None:
-        """What is counted from now on."""
-
-    def played(self, done: int, total: int) -> None:
-        """`done` of `total` are finished."""
 
 
 class _Rate(ProgressColumn):
@@ -45,37 +32,31 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:,.1f}/s" if task.speed else "-")
 
 
-class _Bar:
-    def __init__(self, progress: Progress, what: str) -> None:
-        self._progress, self._task = progress, progress.add_task(what, total=None)
+class _Bar(Progress):
+    def __init__(self, shown: RichProgress, what: str) -> None:
+        self._shown, self._task = shown, shown.add_task(what, total=None)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(printable(text, LONGEST_LINE), markup=False, highlight=False)
+        self._shown.console.print(printable(text, LONGEST_LINE), markup=False, highlight=False)
 
-    def called(self, what: str) -> None:
-        self._progress.update(self._task, description=what)
-
-    def played(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
+    def advance(self, done: int, total: int) -> None:
+        self._shown.update(self._task, completed=done, total=total)
 
 
-class _Lines:
+class _Lines(Progress):
     def __init__(self, what: str) -> None:
-        self._what, self._began, self._told, self._first = what, time.monotonic(), 0.0, 0
+        self._what, self._began, self._last_shown, self._first = what, time.monotonic(), 0.0, 0
 
     def note(self, text: str) -> None:
         print_note(text)
 
-    def called(self, what: str) -> None:
-        self._what = what
-
-    def played(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if not self._told:
-            self._began, self._told, self._first = now, now, done
-        if done < total and now - self._told < LINE_EVERY:
+        if not self._last_shown:
+            self._began, self._last_shown, self._first = now, now, done
+        if done < total and now - self._last_shown < LINE_EVERY:
             return
-        self._told = now
+        self._last_shown = now
         if now - self._began < 1:
             self.note(f"{self._what}: {done:,} of {total:,}")
             return
@@ -85,8 +66,12 @@ class _Lines:
 
 
 @contextmanager
-def following(what: str) -> Iterator[Follower]:
-    """A follower for one thing that runs, on standard error."""
+def show_progress(what: str) -> Iterator[Progress]:
+    """Progress on standard error.
+
+    Args:
+        what: is counted, in the plural.
+    """
     console = Console(stderr=True, emoji=False, quiet=rank() > 0)
     if not console.is_terminal:
         yield _Lines(what)
@@ -98,8 +83,8 @@ def following(what: str) -> Iterator[Follower]:
         _Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        yield _Bar(progress, what)
+    with RichProgress(*columns, console=console) as shown:
+        yield _Bar(shown, what)
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:

@@ -40,12 +40,12 @@ def train(
     from sparring.recipes import load
 
     loaded = load(recipe, overrides)  # report a mistake before the slow imports
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.training.loop import train as train_recipe
 
     set_threads(threads)
-    with following("rounds") as progress:
-        summary = train_recipe(loaded, out, device=device, spectator=progress)
+    with show_progress("rounds") as progress:
+        summary = train_recipe(loaded, out, device=device, progress=progress)
     _print_result(out, summary, as_json)
 
 
@@ -56,7 +56,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run from its newest intact checkpoint, or a sweep with its missing cells."""
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.sweeps.sweep_folder import is_sweep
     from sparring.training.loop import resume as resume_run
 
@@ -66,8 +66,8 @@ def resume(
         require_one_process("resume")
         resume_grid(run, device, as_json)
         return
-    with following("rounds") as progress:
-        summary = resume_run(run, device=device, threads=threads, spectator=progress)
+    with show_progress("rounds") as progress:
+        summary = resume_run(run, device=device, threads=threads, progress=progress)
     _print_result(run, summary, as_json)
 
 
@@ -82,16 +82,16 @@ def finetune(
 ) -> None:
     """Fine-tune a run's D as a classifier on real and generated samples under attack."""
     from sparring.classifier.finetune import finetuning
-    from sparring.cli.terminal import following
+    from sparring.cli.terminal import show_progress
     from sparring.runs.folder import RunFolder
     from sparring.training.loop import train as train_recipe
 
     made = finetuning(RunFolder.open(run), game=game, overrides=overrides)
     set_threads(threads)
-    with following("rounds") as progress:
+    with show_progress("rounds") as progress:
         for note in made.notes:
             progress.note(note)
-        summary = train_recipe(made.recipe, out, device=device, spectator=progress)
+        summary = train_recipe(made.recipe, out, device=device, progress=progress)
         progress.note(f"the full recipe: {out / 'recipe.yaml'}")
     _print_result(out, summary, as_json)
 

@@ -1,4 +1,4 @@
-"""The gradient of a score with respect to the samples: what it is, how large, how sparse, and as a picture.
+"""The gradient of a score with respect to the samples: its size, its sparsity, and as a picture.
 
 Source: AS-GAN, section 4.4, figures 1 and 5.
 """
@@ -24,7 +24,7 @@ class Scored(NamedTuple):
 
 
 def input_gradient(score: Callable[[Samples], Scores], x: Samples) -> Scored:
-    """Every sample's score with its own gradient; exact if the samples of a batch are scored apart from each other.
+    """The score and the gradient of every sample; exact if samples do not affect each other's scores.
 
     Args:
         score: `(*batch, ...) -> (*batch)`.
@@ -33,7 +33,7 @@ def input_gradient(score: Callable[[Samples], Scores], x: Samples) -> Scored:
     leaf = x.detach().requires_grad_()
     with torch.enable_grad():
         value = score(leaf)
-        # Summed: every sample gets its own gradient, whatever the size of the batch.
+        # The gradient of the sum: no factor of the batch size.
         (gradient,) = torch.autograd.grad(value.sum(), leaf)
     return Scored(value.detach(), gradient)
 
@@ -45,14 +45,14 @@ def absolute_sum(gradient: Samples, batch_axes: int) -> Scores:
         gradient: `(*batch, ...)`.
         batch_axes: how many leading axes are batch.
     """
-    found: Scores = gradient.flatten(batch_axes).abs().sum(-1)
-    return found
+    total: Scores = gradient.flatten(batch_axes).abs().sum(-1)
+    return total
 
 
 def sparsity(gradient: Samples, batch_axes: int) -> Scores:
-    """(sqrt(n) - ||g||_1 / ||g||_2) / (sqrt(n) - 1) of every sample, in [0, 1] and the same for every multiple of g.
+    """(sqrt(n) - ||g||_1 / ||g||_2) / (sqrt(n) - 1) of every sample, in [0, 1], whatever the scale of g.
 
-    0 where all n entries are of one size (none at all included), 1 where a single one is not zero.
+    0 where all n entries have one size, zero included; 1 where a single one is not zero.
 
     Args:
         gradient: `(*batch, ...)`.
@@ -61,7 +61,7 @@ def sparsity(gradient: Samples, batch_axes: int) -> Scores:
     Source: Hoyer 2004, Non-negative matrix factorization with sparseness constraints, section 3.1.
     """
     flat = gradient.flatten(batch_axes)
-    # In units of the largest entry: squares of small gradients would underflow.
+    # Relative to the largest entry, as the squares of small gradients would underflow.
     flat = flat / flat.abs().amax(-1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)
     root = math.sqrt(flat.shape[-1])
     total, euclidean = flat.abs().sum(-1), torch.linalg.vector_norm(flat, dim=-1)
@@ -70,7 +70,7 @@ def sparsity(gradient: Samples, batch_axes: int) -> Scores:
 
 
 def picture(gradient: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch h w"]:
-    """Figure 1's picture: entries clipped to 3 standard deviations around their mean, mean size over channels."""
+    """Figure 1: entries clipped to 3 standard deviations around their mean, absolute values averaged over channels."""
     mean = gradient.mean((-3, -2, -1), keepdim=True)
     reach = 3 * gradient.std((-3, -2, -1), correction=0, keepdim=True)
     return torch.maximum(torch.minimum(gradient, mean + reach), mean - reach).abs().mean(-3)

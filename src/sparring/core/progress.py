@@ -1,26 +1,16 @@
-"""Who follows a run: a progress bar, a worker's parent, or nobody."""
+"""Progress of whatever takes long: one interface for the library, sweeps and the command line."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
 
-
-@runtime_checkable
-class Spectator(Protocol):
-    """Who follows a run: a progress bar, or nobody."""
+class Progress:
+    """Shows nothing. Override what is to be shown."""
 
     def note(self, text: str) -> None:
-        """A line that a user should read."""
+        """A remark for the user."""
 
-    def played(self, done: int, total: int) -> None:
-        """`done` of `total` rounds are played; called after every round."""
+    def advance(self, done: int, total: int) -> None:
+        """`done` of `total` are complete: rounds, images or threats."""
 
 
-class Nobody:
-    """A spectator who does not look."""
-
-    def note(self, text: str) -> None:
-        pass
-
-    def played(self, done: int, total: int) -> None:
-        pass
+SILENT = Progress()

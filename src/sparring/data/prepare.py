@@ -6,13 +6,13 @@ Samples pass one by one from the reader to the disk, pixels and labels alike.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparring.core.errors import UsageError
 from sparring.core.files import storage_errors, whole_folder, write_whole
+from sparring.core.progress import SILENT, Progress
 from sparring.data.faults import Faults
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, StoredFile, StoredSplit, StoreManifest
 from sparring.data.selection import Dropped, Selection
@@ -33,7 +33,7 @@ def prepare(
     *,
     size: int | None = None,
     selection: Selection | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> StoreManifest:
     """Read a source, check every sample, and write a store.
 
@@ -44,7 +44,7 @@ def prepare(
             Lanczos resampling (antialiased); if some are in colour, all get three channels. None takes images as they
             are.
         selection: which samples to take, and which square of each before it is scaled; None takes all.
-        progress: called with the samples read so far and the samples in all.
+        progress: counts samples.
 
     Raises:
         UsageError: there is no such source, it has no such classes, nothing is left of it, or `out` exists.
@@ -69,7 +69,7 @@ def prepare(
 
 
 def _write_splits(
-    folder: Path, raw: RawDataset, intake: _Intake, progress: Callable[[int, int], None] | None
+    folder: Path, raw: RawDataset, intake: _Intake, progress: Progress
 ) -> dict[str, dict[str, StoredFile]]:
     """Pass every sample through the intake; what it takes is written as long as no fault was found."""
     total = sum(split.count for split in raw.splits.values())
@@ -82,8 +82,8 @@ def _write_splits(
                 if pixels is not None and not len(intake.faults):
                     writer.append(pixels, intake.selection.renumbered(sample.label))
                 done += 1
-                if progress and (done % _EVERY == 0 or done == total):
-                    progress(done, total)
+                if done % _EVERY == 0 or done == total:
+                    progress.advance(done, total)
             files[name] = writer.finish()
     return files
 

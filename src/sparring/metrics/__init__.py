@@ -1,4 +1,4 @@
-"""Numbers about generated samples."""
+"""Metrics of generated samples."""
 
 from sparring.metrics.base import Metric, RealFeatures, Reference, ReferenceClassifier
 from sparring.metrics.classes import Classes, total_variation

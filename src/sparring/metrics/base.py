@@ -1,4 +1,4 @@
-"""Metric: a number about generated samples, with the protocol that it was measured by."""
+"""Metrics: numbers about generated samples, each with the protocol of its measurement."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sparring.core.shapes import FeaturesAndLogits
 
 @runtime_checkable
 class ReferenceClassifier(Protocol):
-    """A network that looks at images.
+    """A trained classifier whose features and logits are measured.
 
     Args:
-        name: what it is, how well it does on held-out data, and the digest of its weights.
+        name: what it is, its accuracy on held-out data, and the digest of its weights.
         sha256: of its weights.
     """
 
@@ -25,18 +25,18 @@ class ReferenceClassifier(Protocol):
     sha256: str
 
     def extract(self, samples: Tensor) -> FeaturesAndLogits:
-        """Its features and class logits of samples `(n, ...)`."""
+        """Features and class logits of samples `(n, ...)`."""
 
 
 @dataclass(frozen=True, eq=False)
 class RealFeatures:
-    """What an extractor sees in real images.
+    """Features and logits of two disjoint sets of real images.
 
     Args:
-        extractor: what looked.
-        reference: in those images that generated ones are compared with.
-        other: in other images; a perfect generator would do as well as equally many of them.
-        origin: in words, where the two sets come from.
+        extractor: the classifier that computed them.
+        reference: of the images that generated ones are compared with.
+        other: of other images. A perfect generator reads what equally many of them read: the floor.
+        origin: of the two sets, as text.
     """
 
     extractor: ReferenceClassifier
@@ -49,32 +49,32 @@ class RealFeatures:
         """Images in the smaller of the two sets."""
         return min(len(self.reference.features), len(self.other.features))
 
-    def judged(self, count: int) -> int:
-        """How many of `count` generated images are judged: no more than there are others to stand beside them.
+    def compared(self, count: int) -> int:
+        """How many of `count` generated images are compared: at most as many as there are others for the floor.
 
-        Distances and scores depend on the number of images, so that only equal numbers can be told apart by them.
+        Distances and scores depend on the number of images, so only equal numbers are comparable.
         """
         return min(count, len(self.other.features))
 
     def generated(self, samples: Tensor) -> FeaturesAndLogits:
-        """What the extractor sees in the generated images that are judged, of samples `(n, ...)`."""
-        return _first(self.extractor.extract(samples), self.judged(len(samples)))
+        """Features and logits of the compared ones of generated images `(n, ...)`."""
+        return _first(self.extractor.extract(samples), self.compared(len(samples)))
 
     def others(self, count: int) -> FeaturesAndLogits:
-        """What it sees in as many other real images as are judged of `count` generated ones."""
-        return _first(self.other, self.judged(count))
+        """Features and logits of as many other real images as are compared of `count` generated ones."""
+        return _first(self.other, self.compared(count))
 
-    def compared(self, count: int) -> str:
-        """In words, for protocols: what `count` generated images are compared with, in whose features."""
-        real, judged = len(self.reference.features), self.judged(count)
+    def protocol(self, count: int) -> str:
+        """What `count` generated images are compared with, and in which features."""
+        real, compared = len(self.reference.features), self.compared(count)
         return (
-            f"features: {self.extractor.name}; {judged:,} generated against {real:,} real, floor: {judged:,} other "
+            f"features: {self.extractor.name}; {compared:,} generated against {real:,} real, floor: {compared:,} other "
             f"real against the same {real:,} ({self.origin}); images as uint8 rounded half up"
         )
 
 
-def _first(seen: FeaturesAndLogits, count: int) -> FeaturesAndLogits:
-    return FeaturesAndLogits(seen.features[:count], seen.logits[:count])
+def _first(values: FeaturesAndLogits, count: int) -> FeaturesAndLogits:
+    return FeaturesAndLogits(values.features[:count], values.logits[:count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,8 @@ class Reference:
         centres: the modes of a mixture `(modes, features)`, or None.
         std: the standard deviation of a mode.
         classes: class names, empty without labels.
-        classifier: a classifier of the data, or None.
-        real: what the extractor sees in real images, or None without an extractor.
+        classifier: of the data, or None.
+        real: features of real images, or None without an extractor.
     """
 
     samples: Tensor
@@ -119,4 +119,4 @@ class Metric(Piece, family="metric"):
 
     @abstractmethod
     def protocol(self, reference: Reference, count: int) -> str:
-        """The criterion in words, to stand beside every number of `count` samples."""
+        """The definition of the numbers, for `count` samples."""

@@ -1,8 +1,8 @@
-"""Which classes a generator makes, as an auxiliary classifier sees them.
+"""Classes of generated samples, predicted by a classifier of the data.
 
 Source: Xu, Li, Jegelka, section 5.2 and appendix B.2.3: the total variation distance of the generated class
 distribution from uniform; a success is a generator of all classes with about the same probability. The paper states no
-threshold, so the criterion here is printed beside every number.
+threshold, so the criterion here is part of every protocol.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Classes(Metric):
     total_variation: Positive = 0.25
 
     def applies(self, reference: Reference) -> bool:
-        """Where the real samples are a success themselves: no judge can ask more of generated ones."""
+        """Whether the real samples are a success themselves; otherwise the classifier is not good enough."""
         return reference.classifier is not None and self.measure(reference.samples, reference)["success"] == 1.0
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.precomputed import Given
+from sparring.metrics.precomputed import as_extractor
 
 FEWEST = 2048
-"""With fewer images on a side the estimate reads too high by an amount that matters."""
+"""With fewer images on a side the estimate is biased upwards noticeably."""
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -26,9 +26,9 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         a: `(n, features)`, n >= 2.
         b: `(m, features)`, m >= 2.
     """
-    from torchmetrics.image.fid import FrechetInceptionDistance  # a second to import, and most data need it not
+    from torchmetrics.image.fid import FrechetInceptionDistance  # takes a second to import
 
-    distance = FrechetInceptionDistance(feature=Given(a.shape[1]))
+    distance = FrechetInceptionDistance(feature=as_extractor(a.shape[1]))
     distance.update(a.cpu().double(), real=True)
     distance.update(b.cpu().double(), real=False)
     return max(0.0, float(distance.compute()))
@@ -36,18 +36,18 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 @lru_cache(maxsize=1)
 def _floor(real: RealFeatures, count: int) -> float:
-    """What as many other real images read; the same at every measurement of a run, and the only one kept."""
+    """The value for as many other real images, which is the same at every measurement of a run."""
     return frechet_distance(real.others(count).features, real.reference.features)
 
 
 @piece("frechet")
 class Frechet(Metric):
-    """Fréchet distance of features from those of real images, beside what as many other real images read."""
+    """Fréchet distance of features from those of real images, beside the same for as many other real images."""
 
     names: ClassVar[tuple[str, ...]] = ("frechet_distance", "frechet_floor")
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None and reference.real.fewest >= 2  # one image has no covariance
+        return reference.real is not None and reference.real.fewest >= 2  # a covariance needs two images
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
@@ -60,4 +60,4 @@ class Frechet(Metric):
     def protocol(self, reference: Reference, count: int) -> str:
         assert reference.real is not None
         biased = f"; biased: fewer than {FEWEST:,} on a side" if min(count, reference.real.fewest) < FEWEST else ""
-        return f"{reference.real.compared(count)}; fp64{biased}"
+        return f"{reference.real.protocol(count)}; fp64{biased}"

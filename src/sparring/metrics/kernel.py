@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.core.pieces import piece
 from sparring.core.records import Count
 from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.precomputed import SEED, Given, Spread, seeded
+from sparring.metrics.precomputed import SEED, Spread, as_extractor, seeded
 
 
 def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
@@ -24,13 +24,13 @@ def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
         a: `(n, features)`.
         b: `(m, features)`.
         subsets: random pairs of subsets.
-        size: of a subset, at least 2; no more than either set holds are taken.
+        size: of a subset, at least 2, and at most the size of either set.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance  # a second to import, and most data need it not
+    from torchmetrics.image.kid import KernelInceptionDistance  # takes a second to import
 
     with seeded():
         distance = KernelInceptionDistance(
-            feature=Given(a.shape[1]), subsets=subsets, subset_size=min(size, len(a), len(b))
+            feature=as_extractor(a.shape[1]), subsets=subsets, subset_size=min(size, len(a), len(b))
         )
         distance.update(a.cpu().double(), real=True)
         distance.update(b.cpu().double(), real=False)
@@ -40,13 +40,13 @@ def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
 
 @lru_cache(maxsize=1)
 def _floor(real: RealFeatures, count: int, subsets: int, size: int) -> float:
-    """What as many other real images read; the same at every measurement of a run, and the only one kept."""
+    """The value for as many other real images, which is the same at every measurement of a run."""
     return kernel_distance(real.others(count).features, real.reference.features, subsets=subsets, size=size).mean
 
 
 @piece("kernel")
 class Kernel(Metric):
-    """Kernel distance of features from those of real images, its spread, and what as many other real images read.
+    """Kernel distance of features from those of real images, its spread, and the same for as many other real images.
 
     Args:
         subsets: random pairs of subsets that it is averaged over.
@@ -59,7 +59,7 @@ class Kernel(Metric):
     size: Count = 1000
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None and reference.real.fewest >= 2  # one image makes no pair
+        return reference.real is not None and reference.real.fewest >= 2  # a pair needs two images
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
@@ -76,6 +76,6 @@ class Kernel(Metric):
         assert reference.real is not None
         size = min(self.size, count, reference.real.fewest)
         return (
-            f"{reference.real.compared(count)}; cubic kernel, {self.subsets} pairs of random subsets of {size:,}, "
+            f"{reference.real.protocol(count)}; cubic kernel, {self.subsets} pairs of random subsets of {size:,}, "
             f"seed {SEED}; the standard deviation is over subsets"
         )

@@ -1,7 +1,7 @@
 """Modes covered and the share of high-quality samples of a mixture of Gaussians.
 
 Source: Xu, Li, Jegelka, section 5.1, where a success is a generator that has learned all modes; the paper states no
-criterion, so the one here is printed beside every number.
+criterion, so the one here is part of every protocol.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""torchmetrics at work on features that are already there, without a trace of its warnings and draws."""
+"""torchmetrics on precomputed features, without its warnings or global random state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 SEED = 0
 """Of the subsets and splits that torchmetrics draws."""
@@ -21,24 +21,16 @@ class Spread(NamedTuple):
     std: float
 
 
-class Given(nn.Module):
-    """The identity, in the place of a feature extractor.
-
-    Args:
-        num_features: the name by which torchmetrics asks for it; unasked it would try a random image.
-    """
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
+def as_extractor(num_features: int) -> nn.Module:
+    """The identity as a feature extractor; torchmetrics reads `num_features`, or else it tries a random image."""
+    identity = nn.Identity()
+    identity.num_features = num_features  # type: ignore[assignment]
+    return identity
 
 
 @contextmanager
 def seeded() -> Iterator[None]:
-    """Draws from the global stream start at `SEED` within the block, and leave no trace; neither do warnings."""
+    """Global random numbers start at `SEED` within the block and are restored after it; warnings are ignored."""
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that features are kept in memory
         torch.default_generator.manual_seed(SEED)

@@ -1,7 +1,7 @@
-"""Inception score: how sure a classifier is of each generated image, and how many classes it sees in all of them.
+"""Inception score: the confidence of a classifier about each image, and the diversity of its classes over all images.
 
 Source: Salimans et al., Improved Techniques for Training GANs, 2016, section 4. With another classifier than
-Inception-v3 it is that classifier's score: at most its number of classes, and comparable with nothing else.
+Inception-v3 it is that classifier's score: at most its number of classes, and not comparable with any other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.precomputed import SEED, Given, Spread, seeded
+from sparring.metrics.precomputed import SEED, Spread, as_extractor, seeded
 
 
 def inception_score(logits: Tensor, *, splits: int) -> Spread:
@@ -25,10 +25,10 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
         logits: `(n, classes)`.
         splits: at least 2; the score rises with the size of a part, n / splits rounded up.
     """
-    from torchmetrics.image.inception import InceptionScore  # a second to import, and most data need it not
+    from torchmetrics.image.inception import InceptionScore  # takes a second to import
 
     with seeded():
-        score = InceptionScore(feature=Given(logits.shape[1]), splits=splits)
+        score = InceptionScore(feature=as_extractor(logits.shape[1]), splits=splits)
         score.update(logits.cpu().double())
         mean, std = score.compute()
     return Spread(float(mean), float(std))
@@ -36,7 +36,7 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
 
 @lru_cache(maxsize=1)
 def _real(real: RealFeatures, count: int, splits: int) -> float:
-    """The score of as many real images; the same at every measurement of a run, and the only one kept."""
+    """The score of as many real images, which is the same at every measurement of a run."""
     return inception_score(real.others(count).logits, splits=splits).mean
 
 
@@ -45,7 +45,7 @@ class Score(Metric):
     """Inception score of generated images under the extractor's logits, its spread, and that of as many real images.
 
     Args:
-        splits: parts of equal size, the last may be smaller, that it is averaged over; too few images make fewer.
+        splits: parts that it is averaged over, of equal size except for the last one; fewer if there are few images.
     """
 
     names: ClassVar[tuple[str, ...]] = ("inception_score", "inception_score_std", "inception_score_real")
@@ -53,7 +53,7 @@ class Score(Metric):
     splits: Annotated[int, Field(ge=2)] = 10
 
     def applies(self, reference: Reference) -> bool:
-        return reference.real is not None and reference.real.fewest >= 2  # one image makes no two splits
+        return reference.real is not None and reference.real.fewest >= 2  # two splits need two images
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         real = reference.real
@@ -68,7 +68,7 @@ class Score(Metric):
     def protocol(self, reference: Reference, count: int) -> str:
         real = reference.real
         assert real is not None
-        classes, images = real.other.logits.shape[1], real.judged(count)
+        classes, images = real.other.logits.shape[1], real.compared(count)
         parts = math.ceil(images / math.ceil(images / self.splits))
         return (
             f"score of the classifier {real.extractor.name}, between 1 and {classes:,}; {parts} splits of "

@@ -26,7 +26,7 @@ def wasserstein1(a: Tensor, b: Tensor) -> float:
         b: `(n, features)`.
 
     Raises:
-        ValueError: the clouds have unlike shapes.
+        ValueError: the shapes differ.
     """
     return _cheapest(_distances(a, b))
 
@@ -39,14 +39,14 @@ def wasserstein2(a: Tensor, b: Tensor) -> float:
         b: `(n, features)`.
 
     Raises:
-        ValueError: the clouds have unlike shapes.
+        ValueError: the shapes differ.
     """
     return math.sqrt(_cheapest(_distances(a, b).square()))
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
     if a.shape != b.shape:
-        raise ValueError(f"clouds of unlike shape: {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(f"point clouds of different shapes: {tuple(a.shape)} and {tuple(b.shape)}")
     return torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -59,7 +59,7 @@ def _cheapest(cost: Tensor) -> float:
 
 @lru_cache(maxsize=8)
 def _floor(reference: Reference, points: int) -> float:
-    """The distance of two real clouds; the same at every measurement of a run."""
+    """The distance of two real clouds, which is the same at every measurement of a run."""
     return wasserstein2(reference.samples[points : 2 * points], reference.samples[:points])
 
 
@@ -68,7 +68,7 @@ class Wasserstein2(Metric):
     """Exact Wasserstein-2 distance between generated and held-out points, beside that of two real halves.
 
     Args:
-        points: the size of each cloud; with fewer samples, they are all taken.
+        points: the size of each cloud, at most the number of samples.
     """
 
     names: ClassVar[tuple[str, ...]] = ("wasserstein2", "wasserstein2_floor")

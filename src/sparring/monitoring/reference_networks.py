@@ -23,7 +23,7 @@ from sparring.networks import (
     TrainingSettings,
     weights_sha256,
 )
-from sparring.runs.caching import entry, remembered
+from sparring.runs.caching import cached, entry
 from sparring.runs.checkpoint import Checkpoint
 
 BATCH_SIZE = 100
@@ -67,7 +67,7 @@ def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | N
         name = f"{spec.name} trained here, {accuracy:.1f} % right on {facts.evaluated_on} data"
         return FrozenClassifier(network, name, weights_sha256(network), device)
 
-    return remembered(entry("classifiers", key) if facts.fingerprint else None, make, use)
+    return cached(entry("classifiers", key) if facts.fingerprint else None, make, use)
 
 
 def real_features(source: Source, extractor: ReferenceClassifier, count: int, device: torch.device) -> RealFeatures:
@@ -90,7 +90,7 @@ def real_features(source: Source, extractor: ReferenceClassifier, count: int, de
         )
         return RealFeatures(extractor, reference, other, saved.state["origin"])
 
-    return remembered(entry("features", key) if facts.fingerprint else None, make, use)
+    return cached(entry("features", key) if facts.fingerprint else None, make, use)
 
 
 def _classifier(facts: Facts) -> Classifier:

@@ -15,11 +15,12 @@ from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
 from sparring.core.files import folder_for, storage_errors, write_whole
 from sparring.core.pieces import members
+from sparring.core.progress import SILENT, Progress
 from sparring.core.records import Count, Every, InvalidRecord, Record, problems_in
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Data, Store
 from sparring.recipes import parse_piece
-from sparring.robustness.examine import Played, examine
+from sparring.robustness.examine import examine
 from sparring.robustness.own_models import Foreign, parse_foreign
 from sparring.robustness.run_targets import Opened, labelled, subjects_of_run
 from sparring.robustness.targets import Subject, subject_of
@@ -75,7 +76,7 @@ def evaluate_robustness(
     *,
     out: Path | None = None,
     device: str = "auto",
-    played: Played | None = None,
+    progress: Progress = SILENT,
 ) -> Robustness:
     """Attack what a run learned, or a model, and write what was found.
 
@@ -84,7 +85,7 @@ def evaluate_robustness(
         options: what is evaluated, and how.
         out: the folder of robustness.json and robustness.npz; the run's own by default.
         device: where.
-        played: told after every threat how many are done.
+        progress: counts threats.
 
     Raises:
         UsageError: what is asked for does not exist, or does not fit.
@@ -93,7 +94,7 @@ def evaluate_robustness(
     """
     folder = _folder(target, out)
     with folder_for(folder):
-        found, pictures = _examined(target, options, device, played)
+        found, pictures = _examined(target, options, device, progress)
         # The numbers go last and vanish first: they are never beside pictures of another evaluation.
         with storage_errors(folder / ROBUSTNESS):
             (folder / ROBUSTNESS).unlink(missing_ok=True)
@@ -103,7 +104,7 @@ def evaluate_robustness(
 
 
 def _examined(
-    target: Path | Foreign, options: RobustOptions, device: str, played: Played | None
+    target: Path | Foreign, options: RobustOptions, device: str, progress: Progress
 ) -> tuple[Robustness, dict[str, Tensor]]:
     """What robustness.json and robustness.npz say."""
     opened = _open(target, options, device)
@@ -114,7 +115,7 @@ def _examined(
             threats=options.threats,
             transfer_from=[_other(text, subject, options, device) for text in options.transfer_from],
             seed=options.seed,
-            played=played,
+            progress=progress,
         )
         for subject in opened.subjects
     ]

@@ -12,13 +12,14 @@ Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figure
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from sparring.attacks import Threat
 from sparring.core.intervals import percent
+from sparring.core.progress import SILENT, Progress
 from sparring.core.randomness import Rng, derive
 from sparring.gan.sampling import require_finite
 from sparring.monitoring.endurance_study import described
@@ -41,8 +42,6 @@ from sparring.runs.schema import (
     WorstCase,
 )
 
-Played = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class Examined:
@@ -64,11 +63,11 @@ def robustness(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
-    played: Played | None = None,
+    progress: Progress = SILENT,
 ) -> TargetRobustness:
     """How robust a subject is, as its part of robustness.json; arguments are those of `examine`."""
     return examine(
-        subject, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, played=played
+        subject, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, progress=progress
     ).robustness
 
 
@@ -79,7 +78,7 @@ def examine(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Subject] = (),
     seed: int = 0,
-    played: Played | None = None,
+    progress: Progress = SILENT,
 ) -> Examined:
     """Try every threat on a subject, doubt what was found, and say both.
 
@@ -91,7 +90,7 @@ def examine(
             always among them.
         transfer_from: other subjects of the same data, whose adversarial samples are shown to this one.
         seed: of everything drawn.
-        played: told after every threat how many are done.
+        progress: counts threats.
 
     Raises:
         UsageError: threats, sizes or other subjects do not fit the subject.
@@ -99,16 +98,16 @@ def examine(
     budgets = budgets_of(subject, epsilons)
     main = main_threat(budgets, budgets.main, subject.space)
     plan = planned(threats, subject, budgets)
-    told, total = played or _quiet, len(plan) + len(transfer_from) + 1
+    total = len(plan) + len(transfer_from) + 1
     with exactly():
         require_finite("robustness", {"logits of clean samples": subject.answers(subject.samples)})
         trials: list[Trial] = []
         for threat in plan:
             trials.append(try_threat(subject, threat, rng=_rng(seed, threat, subject)))
-            told(len(trials), total)
+            progress.advance(len(trials), total)
         for source in transfer_from:
             trials.append(try_transfer(subject, source, main, rng=_rng(seed, main, subject)))
-            told(len(trials), total)
+            progress.advance(len(trials), total)
         clean = rate(right(subject))
         train_clean, train_attacked = _on_training_samples(subject, budgets, seed)
         matrix = _transfer(subject, transfer_from, main, seed)
@@ -117,7 +116,7 @@ def examine(
     attack, tries = main_attack(budgets), restarts_of(subject.space)
     checks = battery(subject, attack, epsilons=budgets.grid, tries=tries, seed=seed)
     checks.append(gradients_are_strongest(trials))
-    told(total, total)
+    progress.advance(total, total)
     worst = tuple(_worst(trials, subject))
     flags = tuple(f"{check.name}: {check.detail}" for check in checks if check.holds is False)
     trained = subject.trained_against
@@ -142,10 +141,6 @@ def examine(
         transfer=matrix,
     )
     return Examined(found, pictures)
-
-
-def _quiet(done: int, total: int) -> None:
-    pass
 
 
 def _worst(trials: Sequence[Trial], subject: Subject) -> Iterator[WorstCase]:

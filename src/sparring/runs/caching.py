@@ -19,7 +19,7 @@ from sparring.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoi
 Used = TypeVar("Used")
 
 _UNUSABLE = (CorruptInput, StorageError, KeyError)
-"""Raised for an entry that is damaged, of another version, or cannot be read."""
+"""Raised by entries that are damaged, of another version, or unreadable."""
 
 
 def cache_folder() -> Path:
@@ -35,15 +35,15 @@ def entry(kind: str, key: str) -> Path:
     return cache_folder() / kind / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def remembered(path: Path | None, make: Callable[[], Checkpoint], use: Callable[[Checkpoint], Used]) -> Used:
-    """Use the entry at `path`, or make it and keep it; a damaged entry is removed and made again.
+def cached(path: Path | None, make: Callable[[], Checkpoint], use: Callable[[Checkpoint], Used]) -> Used:
+    """Use the entry at `path`, or make and keep it; a damaged one is removed and made again.
 
-    Processes that make the same entry at the same time all use the one that was kept first.
+    If several processes make an entry at the same time, all use the one that was kept first.
 
     Args:
         path: of the entry; None keeps nothing.
-        make: computes the entry.
-        use: turns the entry into the result; raises CorruptInput or KeyError for an entry that does not fit.
+        make: computes it.
+        use: turns it into the result; raises CorruptInput or KeyError for an entry of other content.
     """
     if path is None:
         return use(make())
@@ -51,15 +51,10 @@ def remembered(path: Path | None, make: Callable[[], Checkpoint], use: Callable[
         return use(read_checkpoint(path))
     shutil.rmtree(path, ignore_errors=True)
     made = make()
-    _keep(path, made)
+    # A cache that cannot be written (a full disk, or another process was first) costs time only.
+    with suppress(OSError, StorageError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_checkpoint(path, made)
     with suppress(*_UNUSABLE):
         return use(read_checkpoint(path))
     return use(made)
-
-
-def _keep(path: Path, made: Checkpoint) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(path, made)
-    except (OSError, StorageError):
-        return  # the cache cannot be written, or another process was first: nothing but time is lost

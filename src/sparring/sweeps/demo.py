@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.core.errors import UsageError
-from sparring.core.progress import Nobody, Spectator
+from sparring.core.progress import SILENT, Progress
 from sparring.recipes import load
 from sparring.runs.folder import RunFolder
 from sparring.sweeps.executor import LocalExecutor, status_of, train_runs
@@ -20,7 +20,7 @@ CELLS = {
 TITLE = "A GAN that survives a dishonest discriminator"
 
 
-def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, progress: Spectator | None = None) -> dict[str, RunFolder]:
+def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, progress: Progress = SILENT) -> dict[str, RunFolder]:
     """Train every cell, its seeds packed into one run. Complete runs are kept, stopped ones are resumed.
 
     Args:
@@ -44,7 +44,7 @@ def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, progress: Spectator 
             raise UsageError(f"{path}: holds a run of another recipe", "choose another --out, or remove that folder")
     with LocalExecutor() as executor:
         missing = {path: recipe for path, recipe in recipes.items() if status_of(path) != "complete"}
-        for _, error in train_runs(missing, executor, progress or Nobody()):
+        for _, error in train_runs(missing, executor, progress):
             if error:
                 raise error
     return {path.name: RunFolder.open(path) for path in recipes}

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from sparring.core.errors import SparringError, unexpected
-from sparring.core.progress import Spectator
+from sparring.core.progress import Progress
 from sparring.core.signals import STOPS
 from sparring.recipes import AnyRecipe, validated
 from sparring.runs.environment import choose_device
@@ -75,7 +75,7 @@ class Executor(ABC):
         self.shutdown()
 
 
-def train_runs(runs: Runs, executor: Executor, progress: Spectator) -> Iterator[tuple[Path, Outcome]]:
+def train_runs(runs: Runs, executor: Executor, progress: Progress) -> Iterator[tuple[Path, Outcome]]:
     """Train every recipe in its folder, or resume it there; yield each run when it is complete or failed.
 
     A run whose worker died is submitted again while new rounds are logged between two deaths.
@@ -94,7 +94,7 @@ def train_runs(runs: Runs, executor: Executor, progress: Spectator) -> Iterator[
             running[executor.submit(path, runs[path])] = path
         ended, _ = wait(running, _TICK, FIRST_COMPLETED)
         rounds = Counter({path: rounds_logged(path) for path in runs})
-        progress.played(rounds.total(), total)
+        progress.advance(rounds.total(), total)
         for future in ended:
             path = running.pop(future)
             died = future.exception()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparring.core.errors import NonFinite, SparringError
-from sparring.core.progress import Nobody, Spectator
+from sparring.core.progress import SILENT, Progress
 from sparring.sweeps.executor import Executor, train_runs
 from sparring.sweeps.sweep_folder import SweepFolder
 from sparring.sweeps.table import Row
@@ -43,7 +43,7 @@ class RunsFailed(SparringError):
 
 
 def sweep(
-    recipe: str, grid: Sequence[str], out: Path, *, executor: Executor, progress: Spectator | None = None
+    recipe: str, grid: Sequence[str], out: Path, *, executor: Executor, progress: Progress = SILENT
 ) -> SweepResult:
     """Train every cell of a grid that is not complete yet, and write cells.csv and cells.parquet.
 
@@ -60,16 +60,16 @@ def sweep(
         StorageError: the disk refused.
     """
     with executor, (opened := SweepFolder.create(out, recipe, grid, executor.workers)).owned():
-        return _train(opened, executor, progress or Nobody())
+        return _train(opened, executor, progress)
 
 
-def resume_sweep(out: Path, *, executor: Executor, progress: Spectator | None = None) -> SweepResult:
+def resume_sweep(out: Path, *, executor: Executor, progress: Progress = SILENT) -> SweepResult:
     """Continue the sweep in a folder, as `sweep`."""
     with executor, (opened := SweepFolder.open(out)).owned():
-        return _train(opened, executor, progress or Nobody())
+        return _train(opened, executor, progress)
 
 
-def _train(opened: SweepFolder, executor: Executor, progress: Spectator) -> SweepResult:
+def _train(opened: SweepFolder, executor: Executor, progress: Progress) -> SweepResult:
     """Train what is missing."""
     missing, failed = opened.missing(), dict[str, SparringError]()
     cells, left = len(opened.cells), sum(len(run.cells) for run in missing)

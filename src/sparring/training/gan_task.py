@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparring.core.progress import Spectator
+from sparring.core.progress import Progress
 from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.gan.state import GANState
@@ -28,14 +28,14 @@ class GANTask(Task):
 
     Args:
         game: what is played.
-        spectator: told what takes time or does not apply.
+        progress: receives remarks on what takes time or does not apply.
     """
 
     remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
 
-    def __init__(self, game: GANState, spectator: Spectator) -> None:
+    def __init__(self, game: GANState, progress: Progress) -> None:
         self.game = game
-        self.measures = _measures(game, spectator)
+        self.measures = _measures(game, progress)
         self.probe = DiscriminatorProbe(game.source, game.device)
         self._collapse = GANCollapseMetrics(game, self.measures.classifier if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
@@ -98,13 +98,13 @@ class GANTask(Task):
         save_probe(self.game, self.probe, run, done)
 
 
-def _measures(game: GANState, spectator: Spectator) -> GeneratorMetrics | None:
+def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
     if not game.recipe.evaluate_every:
         return None
-    spectator.note("preparing the measures")
+    progress.note("preparing the measures")
     measures = GeneratorMetrics(game.recipe, game.source, game.device)
     if not measures.metrics:
-        spectator.note(
+        progress.note(
             "no measure of G applies to these data: images without labels have no classifier of ours, "
             "so name one, extractor={name: inception, weights: FILE}"
         )

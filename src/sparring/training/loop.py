@@ -15,7 +15,7 @@ from torch import Tensor
 from sparring.classifier.state import Pupil
 from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
-from sparring.core.progress import Nobody, Spectator
+from sparring.core.progress import SILENT, Progress
 from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
 from sparring.monitoring.alarms import AlarmMonitor
@@ -32,7 +32,7 @@ from sparring.training.load import Loaded, begun, load_game
 from sparring.training.task import Task
 
 
-def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spectator | None = None) -> Summary:
+def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progress = SILENT) -> Summary:
     """Play a recipe in a new run folder and return its summary.
 
     Everything that can be wrong with the recipe or the data is found before the folder is made. Processes that
@@ -42,7 +42,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
         recipe: what is played.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        spectator: who follows.
+        progress: counts rounds.
 
     Raises:
         UsageError, CorruptInput: the recipe or the data cannot be used.
@@ -51,18 +51,17 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", spectator: Spec
         NonFinite: the game's numbers turned non-finite; the last checkpoint is good.
         Interrupted: a signal came; everything is saved.
     """
-    watcher = spectator or Nobody()
     with process_group(device) as (group, name):
         place = choose_device(name)
         if not group.is_first:
             return _along(out, begun(recipe, place, group), 0)
         RunFolder.require_free(out)
-        training = _training(begun(recipe, place, group), watcher)
+        training = _training(begun(recipe, place, group), progress)
         with RunFolder.created(out, recipe, describe(place, recipe.seed)) as run:
-            return _Session(run, training, watcher, group, start=0, seconds=0.0).play()
+            return _Session(run, training, progress, group, start=0, seconds=0.0).play()
 
 
-def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spectator | None = None) -> Summary:
+def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Summary:
     """Continue a run from its newest sound checkpoint and return its summary.
 
     On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it. Processes that
@@ -72,12 +71,12 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
         path: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads, for as long as this plays; 0 takes as many as played the run so far.
-        spectator: who follows.
+        progress: counts rounds.
 
     Raises:
         The same as `train`; CorruptInput if no checkpoint is sound.
     """
-    run, watcher = RunFolder.open(path), spectator or Nobody()
+    run = RunFolder.open(path)
     with process_group(device) as (group, name), _own_threads():
         if not group.is_first:
             loaded = _found(run, name, threads, group)
@@ -85,10 +84,10 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, spectator: Spe
         with run.owned():
             loaded = _found(run, name, threads, group)
             for remark in loaded.remarks():
-                watcher.note(remark)
+                progress.note(remark)
             run.rewind(loaded.step, loaded.log_bytes)
-            training = _training(loaded.game, watcher)
-            return _Session(run, training, watcher, group, start=loaded.step, seconds=loaded.seconds).play()
+            training = _training(loaded.game, progress)
+            return _Session(run, training, progress, group, start=loaded.step, seconds=loaded.seconds).play()
 
 
 @contextlib.contextmanager
@@ -120,8 +119,8 @@ def _along(path: Path, game: GANState | Pupil, start: int) -> Summary:
     return Summary.read(path / SUMMARY)
 
 
-def _training(game: GANState | Pupil, spectator: Spectator) -> Task:
-    return GANTask(game, spectator) if isinstance(game, GANState) else ClassifierTask(game)
+def _training(game: GANState | Pupil, progress: Progress) -> Task:
+    return GANTask(game, progress) if isinstance(game, GANState) else ClassifierTask(game)
 
 
 class _Session:
@@ -136,13 +135,13 @@ class _Session:
         self,
         run: RunFolder,
         training: Task,
-        spectator: Spectator,
+        progress: Progress,
         group: ProcessGroup,
         *,
         start: int,
         seconds: float,
     ) -> None:
-        self.run, self.training, self.spectator, self.group = run, training, spectator, group
+        self.run, self.training, self.progress, self.group = run, training, progress, group
         self.recipe = training.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
@@ -150,7 +149,7 @@ class _Session:
 
     def play(self) -> Summary:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
-            self.spectator.note(remark)
+            self.progress.note(remark)
         try:
             with stop_request() as request, contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
                 try:
@@ -179,7 +178,7 @@ class _Session:
             if stopping:
                 raise Stopped(stopping)
             self._look(events, request)
-            self.spectator.played(self.done, recipe.steps)
+            self.progress.advance(self.done, recipe.steps)
 
     @property
     def _is_last(self) -> bool:
@@ -225,7 +224,7 @@ class _Session:
         self.run.append_row(row)
         events.add(row)
         for line in self.alarm_monitor.add(row):
-            self.spectator.note(line)
+            self.progress.note(line)
 
     def _save(self, state: dict[str, Tensor]) -> None:
         self.run.save(

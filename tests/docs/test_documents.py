@@ -1,0 +1,39 @@
+"""The documents name only what exists, and their code runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from sparring.cli import app
+from sparring.recipes import recipe_names
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_recipes_verbs_and_files_exist(document: Path) -> None:
+    text = document.read_text()
+    assert set(re.findall(r"\b(?:dishonest|asgan|dat|robgan)/[a-z0-9][a-z0-9.-]*[a-z0-9]", text)) <= set(recipe_names())
+    verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z][a-z-]*)", text)) <= verbs
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (document.parent / target).exists()
+    for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|sparring)/[\w./-]+)`", text):
+        assert (ROOT / path).exists() or (ROOT / "src" / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if CODE.search(path.read_text())], ids=lambda p: p.name
+)
+def test_the_code_runs(document: Path, tmp_path: Path) -> None:
+    """All blocks of a document in one new process: what they register does not reach other tests."""
+    program = "\n".join(f"exec({block!r}, {{'__name__': '__main__'}})" for block in CODE.findall(document.read_text()))
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
