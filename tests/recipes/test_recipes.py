@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, json_schema, members
 from sparring.core.records import InvalidRecord
 from sparring.recipes import ClassifierRecipe, Recipe, load, parse_yaml, recipe_names, to_yaml, validated
@@ -78,13 +80,66 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("override", MISTAKES)
-def test_a_mistake_is_told_with_its_key_path(override: str) -> None:
+def test_a_mistake_is_named_with_its_key_path(override: str) -> None:
     path, words = MISTAKES[override]
     with pytest.raises(InvalidRecord) as caught:
         load("dishonest/ring", [override])
     assert caught.value.exit_code == 2
     assert [".".join(problem.path) for problem in caught.value.problems] == [path]
     assert words in str(caught.value.problems[0])
+
+
+def test_of_thousands_of_mistakes_the_first_twenty_are_listed_and_all_are_counted() -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        validated({f"key{index}": 1 for index in range(4_000)}, "recipe.yaml")
+    first, *lines, last = caught.value.cause.splitlines()
+    assert (len(lines), "mistakes" in first) == (20, True)
+    assert int(first.split()[2].replace(",", "")) == len(caught.value.problems) > 4_000
+    assert f"and {len(caught.value.problems) - 20:,} more" in last
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("steps: 1\nsteps: 2\n", "line 2: key given twice: steps"),
+        ("a: &a [1]\nb: *a\n", "line 2: no aliases"),
+        ("a: !!python/object/apply:os.system [ls]\n", "line 1"),
+        ("data:\n\tname: ring\n", "line 2"),
+        ("a: [1\nb: 2\n", "line 2"),
+        ("1: a\n", "a key should be a word"),
+        ("- steps: 1\n", "a mapping of keys, not list"),
+        ("", "a mapping of keys"),
+        ("\x00", "not YAML"),
+        ("extends: dishonest/rimg\n", "did you mean dishonest/ring"),
+        ("extends: recipe.yaml\n", "extends it"),
+        ("extends: dishonest/ring\nsteps.more: 1\n", "steps holds no keys"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load(str(tmp_path / "recipe.yaml"))
+    assert words in caught.value.cause
+    assert "recipe.yaml" in caught.value.cause
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("dishonest/rimg", "did you mean dishonest/ring?"), ("nowhere.yaml", "no such file"), ("/", "not a file")],
+)
+def test_a_recipe_that_is_not_there_is_refused(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        load(name)
+
+
+def test_every_override_that_is_none_is_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        load("dishonest/ring", ["steps", "=3", "generator.hidden.0=3", "seed=1"])
+    assert [line.split(":")[0].split(" is ")[0] for line in caught.value.cause.splitlines()] == [
+        "'steps'",
+        "'=3'",
+        "generator.hidden.0",
+    ]
 
 
 def test_a_recipe_may_extend_another(tmp_path: Path) -> None:

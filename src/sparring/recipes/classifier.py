@@ -1,4 +1,4 @@
-"""The recipe of a classifier: trained under attack on real samples, and on those of a frozen generator."""
+"""The recipe of a classifier: trained under attack on real samples and on samples of a frozen generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparring.attacks import PGD, Attack, Criterion, CrossEntropy
 from sparring.core.records import Every, NonNegative, Record
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
-from sparring.recipes.common import TrainingRecipe
+from sparring.recipes.base import TrainingRecipe
 from sparring.regimes import Warmup
 
 
@@ -18,8 +18,8 @@ class StartingPoint(Record):
     """The weights that a classifier starts from.
 
     Args:
-        run: a run folder: of the same classifier, or of a game whose discriminator the classifier is a branch of.
-        game: which one, where the run packs several.
+        run: run folder of the same classifier, or of a GAN whose discriminator the classifier is a branch of.
+        game: index of the packed game.
     """
 
     run: str = Field(min_length=1)
@@ -27,12 +27,12 @@ class StartingPoint(Record):
 
 
 class Fakes(Record):
-    """A frozen class-conditional generator that is trained on too.
+    """Samples of a frozen class-conditional generator, as additional training data.
 
     Args:
-        run: the run folder of its game.
+        run: run folder of the GAN.
         weight: lambda, of the loss on generated samples; 0.3 to 0.8 in the published code, with 0 none are generated.
-        game: which one, where the run packs several.
+        game: index of the packed game.
     """
 
     run: str = Field(min_length=1)
@@ -41,18 +41,18 @@ class Fakes(Record):
 
 
 class ClassifierRecipe(TrainingRecipe):
-    """The training of a classifier f, plain or adversarial, on real samples or on generated ones too:
+    """Plain or adversarial training of a classifier f on real and, optionally, generated samples:
 
         min over w of E_(x, y) real l(f(x_adv; w), y) + lambda E_(x, y) generated l(f(x_adv; w), y)
 
-    with l the cross-entropy and x_adv where the attack moves x against f in eval mode.
+    with l the cross-entropy and x_adv the sample after the attack on f in eval mode.
 
     Args:
-        attack: moves samples; `none` is plain training.
-        criterion: what the attack ascends.
-        warmup: when the attack's budget grows.
-        fakes: generated samples, as many a batch as real ones; None trains on real ones alone (Madry et al. 2018).
-        start: weights to start from; None draws them.
+        attack: on the samples; `none` is plain training.
+        criterion: loss that the attack ascends.
+        warmup: of the attack's epsilon.
+        fakes: generated samples, as many per batch as real ones; None trains on real ones alone (Madry et al. 2018).
+        start: initial weights; None draws them.
         steps: rounds; each is one update on one batch of `batch_size` real samples.
 
     Source: Rob-GAN, equations (3), (6) and (10).
@@ -71,5 +71,5 @@ class ClassifierRecipe(TrainingRecipe):
 
     @property
     def trained_against(self) -> Attack | None:
-        """The attack that it is trained against, or None without a budget for one."""
+        """The attack of the training; None if its epsilon is zero."""
         return self.attack if self.attack.epsilon > 0 else None

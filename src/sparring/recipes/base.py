@@ -1,4 +1,4 @@
-"""What every recipe says, whatever it trains."""
+"""What the recipes of GANs and of classifiers share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparring.networks.precision import Precision
 
 
 class TrainingRecipe(Record):
-    """What is trained on, for how long, and how often it is looked at.
+    """The data, the length of the training, and the intervals of logs and evaluations.
 
     Args:
         description: one line for `sparring list recipes`.
@@ -42,10 +42,10 @@ class TrainingRecipe(Record):
         return value
 
     @model_serializer(mode="plain")
-    def _what_before_how_long(self) -> dict[str, Any]:
-        description, data, *how_long = TrainingRecipe.model_fields
-        what = [key for key in type(self).model_fields if key not in TrainingRecipe.model_fields]
-        return {key: getattr(self, key) for key in (description, data, *what, *how_long)}
+    def _ordered(self) -> dict[str, Any]:
+        description, data, *shared = TrainingRecipe.model_fields
+        own = [key for key in type(self).model_fields if key not in TrainingRecipe.model_fields]
+        return {key: getattr(self, key) for key in (description, data, *own, *shared)}
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -58,9 +58,9 @@ class TrainingRecipe(Record):
         return (self.seed,)
 
     def title(self, game: int) -> str:
-        """A game by its seed."""
+        """The name of a packed game: its seed."""
         return f"seed {self.seeds[game]}"
 
     def warnings(self) -> list[str]:
-        """What a user should know before the first round; nothing here stops a run."""
+        """Remarks for the user before the first round."""
         return []

@@ -1,4 +1,4 @@
-"""The kinds of recipes, told apart by their keys: a game, or a classifier."""
+"""A recipe of either kind, of a GAN or of a classifier, validated."""
 
 from __future__ import annotations
 
@@ -9,36 +9,40 @@ from pydantic import ValidationError
 
 from sparring.core.errors import UsageError
 from sparring.core.records import InvalidRecord, problems_in
+from sparring.recipes.base import TrainingRecipe
 from sparring.recipes.classifier import ClassifierRecipe
-from sparring.recipes.common import TrainingRecipe
-from sparring.recipes.recipe import Recipe
+from sparring.recipes.gan import Recipe
 
 AnyRecipe = Recipe | ClassifierRecipe
-_KINDS: tuple[type[Recipe] | type[ClassifierRecipe], ...] = (Recipe, ClassifierRecipe)
 
 
-def kind_of(values: Any) -> type[Recipe] | type[ClassifierRecipe]:
-    """The record that plain values are meant for: the one that knows most of their keys."""
+def record_for(values: Any) -> type[Recipe] | type[ClassifierRecipe]:
+    """The record that plain values are for: the one that knows most of their keys."""
     keys = values.keys() if isinstance(values, Mapping) else ()
-    return max(_KINDS, key=lambda kind: len(kind.model_fields.keys() & keys))
+    known, of_classifier = (len(record.model_fields.keys() & keys) for record in (Recipe, ClassifierRecipe))
+    return ClassifierRecipe if of_classifier > known else Recipe
 
 
 def validated(values: Any, what: str) -> AnyRecipe:
-    """A recipe from plain values, as they come from YAML.
+    """A recipe from plain values, as YAML gives them.
+
+    Args:
+        values: of the recipe.
+        what: name of the recipe in errors.
 
     Raises:
-        InvalidRecord: with every mistake at once.
+        InvalidRecord: with every mistake.
     """
-    kind = kind_of(values)
+    record = record_for(values)
     try:
-        return kind.model_validate(values)
+        return record.model_validate(values)
     except ValidationError as error:
-        problems = problems_in(error, kind.model_fields)
+        problems = problems_in(error, record.model_fields)
         raise InvalidRecord(what, problems, "`sparring show RECIPE` prints every key") from None
 
 
 def require_game(recipe: TrainingRecipe, what: str) -> Recipe:
-    """The recipe, if it is a game's.
+    """The recipe, if it is a GAN's.
 
     Raises:
         UsageError: it is a classifier's.
@@ -52,7 +56,7 @@ def require_classifier(recipe: TrainingRecipe, what: str) -> ClassifierRecipe:
     """The recipe, if it is a classifier's.
 
     Raises:
-        UsageError: it is a game's.
+        UsageError: it is a GAN's.
     """
     if isinstance(recipe, ClassifierRecipe):
         return recipe

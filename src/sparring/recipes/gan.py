@@ -1,4 +1,4 @@
-"""The recipe of a game: one frozen record from which a run follows, and nothing else."""
+"""The recipe of a GAN: one frozen record that determines a run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from sparring.lipschitz import Lipschitz, Unconstrained
 from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Generator
 from sparring.objectives import ClassLoss, NoClasses, Objective
 from sparring.optimizers import Momentum, Optimizer
-from sparring.recipes.common import TrainingRecipe
+from sparring.recipes.base import TrainingRecipe
 from sparring.regimes import Plain, Regime
 
 MOST_GAMES = 10_000
-"""What one process packs."""
+"""Largest number of packed games."""
 
 
 class Optimizers(Record):
-    """One optimizer for each player."""
+    """The optimizers of G and D."""
 
     generator: Optimizer
     discriminator: Optimizer
 
 
 class Recipe(TrainingRecipe):
-    """A whole game: who plays, for what, against which adversary, for how long.
+    """A GAN: networks, objectives, adversaries, and the length of the training.
 
     Args:
         steps: rounds; each is `critic_steps` updates of D and one of G.
-        class_loss: what both players are paid for classes, beside what the objective pays for D's score.
+        class_loss: payoffs for classes, in addition to those of the objective for D's score.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
         extractor: the network in whose features generated and real images are compared.
@@ -56,7 +56,7 @@ class Recipe(TrainingRecipe):
     def _classes_fit(self) -> Recipe:
         head, loss = self.discriminator.head, self.class_loss
         if loss.needs_logits and not head.classifies:
-            message = f"class_loss = {loss.name} pays for classes, which this head does not tell; auxiliary does"
+            message = f"class_loss = {loss.name} pays for classes, and this head has no class logits; auxiliary has"
             raise as_one([Problem(path=("discriminator", "head"), value=repr(head.name), message=message)])
         if (loss.needs_logits or head.needs_labels) and not self.generator.conditional:
             wanting = f"class_loss = {loss.name}" if loss.needs_logits else f"discriminator.head = {head.name}"
@@ -79,11 +79,11 @@ class Recipe(TrainingRecipe):
         return Streams(self.seed, self.replicas if self.lead else None, device)
 
     def single(self, game: int) -> Recipe:
-        """The recipe of one of the games."""
+        """The recipe of one packed game."""
         return self.model_copy(update={"replicas": 1, "seed": self.seed + game})
 
     def warnings(self) -> list[str]:
-        """What a user should know before the first round; nothing here stops a run."""
+        """Remarks for the user before the first round."""
         notes = []
         honest = self.feedback.honest_probability
         if honest <= 0.5:
