@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_families import ARGUMENTS
 
+from piece_arguments import ARGUMENTS
 from sparring.attacks import Attack
 from sparring.core.errors import Interrupted, NonFinite, UsageError
 from sparring.core.pieces import Piece, members
@@ -160,6 +160,6 @@ def test_a_network_that_does_not_pack_names_those_that_do() -> None:
     recipe = load("dishonest/mnist", [*digits, "replicas=2"])
     with pytest.raises(UsageError, match=r"mnist.* does not support packed games") as refused:
         GANState(recipe, recipe.data.open(CPU), CPU)
-    assert refused.value.remedy == "set replicas=1, or use a network that packs: mlp"
+    assert refused.value.remedy == "set replicas=1, or a network that supports them: mlp"
     packing = [cls for family in (Generator, Discriminator) for cls in members(family).values() if cls.packs]  # type: ignore[type-abstract]
     assert packing == [MLPGenerator, MLPDiscriminator]

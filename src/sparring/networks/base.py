@@ -164,7 +164,7 @@ def require_square_images(
         packing = [name for name, each in family.items() if issubclass(each, Network) and each.packs]
         raise UsageError(
             f"{network.family}: {network.name!r} does not support packed games, and replicas = {lead[0]}",
-            f"set replicas=1, or use a network that does: {', '.join(packing)}",
+            f"set replicas=1, or a network that supports them: {', '.join(packing)}",
         )
     square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
     if not square or space.shape[1] % multiple_of:
