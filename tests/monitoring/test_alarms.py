@@ -73,12 +73,9 @@ def test_two_checks_in_a_row_raise_one_alarm(kind: str) -> None:
     assert lasting.until is None
 
 
-def test_healthy_logs_raise_no_alarm() -> None:
+def test_healthy_logs_and_rows_between_checks_raise_no_alarm() -> None:
     assert alarms(_log({}, {}, {}), _recipe()) == []
     assert alarms([{"step": 10, "d_real": 0.5}, {"step": 20, "d_real": 0.5}], _recipe()) == []
-
-
-def test_rows_between_checks_do_not_count() -> None:
     rows = _log({}, COLLAPSED["one mode"], COLLAPSED["one mode"])
     rows.insert(2, {"step": 100, "d_real": 0.5})
     assert [alarm.step for alarm in alarms(rows, _recipe())] == [120]
@@ -121,12 +118,12 @@ def test_the_monitor_reports_each_alarm_of_the_log_once() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 49, 50, 99, 149, 10_000, 156_250])
-def test_two_checks_are_at_most_four_percent_of_the_budget_or_two_rounds(steps: int) -> None:
+def test_two_checks_take_four_percent_of_the_budget(steps: int) -> None:
     assert 2 * check_interval(steps) <= max(2, 0.04 * steps)
     assert steps // check_interval(steps) <= 2 * CHECKS
 
 
-def test_the_effective_number_of_equal_shares_is_their_number() -> None:
+def test_effective_numbers() -> None:
     found = torch.tensor([[0, 1, 2, 3], [0, 0, 1, 1], [2, 2, 2, 2]])
     torch.testing.assert_close(effective_number(found, 5), torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64))
 
@@ -136,7 +133,7 @@ def _game(*overrides: str) -> GANState:
     return GANState(recipe, recipe.data.open(torch.device("cpu")), torch.device("cpu"))
 
 
-def test_real_samples_measure_as_real_and_one_mode_as_one() -> None:
+def test_collapse_metrics_of_real_samples_and_of_one_mode() -> None:
     game = _game()
     real = game.source.held_out(128, rng=Rng.of(9)).samples
     game.generator.forward = lambda codes: real  # type: ignore[method-assign]
@@ -153,7 +150,7 @@ def test_real_samples_measure_as_real_and_one_mode_as_one() -> None:
 
 
 @pytest.mark.parametrize(("objective", "slope"), [("wasserstein", 1.0), ("log", 0.0), ("square_root", 1 / 4e3)])
-def test_slopes_at_far_scores_are_those_of_the_payoff(objective: str, slope: float) -> None:
+def test_slopes_at_large_scores(objective: str, slope: float) -> None:
     game = _game(f"objective={objective}")
     score = game.discriminator.forward
     game.discriminator.forward = lambda x: score(x)._replace(score=0 * score(x).score - 1e6)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""How many attacks a discriminator stands: counts in closed form, and the study of whole runs."""
+"""The endurance study: counts in closed form, and the study of whole runs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def until(
 
 @pytest.mark.parametrize("count", [0, 1, 7, 60])
 @pytest.mark.parametrize("way", [-1, 1])
-def test_the_count_is_the_distance_over_the_step_rounded_up(count: int, way: int) -> None:
+def test_the_count_is_distance_over_step(count: int, way: int) -> None:
     slope, step, within, x = 2.0, 0.005, 0.02, 0.5
     # D's target is one tolerance beyond the place that lies count - 1/2 steps away.
     edge = 1 / (1 + math.exp(-slope * (x + way * (count - 0.5) * step)))
@@ -57,7 +57,7 @@ def test_the_count_is_the_distance_over_the_step_rounded_up(count: int, way: int
     assert found.moved.item() == pytest.approx(x + way * count * step)
 
 
-def test_a_sample_that_never_gets_there_counts_the_cap() -> None:
+def test_unreachable_targets_count_the_cap() -> None:
     x, target = torch.zeros(2, 3, 1), torch.full((2, 3), 0.9)
     found = until(x, target, lambda samples: 0 * samples.squeeze(-1), 0.01, cap=7)
     assert found.attacks.tolist() == [[7] * 3] * 2
@@ -65,13 +65,13 @@ def test_a_sample_that_never_gets_there_counts_the_cap() -> None:
     assert torch.equal(found.moved, x)
 
 
-def test_a_step_too_long_jumps_over_the_tolerance() -> None:
+def test_long_steps_overshoot() -> None:
     found = until(torch.zeros(1, 1), torch.tensor([0.6]), lambda samples: 20 * samples.squeeze(-1), 0.05, cap=9)
     assert found.attacks.item() == 1 and found.overshot.item() and not found.reached.item()
     assert found.moved.item() == pytest.approx(0.05)
 
 
-def test_samples_stop_where_they_got_there_and_start_there_for_nothing() -> None:
+def test_samples_stop_when_they_arrive() -> None:
     x = torch.tensor([[0.49], [0.45]], dtype=torch.float64)
     found = until(x, torch.full((2,), 0.5, dtype=torch.float64), lambda s: 4 * (s.squeeze(-1) - 0.5), 0.01)
     assert found.attacks.tolist() == [0, 3]  # D is within 0.02 of 0.5 where |x - 0.5| <= 0.02
@@ -79,7 +79,7 @@ def test_samples_stop_where_they_got_there_and_start_there_for_nothing() -> None
 
 
 @pytest.mark.parametrize("score", [-60.0, -20.0, -1.0, 0.0, 1.0, 20.0, 60.0])
-def test_the_distance_is_one_of_probabilities_and_keeps_its_slope(score: float) -> None:
+def test_the_difference_of_probabilities_keeps_its_slope(score: float) -> None:
     leaf, target = torch.tensor(score, requires_grad=True), torch.tensor(0.3)
     found = difference(leaf, target)
     assert float(found.detach()) == pytest.approx(1 / (1 + math.exp(-score)) - 0.3, abs=1e-7)
@@ -87,7 +87,7 @@ def test_the_distance_is_one_of_probabilities_and_keeps_its_slope(score: float) 
     assert float(slope) == pytest.approx(math.exp(-abs(score)) / (1 + math.exp(-abs(score))) ** 2, rel=1e-5)
 
 
-def test_a_sure_discriminator_is_moved_all_the_same() -> None:
+def test_a_confident_discriminator_has_gradients() -> None:
     found = until(torch.ones(1, 1), torch.tensor([0.25]), lambda samples: 60 * (samples.squeeze(-1) - 0.4), 0.01)
     assert found.attacks.item() == 62  # from a score of 36 down to logit(0.25 +- 0.02), between -1.21 and -0.99
     assert found.reached.item()
@@ -108,7 +108,7 @@ def run(short: Callable[..., Recipe], tmp_path: Path, no_metrics: None) -> Path:
     return tmp_path / "run"
 
 
-def test_a_run_ends_with_the_study_and_the_verb_finds_the_same(run: Path) -> None:
+def test_the_summary_of_a_run_equals_the_verb(run: Path) -> None:
     metrics = json.loads((run / "summary.json").read_bytes())["metrics"]
     initial, trained = study_attacks([run], EnduranceStudy(), device="cpu")
     assert (initial["generator"], trained["generator"]) == ("initial", "trained")
@@ -120,7 +120,7 @@ def test_a_run_ends_with_the_study_and_the_verb_finds_the_same(run: Path) -> Non
     assert "1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])" in initial["protocol"]
 
 
-def test_replicas_equal_single_games_and_g_is_the_one_that_was_asked_for(short: Callable[..., Recipe]) -> None:
+def test_replicas_and_opponents(short: Callable[..., Recipe]) -> None:
     def study(*keys: str) -> dict[str, list[float]]:
         recipe = short(*IMAGES, "optimizers.generator.lr=0.05", *keys)
         game = GANState(recipe, recipe.data.open(CPU), CPU)
@@ -143,7 +143,7 @@ def test_replicas_equal_single_games_and_g_is_the_one_that_was_asked_for(short: 
     assert max(packed["trained attacks_real"]) > 0
 
 
-def test_points_have_no_share_of_a_range_to_step_by(short: Callable[..., Recipe], run_path: Path) -> None:
+def test_points_need_an_absolute_epsilon(short: Callable[..., Recipe], run_path: Path) -> None:
     summary = train(short("evaluate_every=20"), run_path, device="cpu")
     assert not [name for name in summary.metrics if name.startswith("attacks_")]
     rows = study_attacks([run_path, run_path], attack_study("{name: fgsm, epsilon: 0.5}", within=0.1, cap=5, samples=4))
@@ -172,7 +172,7 @@ def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
         study_attacks([tmp_path], EnduranceStudy())
 
 
-def test_an_attack_is_described_by_what_is_not_its_default() -> None:
+def test_descriptions_state_settings_that_are_not_defaults() -> None:
     plain, other = (
         EnduranceStudy.model_validate({"attack": attack}).attack
         for attack in ("fgsm", {"name": "gradient", "epsilon": 0.5, "steps": 3, "ball": "l2"})

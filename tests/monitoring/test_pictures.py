@@ -1,0 +1,86 @@
+"""Pictures of a run: the arrays of a probe, interpolations, histograms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from linear_discriminator import CPU, IMAGES, Linear, game_of
+from torch import nn
+
+from sparring.core.errors import NonFinite
+from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe
+from sparring.monitoring.pictures import BINS, PATH_IMAGES, PATHS, SHOWN, histogram, save_probe
+from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
+
+
+@pytest.mark.parametrize(("slope", "named"), [(1e38, "input gradient"), (math.inf, "score")])
+def test_gradients_that_are_not_finite_are_not_saved(
+    slope: float, named: str, short: Callable[..., Recipe], run_path: Path
+) -> None:
+    game = game_of(short(*IMAGES))
+    weight = torch.zeros(1, 8, 8)
+    weight[0, 3, 3] = slope  # the score stays finite, its square does not
+    game.networks.discriminator = Linear(weight)
+    run = RunFolder.create(run_path, game.recipe, {})
+    with pytest.raises(NonFinite, match=f"round 4: not finite: {named} of D"):
+        save_probe(game, DiscriminatorProbe(game.source, CPU), run, 4)
+    assert not run.probes.exists()
+
+
+def test_saved_arrays_equal_the_probe(short: Callable[..., Recipe], run_path: Path) -> None:
+    game = game_of(short(*IMAGES, "replicas=2", "ema=0.9"))
+    run = RunFolder.create(run_path, game.recipe, {})
+    probe = DiscriminatorProbe(game.source, CPU)
+    save_probe(game, probe, run, 12)
+    with np.load(run.probes / "000000012.npz") as file:
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+    look = probe.attack(game, 12)
+    back = arrays["real"].float() / 127.5 - 1
+    torch.testing.assert_close(back, look.real[:, :SHOWN], atol=0.5 / 127.5 + 1e-6, rtol=0)
+    moved = arrays["perturbation"].float() / 127 * ATTACK.epsilon * 2
+    torch.testing.assert_close(moved, (look.adversarial - look.real)[:, :SHOWN], atol=1e-4, rtol=0)
+    assert torch.equal(arrays["d_adversarial"], torch.sigmoid(look.score_adversarial[:, :SHOWN]))
+    assert arrays["gradient"].shape == (2, SHOWN, 8, 8) and (arrays["gradient"].amax((-2, -1)) == 255).all()
+    assert arrays["counts"].sum(1).tolist() == [probe.real.numel()] * 2 and arrays["edges"].shape == (2, BINS + 1)
+    assert arrays["between"].shape == (2, PATHS, PATH_IMAGES, 1, 8, 8)
+
+
+def test_interpolations_are_straight_lines_between_latents(short: Callable[..., Recipe], run_path: Path) -> None:
+    game = game_of(short(*IMAGES, "ema=0"))
+    game.networks.generator = _Latents()
+    run = RunFolder.create(run_path, game.recipe, {})
+    save_probe(game, DiscriminatorProbe(game.source, CPU), run, 0)
+    with np.load(run.probes / "000000000.npz") as file:
+        between = torch.from_numpy(file["between"][0, :, :, 0, 0, :4]).float() / 127.5 - 1
+    ends = game.recipe.generator.prior.draw((2 * PATHS, 1, 4), rng=game.streams.rng("between"))[:, 0]
+    torch.testing.assert_close(4 * between[:, 0], ends[:PATHS], atol=0.02, rtol=0)
+    torch.testing.assert_close(4 * between[:, -1], ends[PATHS:], atol=0.02, rtol=0)
+    steps = between.diff(dim=1)
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), atol=0.02, rtol=0)
+
+
+class _Latents(nn.Module):
+    """A G that writes its latents, a quarter as large, into the first row of the image."""
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(latents / 4, (0, 60)).reshape(*latents.shape[:-1], 1, 8, 8)
+
+
+def test_points_have_no_probe_pictures(short: Callable[..., Recipe], run_path: Path) -> None:
+    game = game_of(short())
+    run = RunFolder.create(run_path, game.recipe, {})
+    save_probe(game, DiscriminatorProbe(game.source, CPU), run, 0)
+    assert not run.probes.exists()
+
+
+def test_histograms_count_every_value() -> None:
+    counts, edges = histogram(torch.tensor([-2.0, 0.0, 0.0, 1.0, 2.0]))
+    assert counts.sum() == 5 and counts[BINS // 2] == 2
+    assert edges[0] == -2 and edges[-1] == 2
+    assert histogram(torch.zeros(3))[0][BINS // 2] == 3
