@@ -44,11 +44,9 @@ def _run() -> None:
             for number in STOPS:  # threads of libraries have masks of their own, and Python removes its handlers
                 signal.signal(number, signal.SIG_IGN)
     except Terminated as stop:
-        heard = stop.signal
-    print_error(
-        SparringError(f"stopped by {heard.name}", "run it again; a run that has begun goes on with `sparring resume`")
-    )
-    sys.exit(128 + heard)
+        number = stop.signal
+    print_error(SparringError(f"stopped by {number.name}", "run it again; `sparring resume` continues a run"))
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

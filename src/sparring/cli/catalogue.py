@@ -1,21 +1,18 @@
-"""Rows for `sparring list` and `sparring theory`: recipes, families and their members, and the theorems' tables."""
+"""Rows for `sparring list`: recipes, families, and the members of a family."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 
 from sparring.cli.printing import Row, cell
-from sparring.cli.theorems import perturbation_table, theory_table
 from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, members, summary
 from sparring.core.records import nearest
-from sparring.feedback import Perturbation
 from sparring.objectives import is_increasing, is_odd
-from sparring.recipes import load, parse_piece, recipe_names
+from sparring.recipes import load, recipe_names
 from sparring.theory import perturbation_row
 
 _PLURALS = {
@@ -54,25 +51,6 @@ def catalogue(kind: str) -> tuple[str, list[Row]]:
     raise UsageError(f"{kind!r} cannot be listed{hint}", f"one of: {', '.join(kinds)}")
 
 
-def theory_tables() -> Row:
-    """Both tables of `sparring theory` as plain values; infinities are strings."""
-    games = [{key: _finite(value) for key, value in row._asdict().items()} for row in theory_table()]
-    return {"games": games, "perturbations": [row._asdict() for row in perturbation_table()]}
-
-
-def conditions(perturbation: str) -> list[Row]:
-    """Which of Theorem 5's conditions a perturbation, written as in a recipe, satisfies.
-
-    Raises:
-        InvalidRecord: there is no such perturbation.
-    """
-    return [perturbation_row(parse_piece(Perturbation, perturbation))._asdict()]
-
-
-def _finite(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _plural(family: str) -> str:
     return _PLURALS.get(family, f"{family}s")
 
@@ -109,9 +87,11 @@ def _objective_properties(cls: type[Any]) -> Row:
 
 
 def _perturbation_properties(cls: type[Any]) -> Row:
-    rows = {row.name.split("(")[0].split(":")[0].strip(): row for row in perturbation_table()}
-    row = rows.get(cls.name)
-    return {"condition 1": row.first if row else "-", "condition 2": row.second if row else "-"}
+    try:
+        row = perturbation_row(cls())
+    except ValidationError:
+        return {"condition 1": "-", "condition 2": "-"}
+    return {"condition 1": row.first, "condition 2": row.second}
 
 
 _PROPERTIES: dict[str, Callable[[type[Any]], Row]] = {

@@ -10,9 +10,9 @@ import typer
 
 from sparring.cli.datasets import inspect, prepare
 from sparring.cli.evaluating import attack_endurance, evaluate
-from sparring.cli.grids import demo, sweep
 from sparring.cli.listing import list_, show, theory
 from sparring.cli.robust import robustness
+from sparring.cli.sweeping import demo, sweep
 from sparring.cli.training import finetune, report, resume, sample, train, verify
 from sparring.core.errors import SparringError, StorageError, print_error, unexpected
 

@@ -51,8 +51,8 @@ def theory(
     as_json: AsJson = False,
 ) -> None:
     """Print which adversaries each objective provably survives, or the conditions of Theorem 5 for one perturbation."""
-    from sparring.cli.catalogue import conditions, theory_tables
-    from sparring.cli.printing import print_rows, print_theory
+    from sparring.cli.printing import print_rows
+    from sparring.cli.theorems import conditions, print_theory, theory_tables
 
     if perturbation is not None:
         rows = conditions(perturbation)

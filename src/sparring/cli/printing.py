@@ -8,7 +8,6 @@ from statistics import fmean
 from typing import Any
 
 from sparring.cli.terminal import print_table
-from sparring.cli.theorems import perturbation_table, theory_table
 from sparring.core.errors import print_text
 from sparring.core.intervals import percent
 from sparring.core.pieces import Piece
@@ -21,7 +20,6 @@ from sparring.runs.schema import (
     ThreatResult,
     TransferMatrix,
 )
-from sparring.theory import TheoryRow
 
 Row = dict[str, Any]
 
@@ -30,21 +28,6 @@ def print_rows(title: str, rows: list[Row]) -> None:
     """Rows with equal keys as a table."""
     columns = list(rows[0]) if rows else []
     print_table(title, columns, [[cell(row[column]) for column in columns] for row in rows])
-
-
-def print_theory() -> None:
-    """The tables of `sparring theory`: adversaries down, objectives across."""
-    games = theory_table()
-    objectives = list(dict.fromkeys(row.objective for row in games))
-    adversaries = list(dict.fromkeys(row.adversary for row in games))
-    cells = {(row.adversary, row.objective): _theory_cell(row) for row in games}
-    rows = [[name, *(cells[name, objective] for objective in objectives)] for name in adversaries]
-    print_table("Is P_G = P_data best for G against the optimal D?", ["adversary", *objectives], rows)
-    print_text(
-        "  Theorem 5, 6: the theorem covers the game, and no better P_G was found; uncovered: no theorem, none found"
-    )
-    print_text("  broken: a P_G was found with V below V(P_data) by the number shown (--json names it)\n")
-    print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
 
 
 def print_metrics(metrics: Mapping[str, MetricValue], title: str) -> None:
@@ -163,12 +146,6 @@ def print_store(path: Path, facts: Row) -> None:
     print_table(str(path), ["fact", "value"], rows)
     for name, split in facts["splits"].items():
         print_table(name, ["fact", "value"], [[key, cell(value)] for key, value in split.items()])
-
-
-def _theory_cell(row: TheoryRow) -> str:
-    if row.smallest_excess >= 0:
-        return f"Theorem {row.theorem}" if row.theorem else "uncovered"
-    return f"broken {row.smallest_excess:.2g}"
 
 
 def _intervals(metric: MetricValue) -> str:

@@ -1,4 +1,4 @@
-"""What a user sees while something runs: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
+"""Progress and tables on a terminal; plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
@@ -76,13 +70,7 @@ def show_progress(what: str) -> Iterator[Progress]:
     if not console.is_terminal:
         yield _Lines(what)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
     with RichProgress(*columns, console=console) as shown:
         yield _Bar(shown, what)
 
@@ -101,5 +89,5 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def _plain(text: str) -> Text:
-    """A text without markup: in that of a stranger, what looks like it is none."""
+    """Text that rich does not read as markup."""
     return Text(printable(text, LONGEST_LINE))

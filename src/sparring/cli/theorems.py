@@ -1,7 +1,13 @@
-"""The games and perturbations that `sparring theory` shows."""
+"""`sparring theory`: every objective against every adversary on a finite game, and Theorem 5's conditions."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+from sparring.cli.printing import Row, print_rows
+from sparring.cli.terminal import print_table
+from sparring.core.errors import print_text
 from sparring.core.pieces import members
 from sparring.feedback import (
     Constant,
@@ -18,6 +24,7 @@ from sparring.feedback import (
     Square,
 )
 from sparring.objectives import Apart, Cubic, Erf, Linear, Log, Objective, PiecewiseLinear, Sine, Tanh
+from sparring.recipes import parse_piece
 from sparring.theory import PerturbationRow, TheoryRow, perturbation_row, theory_rows
 
 DATA = (0.4, 0.3, 0.2, 0.1, 0.0)
@@ -61,3 +68,41 @@ def perturbation_table() -> list[PerturbationRow]:
         if not any(field.is_required() for field in cls.model_fields.values())
     }
     return [perturbation_row(psi) for psi in (without_arguments | EXAMPLES).values()]
+
+
+def theory_tables() -> Row:
+    """Both tables of `sparring theory` as plain values; infinities are strings."""
+    games = [{key: _finite(value) for key, value in row._asdict().items()} for row in theory_table()]
+    return {"games": games, "perturbations": [row._asdict() for row in perturbation_table()]}
+
+
+def conditions(perturbation: str) -> list[Row]:
+    """Which of Theorem 5's conditions a perturbation, written as in a recipe, satisfies.
+
+    Raises:
+        InvalidRecord: there is no such perturbation.
+    """
+    return [perturbation_row(parse_piece(Perturbation, perturbation))._asdict()]
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_theory() -> None:
+    """The tables of `sparring theory`: adversaries down, objectives across."""
+    games = theory_table()
+    objectives = list(dict.fromkeys(row.objective for row in games))
+    adversaries = list(dict.fromkeys(row.adversary for row in games))
+    cells = {(row.adversary, row.objective): _theory_cell(row) for row in games}
+    rows = [[name, *(cells[name, objective] for objective in objectives)] for name in adversaries]
+    print_table("Is P_G = P_data best for G against the optimal D?", ["adversary", *objectives], rows)
+    print_text("  Theorem 5, 6: the theorem covers the game, and no better P_G was found; uncovered: no theorem")
+    print_text("  broken: a P_G was found with V below V(P_data) by the number shown (--json names it)\n")
+    print_rows("Theorem 5's conditions on a perturbation", [row._asdict() for row in perturbation_table()])
+
+
+def _theory_cell(row: TheoryRow) -> str:
+    if row.smallest_excess >= 0:
+        return f"Theorem {row.theorem}" if row.theorem else "uncovered"
+    return f"broken {row.smallest_excess:.2g}"

@@ -61,10 +61,10 @@ def resume(
     from sparring.training.loop import resume as resume_run
 
     if is_sweep(run):
-        from sparring.cli.grids import resume_grid
+        from sparring.cli.sweeping import resume_sweep_folder
 
         require_one_process("resume")
-        resume_grid(run, device, as_json)
+        resume_sweep_folder(run, device, as_json)
         return
     with show_progress("rounds") as progress:
         summary = resume_run(run, device=device, threads=threads, progress=progress)

@@ -69,7 +69,7 @@ def sweep(
     _print_sweep(out, result, as_json)
 
 
-def resume_grid(folder: Path, device: str, as_json: bool) -> None:
+def resume_sweep_folder(folder: Path, device: str, as_json: bool) -> None:
     """Train the missing cells of a sweep; as `sparring resume FOLDER`."""
     from sparring.cli.terminal import show_progress
     from sparring.sweeps.executor import LocalExecutor
