@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sparring.attacks import PGD, Attack
 from sparring.core.randomness import Rng, Streams
 from sparring.data import Batch, Digits
-from sparring.robustness.targets import Subject, subject_of
+from sparring.robustness.targets import Target, target_of
 
 CPU = torch.device("cpu")
 TRAINED_AGAINST = PGD(epsilon=0.1, steps=4)
@@ -62,13 +62,13 @@ def _losses(network: nn.Module, labels: Tensor, x: Tensor) -> Tensor:
     return F.cross_entropy(network(x), labels, reduction="none")
 
 
-def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150) -> Subject:
+def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150) -> Target:
     """A network on held-out digits, with as many training ones."""
     source = Digits().open(CPU)
     x, y = source.held_out(count, rng=Rng.of(0))
     assert y is not None
     training = source.batch(0, count, Streams(0))
-    return subject_of(
+    return target_of(
         network, x, y, low=-1.0, high=1.0, name="digits", training=Batch(*training), trained_against=attack
     )
 
@@ -82,7 +82,7 @@ SOUND = tuple(_MODELS)
 
 
 @cache
-def sound(name: str) -> Subject:
+def sound(name: str) -> Target:
     """One of the three: linear, plain, or convolutional and trained under attack; in train mode, as training left."""
     make, attack, updates = _MODELS[name]
     with torch.random.fork_rng(devices=[]):

@@ -20,7 +20,7 @@ from sparring.evaluation.samples import write_samples
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, load, recipe_names
 from sparring.report import report_run
-from sparring.robustness.evaluate import RobustOptions, evaluate_robustness
+from sparring.robustness.robustness_json import RobustnessOptions, evaluate_robustness
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 
@@ -76,7 +76,7 @@ def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, m
     train(load(name, small(name, digits)), tmp_path / "run", device="cpu")
     tuned = finetuning(RunFolder.open(tmp_path / "run"), overrides=["steps=1", "batch_size=4", "evaluate_every=0"])
     train(tuned.recipe, tmp_path / "tuned", device="cpu")
-    options = RobustOptions(samples=6, threats="fgsm", epsilons=(0.1,))
+    options = RobustnessOptions(samples=6, threats="fgsm", epsilons=(0.1,))
     for run in (tmp_path / "run", tmp_path / "tuned"):
         found = evaluate_robustness(run, options, device="cpu")
         assert json.loads((run / "robustness.json").read_text())["subjects"] == found.as_json()["subjects"]

@@ -12,7 +12,7 @@ from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.lipschitz import SpectralNorm
 from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet, prepared_for_attack
 from sparring.networks.fused import fused
-from sparring.robustness.targets import in_eval_mode, subject_of
+from sparring.robustness.targets import target_of
 from sparring.robustness.trials import try_threat
 
 SPACE = Space((3, 8, 8), IMAGE_BOUNDS, 4)
@@ -135,7 +135,7 @@ def test_an_attack_on_the_prepared_network_equals_one_on_the_plain_network() -> 
 def test_success_is_what_the_plain_network_says() -> None:
     """Through a twin that sees another class the attack goes astray, and not a sample counts as fooled for that."""
     network = used(SmallResNet(width=2).build(SPACE, (), rng=Rng.of(0))).float()
-    classify = in_eval_mode(network, lambda logits: logits)
+    classify = network.eval()
     labels = classify(IMAGES).argmax(1)
     threat = Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.1, steps=4))
 
@@ -155,11 +155,10 @@ def test_success_is_what_the_plain_network_says() -> None:
 
 def test_an_evaluation_through_the_fused_network_finds_as_much() -> None:
     network = used(SmallResNet(width=4).build(SPACE, (), rng=Rng.of(0))).float()
-    subject = subject_of(network, IMAGES, network(IMAGES).argmax(1), low=-1.0, high=1.0)
-    assert subject.attacked is not None
+    target = target_of(network, IMAGES, network(IMAGES).argmax(1), low=-1.0, high=1.0)
     threat = Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.05, steps=5))
-    quick = try_threat(subject, threat, rng=Rng.of(0))
-    plain = fool(threat, subject.logits, IMAGES, subject.labels, network=network, space=subject.space, rng=Rng.of(0))
-    assert torch.equal(quick.stands, ~plain.fooled)
-    assert quick.loss_end == pytest.approx(float(plain.loss_end.mean()), rel=0.01)
-    assert quick.loss_end > quick.loss_start
+    quick = try_threat(target, threat, rng=Rng.of(0))
+    plain = fool(threat, target.logits, IMAGES, target.labels, network=network, space=target.space, rng=Rng.of(0))
+    assert torch.equal(quick.correct, ~plain.fooled)
+    assert quick.result.loss_end == pytest.approx(float(plain.loss_end.mean()), rel=0.01)
+    assert quick.result.loss_end > quick.result.loss_start

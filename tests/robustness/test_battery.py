@@ -16,19 +16,19 @@ from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, a
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
 from sparring.robustness.attack_under_test import Attempt
-from sparring.robustness.budgets import budgets_of
-from sparring.robustness.plans import main_attack
-from sparring.robustness.sanity_checks import battery
-from sparring.robustness.targets import Subject, subject_of
+from sparring.robustness.sanity_checks import sanity_checks
+from sparring.robustness.targets import Target, target_of
+from sparring.robustness.threat_sets import budgets_of
 from sparring.runs.schema import SanityCheck
 
 COUNT = 100
 
 
-def checked(subject: Subject, attack: GradientAttack | None = None, attempt: Attempt = attempt) -> list[SanityCheck]:
+def checked(target: Target, attack: GradientAttack | None = None, attempt: Attempt = attempt) -> list[SanityCheck]:
     """The battery with the usual attack, or with another one or another way of trying it."""
-    budgets = budgets_of(subject)
-    return battery(subject, attack or main_attack(budgets), epsilons=budgets.grid, samples=COUNT, attempt=attempt)
+    budgets = budgets_of(target)
+    attack = attack or budgets.pgd()
+    return sanity_checks(target, attack, epsilons=budgets.epsilons, samples=COUNT, attempt=attempt)
 
 
 def flags(checks: list[SanityCheck]) -> set[str]:
@@ -194,21 +194,27 @@ class Fault(NamedTuple):
 
 
 MODELS = {
-    "detached graph": Fault(torch.Tensor.detach, same, {"gradients exist", "the gradient is the gradient"}),
-    "half of the graph detached": Fault(
-        lambda x: torch.cat([x[..., :4].detach(), x[..., 4:]], dim=-1), same, {"the gradient is the gradient"}
+    "detached graph": Fault(
+        torch.Tensor.detach, same, {"gradients are not zero", "gradients match finite differences"}
     ),
-    "dropout left on": Fault(lambda x: F.dropout(x, 0.3, training=True), same, {"the model is a function"}),
+    "half of the graph detached": Fault(
+        lambda x: torch.cat([x[..., :4].detach(), x[..., 4:]], dim=-1), same, {"gradients match finite differences"}
+    ),
+    "dropout left on": Fault(lambda x: F.dropout(x, 0.3, training=True), same, {"the model is deterministic"}),
     "softmax head": Fault(same, lambda z: z.softmax(1), {"logits, not probabilities"}),
     "quantised input": Fault(
-        lambda x: (4 * x).round() / 4, same, {"gradients exist", "search is weaker", "transfer is weaker"}
+        lambda x: (4 * x).round() / 4,
+        same,
+        {"gradients are not zero", "random search is weaker", "a transfer attack is weaker"},
     ),
-    "quantised input with a gradient": Fault(straight_through, same, {"the gradient is the gradient"}),
-    "saturated logits": Fault(same, lambda z: 1e4 * z, {"gradients exist", "search is weaker"}),
+    "quantised input with a gradient": Fault(straight_through, same, {"gradients match finite differences"}),
+    "saturated logits": Fault(same, lambda z: 1e4 * z, {"gradients are not zero", "random search is weaker"}),
     "argmax head": Fault(
-        same, lambda z: F.one_hot(z.argmax(1), 10).float(), {"gradients exist", "logits, not probabilities"}
+        same,
+        lambda z: F.one_hot(z.argmax(1), 10).float(),
+        {"gradients are not zero", "logits, not probabilities"},
     ),
-    "a statistic of the batch": Fault(same, lambda z: z - z.mean(0), {"the model is a function"}),
+    "a statistic of the batch": Fault(same, lambda z: z - z.mean(0), {"the model is deterministic"}),
     "labels shuffled": Fault(same, lambda z: z.roll(1, 1), {"better than chance"}),
 }
 
@@ -224,49 +230,68 @@ def test_a_fault_of_the_model_is_caught(fault: str) -> None:
 ATTACKS: dict[str, tuple[Callable[[float], PGD], set[str]]] = {
     "sign flipped": (
         lambda size: Descends(epsilon=size, steps=20),
-        {"loss rises", "more budget helps", "noise is weaker", "search is weaker"},
+        {
+            "the attack raises the loss",
+            "more epsilon helps the attack",
+            "random noise is weaker",
+            "random search is weaker",
+        },
     ),
     "epsilon in the wrong unit: 255ths": (
         lambda size: InLevels(epsilon=size, steps=20),
-        {"more budget helps", "the budget is used", "noise is weaker"},
+        {"more epsilon helps the attack", "epsilon is used", "random noise is weaker"},
     ),
-    "epsilon in the wrong unit: half": (lambda size: InUnits(epsilon=size, steps=20), {"the budget is used"}),
+    "epsilon in the wrong unit: half": (lambda size: InUnits(epsilon=size, steps=20), {"epsilon is used"}),
     "clean input returned": (
         lambda size: Idle(epsilon=size, steps=20),
-        {"loss rises", "more budget helps", "the budget is used", "transfer is weaker"},
+        {
+            "the attack raises the loss",
+            "more epsilon helps the attack",
+            "epsilon is used",
+            "a transfer attack is weaker",
+        },
     ),
-    "zero step": (lambda size: PGD(epsilon=size, steps=20, step_size=0.0), {"more steps help", "more budget helps"}),
+    "zero step": (
+        lambda size: PGD(epsilon=size, steps=20, step_size=0.0),
+        {"more steps help the attack", "more epsilon helps the attack"},
+    ),
     "step scaled by 1/N": (
         lambda size: MeanLoss(epsilon=size, steps=20),
-        {"more budget helps", "search is weaker", "transfer is weaker"},
+        {"more epsilon helps the attack", "random search is weaker", "a transfer attack is weaker"},
     ),
-    "detached graph": (lambda size: Detached(epsilon=size, steps=20), {"more budget helps", "transfer is weaker"}),
+    "detached graph": (
+        lambda size: Detached(epsilon=size, steps=20),
+        {"more epsilon helps the attack", "a transfer attack is weaker"},
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", ATTACKS)
 def test_a_fault_of_the_attack_is_caught(fault: str) -> None:
     build, rows = ATTACKS[fault]
-    subject = sound("mlp")
-    assert rows <= flags(checked(subject, build(budgets_of(subject).main)))
+    target = sound("mlp")
+    assert rows <= flags(checked(target, build(budgets_of(target).main)))
 
 
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
-    "no projection": (_by_hand(projected=False, clipped=True), {"budget and range"}),
-    "no range clip": (_by_hand(projected=True, clipped=False), {"budget and range"}),
-    "labels shuffled": (_with_labels_shuffled, {"more budget helps", "transfer is weaker"}),
-    "images in few levels": (_rounded, {"no budget, no change", "budget and range"}),
-    "gradients left behind": (_leaving_a_trace, {"no trace"}),
+    "no projection": (_by_hand(projected=False, clipped=True), {"epsilon and range are kept"}),
+    "no range clip": (_by_hand(projected=True, clipped=False), {"epsilon and range are kept"}),
+    "labels shuffled": (
+        _with_labels_shuffled,
+        {"more epsilon helps the attack", "a transfer attack is weaker"},
+    ),
+    "images in few levels": (_rounded, {"epsilon 0 changes nothing", "epsilon and range are kept"}),
+    "gradients left behind": (_leaving_a_trace, {"the model is unchanged"}),
 }
 
 
 @pytest.mark.parametrize("fault", ATTEMPTS)
 def test_a_fault_outside_of_the_family_is_caught(fault: str) -> None:
     attempted, rows = ATTEMPTS[fault]
-    subject = sound("mlp")
-    network = subject.network
+    target = sound("mlp")
+    network = target.network
     try:
-        assert rows <= flags(checked(subject, attempt=attempted))
+        assert rows <= flags(checked(target, attempt=attempted))
     finally:
         network.zero_grad(set_to_none=True)
 
@@ -281,18 +306,18 @@ def test_every_row_has_a_fault_that_it_must_see() -> None:
 
 
 def test_rows_that_do_not_apply_say_why() -> None:
-    subject = _points()
-    checks = {check.name: check for check in checked(subject)}
-    assert checks["the budget is used"].holds is None and "range" in checks["the budget is used"].detail
-    assert "no largest epsilon" in checks["more budget helps"].detail
+    target = _points()
+    checks = {check.name: check for check in checked(target)}
+    assert checks["epsilon is used"].holds is None and "unbounded" in checks["epsilon is used"].detail
+    assert "no largest epsilon" in checks["more epsilon helps the attack"].detail
     assert not flags(list(checks.values()))
     digits = sound("linear")
     euclidean = replace(digits, trained_against=PGDL2(epsilon=0.5))
     found = {check.name: check.holds for check in checked(euclidean)}
-    assert found.pop("the budget is used") is None and all(found.values())
+    assert found.pop("epsilon is used") is None and all(found.values())
 
 
-def _points() -> Subject:
+def _points() -> Target:
     """Two blobs in the plane, and the line between them."""
     labels = torch.arange(COUNT) % 2
     x = Rng.of(0).normal((COUNT, 2)) * 0.3 + labels[:, None]
@@ -300,4 +325,4 @@ def _points() -> Subject:
     with torch.no_grad():
         line.weight.copy_(torch.tensor([[-1.0, -1.0], [1.0, 1.0]]))
         line.bias.copy_(torch.tensor([1.0, -1.0]))
-    return subject_of(line, x, labels, low=None, high=None)
+    return target_of(line, x, labels, low=None, high=None)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sparring.attacks import PGD, Threat
 from sparring.core.balls import L2
 from sparring.core.randomness import Rng
-from sparring.robustness.examine import _worst
-from sparring.robustness.masking import gradients_are_strongest
-from sparring.robustness.targets import subject_of
+from sparring.robustness.sanity_checks import gradients_are_strongest
+from sparring.robustness.targets import rate, target_of
 from sparring.robustness.trials import Trial
+from sparring.robustness.worst_case import worst_cases
+from sparring.runs.schema import ThreatResult
 
 
-def trial(kind: str, epsilon: float, stands: list[int]) -> Trial:
-    threat = Threat(name=kind, kind=kind, attack=PGD(epsilon=epsilon))  # type: ignore[arg-type]
-    held = torch.tensor(stands, dtype=torch.bool)
-    return Trial(
-        name=kind, kind=kind, threat=threat, stands=held, loss_start=0.0, loss_end=1.0, seconds=0.0, forwards=1.0,
-        backwards=1.0, shown=torch.zeros(0, 1), predicted=torch.zeros(0, dtype=torch.int64),
+def trial(kind: str, epsilon: float, correct: list[int]) -> Trial:
+    held = torch.tensor(correct, dtype=torch.bool)
+    result = ThreatResult(
+        name=kind, kind=kind, norm="L-infinity", epsilon=epsilon, scales="", accuracy=rate(held), loss_start=0.0,
+        loss_end=1.0, seconds=0.0, forwards=1.0, backwards=1.0,
     )  # fmt: skip
+    return Trial(result, held, shown=torch.zeros(0, 1), predicted=torch.zeros(0, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_whoever_has_gradients_fools_most(trials: list[tuple[str, float, list[in
 
 def test_what_fools_with_less_fools_with_more() -> None:
     samples = Rng.of(0).uniform((4, 2))
-    subject = subject_of(torch.nn.Linear(2, 2), samples, torch.zeros(4, dtype=torch.int64))
-    rows = list(_worst([trial("white-box", 0.2, [1, 1, 0, 1]), trial("black-box", 0.1, [0, 1, 1, 1])], subject))
-    assert {row["epsilon"]: row["accuracy"]["value"] for row in rows} == {0.2: 0.5, 0.1: 0.75}
+    target = target_of(torch.nn.Linear(2, 2), samples, torch.zeros(4, dtype=torch.int64))
+    rows = list(worst_cases([trial("white-box", 0.2, [1, 1, 0, 1]), trial("black-box", 0.1, [0, 1, 1, 1])], target))
+    assert {row.epsilon: row.accuracy.value for row in rows} == {0.2: 0.5, 0.1: 0.75}
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-14, 1e-30])

@@ -24,9 +24,9 @@ from sparring.core.records import InvalidRecord
 from sparring.gan.load import load_gan
 from sparring.recipes import load
 from sparring.report.cards import read_card
-from sparring.robustness.own_models import Foreign, InputScale, target_of
-from sparring.robustness.run_targets import subjects_of_run
-from sparring.robustness.trace import changed, state_of
+from sparring.robustness.model_checks import changes, network_state
+from sparring.robustness.own_models import InputScale, OwnModel, run_or_model
+from sparring.robustness.run_targets import targets_of_run
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 
@@ -78,8 +78,8 @@ def game(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def logits_of(path: Path, on: str, samples: Tensor, game: int = 0) -> Tensor:
     """What a head of a run says of samples."""
-    (subject,) = subjects_of_run(path, on=(on,), game=game).subjects
-    return subject.answers(samples)
+    (target,) = targets_of_run(path, on=(on,), game=game).targets
+    return target.predicted_logits(samples)
 
 
 def test_a_game_of_a_packed_run_is_its_row(game: Path) -> None:
@@ -94,30 +94,30 @@ def test_a_game_of_a_packed_run_is_its_row(game: Path) -> None:
         assert torch.allclose(logits_of(game, "source", x, number), source, atol=1e-5)
     assert not torch.allclose(logits_of(game, "class", x, 0), logits_of(game, "class", x, 1), atol=1e-2)
     with pytest.raises(UsageError, match="game 2"):
-        subjects_of_run(game, game=2)
+        targets_of_run(game, game=2)
 
 
 def test_both_heads_are_the_product_of_their_probabilities(game: Path) -> None:
     x = torch.rand(6, 1, 8, 8) * 2 - 1
     classes, source, both = (logits_of(game, on, x).softmax(1) for on in ("class", "source", "both"))
     assert torch.allclose(both, (classes[:, :, None] * source[:, None, :]).flatten(1), atol=1e-6)
-    (subject,) = subjects_of_run(game, on=("both",), samples=30).subjects
-    (of_classes,) = subjects_of_run(game, on=("class",), samples=30).subjects
-    assert torch.equal(subject.samples, of_classes.samples)
-    assert torch.equal(subject.labels, 2 * of_classes.labels + 1)
-    assert subject.classes[3] == "1 real" and len(subject.classes) == 20
+    (target,) = targets_of_run(game, on=("both",), samples=30).targets
+    (of_classes,) = targets_of_run(game, on=("class",), samples=30).targets
+    assert torch.equal(target.samples, of_classes.samples)
+    assert torch.equal(target.labels, 2 * of_classes.labels + 1)
+    assert target.classes[3] == "1 real" and len(target.classes) == 20
 
 
 def test_half_of_the_source_heads_samples_are_generated(game: Path) -> None:
-    opened = subjects_of_run(game, on=("source",), samples=60, game=1)
-    (subject,) = opened.subjects
-    assert opened.step == 120 and subject.classes == ("fake", "real")
-    (real,) = subjects_of_run(game, samples=30).subjects
-    assert torch.equal(subject.samples[subject.labels == 1], real.samples)
+    opened = targets_of_run(game, on=("source",), samples=60, game=1)
+    (target,) = opened.targets
+    assert opened.step == 120 and target.classes == ("fake", "real")
+    (real,) = targets_of_run(game, samples=30).targets
+    assert torch.equal(target.samples[target.labels == 1], real.samples)
     drawn = load_gan(RunFolder.open(game), "cpu").game(1).draw(30, "robustness/samples", 0).samples
-    assert torch.equal(subject.samples[subject.labels == 0], drawn)
-    assert subject.training is not None and len(subject.training.samples) == 60
-    assert not torch.equal(subject.training.samples, subject.samples)
+    assert torch.equal(target.samples[target.labels == 0], drawn)
+    assert target.training is not None and len(target.training.samples) == 60
+    assert not torch.equal(target.training.samples, target.samples)
 
 
 def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], game: Path) -> None:
@@ -157,12 +157,12 @@ def test_heads_that_are_not_there_are_refused(tmp_path: Path, game: Path) -> Non
     path = tmp_path / "unconditional"
     plain = ["generator.conditional=false", "discriminator.head=source", "class_loss=none", "replicas=1", "steps=1"]
     train(load("dishonest/digits", [*SMALL, *plain]), path, device="cpu")
-    (subject,) = subjects_of_run(path, samples=10).subjects
-    assert subject.name == "source head"
+    (target,) = targets_of_run(path, samples=10).targets
+    assert target.name == "source head"
     with pytest.raises(UsageError, match="no class head"):
-        subjects_of_run(path, on=("both",))
+        targets_of_run(path, on=("both",))
     with pytest.raises(UsageError, match="on = 'klass'"):
-        subjects_of_run(game, on=("klass",))
+        targets_of_run(game, on=("klass",))
 
 
 def test_a_classifier_is_a_subject(tmp_path: Path) -> None:
@@ -172,14 +172,14 @@ def test_a_classifier_is_a_subject(tmp_path: Path) -> None:
         "optimizer: {name: adam, lr: 1e-3}, batch_size: 50, steps: 2, evaluate_every: 0}"
     )
     train(load(str(recipe)), tmp_path / "run", device="cpu")
-    opened = subjects_of_run(tmp_path / "run", samples=20)
-    (subject,) = opened.subjects
-    assert subject.name == "classifier" and opened.step == 2 and subject.trained_against is not None
-    before = state_of(subject.network)
-    assert subject.answers(subject.samples).shape == (20, 10)
-    assert not changed(before, state_of(subject.network))
-    with pytest.raises(UsageError, match="a classifier has no source head"):
-        subjects_of_run(tmp_path / "run", on=("source",))
+    opened = targets_of_run(tmp_path / "run", samples=20)
+    (target,) = opened.targets
+    assert target.name == "classifier" and opened.step == 2 and target.trained_against is not None
+    before = network_state(target.network)
+    assert target.predicted_logits(target.samples).shape == (20, 10)
+    assert not changes(before, network_state(target.network))
+    with pytest.raises(UsageError, match="a classifier has one head"):
+        targets_of_run(tmp_path / "run", on=("source",))
 
 
 MODULE = """
@@ -208,16 +208,16 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_model_of_ones_own_says_what_it_should(own: Path) -> None:
-    network = Foreign(model="own_model:make", weights=str(own / "weights.safetensors")).load(torch.device("cpu"))
+    network = OwnModel(model="own_model:make", weights=str(own / "weights.safetensors")).load(torch.device("cpu"))
     x = sound("mlp").samples
-    assert torch.allclose(network(x), sound("mlp").answers(x), atol=1e-4)
+    assert torch.allclose(network(x), sound("mlp").predicted_logits(x), atol=1e-4)
     assert not network.training
 
 
 def test_inputs_are_scaled_as_the_model_wants() -> None:
     scale = InputScale(range=(0.0, 255.0), mean=(10.0, 20.0), std=(2.0, 4.0))
-    target = target_of("torch.nn:Identity", input_range="0,255", mean="10,20", std="2,4")
-    assert isinstance(target, Foreign) and target.inputs == scale
+    target = run_or_model("torch.nn:Identity", input_range="0,255", mean="10,20", std="2,4")
+    assert isinstance(target, OwnModel) and target.inputs == scale
     x = torch.rand(3, 2, 4, 4) * 2 - 1
     pixels = (x + 1) / 2 * 255
     expected = torch.stack([(pixels[:, 0] - 10) / 2, (pixels[:, 1] - 20) / 4], dim=1)
@@ -259,7 +259,7 @@ def test_what_a_model_lacks_is_said(
 
 def test_weights_that_are_none_are_corrupt(own: Path) -> None:
     def load_from(file: str, model: str = "own_model:make") -> nn.Module:
-        return Foreign(model=model, weights=str(own / file)).load(torch.device("cpu"))
+        return OwnModel(model=model, weights=str(own / file)).load(torch.device("cpu"))
 
     torch.save(dense(64, 10), own / "pickled.pt")
     (own / "cut.safetensors").write_bytes((own / "weights.safetensors").read_bytes()[:200])
@@ -273,17 +273,17 @@ def test_weights_that_are_none_are_corrupt(own: Path) -> None:
         with pytest.raises(UsageError, match=told):
             load_from("weights.safetensors", model)
     with pytest.raises(InvalidRecord, match="model"):
-        target_of("{model: none, widths: 3, x: 'a:b'}")
+        run_or_model("{model: none, widths: 3, x: 'a:b'}")
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--weights", "x"), "a run has weights and inputs of its own"),
+        (("--weights", "x"), "a run has its own weights and inputs"),
         (("--epsilons", "8/0"), "epsilons"),
         (("--epsilons", "0"), "each should be above 0"),
         (("--threats", "fgsn"), "did you mean fgsm"),
-        (("--data", "digits"), "a run has data of its own"),
+        (("--data", "digits"), "a run has its own data"),
         (("--transfer-from", "nowhere"), "transfer from nowhere: no such run"),
         (("--epsilons", "0.1,8"), "8/255"),
     ],
@@ -305,22 +305,22 @@ def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: P
 def test_a_model_says_whose_it_is(own: Path) -> None:
     weights = own / "weights.safetensors"
     save_file({"a": torch.zeros(1)}, weights)
-    model = Foreign(model="own_model:make", weights=str(weights), inputs=InputScale(range=(-1.0, 1.0)))
+    model = OwnModel(model="own_model:make", weights=str(weights), inputs=InputScale(range=(-1.0, 1.0)))
     told = model.described("digits")
     assert told["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert told["data"] == "digits" and told["inputs"]["range"] == [-1.0, 1.0] and told["model"] == "own_model:make"
 
 
 def test_samples_that_were_trained_on_have_no_gap_to_training_samples(game: Path) -> None:
-    (subject,) = subjects_of_run(game, samples=10).subjects
-    assert subject.on_training_samples() is not None
-    assert replace(subject, evaluated_on="training").on_training_samples() is None
+    (target,) = targets_of_run(game, samples=10).targets
+    assert target.on_training_samples() is not None
+    assert replace(target, evaluated_on="training").on_training_samples() is None
 
 
 def test_saturated_sources_do_not_become_infinite(game: Path) -> None:
-    (subject,) = subjects_of_run(game, on=("both",), samples=10).subjects
-    far = F.hardtanh(subject.samples * 1e6) * 1e4
-    assert subject.answers(far).isfinite().all()
+    (target,) = targets_of_run(game, on=("both",), samples=10).targets
+    far = F.hardtanh(target.samples * 1e6) * 1e4
+    assert target.predicted_logits(far).isfinite().all()
 
 
 def test_the_sound_models_are_three() -> None:

@@ -1,7 +1,7 @@
 """Attacks on a network's inputs, and the losses that they ascend."""
 
 from sparring.attacks.auto_pgd import APGD
-from sparring.attacks.base import Attack, Epsilon, LossFunction, NoAttack, batch_axes_of, in_scales, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, NoAttack, batch_axes_of, in_scales, scales, width_of
 from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.attacks.gradient import (
     BIM,
@@ -81,5 +81,6 @@ __all__ = [
     "batch_axes_of",
     "fool",
     "in_scales",
+    "scales",
     "width_of",
 ]

@@ -83,9 +83,7 @@ class Attack(Piece, family="attack"):
 
     def describe_size(self, space: Space) -> str:
         """The budget, for reports."""
-        if space.bounds is None:
-            return f"epsilon {self.epsilon:.3g} in the data's units"
-        return f"epsilon {in_scales(self.epsilon)}"
+        return f"epsilon {scales(self.epsilon, space)}"
 
     @abstractmethod
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
@@ -142,6 +140,11 @@ class NoAttack(Attack):
 def in_scales(epsilon: float) -> str:
     """A size on the three scales in use: `1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])`."""
     return f"{255 * epsilon:.3g}/255 ({epsilon:.3g} of [0, 1], {2 * epsilon:.3g} of [-1, 1])"
+
+
+def scales(epsilon: float, space: Space) -> str:
+    """A size on every scale that the samples have."""
+    return f"{epsilon:.3g} in the data's units" if space.bounds is None else in_scales(epsilon)
 
 
 def width_of(space: Space) -> float:

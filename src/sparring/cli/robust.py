@@ -49,8 +49,8 @@ def robustness(
     from sparring.cli.printing import print_robustness
     from sparring.cli.terminal import show_progress
     from sparring.report import report_folder
-    from sparring.robustness.evaluate import evaluate_robustness, require_unflagged, robust_options
-    from sparring.robustness.own_models import target_of
+    from sparring.robustness.own_models import run_or_model
+    from sparring.robustness.robustness_json import evaluate_robustness, require_unflagged, robustness_options
 
     set_threads(threads)
     values = {
@@ -63,8 +63,8 @@ def robustness(
         "data": data or None,
         "seed": seed,
     }
-    options = robust_options(values)
-    model = target_of(target, weights=weights, input_range=input_range, mean=mean, std=std)
+    options = robustness_options(values)
+    model = run_or_model(target, weights=weights, input_range=input_range, mean=mean, std=std)
     with show_progress("threats") as progress:
         result = evaluate_robustness(model, options, out=out, device=device, progress=progress)
     if as_json:

@@ -1,59 +1,50 @@
-"""Contest: a subject before an attack that is itself under test; what comes back is judged here, by the model."""
+"""The attack that the sanity checks test: its forms at other budgets and steps, judged by the target itself."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool
-from torch import Tensor, nn
+from torch import Tensor
 
-from sparring.attacks import Attack, Classify, Criterion, GradientAttack, Threat, attempt
+from sparring.attacks import Attack, Criterion, GradientAttack, Threat, attempt, width_of
 from sparring.core.randomness import Rng, derive
-from sparring.core.shapes import Samples, Space, expand_like
-from sparring.robustness.targets import Subject
+from sparring.core.shapes import Samples, expand_like
+from sparring.robustness.targets import Target
+
+Attempt = Callable[..., Samples]
+"""One try of a threat on every sample; the signature is that of `attacks.attempt`."""
 
 
-@runtime_checkable
-class Attempt(Protocol):
-    """One try of a threat on every sample, as `attacks.attempt`."""
-
-    def __call__(
-        self,
-        threat: Threat,
-        classify: Classify,
-        x: Samples,
-        labels: Tensor,
-        targets: Tensor | None = None,
-        *,
-        network: nn.Module,
-        space: Space,
-        rng: Rng,
-    ) -> Samples: ...
-
-
-class Tried(NamedTuple):
-    """What an attack made of the samples, and which of them are still classified right, clean and attacked."""
+class AttackedSamples(NamedTuple):
+    """Attacked samples, and which of them are classified correctly, clean and attacked."""
 
     samples: Samples
-    stands: Bool[Tensor, " n"]
+    correct: Bool[Tensor, " n"]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of samples classified correctly, clean and attacked."""
+        return float(self.correct.double().mean())
 
 
-class Contest:
-    """Tries attacks on a subject, and remembers what came of them.
+class AttackUnderTest:
+    """Runs forms of an attack on a target and keeps their results.
 
     Args:
-        subject: the model, and all samples that are attacked.
+        target: the model, and all samples that are attacked.
         attack: the attack under test, at the main epsilon.
-        criterion: what it ascends.
-        attempt: how it is tried.
-        tries: how often, of which every sample takes the one that fools, or else that of the highest loss.
-        seed: of everything drawn.
+        criterion: the loss that it ascends.
+        attempt: how it is run.
+        tries: per sample; the first that fools counts, else the one of the highest loss.
+        seed: of everything random.
     """
 
     def __init__(
         self,
-        subject: Subject,
+        target: Target,
         attack: GradientAttack,
         criterion: Criterion,
         *,
@@ -61,57 +52,57 @@ class Contest:
         tries: int,
         seed: int,
     ) -> None:
-        self.subject, self.attack, self.criterion = subject, attack, criterion
-        self.tried: dict[GradientAttack, Tried] = {}
+        self.target, self.attack, self.criterion = target, attack, criterion
+        self.results: dict[GradientAttack, AttackedSamples] = {}
         self._attempt, self._tries, self._seed = attempt, tries, seed
-        self.right = self.classified_right(subject.samples)
+        self.clean = AttackedSamples(target.samples, target.correct(target.samples))
 
     def rng(self, name: str) -> Rng:
-        """A stream of this contest."""
-        return Rng.of(derive(self._seed, f"battery/{name}", 0), self.subject.samples.device)
+        """A random stream of this test."""
+        return Rng.of(derive(self._seed, f"sanity_checks/{name}", 0), self.target.samples.device)
 
     def threat(self, attack: Attack) -> Threat:
         """One try of an attack."""
         return Threat(name=attack.name, kind="white-box", attack=attack, criterion=self.criterion)
 
-    def at(self, epsilon: float) -> GradientAttack:
-        """The attack under test with another budget, and steps of the same share of it."""
+    def at(self, epsilon: float) -> AttackedSamples:
+        """The result at another epsilon, with proportional step sizes."""
         scaled = self.attack.scaled(epsilon / self.attack.epsilon)
-        return scaled.model_copy(update={"epsilon": epsilon})
+        return self.under(scaled.model_copy(update={"epsilon": epsilon}))
+
+    def under(self, attack: GradientAttack) -> AttackedSamples:
+        """The result of a form of the attack under test; all forms start from the same random draws."""
+        if attack not in self.results:
+            self.results[attack] = self._run(self._attempt, attack, "attack", self._tries)
+        return self.results[attack]
+
+    def under_other(self, attack: Attack) -> AttackedSamples:
+        """The result of an attack that is not under test."""
+        return self._run(attempt, attack, attack.name, 1)
 
     def loss(self, samples: Samples) -> float:
-        """The mean of what the attack ascends."""
-        losses = self.criterion.loss(self.subject.answers(samples), self.subject.labels)
+        """The mean of the criterion."""
+        losses = self.criterion.loss(self.target.predicted_logits(samples), self.target.labels)
         return float(losses.double().mean())
 
-    def classified_right(self, samples: Samples) -> Bool[Tensor, " n"]:
-        """Of which samples the model says their own class."""
-        return self.subject.answers(samples).argmax(1) == self.subject.labels
+    def sizes(self, result: AttackedSamples) -> Tensor:
+        """The size of every perturbation, in units of [0, 1]."""
+        moved = result.samples.double() - self.target.samples.double()
+        return self.attack.ball.size(moved, 1) / width_of(self.target.space)
 
-    def under(self, attack: GradientAttack) -> Tried:
-        """What a form of the attack under test does; all forms start from the same draws."""
-        if attack not in self.tried:
-            self.tried[attack] = self._tried(self._attempt, attack, "attack", self._tries)
-        return self.tried[attack]
-
-    def under_other(self, attack: Attack) -> Tried:
-        """What an attack that is not under test does."""
-        return self._tried(attempt, attack, attack.name, 1)
-
-    def _tried(self, attempt: Attempt, attack: Attack, stream: str, tries: int) -> Tried:
-        """What the tries of an attack come to; a perturbation that only lowers the loss is not taken back."""
-        rng, threat, best = self.rng(stream), self.threat(attack), self.subject.samples
-        highest = torch.full_like(self.right, -torch.inf, dtype=torch.float64)
+    def _run(self, attempt: Attempt, attack: Attack, stream: str, tries: int) -> AttackedSamples:
+        """The best of the tries, even if it lowers the loss of the clean sample."""
+        target, rng, threat = self.target, self.rng(stream), self.threat(attack)
+        best, highest = target.samples, torch.full_like(target.labels, -torch.inf, dtype=torch.float64)
         for _ in range(tries):
-            moved = torch.cat([self._moved(attempt, threat, *part, rng=rng) for part in self.subject.parts()])
-            logits = self.subject.answers(moved)
-            fools = logits.argmax(1) != self.subject.labels
-            loss = self.criterion.loss(logits, self.subject.labels).double().nan_to_num(-torch.inf)
-            rank = torch.where(fools, torch.inf, loss)
+            parts = [
+                attempt(threat, target.logits, x, labels, network=target.network, space=target.space, rng=rng)
+                for x, labels in target.batches()
+            ]
+            moved = torch.cat(parts)
+            logits = target.predicted_logits(moved)
+            loss = self.criterion.loss(logits, target.labels).double().nan_to_num(-torch.inf)
+            rank = torch.where(logits.argmax(1) != target.labels, torch.inf, loss)
             better = (rank > highest) | (highest == -torch.inf)
             best, highest = torch.where(expand_like(better, best), moved, best), torch.where(better, rank, highest)
-        return Tried(best, self.right & self.classified_right(best))
-
-    def _moved(self, attempt: Attempt, threat: Threat, x: Samples, labels: Tensor, *, rng: Rng) -> Samples:
-        subject = self.subject
-        return attempt(threat, subject.logits, x, labels, network=subject.network, space=subject.space, rng=rng)
+        return AttackedSamples(best, self.clean.correct & target.correct(best))

@@ -1,66 +1,87 @@
-"""Whether a network can be attacked as it is: checks of the model alone, before any attack.
+"""Sanity checks of the model alone: whether it can be attacked by gradients, and whether it is left unchanged.
 
 Source: Carlini et al. 2019, On evaluating adversarial robustness; Athalye, Carlini, Wagner 2018, Obfuscated gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.attacks import Criterion, width_of
 from sparring.core.gradients import input_gradient
 from sparring.core.intervals import percent
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, expand_like
-from sparring.robustness.checks import check, rate
-from sparring.robustness.targets import Subject
+from sparring.robustness.targets import Target, rate
 from sparring.runs.schema import SanityCheck
 
 _FORWARDS = 5
 _AGREE = 1e-4
-"""Of two answers to the same question, relative to the largest logit or to 1."""
+"""Tolerance of repeated logits, relative to the largest logit or to 1."""
 _GRADIENT_ERROR = 0.05
-_NO_GRADIENT = 0.01
-_SHIFT = 0.05
-"""The share of its loss by which a finite difference moves a sample's."""
-_SHARES = (1.0, 0.3, 0.1, 0.03)
-"""Of that, tried: long steps meet the kinks of ReLU, short ones the rounding of fp32; a false gradient fits none."""
+_ZERO_GRADIENTS = 0.01
+_LOSS_CHANGE = 0.05
+"""The relative change of the loss that the longest finite difference aims at."""
+_STEP_SHARES = (1.0, 0.3, 0.1, 0.03)
+"""Of the longest step: long steps cross kinks of ReLU, short ones suffer from fp32 rounding; the best one counts."""
 _TINY = 1e-300
 _JITTER = 5e-3
 """Of the range."""
-_STEPS = (1e-3, 1e-2)
-"""The least and the most that the longest of these steps may be, in Euclidean length and units of [0, 1]."""
+_LONGEST_STEP = (1e-3, 1e-2)
+"""Bounds of the longest step, in Euclidean length and units of [0, 1]."""
+
+NetworkState = Mapping[str, bytes | Tensor | None]
 
 
-def soundness(subject: Subject, criterion: Criterion, *, rng: Rng) -> Iterator[SanityCheck]:
-    """Checks of the model; its samples are all looked at.
+def model_checks(target: Target, criterion: Criterion, *, rng: Rng) -> Iterator[SanityCheck]:
+    """Checks of the model on all samples of the target.
 
     Args:
-        subject: which model.
-        criterion: whose gradient attacks follow.
-        rng: of directions where there is no gradient.
+        target: the model and its samples.
+        criterion: the loss whose gradient attacks follow.
+        rng: of random directions.
     """
-    logits = subject.answers(subject.samples)
-    yield _is_better_than_chance(subject, logits)
-    yield _are_logits(logits)
-    yield _is_a_function(subject, logits)
-    slopes = _slopes(subject, criterion, rng=rng)
-    yield _gradients_exist(slopes)
-    yield _gradient_is_the_gradient(slopes)
+    logits = target.predicted_logits(target.samples)
+    yield _is_better_than_chance(target, logits)
+    yield _returns_logits(logits)
+    yield _is_deterministic(target, logits)
+    slopes = _slopes(target, criterion, rng=rng)
+    yield _has_gradients(slopes)
+    yield _gradients_match_differences(slopes)
+
+
+def network_state(network: nn.Module) -> NetworkState:
+    """A copy of parameters, their gradients, buffers and modes, by name."""
+    state: dict[str, bytes | Tensor | None] = {}
+    for name, parameter in network.named_parameters():
+        state[f"parameter {name}"] = parameter.detach().clone()
+        state[f"gradient of {name}"] = None if parameter.grad is None else parameter.grad.detach().clone()
+        state[f"requires_grad of {name}"] = bytes([parameter.requires_grad])
+    for name, buffer in network.named_buffers():
+        state[f"buffer {name}"] = buffer.detach().clone()
+    for name, module in network.named_modules():
+        state[f"mode of {name or 'the network'}"] = bytes([module.training])
+    return state
+
+
+def changes(before: NetworkState, after: NetworkState) -> list[str]:
+    """The names of entries that differ, bit for bit."""
+    names = dict.fromkeys([*before, *after])
+    return [name for name in names if name not in before or not _same(before[name], after.get(name))]
 
 
 class _Slopes(NamedTuple):
-    """The slope of every sample's loss along two directions, by autograd and by a finite difference; `(n)` each.
+    """Slopes of every sample's loss by autograd, compared with finite differences; `(n)` each.
 
     Args:
-        vanishes: whether the gradient is zero in every coordinate.
-        along: the relative error along the gradient, or along noise where it vanishes.
-        across: the relative error along noise, which sees what the gradient leaves out.
+        vanishes: whether the gradient is zero.
+        along: relative error along the gradient, or along noise where it vanishes.
+        across: relative error along noise, which detects missing parts of the gradient.
     """
 
     vanishes: Tensor
@@ -68,79 +89,78 @@ class _Slopes(NamedTuple):
     across: Tensor
 
 
-def _slopes(subject: Subject, criterion: Criterion, *, rng: Rng) -> _Slopes:
+def _slopes(target: Target, criterion: Criterion, *, rng: Rng) -> _Slopes:
     def gradient_of(part: Samples, labels: Tensor) -> Samples:
-        # In fp64 from the logits on: the slope p - 1 of a sure sample cancels in fp32.
-        return input_gradient(lambda samples: criterion.loss(subject.logits(samples).double(), labels), part).gradient
+        # In fp64 from the logits on: the slope p - 1 of a confident sample cancels in fp32.
+        return input_gradient(lambda samples: criterion.loss(target.logits(samples).double(), labels), part).gradient
 
-    x = _inside(subject, rng)
-    gradient = torch.cat([gradient_of(*part) for part in subject.parts(x)]).double()
+    x = _inside_range(target, rng)
+    gradient = torch.cat([gradient_of(*part) for part in target.batches(x)]).double()
     noise = rng.normal(x.shape).to(gradient)
     vanishes = ~gradient.flatten(1).any(1)
     along = torch.where(expand_like(vanishes, x), noise, gradient)
-    return _Slopes(vanishes, *(_error(subject, criterion, x, gradient, way) for way in (along, noise)))
+    return _Slopes(vanishes, *(_error(target, criterion, x, gradient, each) for each in (along, noise)))
 
 
-def _error(subject: Subject, criterion: Criterion, x: Samples, gradient: Samples, direction: Samples) -> Tensor:
+def _error(target: Target, criterion: Criterion, x: Samples, gradient: Samples, direction: Samples) -> Tensor:
     """|g.u - (loss(x + h u) - loss(x - h u)) / 2h|, relative to the larger of the two, for unit vectors u."""
 
     def loss(samples: Samples) -> Tensor:
-        return criterion.loss(subject.answers(samples.to(x)).double(), subject.labels)
+        return criterion.loss(target.predicted_logits(samples.to(x)).double(), target.labels)
 
-    width = width_of(subject.space)
+    width = width_of(target.space)
     unit = direction / expand_like(torch.linalg.vector_norm(direction.flatten(1), dim=1), direction)
     slope = (gradient * unit).flatten(1).sum(1)
-    longest = (_SHIFT * loss(x).abs() / slope.abs().clamp(min=_TINY)).clamp(*(width * size for size in _STEPS))
+    longest = _LOSS_CHANGE * loss(x).abs() / slope.abs().clamp(min=_TINY)
+    longest = longest.clamp(*(width * size for size in _LONGEST_STEP))
     errors = []
-    for share in _SHARES:
-        up, down = (x + way * expand_like(share * longest, x) * unit for way in (1, -1))
-        # The step that fp32 made, not the one that was meant.
-        made = ((up.to(x).double() - down.to(x).double()) * unit).flatten(1).sum(1)
-        difference = (loss(up) - loss(down)) / made
+    for share in _STEP_SHARES:
+        up, down = (x + sign * expand_like(share * longest, x) * unit for sign in (1, -1))
+        # The step after rounding to fp32, not the intended one.
+        rounded = ((up.to(x).double() - down.to(x).double()) * unit).flatten(1).sum(1)
+        difference = (loss(up) - loss(down)) / rounded
         errors.append((slope - difference).abs() / torch.maximum(slope.abs(), difference.abs()).clamp(min=_TINY))
     return torch.stack(errors).amin(0)
 
 
-def _inside(subject: Subject, rng: Rng) -> Samples:
-    """The samples with a little noise, far enough from the ends of their range for a finite difference to stay inside.
+def _inside_range(target: Target, rng: Rng) -> Samples:
+    """The samples with a little noise, far enough from the ends of the range for finite differences.
 
-    Without noise a flat background ties all entries of a maximum: a kink, where no difference is the slope.
+    Without noise a constant background ties all entries of a maximum: a kink, where finite differences are no slope.
     """
-    if subject.space.bounds is None:
-        return subject.samples
-    low, high = subject.space.bounds
+    if target.space.bounds is None:
+        return target.samples
+    low, high = target.space.bounds
     middle, reach = (low + high) / 2, _JITTER * (high - low)
-    inside = middle + (subject.samples - middle) * (1 - 2 * (max(_STEPS) + _JITTER))
+    inside = middle + (target.samples - middle) * (1 - 2 * (max(_LONGEST_STEP) + _JITTER))
     return inside + rng.uniform(inside.shape, -reach, reach).to(inside)
 
 
-def _gradients_exist(slopes: _Slopes) -> SanityCheck:
-    none = float(slopes.vanishes.double().mean())
-    return check("gradients exist", none <= _NO_GRADIENT, f"{percent(none)} of the samples have a gradient of zero")
+def _has_gradients(slopes: _Slopes) -> SanityCheck:
+    zero = float(slopes.vanishes.double().mean())
+    detail = f"{percent(zero)} of the samples have a gradient of zero"
+    return SanityCheck(name="gradients are not zero", holds=zero <= _ZERO_GRADIENTS, detail=detail)
 
 
-def _gradient_is_the_gradient(slopes: _Slopes) -> SanityCheck:
+def _gradients_match_differences(slopes: _Slopes) -> SanityCheck:
     along, across = float(slopes.along.median()), float(slopes.across.median())
-    detail = f"median relative error of finite differences {percent(along)} along it, {percent(across)} along noise"
-    return check("the gradient is the gradient", max(along, across) <= _GRADIENT_ERROR, detail)
+    detail = f"median relative error {percent(along)} along the gradient, {percent(across)} along noise"
+    holds = max(along, across) <= _GRADIENT_ERROR
+    return SanityCheck(name="gradients match finite differences", holds=holds, detail=detail)
 
 
-def _is_a_function(subject: Subject, logits: Float[Tensor, "n classes"]) -> SanityCheck:
+def _is_deterministic(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:
+    """Repeated logits agree, in batches of other sizes and another order as well."""
     scale = max(1.0, float(logits.abs().max()))
     with torch.no_grad():
-        again = max(_apart(subject.logits(subject.samples), logits) for _ in range(_FORWARDS - 1)) / scale
-        alone = _apart(_in_other_company(subject.logits, subject.samples), logits) / scale
+        again = max(_apart(target.logits(target.samples), logits) for _ in range(_FORWARDS - 1)) / scale
+        reordered = torch.cat([target.samples[:1], target.samples[1:].flip(0)])
+        parts = torch.cat([target.logits(part) for part in reordered.tensor_split([1, 4, 11]) if len(part)])
+    alone = _apart(torch.cat([parts[:1], parts[1:].flip(0)]), logits) / scale
     detail = (
         f"{_FORWARDS} forwards differ by {again:.1e}, in other batches by {alone:.1e}, relative to the largest logit"
     )
-    return check("the model is a function", max(again, alone) <= _AGREE, detail)
-
-
-def _in_other_company(logits: Callable[[Samples], Tensor], samples: Samples) -> Tensor:
-    """The logits of samples that came last to first, in batches of other sizes."""
-    parts = torch.cat([samples[:1], samples[1:].flip(0)]).tensor_split([1, 4, 11])
-    found = torch.cat([logits(part) for part in parts if len(part)])
-    return torch.cat([found[:1], found[1:].flip(0)])
+    return SanityCheck(name="the model is deterministic", holds=max(again, alone) <= _AGREE, detail=detail)
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
@@ -148,16 +168,26 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return difference if difference == difference else float("inf")
 
 
-def _are_logits(logits: Float[Tensor, "n classes"]) -> SanityCheck:
+def _returns_logits(logits: Float[Tensor, "n classes"]) -> SanityCheck:
     sums = logits.double().sum(1)
-    are_shares = bool(((logits >= 0) & (logits <= 1)).all()) and bool(((sums - 1).abs() <= 1e-3).all())
+    are_probabilities = bool(((logits >= 0) & (logits <= 1)).all()) and bool(((sums - 1).abs() <= 1e-3).all())
     least, most = float(logits.min()), float(logits.max())
-    told = "outputs are probability vectors" if are_shares else f"outputs from {least:.3g} to {most:.3g}"
-    return check("logits, not probabilities", not are_shares, told)
+    detail = "outputs are probability vectors" if are_probabilities else f"outputs from {least:.3g} to {most:.3g}"
+    return SanityCheck(name="logits, not probabilities", holds=not are_probabilities, detail=detail)
 
 
-def _is_better_than_chance(subject: Subject, logits: Float[Tensor, "n classes"]) -> SanityCheck:
-    clean = rate(logits.argmax(1) == subject.labels)
-    commonest = float(subject.labels.bincount().max()) / len(subject.labels)
+def _is_better_than_chance(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:
+    clean = rate(logits.argmax(1) == target.labels)
+    commonest = float(target.labels.bincount().max()) / len(target.labels)
     detail = f"clean accuracy {percent(clean.value)}, always the commonest class {percent(commonest)}"
-    return check("better than chance", clean.interval[0] > commonest, detail)
+    return SanityCheck(name="better than chance", holds=clean.interval[0] > commonest, detail=detail)
+
+
+def _same(one: bytes | Tensor | None, other: bytes | Tensor | None) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
+    return type(one) is type(other) and one == other
+
+
+def _bits(values: Tensor) -> Tensor:
+    return values.contiguous().reshape(-1).view(torch.uint8)

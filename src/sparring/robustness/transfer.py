@@ -1,4 +1,4 @@
-"""Transfer: adversarial samples made of one network, shown to another.
+"""Transfer: adversarial samples of one network, shown to another.
 
 Source: Papernot et al. 2017, Practical black-box attacks against machine learning, for the substitute; Rob-GAN, course
 notes 2.2, for the matrix.
@@ -13,14 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import Threat, attempt
+from sparring.attacks import Threat, attempt, scales
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
 from sparring.networks.initial import initialise, xavier_uniform
-from sparring.robustness.budgets import scales
-from sparring.robustness.checks import rate
-from sparring.robustness.targets import Subject, subject_of
+from sparring.robustness.targets import Target, rate, target_of
 from sparring.runs.schema import TransferMatrix
 
 _WIDTH = 128
@@ -29,40 +27,30 @@ _BATCH = 100
 _RATE = 1e-3
 
 
-def made_of(source: Subject, threat: Threat, x: Samples, labels: Tensor, *, rng: Rng) -> Samples:
-    """Adversarial samples of one network, of every sample whether it is misclassified or not."""
-    network, space, size = source.network, source.space, source.at_once
-    parts = zip(torch.split(x, size), torch.split(labels, size), strict=True)
-    return torch.cat([attempt(threat, source.logits, *part, network=network, space=space, rng=rng) for part in parts])
+def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0) -> TransferMatrix:
+    """Accuracy of every network on adversarial samples of every network, all made from the first target's samples.
 
-
-def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 0) -> TransferMatrix:
-    """Accuracy of every network on adversarial samples of every network; all on the first one's samples.
+    A sample counts as correct if the network is correct on it and on its clean version.
 
     Args:
-        subjects: at least one; each is a source and a target.
+        targets: at least one; each is a source and a target.
         threat: tried once on every source.
         seed: of its random starts.
 
-    Returns:
-        Row = source, column = target; a sample counts as right where the target is right on it and on its clean
-        version.
-
     Raises:
-        UsageError: the networks know unlike classes, or see unlike samples.
+        UsageError: the networks differ in their classes or in the shape or range of their samples.
     """
-    first = subjects[0]
-    for other in subjects[1:]:
-        require_alike(first, other)
-    x, labels = first.samples, first.labels
-    clean = [_right(subject, x, labels) for subject in subjects]
+    first = targets[0]
+    for other in targets[1:]:
+        require_same_task(first, other)
+    networks = [replace(each, samples=first.samples, labels=first.labels) for each in targets]
+    clean = [each.correct(first.samples) for each in networks]
     rows = []
-    for source in subjects:
-        moved = made_of(source, threat, x, labels, rng=Rng.of(seed, x.device))
-        rows.append(
-            [rate(right & _right(target, moved, labels)) for right, target in zip(clean, subjects, strict=True)]
-        )
-    names, epsilon = tuple(subject.name for subject in subjects), threat.attack.epsilon
+    for source in networks:
+        rng = Rng.of(seed, first.samples.device)
+        moved = adversarial_samples(source, threat, first.samples, first.labels, rng=rng)
+        rows.append([rate(correct & each.correct(moved)) for correct, each in zip(clean, networks, strict=True)])
+    names, epsilon = tuple(each.name for each in targets), threat.attack.epsilon
     return TransferMatrix(
         sources=names,
         targets=names,
@@ -74,32 +62,41 @@ def transfer_matrix(subjects: Sequence[Subject], threat: Threat, *, seed: int = 
     )
 
 
-def require_alike(subject: Subject, other: Subject) -> None:
-    """Refuse a transfer between networks that do not answer the same question.
+def adversarial_samples(source: Target, threat: Threat, samples: Samples, labels: Tensor, *, rng: Rng) -> Samples:
+    """Adversarial samples of one network from all samples, misclassified or not."""
+    network, space, size = source.network, source.space, source.batch_size
+    batches = zip(torch.split(samples, size), torch.split(labels, size), strict=True)
+    return torch.cat([attempt(threat, source.logits, *each, network=network, space=space, rng=rng) for each in batches])
+
+
+def require_same_task(target: Target, other: Target) -> None:
+    """Refuse a transfer between networks of different tasks.
 
     Raises:
-        UsageError: they know unlike numbers of classes, or see samples of unlike shapes or ranges.
+        UsageError: the numbers of classes, or the shapes or ranges of the samples, differ.
     """
-    ours, theirs = ((each.space.shape, each.space.bounds, len(each.classes)) for each in (subject, other))
+    ours, theirs = _task(target), _task(other)
     if ours != theirs:
-        told = f"transfer from {other.name}: it sees samples of {_told(*theirs)}, {subject.name} sees {_told(*ours)}"
-        raise UsageError(told, "transfer between networks of the same data, and the same head")
+        raise UsageError(
+            f"transfer from {other.name}: it takes {theirs}, {target.name} takes {ours}",
+            "transfer between networks of the same data, and the same head",
+        )
 
 
-def substitute(subject: Subject, *, seed: int = 0) -> Subject:
-    """A small network taught to say what the subject says: what an attacker has who may only ask.
+def substitute(target: Target, *, seed: int = 0) -> Target:
+    """A small network trained on the target's predictions: the surrogate of a black-box attacker.
 
-    It learns from the training samples where there are any, else from the samples themselves, by the subject's answers.
+    It is trained on the training samples if there are any, else on the target's samples.
 
     Args:
-        subject: who is imitated.
+        target: the classifier to imitate.
         seed: of the initial weights and the order of samples.
     """
-    samples = subject.samples if subject.training is None else subject.training.samples
+    samples = target.samples if target.training is None else target.training.samples
     rng, device = Rng.of(seed, samples.device), samples.device
-    answers = subject.answers(samples).argmax(1)
+    predictions = target.predicted_logits(samples).argmax(1)
     with torch.random.fork_rng(devices=[]):
-        layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(subject.classes)))
+        layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(target.classes)))
         network = nn.Sequential(nn.Flatten(), *layers)
     initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=Rng.of(seed))
     network.to(device)
@@ -107,16 +104,13 @@ def substitute(subject: Subject, *, seed: int = 0) -> Subject:
     for _ in range(_UPDATES):
         picked = rng.integers((_BATCH,), len(samples))
         optimizer.zero_grad()
-        F.cross_entropy(network(samples[picked]), answers[picked]).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(network(samples[picked]), predictions[picked]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    made = subject_of(network, subject.samples, subject.labels, low=None, high=None, classes=subject.classes)
-    return replace(made, name=f"a substitute of {subject.name}", space=subject.space)
+    trained = target_of(network, target.samples, target.labels, low=None, high=None, classes=target.classes)
+    return replace(trained, name=f"a substitute of {target.name}", space=target.space)
 
 
-def _right(subject: Subject, x: Samples, labels: Tensor) -> Tensor:
-    return subject.answers(x).argmax(1) == labels
-
-
-def _told(shape: tuple[int, ...], bounds: tuple[float, float] | None, classes: int) -> str:
-    span = "no range" if bounds is None else f"the range [{bounds[0]:g}, {bounds[1]:g}]"
-    return f"shape {shape} and {span} in {classes} classes"
+def _task(target: Target) -> str:
+    bounds = target.space.bounds
+    span = "no range" if bounds is None else "the range [{:g}, {:g}]".format(*bounds)
+    return f"samples of shape {target.space.shape} and {span} in {len(target.classes)} classes"

@@ -1,140 +1,142 @@
-"""Trial: one threat tried on a subject, and what it cost."""
+"""Trial: one threat tried on a target, with its cost and its first images."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from sparring.attacks import Dimming, Fooled, Threat, fool
+from sparring.attacks import Dimming, Fooled, Threat, fool, scales, width_of
+from sparring.core.balls import Linf
 from sparring.core.randomness import Rng
-from sparring.core.shapes import Samples, Space
-from sparring.robustness.budgets import scales
-from sparring.robustness.checks import rate
-from sparring.robustness.targets import Subject
-from sparring.robustness.transfer import made_of, require_alike
+from sparring.core.shapes import Samples
+from sparring.robustness.targets import Target, rate
+from sparring.robustness.transfer import adversarial_samples, require_same_task
 from sparring.runs.schema import ThreatResult
 
-SHOWN = 8
-"""Samples that stay for pictures."""
+_SHOWN = 8
+"""Samples kept as example images."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of a subject's samples under one threat.
+    """The outcome of one threat.
 
     Args:
-        name, kind: of the threat.
-        threat: with its settings.
-        stands: which samples are classified right, clean and attacked.
-        loss_start, loss_end: mean of what was ascended, on clean samples and on those returned.
-        seconds: for all samples.
-        forwards, backwards: model calls a sample.
-        shown: the first samples as they were returned.
-        predicted: their classes.
+        result: its entry of robustness.json.
+        correct: which samples are classified correctly, clean and attacked.
+        shown: the first attacked samples.
+        predicted: their predicted classes.
     """
 
-    name: str
-    kind: str
-    threat: Threat
-    stands: Bool[Tensor, " n"]
-    loss_start: float
-    loss_end: float
-    seconds: float
-    forwards: float
-    backwards: float
+    result: ThreatResult
+    correct: Bool[Tensor, " n"]
     shown: Samples
     predicted: Int[Tensor, " k"]
 
-    @property
-    def epsilon(self) -> float:
-        """The budget."""
-        return self.threat.attack.epsilon
 
-    @property
-    def norm(self) -> str:
-        """What the budget is measured in; the attack's own name where it tries no more than a line of the ball."""
-        attack = self.threat.attack
-        return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
-
-    def result(self, space: Space) -> ThreatResult:
-        """The trial's row of robustness.json."""
-        return ThreatResult(
-            name=self.name,
-            kind=self.kind,
-            norm=self.norm,
-            epsilon=self.epsilon,
-            scales=scales(self.epsilon, space),
-            accuracy=rate(self.stands),
-            loss_start=self.loss_start,
-            loss_end=self.loss_end,
-            seconds=self.seconds,
-            forwards=self.forwards,
-            backwards=self.backwards,
-            settings=self.threat.model_dump(mode="json"),
-        )
-
-
-def try_threat(subject: Subject, threat: Threat, *, rng: Rng) -> Trial:
+def try_threat(target: Target, threat: Threat, *, rng: Rng) -> Trial:
     """Try a threat with all of its restarts and targets."""
     began = time.perf_counter()
-    network, space, through = subject.network, subject.space, subject.attacked
+    network, space = target.network, target.space
     parts = [
-        fool(threat, subject.logits, x, labels, network=network, space=space, rng=rng, through=through)
-        for x, labels in subject.parts()
+        fool(threat, target.logits, x, labels, network=network, space=space, rng=rng, through=target.fast_logits)
+        for x, labels in target.batches()
     ]
-    found = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
-    return Trial(
+    fooled = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
+    shown = fooled.samples[:_SHOWN]
+    result = ThreatResult(
         name=threat.name,
         kind=threat.kind,
-        threat=threat,
-        stands=~found.fooled,
-        loss_start=_mean(found.loss_start),
-        loss_end=_mean(found.loss_end),
+        norm=_norm_of(threat),
+        epsilon=threat.attack.epsilon,
+        scales=scales(threat.attack.epsilon, space),
+        accuracy=rate(~fooled.fooled),
+        loss_start=_mean(fooled.loss_start),
+        loss_end=_mean(fooled.loss_end),
         seconds=time.perf_counter() - began,
-        forwards=_mean(found.forwards),
-        backwards=_mean(found.backwards),
-        shown=found.samples[:SHOWN],
-        predicted=_classes(subject, found.samples[:SHOWN]),
+        forwards=_mean(fooled.forwards),
+        backwards=_mean(fooled.backwards),
+        settings=threat.model_dump(mode="json"),
     )
+    return Trial(result, ~fooled.fooled, shown, target.predicted_logits(shown).argmax(1))
 
 
-def try_transfer(subject: Subject, source: Subject, threat: Threat, *, rng: Rng) -> Trial:
-    """Show a subject the adversarial samples of another one; the calls counted are of the subject itself.
+def try_transfer(target: Target, source: Target, threat: Threat, *, rng: Rng) -> Trial:
+    """Try the adversarial samples of another network; only the target's own calls are counted.
 
     Raises:
-        UsageError: the source does not answer the same question.
+        UsageError: the networks have different tasks.
     """
-    require_alike(subject, source)
+    require_same_task(target, source)
     began = time.perf_counter()
-    moved = torch.cat([made_of(source, threat, x, labels, rng=rng) for x, labels in subject.parts()])
-    before, after = (subject.answers(x) for x in (subject.samples, moved))
-    labels, criterion = subject.labels, threat.criterion
-    return Trial(
+    moved = torch.cat([adversarial_samples(source, threat, x, labels, rng=rng) for x, labels in target.batches()])
+    before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
+    labels = target.labels
+    correct = (before.argmax(1) == labels) & (after.argmax(1) == labels)
+    result = ThreatResult(
         name=f"{threat.name} on {source.name}",
         kind="transfer",
-        threat=threat,
-        stands=(before.argmax(1) == labels) & (after.argmax(1) == labels),
-        loss_start=_mean(criterion.loss(before, labels)),
-        loss_end=_mean(criterion.loss(after, labels)),
+        norm=_norm_of(threat),
+        epsilon=threat.attack.epsilon,
+        scales=scales(threat.attack.epsilon, target.space),
+        accuracy=rate(correct),
+        loss_start=_mean(threat.criterion.loss(before, labels)),
+        loss_end=_mean(threat.criterion.loss(after, labels)),
         seconds=time.perf_counter() - began,
         forwards=2.0,
         backwards=0.0,
-        shown=moved[:SHOWN],
-        predicted=after[:SHOWN].argmax(1),
+        settings=threat.model_dump(mode="json"),
     )
+    return Trial(result, correct, moved[:_SHOWN], after[:_SHOWN].argmax(1))
 
 
-def right(subject: Subject) -> Bool[Tensor, " n"]:
-    """Which samples are classified right as they are."""
-    return _classes(subject, subject.samples) == subject.labels
+def example_images(target: Target, trials: Sequence[Trial]) -> dict[str, Tensor]:
+    """The first images of every trial; empty where samples are not images.
+
+    Args:
+        target: the target of the trials.
+        trials: k of them.
+
+    Returns:
+        clean, adversarial: uint8 `(k, n, channels, height, width)`; perturbation: int8 of the same shape, 127 for a
+        change of epsilon, or in norms other than L-infinity for the largest change; labels, predicted_clean,
+        predicted: int64 `(k, n)`.
+    """
+    bounds = target.space.bounds
+    if not trials or bounds is None or len(target.space.shape) != 3:
+        return {}
+    clean, labels = target.samples[:_SHOWN], target.labels[:_SHOWN]
+    blocks = {
+        "clean": [_as_bytes(clean, bounds)] * len(trials),
+        "adversarial": [_as_bytes(trial.shown, bounds) for trial in trials],
+        "perturbation": [_magnified(trial, clean, target) for trial in trials],
+        "labels": [labels] * len(trials),
+        "predicted_clean": [target.predicted_logits(clean).argmax(1)] * len(trials),
+        "predicted": [trial.predicted for trial in trials],
+    }
+    return {name: torch.stack(parts).cpu() for name, parts in blocks.items()}
 
 
-def _classes(subject: Subject, samples: Samples) -> Int[Tensor, " n"]:
-    return subject.answers(samples).argmax(1)
+def _norm_of(threat: Threat) -> str:
+    """The norm of the budget; the attack's own name if it does not search the whole ball."""
+    attack = threat.attack
+    return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
+
+
+def _as_bytes(images: Samples, bounds: tuple[float, float]) -> Tensor:
+    low, high = bounds
+    return ((images - low) / (high - low) * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def _magnified(trial: Trial, clean: Samples, target: Target) -> Tensor:
+    moved, result = trial.shown - clean, trial.result
+    limit = result.epsilon * width_of(target.space) if result.norm == Linf.norm else float(moved.abs().max())
+    return (127 * moved / max(limit, 1e-12)).round().clamp(-127, 127).to(torch.int8)
 
 
 def _mean(values: Tensor) -> float:

@@ -1,0 +1,170 @@
+"""`sparring robustness`: the targets of a run or a model, attacked; writes robustness.json and robustness.npz."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, ValidationError
+from torch import Tensor
+
+from sparring.attacks import Epsilon
+from sparring.core.errors import Flagged, UsageError
+from sparring.core.files import folder_for, storage_errors, write_whole
+from sparring.core.progress import SILENT, Progress
+from sparring.core.records import Count, Every, InvalidRecord, Record, problems_in
+from sparring.robustness.own_models import OwnModel, parse_model
+from sparring.robustness.run_targets import OpenedTargets, targets_of_run
+from sparring.robustness.targets import Target
+from sparring.robustness.worst_case import attack_target
+from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
+
+_ON = {"class head": "class", "source head": "source", "both": "both"}
+_FEW = 16
+"""Samples of another run, which are not used."""
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class RobustnessOptions(Record):
+    """What is attacked, and how.
+
+    Args:
+        on: heads of a discriminator: class, source, both; the class head by default if there is one.
+        epsilons: sizes in units of [0, 1]; by default half, one and two times that of the adversarial training.
+        threats: a set, names, or a file.
+        samples: how many, at most, and as many training samples.
+        transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
+        game: index of a packed game.
+        data: for a model: `digits`, a store's folder, or another source as in a recipe.
+        seed: of samples and attacks.
+    """
+
+    on: Words = ()
+    epsilons: Annotated[tuple[Epsilon, ...], Field(strict=False)] | None = None
+    threats: str = "standard"
+    samples: Count = 500
+    transfer_from: Words = ()
+    game: Every = 0
+    data: str | None = None
+    seed: Every = 0
+
+
+def robustness_options(values: dict[str, Any]) -> RobustnessOptions:
+    """Options from plain values.
+
+    Raises:
+        InvalidRecord: a value is invalid.
+    """
+    try:
+        return RobustnessOptions.model_validate(values)
+    except ValidationError as error:
+        problems = problems_in(error, RobustnessOptions.model_fields)
+        raise InvalidRecord("robustness", problems, "see `sparring robustness --help`") from None
+
+
+def evaluate_robustness(
+    what: Path | OwnModel,
+    options: RobustnessOptions = RobustnessOptions(),  # noqa: B008
+    *,
+    out: Path | None = None,
+    device: str = "auto",
+    progress: Progress = SILENT,
+) -> Robustness:
+    """Attack the targets of a run or a model, and write the result.
+
+    Args:
+        what: a run folder, or a model of the user's own.
+        options: what is attacked, and how.
+        out: the folder of robustness.json and robustness.npz; the run's own by default.
+        device: where to attack.
+        progress: counts threats.
+
+    Raises:
+        UsageError: an option does not fit the run or the model.
+        CorruptInput: a checkpoint or a file of weights is damaged.
+        StorageError: the disk refused.
+    """
+    folder = _folder(what, out)
+    with folder_for(folder):
+        opened = _open(what, options, device)
+        attacked = [
+            attack_target(
+                target,
+                epsilons=options.epsilons,
+                threats=options.threats,
+                transfer_from=[_transfer_source(text, target, options, device) for text in options.transfer_from],
+                seed=options.seed,
+                progress=progress,
+            )
+            for target in opened.targets
+        ]
+        result = Robustness(
+            step=opened.step,
+            seed=options.seed,
+            targets=tuple(each.robustness for each in attacked),
+            problems=opened.problems,
+            model=what.described(options.data) if isinstance(what, OwnModel) else None,
+        )
+        # The numbers are removed first and written last, so that they never lie beside images of another evaluation.
+        with storage_errors(folder / ROBUSTNESS):
+            (folder / ROBUSTNESS).unlink(missing_ok=True)
+        images = {f"{index}/{name}": each for index, part in enumerate(attacked) for name, each in part.images.items()}
+        write_whole(folder / ROBUSTNESS_EXAMPLES, _npz(images))
+        result.write(folder / ROBUSTNESS)
+    return result
+
+
+def require_unflagged(result: Robustness) -> None:
+    """Raise if a sanity check failed.
+
+    Raises:
+        Flagged: with the number of flags and the first.
+    """
+    flags = [f"{target.name}: {flag}" for target in result.targets for flag in target.flags]
+    if flags:
+        raise Flagged(
+            f"{len(flags)} flag{'s' if len(flags) > 1 else ''}, first {flags[0]}",
+            f"do not quote these accuracies; {ROBUSTNESS} has all sanity checks",
+        )
+
+
+def _folder(what: Path | OwnModel, out: Path | None) -> Path:
+    if out is not None and (out / "recipe.yaml").is_file() and out != what:
+        raise UsageError(f"{out}: a run folder, which keeps its own evaluation", "choose another --out")
+    folder = out or (what if isinstance(what, Path) else None)
+    if folder is None:
+        raise UsageError("robustness: a model has no run folder to write to", "name a folder: --out FOLDER")
+    return folder
+
+
+def _open(what: Path | OwnModel, options: RobustnessOptions, device: str) -> OpenedTargets:
+    samples, seed = options.samples, options.seed
+    if isinstance(what, OwnModel):
+        if options.on or options.game:
+            raise UsageError(f"{what.model}: a model has one head and is not packed", "leave --on and --game out")
+        return what.open(options.data, samples=samples, seed=seed, device=device)
+    if options.data is not None:
+        raise UsageError(f"{what}: a run has its own data", "leave --data out")
+    return targets_of_run(what, on=options.on, game=options.game, samples=samples, seed=seed, device=device)
+
+
+def _transfer_source(text: str, target: Target, options: RobustnessOptions, device: str) -> Target:
+    """Another network of the target's task; its samples are not used."""
+    path = Path(text)
+    if path.is_dir():
+        on = (_ON.get(target.name, "class"),)
+        opened = targets_of_run(path, on=on, samples=_FEW, seed=options.seed, device=device)
+        return replace(opened.targets[0], name=text)
+    if ":" not in text:
+        raise UsageError(f"transfer from {text}: no such run", "name a run folder, or a model as module:factory")
+    return parse_model(text).beside(target)
+
+
+def _npz(images: dict[str, Tensor]) -> bytes:
+    out = io.BytesIO()
+    arrays: dict[str, Any] = {name: values.numpy() for name, values in images.items()}
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()

@@ -1,0 +1,284 @@
+"""Which threats are tried on a target, and at which sizes.
+
+White-box threats of the target's own norm are tried at every epsilon, all others at the main one. A set is a list of
+names, which users can also write themselves: `--threats fgsm,apgd-ce,square`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sparring.attacks import (
+    APGD,
+    FGSM,
+    NES,
+    PGD,
+    PGDL2,
+    SPSA,
+    Attack,
+    Autograd,
+    Dimming,
+    FiniteDifferences,
+    GradientAttack,
+    GradientEstimator,
+    Margin,
+    RandomSearch,
+    SquareL2,
+    SquareLinf,
+    TargetedCrossEntropy,
+    TargetedDLR,
+    Threat,
+)
+from sparring.core.balls import L2, Ball, Linf
+from sparring.core.errors import UsageError
+from sparring.core.records import InvalidRecord, nearest, problems_in
+from sparring.core.shapes import Space
+from sparring.recipes import parse_yaml
+from sparring.robustness.targets import Target
+
+_COLOUR, _GREY = 8 / 255, 0.2
+_SHARE_OF_SPREAD = 0.2
+"""Epsilon of samples without a range, as a share of their standard deviation."""
+_SHARE_OF_CORNER = 0.25
+"""Epsilon in L2, as a share of the L2 norm of the corner of the L-infinity ball."""
+_RESTARTS = 2
+_FEW_FEATURES, _RESTARTS_WITH_FEW = 8, 20
+_MOST_DIFFERENCES = 256
+"""Features, at most, for full finite differences."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The norm and the sizes at which a target is attacked.
+
+    Args:
+        ball: the norm.
+        epsilons: the sizes, smallest first, in units of [0, 1] (or the data's, without a range).
+        main: the epsilon of the headline.
+        space: of the samples.
+    """
+
+    ball: Ball
+    epsilons: tuple[float, ...]
+    main: float
+    space: Space
+
+    def pgd(
+        self,
+        epsilon: float | None = None,
+        *,
+        steps: int = 20,
+        source: GradientEstimator = Autograd(),  # noqa: B008
+    ) -> GradientAttack:
+        """PGD in this norm; at the main epsilon by default."""
+        return _pgd(self.ball, self.main if epsilon is None else epsilon, steps=steps, source=source)
+
+    def main_threat(self, epsilon: float) -> Threat:
+        """PGD-20 with restarts: tried at every epsilon, on training samples and for transfer."""
+        return Threat(
+            name=f"PGD-20 x {self.restarts}", kind="white-box", attack=self.pgd(epsilon), restarts=self.restarts
+        )
+
+    @property
+    def restarts(self) -> int:
+        """Of the main threat: in few dimensions, where losses have local maxima, more."""
+        return _RESTARTS if math.prod(self.space.shape) > _FEW_FEATURES else _RESTARTS_WITH_FEW
+
+    @property
+    def other_norm(self) -> tuple[Ball, float]:
+        """The other norm and its size for the main one: epsilon_2 = epsilon_inf sqrt(features) / 4."""
+        ratio = _SHARE_OF_CORNER * math.sqrt(math.prod(self.space.shape))
+        if self.ball.norm == L2.norm:
+            return Linf(), self.main / ratio
+        return L2(), self.main * ratio
+
+
+def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budgets:
+    """The budgets of a target: half, one and two times that of its adversarial training, in the same norm.
+
+    A target without adversarial training is attacked in L-infinity around 8/255 for colour images, 0.2 for grey ones,
+    and a fifth of the standard deviation for points without a range.
+
+    Args:
+        target: what is attacked.
+        epsilons: other sizes; the main one is that of the adversarial training if it is among them, else the middle.
+
+    Raises:
+        UsageError: a size is out of range.
+    """
+    trained = _with_budget(target.trained_against)
+    ball: Ball = trained.ball if trained else Linf()
+    if epsilons is None:
+        middle = trained.epsilon if trained else _default_epsilon(target)
+        return Budgets(ball, tuple(factor * middle for factor in (0.5, 1.0, 2.0)), middle, target.space)
+    sizes = tuple(sorted(set(epsilons)))
+    if not sizes or sizes[0] <= 0 or not math.isfinite(sizes[-1]):
+        listed = ", ".join(f"{each:g}" for each in epsilons) or "none"
+        raise UsageError(f"epsilons: {listed}: each should be above 0", "write, for example, 2/255,8/255")
+    if isinstance(ball, Linf) and target.space.bounds is not None and sizes[-1] > 1:
+        raise UsageError(
+            f"epsilons: {sizes[-1]:g} is more than the whole range", f"in 255ths that is written {sizes[-1]:g}/255"
+        )
+    main = trained.epsilon if trained and trained.epsilon in sizes else sizes[len(sizes) // 2]
+    return Budgets(ball, sizes, main, target.space)
+
+
+def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Threat]:
+    """Threats in the order in which they are tried; the main one at every epsilon is always first.
+
+    Args:
+        choice: `standard` or `quick`; names of threats, separated by commas; a YAML file with a list of threats; or
+            threats. Those of a file, and those passed as records, are tried at their own epsilon.
+        budgets: of the target.
+
+    Raises:
+        UsageError: there is no such file, or no threat of such a name.
+        InvalidRecord: a threat of the file does not validate.
+    """
+    main = [budgets.main_threat(epsilon) for epsilon in budgets.epsilons]
+    if not isinstance(choice, str):
+        return [*main, *choice]
+    if Path(choice).suffix in (".yaml", ".yml"):
+        return [*main, *_from_file(Path(choice))]
+    names = SETS.get(choice) or [name.strip() for name in choice.split(",")]
+    return [*main, *(threat for name in names for threat in _find(name)(budgets))]
+
+
+def _find(name: str) -> Build:
+    if name not in THREATS:
+        close = nearest(name, [*SETS, *THREATS])
+        hint = f"; did you mean {close}?" if close else ""
+        known = ", ".join([*SETS, *THREATS])
+        raise UsageError(f"threats: there is no {name!r}{hint}", f"give a YAML file, or names of: {known}")
+    return THREATS[name]
+
+
+def _from_file(path: Path) -> list[Threat]:
+    try:
+        listed = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", "give a YAML file with a list of threats") from None
+    if not isinstance(listed, list):
+        raise UsageError(f"{path}: not a list of threats", "write one `- {name: ..., kind: ..., attack: ...}` a line")
+    try:
+        return [Threat.model_validate(values) for values in listed]
+    except ValidationError as error:
+        raise InvalidRecord(str(path), problems_in(error, Threat.model_fields), "see `sparring list attacks`") from None
+
+
+def _with_budget(attack: Attack | None) -> Attack | None:
+    """The attack if it has a limited, positive budget."""
+    return attack if attack is not None and attack.ball.limited and attack.epsilon > 0 else None
+
+
+def _default_epsilon(target: Target) -> float:
+    if target.space.bounds is None:
+        return float(f"{_SHARE_OF_SPREAD * float(target.samples.std()):.1g}")
+    return _COLOUR if len(target.space.shape) == 3 and target.space.shape[0] == 3 else _GREY
+
+
+def _pgd(
+    ball: Ball,
+    epsilon: float,
+    *,
+    steps: int = 20,
+    source: GradientEstimator = Autograd(),  # noqa: B008
+) -> GradientAttack:
+    if ball.norm == L2.norm:
+        return PGDL2(epsilon=epsilon, steps=steps, source=source)
+    return PGD(epsilon=epsilon, steps=steps, ball=ball, source=source)
+
+
+def _white_box(budgets: Budgets, name: str, attack: Callable[[float], Attack], **settings: object) -> list[Threat]:
+    """A threat at every epsilon."""
+    return [
+        Threat.model_validate({"name": name, "kind": "white-box", "attack": attack(epsilon), **settings})
+        for epsilon in budgets.epsilons
+    ]
+
+
+def _fgsm(budgets: Budgets) -> list[Threat]:
+    """One step of size epsilon, along the sign or, in L2, along the normalised gradient."""
+    ball, direction = budgets.ball, budgets.pgd().direction
+    return _white_box(budgets, "FGSM", lambda epsilon: FGSM(epsilon=epsilon, ball=ball, direction=direction))
+
+
+def _apgd_ce(budgets: Budgets) -> list[Threat]:
+    return _white_box(budgets, "APGD-CE", lambda epsilon: APGD(epsilon=epsilon, ball=budgets.ball, steps=50))
+
+
+def _apgd_t(budgets: Budgets) -> list[Threat]:
+    def attack(epsilon: float) -> Attack:
+        return APGD(epsilon=epsilon, ball=budgets.ball, steps=30)
+
+    return _white_box(budgets, "APGD-T", attack, criterion=TargetedDLR(), targets=9)
+
+
+def _targeted(budgets: Budgets) -> list[Threat]:
+    criterion = TargetedCrossEntropy()
+    return [Threat(name="targeted PGD-20", kind="white-box", attack=budgets.pgd(), criterion=criterion, targets=3)]
+
+
+def _other_norm(budgets: Budgets) -> list[Threat]:
+    ball, epsilon = budgets.other_norm
+    return [Threat(name=f"PGD-20 ({ball.norm})", kind="other", attack=_pgd(ball, epsilon))]
+
+
+def _square(budgets: Budgets) -> list[Threat]:
+    if len(budgets.space.shape) != 3:
+        return []
+    square = SquareL2 if budgets.ball.norm == L2.norm else SquareLinf
+    attack = square(epsilon=budgets.main, queries=500)
+    return [Threat(name="Square-500", kind="black-box", attack=attack, criterion=Margin())]
+
+
+def _nes(budgets: Budgets) -> list[Threat]:
+    return [Threat(name="NES PGD-10", kind="black-box", attack=budgets.pgd(steps=10, source=NES(samples=25)))]
+
+
+def _spsa(budgets: Budgets) -> list[Threat]:
+    return [Threat(name="SPSA PGD-10", kind="black-box", attack=budgets.pgd(steps=10, source=SPSA(samples=25)))]
+
+
+def _finite_differences(budgets: Budgets) -> list[Threat]:
+    if math.prod(budgets.space.shape) > _MOST_DIFFERENCES:
+        return []
+    attack = budgets.pgd(steps=5, source=FiniteDifferences())
+    return [Threat(name="finite-difference PGD-5", kind="black-box", attack=attack)]
+
+
+def _dimming(budgets: Budgets) -> list[Threat]:
+    if budgets.space.bounds is None:
+        return []
+    return [Threat(name="dimming by half", kind="other", attack=Dimming(epsilon=0.5))]
+
+
+def _noise(budgets: Budgets) -> list[Threat]:
+    attack = RandomSearch(epsilon=budgets.main, ball=budgets.ball, queries=1)
+    return [Threat(name="noise", kind="noise", attack=attack)]
+
+
+Build = Callable[[Budgets], list[Threat]]
+THREATS: Mapping[str, Build] = {
+    "fgsm": _fgsm,
+    "apgd-ce": _apgd_ce,
+    "apgd-t": _apgd_t,
+    "targeted": _targeted,
+    "square": _square,
+    "nes": _nes,
+    "spsa": _spsa,
+    "finite-differences": _finite_differences,
+    "other-norm": _other_norm,
+    "dimming": _dimming,
+    "noise": _noise,
+}
+"""Threats by the names that `--threats` accepts; one that does not apply to the samples is left out."""
+SETS: Mapping[str, tuple[str, ...]] = {
+    "standard": tuple(THREATS),
+    "quick": ("fgsm", "apgd-ce", "noise"),
+}
