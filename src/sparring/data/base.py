@@ -82,8 +82,8 @@ class Source(ABC):
     def halves(self, count: int, *, rng: Rng) -> Halves:
         """Two disjoint sets of at most `count` real samples each, never augmented.
 
-        Where there are a training and a large enough test split, the reference comes from the one, the others from the
-        other; elsewhere they are disjoint parts of one split.
+        The reference comes from the training split and the other set from the test split if that is large enough;
+        otherwise both are disjoint parts of one split.
         """
         drawn = self.held_out(2 * count, rng=rng).samples
         middle = len(drawn) // 2

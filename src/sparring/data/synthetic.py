@@ -20,7 +20,7 @@ from sparring.data.base import Batch, Data, Facts, Source
 
 MOST_MODES = 10_000
 Length = Annotated[float, Field(gt=0, le=1e6)]
-"""A distance in the plane; what is larger by far has no square in fp32."""
+"""A distance in the plane; the square of much larger ones overflows in fp32."""
 
 
 class Mixture(Data):
