@@ -180,7 +180,7 @@ def json_mapping(data: bytes, source: str) -> dict[str, Any]:
     """
     try:
         value = json.loads(data, parse_constant=_refuse_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptInput(f"{source}: not JSON ({error})", _RESTORE) from None
     if not isinstance(value, dict):
         raise CorruptInput(f"{source}: holds a {type(value).__name__}, not a mapping", _RESTORE)

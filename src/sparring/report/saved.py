@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from sparring.core.errors import CorruptInput
-from sparring.core.strict import read_plain
+from sparring.core.files import read_file
 
 Arrays = dict[str, npt.NDArray[Any]]
 LARGEST = 64 << 20
@@ -31,7 +31,7 @@ def arrays_in(path: Path) -> Arrays:
         CorruptInput: it is not one, or too large.
     """
     try:
-        content = io.BytesIO(read_plain(path, LARGEST))
+        content = io.BytesIO(read_file(path))
         with zipfile.ZipFile(content) as archive:
             if sum(member.file_size for member in archive.infolist()) > LARGEST:
                 raise CorruptInput(f"{path}: holds more than {LARGEST:,} bytes", _REMEDY)
@@ -50,7 +50,7 @@ def picture_in(path: Path) -> Image.Image:
         CorruptInput: it is not a PNG, or too large.
     """
     try:
-        with Image.open(io.BytesIO(read_plain(path, LARGEST)), formats=("PNG",)) as opened:
+        with Image.open(io.BytesIO(read_file(path)), formats=("PNG",)) as opened:
             if max(opened.size) > SIDE:
                 raise CorruptInput(f"{path}: more than {SIDE:,} pixels wide or high", _REMEDY)
             pixels = np.asarray(opened.convert("L" if opened.mode in ("1", "L") else "RGB"))
