@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
 from piece_arguments import ARGUMENTS
@@ -53,3 +56,14 @@ def test_a_piece_is_frozen() -> None:
     made: Piece = Hinge()
     with pytest.raises(ValueError, match="frozen"):
         made.margin = 2.0  # type: ignore[attr-defined]
+
+
+def test_a_new_file_in_a_family_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "family_of_the_test"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from sparring.core.pieces import import_members\n\nimport_members(__name__, __path__)\n"
+    )
+    (folder / "member.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("family_of_the_test").member

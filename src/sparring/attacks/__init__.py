@@ -33,6 +33,7 @@ from sparring.attacks.losses import (
 from sparring.attacks.search import Dimming, RandomSearch
 from sparring.attacks.square import SquareAttack, SquareL2, SquareLinf
 from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
+from sparring.core.pieces import import_members
 
 __all__ = [
     "APGD",
@@ -84,3 +85,5 @@ __all__ = [
     "scales",
     "width_of",
 ]
+
+import_members(__name__, __path__)

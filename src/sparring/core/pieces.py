@@ -14,9 +14,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import operator
+import pkgutil
 import re
 from abc import ABC
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any, ClassVar, TypeVar
 
@@ -116,6 +117,17 @@ def piece(name: str) -> Callable[[type[AnyPiece]], type[AnyPiece]]:
         return cls
 
     return register
+
+
+def import_members(package: str, path: Iterable[str]) -> None:
+    """Import every module of a family's package, so that its members register: a new member is one new file.
+
+    Args:
+        package: `__name__` of the package.
+        path: `__path__` of the package.
+    """
+    for module in pkgutil.iter_modules(path):
+        importlib.import_module(f"{package}.{module.name}")
 
 
 def members(family: type[AnyPiece]) -> dict[str, type[AnyPiece]]:

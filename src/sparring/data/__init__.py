@@ -1,5 +1,6 @@
 """Real samples: mixtures in the plane, the built-in digits, prepared stores, and what prepares them."""
 
+from sparring.core.pieces import import_members
 from sparring.data.arrays import ArraySource, ImageArrays
 from sparring.data.augment import (
     Augmentation,
@@ -54,3 +55,5 @@ __all__ = [
     "prepare",
     "verify",
 ]
+
+import_members(__name__, __path__)

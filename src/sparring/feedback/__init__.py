@@ -1,5 +1,6 @@
 """The adversary on the channel from D to G."""
 
+from sparring.core.pieces import import_members
 from sparring.feedback.adversary import Adversary, Flipping, HonestFeedback, Lie, MixtureAdversary
 from sparring.feedback.base import Feedback
 from sparring.feedback.deliveries import Delivery, Expected, PerBatch, PerSample
@@ -36,3 +37,5 @@ __all__ = [
     "Sqrt",
     "Square",
 ]
+
+import_members(__name__, __path__)

@@ -1,5 +1,6 @@
 """Lipschitz control of the discriminator."""
 
+from sparring.core.pieces import import_members
 from sparring.lipschitz.adversarial import AdversarialLipschitzPenalty
 from sparring.lipschitz.base import Lipschitz, PerSamplePenalty, ScoreFunction, Unconstrained
 from sparring.lipschitz.clip import Clip
@@ -23,3 +24,5 @@ __all__ = [
     "Unconstrained",
     "ZeroCentred",
 ]
+
+import_members(__name__, __path__)

@@ -1,5 +1,6 @@
 """Metrics of generated samples."""
 
+from sparring.core.pieces import import_members
 from sparring.metrics.base import Metric, RealFeatures, Reference, ReferenceClassifier
 from sparring.metrics.classes import Classes, total_variation
 from sparring.metrics.frechet import Frechet, frechet_distance
@@ -26,3 +27,5 @@ __all__ = [
     "wasserstein1",
     "wasserstein2",
 ]
+
+import_members(__name__, __path__)

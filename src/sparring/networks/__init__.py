@@ -1,5 +1,6 @@
 """Generators, discriminators and classifiers."""
 
+from sparring.core.pieces import import_members
 from sparring.networks.asgan_resnet import ASGANResNetDiscriminator, ASGANResNetGenerator
 from sparring.networks.base import (
     Codes,
@@ -80,3 +81,5 @@ __all__ = [
     "spread",
     "weights_sha256",
 ]
+
+import_members(__name__, __path__)

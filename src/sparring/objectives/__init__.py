@@ -1,5 +1,6 @@
 """What D and G are paid, as functions of D's score and of its class logits."""
 
+from sparring.core.pieces import import_members
 from sparring.objectives.base import Objective, ZeroSum, is_increasing, is_odd
 from sparring.objectives.classes import (
     AuxiliaryClasses,
@@ -54,3 +55,5 @@ __all__ = [
     "is_odd",
     "log_likelihood",
 ]
+
+import_members(__name__, __path__)

@@ -1,5 +1,6 @@
 """How real and generated samples enter D's update."""
 
+from sparring.core.pieces import import_members
 from sparring.regimes.adversarial import AdversarialRegime, Warmup
 from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, Responses, View
 from sparring.regimes.mixed import Mixed
@@ -21,3 +22,5 @@ __all__ = [
     "View",
     "Warmup",
 ]
+
+import_members(__name__, __path__)
