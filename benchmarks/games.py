@@ -20,7 +20,7 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import ArraySource, Facts, ImageArrays
 from sparring.gan.state import GANState
-from sparring.gan.step import Discriminating, play_round
+from sparring.gan.step import DiscriminatorTurn, play_round
 from sparring.networks.folded import unfold
 from sparring.recipes import Recipe, load, require_game
 
@@ -76,7 +76,6 @@ def rounds_of(game: GANState) -> Work:
 
     def work() -> None:
         play_round(game, next(steps))
-        game.log.first_bad()
 
     return work
 
@@ -88,9 +87,8 @@ def _update(game: GANState) -> Work:
     def work() -> None:
         step = next(steps)
         real, fake = game.real_batch(step), game.generate("latents", step)
-        side = Discriminating(game, step, step, {"real": real.labels, "fake": fake.labels})
+        side = DiscriminatorTurn(game, step, step, {"real": real.labels, "fake": fake.labels})
         game.recipe.regime.update(side, real.samples, fake.samples.detach())
-        game.log.first_bad()
 
     return work
 

@@ -133,7 +133,6 @@ def toy_rounds(rounds: int) -> None:
     game = GANState(recipe, recipe.data.open(place), place)
     for step in range(rounds):
         play_round(game, step % recipe.steps)
-        game.log.first_bad()
 
 
 _GROWTH = f"""

@@ -102,7 +102,6 @@ def played(changes: tuple[str, ...], group: ProcessGroup) -> dict[str, Tensor]:
             parameter *= STEEP
     for step in range(ROUNDS):
         play_round(game, step)
-        assert game.log.first_bad() is None
     return game.state()
 
 

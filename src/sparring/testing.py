@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,7 @@ from sparring.networks import (
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer, Schedule
 from sparring.recipes import parse_yaml
-from sparring.regimes import Origin, Regime, Response, Responses, View
+from sparring.regimes import ORIGINS, Origin, Regime, Response, View
 
 _WIDE = torch.linspace(-300.0, 300.0, 1201)
 _SETTLED = 100
@@ -164,16 +164,16 @@ class _Side:
             self.network.weight.copy_(torch.tensor([[1.0, -2.0]]))
         self.steps: list[list[View]] = [[]]
 
-    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Responses:
+    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Mapping[Origin, Response]:
         self.steps[-1].append(view)
-        return Responses(self._response("real", view, gradients), self._response("fake", view, gradients))
+        return {origin: self._response(origin, view, gradients) for origin in ORIGINS}
 
     def step(self) -> None:
         self.steps.append([])
 
-    def payoff(self, side: Origin, samples: Tensor, *, of: Origin | None = None) -> Tensor:
+    def payoff(self, origin: Origin, samples: Tensor, *, labels_of: Origin | None = None) -> Tensor:
         score = self.network(samples).squeeze(-1)
-        payoff: Tensor = score if side == "real" else -score
+        payoff: Tensor = score if origin == "real" else -score
         return payoff
 
     def rng(self, name: str) -> Rng:
@@ -183,8 +183,8 @@ class _Side:
         assert not values.requires_grad, "a mean over processes has no graph"
         return over_samples(values)
 
-    def note(self, name: str, values: Tensor) -> None:
-        assert values.shape == (4,), "a number per sample is noted"
+    def record(self, numbers: Mapping[str, Tensor]) -> None:
+        assert all(values.shape == (4,) for values in numbers.values()), "numbers are logged per sample"
 
     def _response(self, side: Origin, view: View, gradients: Sequence[Origin]) -> Response:
         own, other = (view.real, view.fake) if side == "real" else (view.fake, view.real)
@@ -192,7 +192,7 @@ class _Side:
         payoff = self.payoff(side, leaf)
         (gradient,) = torch.autograd.grad(payoff.sum(), leaf)
         mean = self.payoff(side, other).detach().mean()
-        return Response(payoff.detach(), mean, gradient if side in gradients else None)
+        return Response(payoff.detach(), lambda: mean, gradient if side in gradients else None)
 
 
 def _check_regime(regime: Regime) -> None:

@@ -34,7 +34,6 @@ def play(recipe: Recipe, rounds: int) -> GANState:
     game = game_of(recipe)
     for step in range(rounds):
         play_round(game, step)
-        assert game.log.first_bad() is None
     return game
 
 

@@ -89,7 +89,6 @@ def play(recipe: Recipe, rounds: int = 3) -> GANState:
     game = GANState(recipe, opened(recipe), CPU)
     for step in range(rounds):
         play_round(game, step)
-        assert game.log.first_bad() is None
     return game
 
 

@@ -46,7 +46,6 @@ def trained(*overrides: str) -> tuple[Tensor, Tensor]:
     before = weights(game).clone()
     for step in range(ROUNDS):
         play_round(game, step)
-    assert game.log.first_bad() is None
     return before, weights(game)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.attacks import BIM, FGSM, PGD, Direct, Distance, Payoff
 from sparring.core.randomness import Rng
 from sparring.gan.state import GANState
-from sparring.gan.step import Discriminating
+from sparring.gan.step import DiscriminatorTurn
 from sparring.networks import Verdict
 from sparring.recipes import Recipe, load
 from sparring.regimes import AdversarialRegime, Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
@@ -64,14 +64,14 @@ def batch(game: GANState, number: int = 0) -> tuple[Tensor, Tensor]:
 )
 def test_the_shortcut_equals_the_long_way(regime: CleanFirst, network: str, objective: str) -> None:
     game = game_of(images(network, f"objective={objective}"))
-    side, clean = Discriminating(game, 0, 0, UNLABELLED), View(*batch(game), getattr(regime, "clean_weight", 1.0))
+    side, clean = DiscriminatorTurn(game, 0, 0, UNLABELLED), View(*batch(game), getattr(regime, "clean_weight", 1.0))
     buffers = [buffer.clone() for buffer in game.discriminator.buffers()]
     long = regime.craft(side, clean, None)
     if regime.reuses(couples_samples=game.couples_samples):
         for buffer, before in zip(game.discriminator.buffers(), buffers, strict=True):
             assert torch.equal(buffer, before)
     responses = regime.show_clean(side, clean)
-    assert (responses.real.gradient is not None) == regime.reuses(couples_samples=game.couples_samples)
+    assert (responses["real"].gradient is not None) == regime.reuses(couples_samples=game.couples_samples)
     short = regime.craft(side, clean, responses)
     for ours, theirs, at in ((short.real, long.real, clean.real), (short.fake, long.fake, clean.fake)):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
@@ -84,11 +84,11 @@ def test_where_a_batch_couples_its_samples_the_exact_way_is_taken_and_said() -> 
     assert not regime.reuses(couples_samples=coupled.couples_samples)
     assert regime.reuses(couples_samples=alone.couples_samples)
     (remark,) = regime.remarks(couples_samples=coupled.couples_samples)
-    assert "couples" in remark and "passes of its own" in remark
+    assert "couples" in remark and "its own passes" in remark
     assert not regime.remarks(couples_samples=alone.couples_samples)
     assert not Symmetric().remarks(couples_samples=True)  # one slope for all: the sum over the batch is what is wanted
     # The shortcut would not be the gradient here: this is why it is not taken.
-    side, clean = Discriminating(coupled, 0, 0, UNLABELLED), View(*batch(coupled))
+    side, clean = DiscriminatorTurn(coupled, 0, 0, UNLABELLED), View(*batch(coupled))
     torch.nn.init.normal_(coupled.discriminator.head.source.weight, std=1.0)  # scores on both sides of the mean
     seen = side.show(clean, gradients=("real", "fake"))
     wrong = regime.craft(side, clean, seen)
@@ -101,7 +101,7 @@ def test_the_symmetric_update_is_algorithm_1() -> None:
     recipe = images(*overrides, "optimizers.discriminator={name: sgd, lr: 0.1}")
     game, twin = game_of(recipe), game_of(recipe)
     real, fake = batch(game)
-    recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), real, fake)
+    recipe.regime.update(DiscriminatorTurn(game, 0, 0, UNLABELLED), real, fake)
 
     def ascend(samples: Tensor) -> Tensor:
         x = samples.clone().requires_grad_()
@@ -127,7 +127,7 @@ def test_the_mixed_update_is_equation_8() -> None:
     )
     game, twin = game_of(recipe), game_of(recipe)
     real, fake = batch(game)
-    recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), real, fake)
+    recipe.regime.update(DiscriminatorTurn(game, 0, 0, UNLABELLED), real, fake)
     score = lambda x: twin.discriminator(x).score  # noqa: E731
 
     def attacked(x: Tensor, payoff: Callable[[Tensor], Tensor], other: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ def test_a_perturbation_does_not_depend_on_the_batch_size(regime: CleanFirst) ->
     large = View(small.real.repeat(4, 1, 1, 1), small.fake.repeat(4, 1, 1, 1))  # the same means, N = 64
     moved = []
     for view in (small, large):
-        side = Discriminating(game, 0, 0, UNLABELLED)
+        side = DiscriminatorTurn(game, 0, 0, UNLABELLED)
         crafted = regime.craft(side, view, regime.show_clean(side, view))
         moved.append((crafted.real - view.real)[:16])
     torch.testing.assert_close(*moved, rtol=0, atol=1e-12)
@@ -162,7 +162,7 @@ def test_a_perturbation_does_not_depend_on_the_batch_size(regime: CleanFirst) ->
 def test_replacing_shows_nothing_clean() -> None:
     game = game_of(images())
     shown: list[View] = []
-    side = Discriminating(game, 0, 0, UNLABELLED)
+    side = DiscriminatorTurn(game, 0, 0, UNLABELLED)
     original = side.show
     side.show = lambda view, gradients=(): (shown.append(view), original(view, gradients))[1]  # type: ignore[method-assign]
     real, fake = batch(game)
@@ -195,7 +195,7 @@ def test_a_one_step_attack_costs_no_pass(regime: Regime, forwards: int, backward
             verdict.score.register_hook(lambda _: count.__setitem__("backward", count["backward"] + 1))  # type: ignore[attr-defined]
 
     game.discriminator.register_forward_hook(passed)
-    regime.update(Discriminating(game, 0, 0, UNLABELLED), *batch(game))
+    regime.update(DiscriminatorTurn(game, 0, 0, UNLABELLED), *batch(game))
     assert count == {"forward": forwards, "backward": backwards}
 
 
@@ -209,7 +209,7 @@ def test_the_budget_warms_up() -> None:
     clean = View(*(0.5 * x for x in batch(game)))
     sizes = []
     for step in (0, 20, 30):
-        side = Discriminating(game, step, 0, UNLABELLED)
+        side = DiscriminatorTurn(game, step, 0, UNLABELLED)
         sizes.append(float((regime.craft(side, clean, regime.show_clean(side, clean)).real - clean.real).abs().max()))
     assert sizes == pytest.approx([0.0, 0.1, 0.2])
     with pytest.raises(ValidationError):
@@ -220,9 +220,9 @@ def test_without_a_budget_symmetric_is_two_plain_updates() -> None:
     recipe = images("optimizers.discriminator={name: adam, lr: 0.01}")
     symmetric, twice = game_of(recipe), game_of(recipe)
     real, fake = batch(symmetric)
-    Symmetric(attack=FGSM(epsilon=0)).update(Discriminating(symmetric, 0, 0, UNLABELLED), real, fake)
+    Symmetric(attack=FGSM(epsilon=0)).update(DiscriminatorTurn(symmetric, 0, 0, UNLABELLED), real, fake)
     for _ in range(2):
-        Plain().update(Discriminating(twice, 0, 0, UNLABELLED), real, fake)
+        Plain().update(DiscriminatorTurn(twice, 0, 0, UNLABELLED), real, fake)
     for ours, theirs in zip(symmetric.discriminator.parameters(), twice.discriminator.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
@@ -233,7 +233,7 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
     clean, regime = View(*batch(game)), Mixed()
     crafted = []
     for each in (game, free):
-        side = Discriminating(each, 0, 0, UNLABELLED)
+        side = DiscriminatorTurn(each, 0, 0, UNLABELLED)
         crafted.append(regime.craft(side, clean, regime.show_clean(side, clean)))
         side.show(crafted[-1])
         side.step()
@@ -241,6 +241,7 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
     control, twin = game.recipe.lipschitz, game_of(images(*keys))
     rng = twin.streams.rng("lipschitz/0", 0)
     paid = control.penalty(twin.score, clean.real, clean.fake, batch_axes=1, rng=rng).mean().item()
+    game.log.end_round()
     assert game.log.means()["penalty"] == pytest.approx(paid, rel=1e-5)
 
 
@@ -248,11 +249,12 @@ def test_a_penalty_is_paid_once_a_step_and_apart_from_the_attack() -> None:
 def test_what_an_attack_did_is_logged(network: str) -> None:
     keys = ["regime={name: mixed, attacked: real, attack: {name: fgsm, epsilon: 0.1}}", network]
     game = GANState(images(*keys), images().data.open(CPU), CPU)
-    side = Discriminating(game, 0, 0, UNLABELLED)
+    side = DiscriminatorTurn(game, 0, 0, UNLABELLED)
     real, fake = (x.float() for x in batch(game_of(images(*keys))))
     real = 0.5 * real
     payoffs = [side.payoff("real", x).detach() for x in (real, fake)]
     game.recipe.regime.update(side, real, fake)
+    game.log.end_round()
     means = game.log.means()
     assert means["attack_real_size"] == pytest.approx(0.1, rel=1e-5)
     assert means["attack_real_idle"] == 0
@@ -274,7 +276,7 @@ def test_every_step_pays_its_own_penalty() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(control, "penalty", penalty)
-        game.recipe.regime.update(Discriminating(game, 0, 0, UNLABELLED), *batch(game))
+        game.recipe.regime.update(DiscriminatorTurn(game, 0, 0, UNLABELLED), *batch(game))
     assert len(draws) == 2
     assert not torch.equal(*draws)
 
@@ -282,11 +284,11 @@ def test_every_step_pays_its_own_penalty() -> None:
 def test_the_sides_are_attacked_from_streams_of_their_own() -> None:
     game = game_of(images())
     names: list[str] = []
-    side = Discriminating(game, 0, 0, UNLABELLED)
+    side = DiscriminatorTurn(game, 0, 0, UNLABELLED)
     original = side.rng
     side.rng = lambda name: (names.append(name), original(name))[1]  # type: ignore[method-assign]
     Mixed(attack=PGD()).update(side, *batch(game))
-    assert len(set(names)) == len(names) == 3  # real, fake, and the control's
+    assert sorted(names) == ["attack/fake", "attack/real"]
 
 
 class _Minibatch(nn.Module):
@@ -319,5 +321,5 @@ def test_mistakes_in_a_regime_are_refused(wrong: str) -> None:
 def test_every_adversarial_regime_can_be_attacked_on_any_side() -> None:
     for regime in (Symmetric, Mixed, Replace):
         made: AdversarialRegime = regime.model_validate({"name": regime.name, "attacked": "fake"})
-        assert made.sides == ("fake",)
+        assert made.origins == ("fake",)
     assert isinstance(Mixed().attack, Direct)

@@ -1,4 +1,4 @@
-"""One number is not finite, somewhere, in some round: the run ends there and then, says where, and saves none."""
+"""One number is not finite, somewhere, in some round: the run ends before it is saved, and says where."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from sparring.classifier import step as lesson
 from sparring.classifier.fakes import FrozenGenerator
 from sparring.classifier.state import Pupil
 from sparring.core.errors import NonFinite
-from sparring.gan import sampling
-from sparring.gan import step as rounds
+from sparring.gan import sampling, state
 from sparring.gan.state import GANState
 from sparring.networks import ClassifierModule, Generator
 from sparring.recipes import AnyRecipe, Recipe
@@ -91,13 +90,13 @@ class Site(NamedTuple):
     """A place that a number is planted at.
 
     Args:
-        told: what the error calls it, as a pattern.
+        cause: what the error names, as a pattern.
         kinds: recipes that have it.
         plant: the functions to replace.
-        at: rounds after which it is looked at; any by default.
+        at: the rounds in which it may be planted.
     """
 
-    told: str
+    cause: str
     kinds: Sequence[str]
     plant: Callable[[Planter], Sequence[Patch]]
     at: Sequence[int] = range(1, 25)
@@ -168,7 +167,7 @@ def _stepping(
             if planter.is_due and steps[-1] == player:
                 spoil(planter, optimizer)
 
-        noting = [_before(module, "descend", lambda name, *_: steps.append(name)) for module in (rounds, lesson)]
+        noting = [_before(module, "descend", lambda name, *_: steps.append(name)) for module in (state, lesson)]
         return [*noting, *(_after(kind, "step", act) for kind in (torch.optim.Adam, torch.optim.RMSprop))]
 
     return plant
@@ -186,18 +185,18 @@ def _gradients(player: str) -> Callable[[Planter], list[Patch]]:
     """The gradient of a player, before its optimizer steps."""
 
     def plant(planter: Planter) -> list[Patch]:
-        def act(name: str, parameters: Sequence[nn.Parameter], *_: Any) -> None:
+        def act(name: str, _loss: Tensor, parameters: Sequence[nn.Parameter], *_: Any) -> None:
             if name == player:
                 planter.one_of([each.grad for each in parameters if each.grad is not None])
 
-        return [_before(module, "descend", act) for module in (rounds, lesson)]
+        return [_before(module, "descend", act) for module in (state, lesson)]
 
     return plant
 
 
 def _at_the_end(spoil: Callable[[Planter, GANState], object]) -> Callable[[Planter], list[Patch]]:
     """What is spoilt of a game when its round is nearly over."""
-    return lambda planter: [_after(GANState, "update_average", lambda game: spoil(planter, game))]
+    return lambda planter: [_after(GANState, "_update_average", lambda game: spoil(planter, game))]
 
 
 def _too_large(planter: Planter, game: GANState) -> None:
@@ -222,29 +221,24 @@ ATTACKED = ("symmetric", "mixed", "PGD", "images")
 LEARNED = ("classifier", "classifier from runs")
 MEASURED = (16, 24)
 """Rounds after which every recipe is measured."""
+INPUT, D, G = "input of discriminator", "(loss|gradient) of (the )?discriminator", "(loss|gradient) of (the )?generator"
 SITES: dict[str, Site] = {
-    "real samples": Site("real samples", GAMES, _data),
-    "latents": Site("latents", GAMES, lambda p: [_field(Generator, "draw", p, "values")]),
-    "generated samples": Site("generated samples", GAMES, lambda p: [_field(GANState, "generate", p, "samples")]),
-    "score": Site("score of real samples", GAMES, lambda p: [_field(GANState, "judge", p, "score")]),
-    "class logits": Site(
-        "class logits of real samples", ["classes"], lambda p: [_field(GANState, "judge", p, "classes")]
-    ),
-    "class loss": Site("payoff of D on real samples", ["classes"], _piece("class_loss", "payoff")),
-    "payoff of D on real": Site("payoff of D on real samples", GAMES, _piece("objective", "real")),
-    "payoff of D on fake": Site("payoff of D on generated samples", GAMES, _piece("objective", "fake")),
-    "payoff of G": Site("payoff of G", GAMES, lambda p: [_result(type(p.recipe.feedback), "transmit", p.spoil)]),
-    "penalty": Site("Lipschitz penalty", ["GP", "adversarial penalty"], _piece("lipschitz", "penalty")),
-    "gradient of an attack": Site(
-        "slope of D at (real|generated) samples", ATTACKED, lambda p: [_behind(GANState, "judge", p)]
-    ),
+    "real samples": Site(INPUT, GAMES, _data),
+    "latents": Site("input of generator", GAMES, lambda p: [_field(Generator, "draw", p, "values")]),
+    "generated samples": Site(INPUT, GAMES, lambda p: [_field(GANState, "generate", p, "samples")]),
+    "score": Site(D, GAMES, lambda p: [_field(GANState, "judge", p, "score")]),
+    "class logits": Site(D, ["classes"], lambda p: [_field(GANState, "judge", p, "classes")]),
+    "class loss": Site(D, ["classes"], _piece("class_loss", "payoff")),
+    "payoff of D on real": Site(D, GAMES, _piece("objective", "real")),
+    "payoff of D on fake": Site(D, GAMES, _piece("objective", "fake")),
+    "payoff of G": Site(G, GAMES, lambda p: [_result(type(p.recipe.feedback), "transmit", p.spoil)]),
+    "penalty": Site(D, ["GP", "adversarial penalty"], _piece("lipschitz", "penalty")),
+    "gradient of an attack": Site(".+", ATTACKED, lambda p: [_behind(GANState, "judge", p)]),
     "adversarial samples": Site(
-        "adversarial (real|generated) samples",
-        ATTACKED,
-        lambda p: [_result(Attack, name, p.spoil) for name in ("__call__", "from_gradient")],
+        INPUT, ATTACKED, lambda p: [_result(Attack, name, p.spoil) for name in ("__call__", "from_gradient")]
     ),
     **{
-        f"{what} of {player}": Site(f"{what} of the {player}", kinds, plant(player))
+        f"{what} of {player}": Site(".+", kinds, plant(player))
         for player, kinds in (("generator", GAMES), ("discriminator", GAMES), ("classifier", LEARNED))
         for what, plant in {
             "gradient": _gradients,
@@ -253,22 +247,16 @@ SITES: dict[str, Site] = {
         }.items()
     },
     "running statistics of generator": Site(
-        "running statistics of the generator",
-        ["images", "classes"],
-        _at_the_end(lambda p, game: p.one_of(list(game.generator.buffers()))),
+        ".+", ["images", "classes"], _at_the_end(lambda p, game: p.one_of(list(game.generator.buffers())))
     ),
     "running statistics of discriminator": Site(
-        "running statistics of the discriminator",
+        ".+",
         ["images", "spectral norm, replicas"],
         _at_the_end(lambda p, game: p.one_of(list(game.discriminator.buffers()))),
     ),
-    "running mean": Site(
-        "running mean of the generator",
-        GAMES,
-        _at_the_end(lambda p, game: p.one_of(list(game.networks.average.parameters()))),
-    ),
+    "running mean": Site(".+", GAMES, _at_the_end(lambda p, game: p.one_of(list(game.networks.average.parameters())))),
     "overflow": Site(
-        "score of real samples",
+        "output of discriminator",
         ["bf16", "plain"],
         lambda p: [_before(GANState, "set_rates", lambda game, _: _too_large(p, game))],
     ),
@@ -278,24 +266,17 @@ SITES: dict[str, Site] = {
     "extractor": Site(
         "features or logits of", ["images"], lambda p: [_field(ClassifierModule, "extract", p, "logits")], MEASURED
     ),
-    "real samples of a classifier": Site("real samples", LEARNED, _data),
-    "fakes": Site("fake samples", ["classifier from runs"], lambda p: [_field(FrozenGenerator, "draw", p, "samples")]),
-    "class logits of a classifier": Site(
-        "(logits of real samples|slope of the loss at real samples)",
-        LEARNED,
-        lambda p: [_result(Pupil, "classify", p.spoil)],
+    "real samples of a classifier": Site("input of classifier", LEARNED, _data),
+    "fakes": Site(
+        "input of classifier", ["classifier from runs"], lambda p: [_field(FrozenGenerator, "draw", p, "samples")]
     ),
-    "gradient of an attack on a classifier": Site(
-        "slope of the loss at real samples", ["classifier"], lambda p: [_behind(Pupil, "classify", p)]
-    ),
+    "class logits of a classifier": Site(".+", LEARNED, lambda p: [_result(Pupil, "classify", p.spoil)]),
     "adversarial samples of a classifier": Site(
-        "adversarial real samples", LEARNED, lambda p: [_result(Attack, "__call__", p.spoil)]
+        "input of classifier", LEARNED, lambda p: [_result(Attack, "__call__", p.spoil)]
     ),
-    "class loss of a classifier": Site(
-        "loss on real samples", LEARNED, lambda p: [_result(lesson.F, "cross_entropy", p.spoil)]
-    ),
+    "class loss of a classifier": Site(".+", LEARNED, lambda p: [_result(lesson.F, "cross_entropy", p.spoil)]),
     "running statistics of classifier": Site(
-        "running statistics of the classifier",
+        ".+",
         LEARNED,
         lambda p: [_after(lesson, "descend", lambda *_: p.one_of(list(p.training.pupil.network.buffers())))],
     ),
@@ -334,8 +315,10 @@ def trial(trial: Trial) -> None:
         with planted(site, planter):
             error = _ended(recipe, path)
         assert error.exit_code == 6
-        assert re.search(f"not finite: {site.told}", error.cause), error.cause
-        assert (run.summary().status, run.summary().steps) == ("non-finite", at)
+        assert re.search(f"not finite: {site.cause}", error.cause), error.cause
+        summary = run.summary()
+        assert summary.status == "non-finite"
+        assert at <= summary.steps <= at + recipe.checkpoint_every
         for folder in run.saved():
             assert int(folder.name) <= last
             assert all(tensor.isfinite().all() for tensor in read_checkpoint(folder).tensors.values())

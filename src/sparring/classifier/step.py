@@ -18,56 +18,49 @@ from torch import Tensor
 
 from sparring.attacks import batch_axes_of, width_of
 from sparring.classifier.state import Pupil, Share
+from sparring.core.descent import descend
 from sparring.core.modules import evaluating, same_buffers
-from sparring.core.shapes import Samples, over_samples
-from sparring.gan.stepping import descend
+from sparring.core.shapes import Samples
 
 
 def give_lesson(pupil: Pupil, step: int) -> None:
-    """Play round `step`: one update on a batch of real samples, and on as many generated ones where the recipe asks."""
+    """Round `step`: one update on a batch of real samples, and on as many generated ones where the recipe asks."""
     pupil.set_rate(step)
     total = torch.zeros((), device=pupil.device)
     for share in pupil.shares(step):
-        pupil.log.finite(f"{share.side} samples", [share.samples])
         with _statistics(pupil, share):
             loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
             loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
         total += loss.detach()
-    pupil.log.mean("loss", total)
-    descend("classifier", pupil.parameters, pupil.optimizer, pupil.log, 0)
-    pupil.log.finite("running statistics of the classifier", pupil.network.buffers())
+    pupil.log.add({"loss": total})
+    descend("classifier", total, pupil.parameters, pupil.optimizer, pupil.log)
+    pupil.log.end_round()
 
 
 def _statistics(pupil: Pupil, share: Share) -> AbstractContextManager[None]:
-    """Running statistics stay those of real samples, which the classifier is for."""
+    """Running statistics are those of real samples, on which the classifier is used."""
     return nullcontext() if share.side == "real" else same_buffers(pupil.network)
 
 
 def attacked(pupil: Pupil, share: Share, step: int) -> Samples:
-    """The samples of a share where the recipe's attack moves them, against the classifier in eval mode: no trace."""
+    """The samples of a share after the recipe's attack on the classifier in eval mode."""
     recipe, x = pupil.recipe, share.samples
     attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), pupil.streams.rng(f"attack/{share.side}", step)
 
     def loss(samples: Samples) -> Tensor:
-        pupil.log.slope(f"slope of the loss at {share.side} samples", samples)
         return recipe.criterion.loss(pupil.classify(samples), share.labels)
 
     with evaluating(pupil.network):
         moved = attack(x, loss, network=pupil.network, space=pupil.space, rng=rng)
-    pupil.log.finite(f"adversarial {share.side} samples", [moved])
     size = attack.ball.size(moved - x, batch_axes_of(x, pupil.space)) / width_of(pupil.space)
-    pupil.log.mean(f"attack_{share.side}_size", over_samples(size))
-    pupil.log.mean(f"attack_{share.side}_idle", over_samples((size == 0).float()))
+    pupil.log.add_samples({f"attack_{share.side}_size": size, f"attack_{share.side}_idle": (size == 0).to(size)})
     return moved
 
 
 def _loss(pupil: Pupil, share: Share, samples: Samples) -> Tensor:
     """The mean cross-entropy of a share."""
     logits = pupil.classify(samples)
-    pupil.log.finite(f"logits of {share.side} samples", [logits])
-    loss = F.cross_entropy(logits, share.labels)
-    right = (logits.detach().argmax(-1) == share.labels).float()
-    pupil.log.finite(f"loss on {share.side} samples", [loss])
-    pupil.log.mean(f"loss_{share.side}", loss)
-    pupil.log.mean(f"accuracy_{share.side}", over_samples(right))
-    return loss
+    losses = F.cross_entropy(logits, share.labels, reduction="none")
+    right = (logits.detach().argmax(-1) == share.labels).to(losses)
+    pupil.log.add_samples({f"loss_{share.side}": losses, f"accuracy_{share.side}": right})
+    return losses.mean()

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.core.errors import SparringError, UsageError
 from sparring.core.processes import count, local_count, local_rank, rank
@@ -72,6 +72,10 @@ class ProcessGroup(ABC):
             SparringError: another process is gone.
         """
 
+    def average_buffers(self, module: nn.Module) -> None:
+        """Put the mean over the processes into the floating-point buffers of a network."""
+        self.average([buffer for buffer in module.buffers() if buffer.is_floating_point()])
+
 
 class SingleProcess(ProcessGroup):
     """One process, which plays all of the game."""
@@ -79,6 +83,9 @@ class SingleProcess(ProcessGroup):
     part = Part()
 
     def average(self, tensors: Sequence[Tensor]) -> None:
+        pass
+
+    def average_buffers(self, module: nn.Module) -> None:
         pass
 
     def maximum(self, number: int) -> int:

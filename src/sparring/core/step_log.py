@@ -1,107 +1,87 @@
-"""What a round is watched for: running means for the log, and the first site where numbers stop being finite.
-
-Nothing leaves the device inside a round; `first_bad` and `means` fetch one small tensor each, between rounds.
-"""
+"""Running means of the numbers of rounds, kept on the device until a log row is written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from sparring.core.distributed import SINGLE, ProcessGroup
+from sparring.core.shapes import expand_like
 
 
 class StepLog:
-    """Running means since the last log row, and the finiteness of one round's numbers.
+    """Means of named numbers since the last log row, over rounds and processes, in fp64.
 
     Args:
-        lead: `()`, or `(replicas,)`; every logged value has this shape.
-        device: where the game lives.
-        group: the processes that play it; the means and the finiteness are those of them all.
+        lead: `()`, or `(replicas,)`; the shape of every number.
+        device: of the numbers.
+        group: the processes that train together.
     """
 
     def __init__(self, lead: tuple[int, ...], device: torch.device, group: ProcessGroup = SINGLE) -> None:
-        self._lead = lead
-        self._device = device
-        self._group = group
-        self._noted: list[tuple[str, Tensor]] = []
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-        self._sites: list[str] = []
-        self._norms: list[Tensor] = []
+        self._lead, self._device, self._group = lead, device, group
+        self._round: list[tuple[tuple[str, ...], Tensor]] = []
+        self._clear()
 
-    def finite(self, site: str, tensors: Iterable[Tensor]) -> None:
-        """Note whether everything at this site of the round is finite; whole numbers are."""
-        watched = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
-        if watched:
-            self._sites += [site] * len(watched)
-            # A norm is finite exactly if all values are (and none is beyond 1e19): one pass, nothing allocated.
-            self._norms += [norm.float() for norm in torch._foreach_norm(watched)]
+    def add(self, numbers: Mapping[str, Tensor]) -> None:
+        """Add one value of every name; each has the lead shape."""
+        self._round.append((tuple(numbers), torch.stack(list(numbers.values())).detach().double()))
 
-    def slope(self, site: str, tensor: Tensor) -> None:
-        """Note whether every gradient with respect to this tensor is finite, whoever takes it in this round."""
-        if tensor.requires_grad:
-            tensor.register_hook(lambda gradient: self.finite(site, [gradient]))  # type: ignore[no-untyped-call]
+    def add_samples(self, numbers: Mapping[str, Tensor]) -> None:
+        """Add the mean over samples of every name; each is `(*batch)`, all of one type."""
+        self._round.append((tuple(numbers), torch.stack(list(numbers.values())).detach().double().mean(-1)))
 
-    def mean(self, name: str, values: Tensor) -> None:
-        """Add to the running mean of this name; `values` has the lead shape."""
-        self._noted.append((name, values.detach().to(torch.float64, copy=True)))
-
-    def first_bad(self) -> str | None:
-        """The first site of the round that was not finite in any process, or None; forgets the round."""
-        self._add_up()
-        if not self._norms:
-            return None
-        norms = torch.stack(self._norms)
-        self._group.average([norms])  # of which one is not finite, their mean is not
-        flags = torch.isfinite(norms).tolist()
-        site = next((name for name, good in zip(self._sites, flags, strict=True) if not good), None)
-        self._sites, self._norms = [], []
-        return site
+    def end_round(self) -> None:
+        """Add the numbers of this round to the sums; every process calls it after every round."""
+        self._group.average([values for _, values in self._round])
+        for names, values in self._round:
+            places = self._places(names)
+            self._sums.index_add_(0, places, values)
+            self._times[names] += 1
+        self._round.clear()
 
     def means(self) -> dict[str, float | list[float]]:
         """The mean of every name since the last call, sorted by name; a list with replicas."""
-        self._add_up()
-        means: dict[str, float | list[float]] = {
-            name: (total / self._counts[name]).tolist() for name, total in sorted(self._sums.items())
-        }
-        self._sums, self._counts = {}, {}
-        return means
+        means = dict(zip(self._rows, (self._sums / expand_like(self._counts(), self._sums)).tolist(), strict=True))
+        self._clear()
+        return dict(sorted(means.items()))
 
     def state(self) -> dict[str, Tensor]:
-        """The running sums, each with its count in front."""
-        self._add_up()
-        return {
-            name: torch.cat([torch.tensor([float(self._counts[name])], dtype=torch.float64), total.cpu().flatten()])
-            for name, total in self._sums.items()
-        }
+        """The sum of every name, with its count in front."""
+        packed = torch.cat([self._counts()[:, None], self._sums.reshape(len(self._rows), math.prod(self._lead))], dim=1)
+        return dict(zip(self._rows, packed.cpu().unbind(), strict=True))
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Continue from `state`."""
-        self._counts = {name: int(packed[0]) for name, packed in state.items()}
-        self._sums = {name: packed[1:].reshape(self._lead).to(self._device) for name, packed in state.items()}
+        self._clear()
+        for name, packed in state.items():
+            place = self._places((name,))
+            self._sums[place] = packed[1:].reshape(1, *self._lead).to(self._device)
+            self._times[(name,)] = int(packed[0])
 
-    def _add_up(self) -> None:
-        """Add what was noted since the last time to the sums, as a mean over the processes."""
-        self._group.average([values for _, values in self._noted])
-        for noted in _without_repeats(self._noted):
-            known = noted.keys() & self._sums.keys()
-            if known:
-                torch._foreach_add_([self._sums[name] for name in known], [noted[name] for name in known])
-            for name, values in noted.items():
-                self._sums.setdefault(name, values)
-                self._counts[name] = self._counts.get(name, 0) + 1
-        self._noted = []
+    def _clear(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._sums = torch.zeros(0, *self._lead, dtype=torch.float64, device=self._device)
+        self._index: dict[tuple[str, ...], Tensor] = {}
+        self._times: Counter[tuple[str, ...]] = Counter()
 
+    def _places(self, names: tuple[str, ...]) -> Tensor:
+        """The rows of the sums that belong to these names, made where they are new."""
+        if names not in self._index:
+            for name in names:
+                self._rows.setdefault(name, len(self._rows))
+            missing = len(self._rows) - len(self._sums)
+            self._sums = torch.cat([self._sums, self._sums.new_zeros(missing, *self._lead)])
+            self._index[names] = torch.tensor([self._rows[name] for name in names], device=self._device)
+        return self._index[names]
 
-def _without_repeats(noted: Sequence[tuple[str, Tensor]]) -> list[dict[str, Tensor]]:
-    """What was first noted of every name, then what was noted second, and so on."""
-    times: list[dict[str, Tensor]] = []
-    for name, values in noted:
-        later = next((each for each in times if name not in each), None)
-        if later is None:
-            times.append(later := {})
-        later[name] = values
-    return times
+    def _counts(self) -> Tensor:
+        """How often each name was added, `(names)`."""
+        counts = Counter[str]()
+        for names, times in self._times.items():
+            counts.update(dict.fromkeys(names, times))
+        return self._sums.new_tensor([counts[name] for name in self._rows])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from sparring.core.errors import NonFinite
 from sparring.core.modules import evaluating
+from sparring.core.non_finite import require_finite
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
 from sparring.data import Batch
@@ -70,17 +68,3 @@ def rendered(recipe: Recipe, generator: nn.Module, codes: Tensor) -> Tensor:
     samples = torch.cat(parts, dim=len(recipe.lead))
     require_finite("sampling", {"samples of G": samples})
     return samples
-
-
-def require_finite(where: str, numbers: Mapping[str, Tensor]) -> None:
-    """Refuse what is not finite outside of training, by name.
-
-    Raises:
-        NonFinite: names the place and the first of the numbers that are not finite.
-    """
-    bad = next((name for name, values in numbers.items() if not values.isfinite().all()), None)
-    if bad is not None:
-        raise NonFinite(
-            f"{where}: not finite: {bad} in eval mode",
-            "train again with lower learning rates, or without batch normalisation",
-        )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from sparring.core.descent import descend
 from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import UsageError
 from sparring.core.gradients import input_gradient
@@ -30,6 +32,8 @@ from sparring.runs.tensors import (
     sums,
     within,
 )
+
+Player = Literal["generator", "discriminator"]
 
 
 class Networks(nn.Module):
@@ -103,9 +107,13 @@ class GANState:
         self.networks = networks
         self.generator: nn.Module = networks.generator
         self.discriminator: nn.Module = networks.discriminator
+        self.parameters = {
+            "generator": list(networks.generator.parameters()),
+            "discriminator": list(networks.discriminator.parameters()),
+        }
         self.optimizers = {
-            "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
-            "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
+            "generator": recipe.optimizers.generator.build(self.parameters["generator"]),
+            "discriminator": recipe.optimizers.discriminator.build(self.parameters["discriminator"]),
         }
         self.log = StepLog(recipe.lead, device, group)
         recipe.lipschitz.constrain(networks.discriminator)
@@ -148,7 +156,6 @@ class GANState:
         recipe = self.recipe
         shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.networks.space, rng=rng)
-        self.log.finite("latents", [codes.values])
         return Batch(forward(self.generator, codes.values, self.recipe.precision), codes.labels)
 
     def judge(self, samples: Tensor) -> Verdict:
@@ -182,12 +189,21 @@ class GANState:
         space = self.networks.space
         return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
 
+    def descend(self, name: Player, loss: Tensor) -> None:
+        """One optimizer step of a network; as `core.descent.descend`."""
+        descend(name, loss, self.parameters[name], self.optimizers[name], self.log, self.group)
+
+    def end_round(self) -> None:
+        """Update the running mean of G's weights and average the running statistics over the processes."""
+        self._update_average()
+        self.group.average_buffers(self.networks)
+        self.log.end_round()
+
     @torch.no_grad()
-    def update_average(self) -> None:
-        """Move the running mean of G's weights, where the recipe keeps one; buffers are copied."""
+    def _update_average(self) -> None:
         for average in self.networks.average:
-            for mean, current in zip(average.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(current, 1.0 - self.recipe.ema)
+            means: list[Tensor] = list(average.parameters())
+            torch._foreach_lerp_(means, list[Tensor](self.parameters["generator"]), 1.0 - self.recipe.ema)
             for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
                 held.copy_(now)
 
@@ -197,13 +213,6 @@ class GANState:
         for player, optimizer in self.optimizers.items():
             state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
         return saved(state | within("watch/", self.log.state()))
-
-    def broken(self) -> list[str]:
-        """The packed games with a weight that is not finite, by their titles."""
-        if not self.recipe.lead:
-            return []
-        sound = [tensor.isfinite().flatten(1).all(1) for tensor in self.networks.state_dict().values()]
-        return [self.recipe.title(game) for game in torch.nonzero(~torch.stack(sound).all(0)).flatten().tolist()]
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.

@@ -20,6 +20,11 @@ ScoreFunction = Callable[[Samples], Scores]
 class Lipschitz(Piece, family="lipschitz"):
     """A control of D. A member overrides what it needs; the rest does nothing."""
 
+    @property
+    def penalizes(self) -> bool:
+        """Whether it has a penalty, a term of D's loss."""
+        return type(self).penalty is not Lipschitz.penalty
+
     def check(self, discriminator: nn.Module) -> None:
         """Refuse a network that the control is not defined for.
 
@@ -45,7 +50,7 @@ class Lipschitz(Piece, family="lipschitz"):
         return samples
 
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
-        """What D pays per sample, weight included; broadcasts against `(*batch)`.
+        """The penalty per sample, weight included, `(*batch)`.
 
         Args:
             score: D's score of samples, `(*batch, ...) -> (*batch)`.
@@ -54,7 +59,7 @@ class Lipschitz(Piece, family="lipschitz"):
             batch_axes: how many leading axes are batch: 1, or 2 with replicas.
             rng: the control's own random stream.
         """
-        return torch.zeros((), device=real.device)
+        return real.new_zeros(real.shape[:batch_axes])
 
     def constrain(self, discriminator: nn.Module) -> None:
         """Project D's parameters, or follow them with what is kept of them, in place: once a step and once before."""

@@ -24,6 +24,10 @@ class Together(Lipschitz):
 
     controls: Annotated[tuple[Lipschitz, ...], Field(strict=False)]
 
+    @property
+    def penalizes(self) -> bool:
+        return any(control.penalizes for control in self.controls)
+
     def check(self, discriminator: nn.Module) -> None:
         for control in self.controls:
             control.check(discriminator)

@@ -22,10 +22,10 @@ from sparring.core.balls import L2
 from sparring.core.gradients import input_gradient
 from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating, untraced
+from sparring.core.non_finite import require_finite
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, sample_norm
 from sparring.data import Source
-from sparring.gan.sampling import require_finite
 from sparring.gan.state import GANState
 from sparring.runs.schema import MetricValue
 

@@ -18,10 +18,11 @@ from torch import Tensor
 from sparring.attacks import FGSM
 from sparring.core.gradients import absolute_sum, input_gradient, sparsity
 from sparring.core.modules import evaluating, untraced
+from sparring.core.non_finite import require_finite
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, Scores, Space, over_samples, sample_norm
 from sparring.data import Source
-from sparring.gan.sampling import draw, require_finite
+from sparring.gan.sampling import draw
 from sparring.gan.state import Networks
 from sparring.metrics import wasserstein1
 from sparring.networks.precision import judge

@@ -2,13 +2,14 @@
 
 from sparring.core.pieces import import_members
 from sparring.regimes.adversarial import AdversarialRegime, Warmup
-from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, Responses, View
+from sparring.regimes.base import ORIGINS, DiscriminatorUpdate, Origin, Regime, Response, View
 from sparring.regimes.mixed import Mixed
 from sparring.regimes.plain import Plain
 from sparring.regimes.replace import Replace
 from sparring.regimes.symmetric import Symmetric
 
 __all__ = [
+    "ORIGINS",
     "AdversarialRegime",
     "DiscriminatorUpdate",
     "Mixed",
@@ -17,7 +18,6 @@ __all__ = [
     "Regime",
     "Replace",
     "Response",
-    "Responses",
     "Symmetric",
     "View",
     "Warmup",

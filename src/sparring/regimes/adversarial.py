@@ -1,17 +1,18 @@
-"""What the adversarial regimes share: whom they attack, how, for what, and from which round on.
+"""What the adversarial regimes share: the attack, its loss, whose samples it moves, and its warm-up.
 
 A one-step attack takes its gradient from the backward pass of the clean view, which the update needs anyway:
 
     grad_x loss(g(D(x))) = loss'(g) grad_x g(D(x)),
 
-exact if D sees every sample alone, or if the loss has the same slope for all. Elsewhere the attack runs by itself. (A D
-that draws random numbers of its own, as dropout does, is attacked in the pass that it is updated by.)
+exact if D scores every sample independently, or if the slope of the loss is the same for all samples. Otherwise the
+attack computes its own passes. (A D that draws random numbers, as dropout does, is attacked in the pass that updates
+it.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Literal
 
 import torch
@@ -20,8 +21,8 @@ from torch import Tensor
 
 from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
 from sparring.core.records import Every, Record
-from sparring.core.shapes import Samples, expand_like
-from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, Responses, View
+from sparring.core.shapes import Samples, Scores, expand_like
+from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, View
 
 
 class Warmup(Record):
@@ -69,66 +70,56 @@ class AdversarialRegime(Regime):
         return self.attack if self.attack.epsilon > 0 else None
 
     @property
-    def sides(self) -> tuple[Origin, ...]:
-        """The sides that are attacked."""
+    def origins(self) -> tuple[Origin, ...]:
+        """The origins of the samples that are attacked."""
         return ("real", "fake") if self.attacked == "both" else (self.attacked,)
 
     def remarks(self, *, couples_samples: bool) -> list[str]:
         return self.attack.remarks()
 
-    def craft(self, side: DiscriminatorUpdate, view: View, seen: Responses | None, weight: float = 1.0) -> View:
-        """The view with its attacked sides moved.
+    def craft(
+        self, d: DiscriminatorUpdate, view: View, seen: Mapping[Origin, Response] | None, weight: float = 1.0
+    ) -> View:
+        """The view with its attacked samples moved.
 
         Args:
-            side: D's side, not updated since it saw the view.
+            d: D, not updated since it was shown the view.
             view: clean samples.
-            seen: how D took them, or None if it was not shown them; a side whose gradient is not known is attacked by
-                passes of the attack's own.
+            seen: D's response to them, or None if it was not shown them. Where it has no gradient, the attack computes
+                its own passes.
             weight: of the new view.
         """
-        attack = self.attack.scaled(self.warmup.factor(side.round))
-        real = self._moved(side, attack, "real", view, seen.real if seen else None)
-        fake = self._moved(side, attack, "fake", view, seen.fake if seen else None)
-        return View(real, fake, weight, self.sides)
+        attack = self.attack.scaled(self.warmup.factor(d.round))
+        moved = {origin: self._moved(d, attack, origin, view, seen) for origin in self.origins}
+        return View(moved.get("real", view.real), moved.get("fake", view.fake), weight, self.origins)
 
     def _moved(
-        self, side: DiscriminatorUpdate, attack: Attack, name: Origin, view: View, seen: Response | None
+        self, d: DiscriminatorUpdate, attack: Attack, origin: Origin, view: View, seen: Mapping[Origin, Response] | None
     ) -> Samples:
-        other: Origin = "fake" if name == "real" else "real"
-        x, others = view.of(name), view.of(other)
-        if name not in self.sides:
-            return x
-        rng = side.rng(f"attack/{name}")
-        if seen is not None and seen.gradient is not None:
-            gradient = expand_like(self._slope(seen), x) * seen.gradient
-            moved = attack.from_gradient(x, gradient, space=side.space, rng=rng)
+        x, rng = view.of(origin), d.rng(f"attack/{origin}")
+        response = seen[origin] if seen else None
+        if response is not None and response.gradient is not None:
+            slope = self.aim.slope(response.payoff, response.opposite)
+            moved = attack.from_gradient(x, expand_like(slope, x) * response.gradient, space=d.space, rng=rng)
+            raises = {f"attack_{origin}_raises": slope > 0}
         else:
-
-            def of_others() -> Tensor:
-                return side.mean(side.payoff(name, others, of=other))
-
-            opposite = (lambda: seen.opposite) if seen else _once(of_others)
-
-            def loss(samples: Samples) -> Tensor:
-                return self.aim.loss(side.payoff(name, samples), opposite)
-
-            moved = attack(x, loss, network=side.network, space=side.space, rng=rng)
-        size = attack.ball.size(moved - x, batch_axes_of(x, side.space)) / width_of(side.space)
-        side.note(f"attack_{name}_size", size)
-        side.note(f"attack_{name}_idle", (size == 0).float())
-        if seen is not None:
-            side.note(f"attack_{name}_raises", (self._slope(seen) > 0).float())
+            opposite = response.opposite if response else _mean_payoff(d, origin, view)
+            loss = partial(self._loss, d, origin, opposite)
+            moved = attack(x, loss, network=d.network, space=d.space, rng=rng)
+            raises = {f"attack_{origin}_raises": self.aim.slope(response.payoff, opposite) > 0} if response else {}
+        size = attack.ball.size(moved - x, batch_axes_of(x, d.space)) / width_of(d.space)
+        d.record({f"attack_{origin}_size": size, f"attack_{origin}_idle": size == 0, **raises})
         return moved
 
-    def _slope(self, seen: Response) -> Tensor:
-        return self.aim.slope(seen.payoff, lambda: seen.opposite)
+    def _loss(self, d: DiscriminatorUpdate, origin: Origin, opposite: Callable[[], Tensor], samples: Samples) -> Scores:
+        return self.aim.loss(d.payoff(origin, samples), opposite)
 
 
 class CleanFirst(AdversarialRegime):
     """A regime that shows D the clean view before the adversarial one."""
 
     def reuses(self, *, couples_samples: bool) -> bool:
-        """Whether the clean view's own backward pass gives the attack its gradient, exactly (up to rounding)."""
+        """Whether the backward pass of the clean view gives the attack its gradient, exactly up to rounding."""
         return self.attack.can_reuse() and (self.aim.constant_slope or not couples_samples)
 
     def remarks(self, *, couples_samples: bool) -> list[str]:
@@ -136,22 +127,23 @@ class CleanFirst(AdversarialRegime):
         if self.attack.can_reuse() and not self.reuses(couples_samples=couples_samples):
             remarks.append(
                 f"regime: D couples the samples of a batch (as batch normalisation does), and the aim "
-                f"{self.aim.name!r} weighs them unlike, so the attack takes passes of its own"
+                f"{self.aim.name!r} weighs them unequally, so the attack computes its own passes"
             )
         return remarks
 
-    def show_clean(self, side: DiscriminatorUpdate, view: View) -> Responses:
-        """Show the clean view, with the gradients that the attack can use."""
-        reuses = self.reuses(couples_samples=side.couples_samples)
-        return side.show(view, gradients=self.sides if reuses else ())
+    def show_clean(self, d: DiscriminatorUpdate, view: View) -> Mapping[Origin, Response]:
+        """Show the clean view, with the gradients that the attack can reuse."""
+        reuses = self.reuses(couples_samples=d.couples_samples)
+        return d.show(view, gradients=self.origins if reuses else ())
 
 
-def _once(mean: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """A number that is computed when it is first asked for, without a graph."""
+def _mean_payoff(d: DiscriminatorUpdate, origin: Origin, view: View) -> Callable[[], Tensor]:
+    """The mean payoff of D for the samples of the other origin as if they came from this one, computed once."""
+    other: Origin = "fake" if origin == "real" else "real"
 
     @cache
-    def opposite() -> Tensor:
+    def mean() -> Tensor:
         with torch.no_grad():
-            return mean()
+            return d.mean(d.payoff(origin, view.of(other), labels_of=other))
 
-    return opposite
+    return mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -15,16 +15,17 @@ from sparring.core.shapes import Samples, Scores, Space
 
 Origin = Literal["real", "fake"]
 """Where a sample comes from."""
+ORIGINS: tuple[Origin, Origin] = ("real", "fake")
 
 
 class View(NamedTuple):
-    """One pair of batches that D is shown.
+    """One pair of batches that D is trained on.
 
     Args:
         real: `(*batch, ...)`.
         fake: `(*batch, ...)`, detached from G.
         weight: of its payoff in the update.
-        attacked: the sides that an attack has moved, for the log.
+        attacked: the origins whose samples an attack has moved, for the log.
     """
 
     real: Samples
@@ -32,39 +33,32 @@ class View(NamedTuple):
     weight: float = 1.0
     attacked: Sequence[Origin] = ()
 
-    def of(self, side: Origin) -> Samples:
-        """The samples of a side."""
-        return self.real if side == "real" else self.fake
+    def of(self, origin: Origin) -> Samples:
+        """The samples of an origin."""
+        return self.real if origin == "real" else self.fake
 
 
 class Response(NamedTuple):
-    """How D took one side of a view.
+    """D's response to the samples of one origin.
 
     Args:
         payoff: D's payoff g(D(x)) on every sample, `(*batch)`, detached.
-        opposite: the mean of the same g over the other side's samples, `()` or `(replicas)`, detached.
-        gradient: d payoff / d x of every sample, `(*batch, ...)`; None where it was not asked for.
+        opposite: computes the mean of the same g over the samples of the other origin, `()` or `(replicas)`, detached.
+        gradient: d payoff / d x of every sample, `(*batch, ...)`; None if not requested.
     """
 
     payoff: Scores
-    opposite: Tensor
+    opposite: Callable[[], Tensor]
     gradient: Samples | None
-
-
-class Responses(NamedTuple):
-    """How D took both sides."""
-
-    real: Response
-    fake: Response
 
 
 @runtime_checkable
 class DiscriminatorUpdate(Protocol):
-    """What a regime is handed: D, ready to be shown views and to step."""
+    """D within one update, as a regime drives it."""
 
     @property
     def round(self) -> int:
-        """Which round of the game this is, from 0."""
+        """The round, from 0."""
 
     @property
     def network(self) -> nn.Module:
@@ -72,68 +66,68 @@ class DiscriminatorUpdate(Protocol):
 
     @property
     def space(self) -> Space:
-        """The samples' shape and range."""
+        """Shape and range of the samples."""
 
     @property
     def couples_samples(self) -> bool:
-        """Whether D's score of a sample depends on the others of its batch."""
+        """Whether D's score of a sample depends on the other samples of its batch."""
 
-    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Responses:
-        """Add the gradient of D's weighted payoff on a view to its parameters' gradients.
+    def show(self, view: View, gradients: Sequence[Origin] = ()) -> Mapping[Origin, Response]:
+        """Add the gradient of D's weighted payoff on a view to the gradients of its parameters.
 
         Args:
-            view: what D sees.
-            gradients: the sides whose samples' own gradients the same backward pass shall return.
+            view: what D is trained on.
+            gradients: the origins for whose samples the same backward pass returns gradients.
         """
 
     def step(self) -> None:
-        """One optimizer step up everything shown since the last one."""
+        """One optimizer step along the gradients of everything shown since the last one."""
 
-    def payoff(self, side: Origin, samples: Samples, *, of: Origin | None = None) -> Scores:
-        """D's payoff for taking samples for a side's, `(*batch)`, differentiable.
+    def payoff(self, origin: Origin, samples: Samples, *, labels_of: Origin | None = None) -> Scores:
+        """D's payoff for samples if they come from `origin`, `(*batch)`, differentiable.
 
         Args:
-            side: on whose terms D is paid.
+            origin: decides the payoff function.
             samples: `(*batch, ...)`.
-            of: whose samples they are, with their classes; that side's own by default.
+            labels_of: whose classes the samples have; those of `origin` by default.
         """
 
     def rng(self, name: str) -> Rng:
-        """A random stream of this turn."""
+        """A random stream of this update."""
 
     def mean(self, values: Scores) -> Tensor:
-        """The mean over the whole batch of each game, detached, where several processes hold a part of it each.
+        """The mean over the whole batch of each game, over all processes.
 
         Args:
-            values: of this process's samples, `(*batch)`, without a graph.
+            values: of this process's samples, `(*batch)`, detached.
         """
 
-    def note(self, name: str, values: Tensor) -> None:
-        """Add a number per sample `(*batch)` to the log's running means."""
+    def record(self, numbers: Mapping[str, Tensor]) -> None:
+        """Add numbers per sample, each `(*batch)`, to the log's running means."""
 
 
 class Regime(Piece, family="regime"):
     """Owns D's update within one round."""
 
     @abstractmethod
-    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
+    def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         """Update D on one batch.
 
         Args:
-            side: D's side of the game.
+            d: D within this update.
             real: `(*batch, ...)`.
             fake: `(*batch, ...)`, detached from G.
         """
 
     @property
     def trained_against(self) -> Attack | None:
-        """The attack that D is trained against, or None without one, or without a budget for it."""
+        """The attack that D is trained against, or None without an attack or without a budget."""
         return None
 
     def remarks(self, *, couples_samples: bool) -> list[str]:
-        """What a user should know before the first round.
+        """Remarks for the user before the first round.
 
         Args:
-            couples_samples: whether D's score of a sample depends on the others of its batch.
+            couples_samples: whether D's score of a sample depends on the other samples of its batch.
         """
         return []

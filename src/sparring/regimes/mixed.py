@@ -34,7 +34,7 @@ class Mixed(CleanFirst):
     clean_weight: Positive = 0.5
     adversarial_weight: NonNegative = 0.5
 
-    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
+    def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake, self.clean_weight)
-        side.show(self.craft(side, clean, self.show_clean(side, clean), self.adversarial_weight))
-        side.step()
+        d.show(self.craft(d, clean, self.show_clean(d, clean), self.adversarial_weight))
+        d.step()

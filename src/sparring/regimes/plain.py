@@ -11,6 +11,6 @@ from sparring.regimes.base import DiscriminatorUpdate, Regime, View
 class Plain(Regime):
     """One optimizer step on the clean real and generated samples."""
 
-    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
-        side.show(View(real, fake))
-        side.step()
+    def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
+        d.show(View(real, fake))
+        d.step()

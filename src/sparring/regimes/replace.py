@@ -23,7 +23,7 @@ class Replace(AdversarialRegime):
     attack: Attack = PGD()
     attacked: Literal["real", "fake", "both"] = "real"
 
-    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
+    def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake)
-        side.show(self.craft(side, clean, None))
-        side.step()
+        d.show(self.craft(d, clean, None))
+        d.step()

@@ -23,9 +23,9 @@ class Symmetric(CleanFirst):
 
     attacked: Literal["real", "fake", "both"] = "real"
 
-    def update(self, side: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
+    def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake)
-        adversarial = self.craft(side, clean, self.show_clean(side, clean))
-        side.step()
-        side.show(adversarial)
-        side.step()
+        adversarial = self.craft(d, clean, self.show_clean(d, clean))
+        d.step()
+        d.show(adversarial)
+        d.step()

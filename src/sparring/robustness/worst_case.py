@@ -20,9 +20,9 @@ from torch import Tensor
 
 from sparring.attacks import Threat, scales
 from sparring.core.intervals import percent
+from sparring.core.non_finite import require_finite
 from sparring.core.progress import SILENT, Progress
 from sparring.core.randomness import Rng, derive
-from sparring.gan.sampling import require_finite
 from sparring.monitoring.endurance_study import described
 from sparring.robustness.sanity_checks import gradients_are_strongest, sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate

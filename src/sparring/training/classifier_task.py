@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparring.classifier.state import Pupil
 from sparring.classifier.step import give_lesson
+from sparring.core.non_finite import first_non_finite
 from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
@@ -49,6 +50,10 @@ class ClassifierTask(Task):
 
     def state(self) -> dict[str, Tensor]:
         return self.pupil.state()
+
+    def locate(self, step: int) -> str | None:
+        optimizers = {"classifier": self.pupil.optimizer}
+        return first_non_finite({"classifier": self.pupil.network}, optimizers, lambda: self.play(step))
 
     def remarks(self) -> list[str]:
         return self.recipe.attack.remarks()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
+from sparring.core.descent import NotFiniteStep
 from sparring.core.distributed import ProcessGroup
 from sparring.core.errors import NonFinite, SparringError
 from sparring.core.signals import StopRequest, stop_request
@@ -23,8 +24,9 @@ def play_along(game: GANState, start: int) -> None:
     with stop_request() as request:
         try:
             for step in range(start, game.recipe.steps):
-                play_round(game, step)
-                if game.log.first_bad():
+                try:
+                    play_round(game, step)
+                except NotFiniteStep:
                     sys.exit(NonFinite.exit_code)
                 stopping = stop_asked(request, game.group)
                 if stopping:

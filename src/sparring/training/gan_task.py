@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from sparring.core.non_finite import first_non_finite
 from sparring.core.progress import Progress
 from sparring.core.step_log import StepLog
 from sparring.data import Source
@@ -62,8 +63,11 @@ class GANTask(Task):
     def remarks(self) -> list[str]:
         return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
 
-    def broken(self) -> list[str]:
-        return self.game.broken()
+    def locate(self, step: int) -> str | None:
+        if self.game.group.part.of > 1:
+            return None  # the other processes have ended
+        networks = {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
+        return first_non_finite(networks, self.game.optimizers, lambda: play_round(self.game, step))
 
     def measure(self, done: int) -> dict[str, Any]:
         if self.measures is None:

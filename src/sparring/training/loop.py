@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sparring.classifier.state import Pupil
+from sparring.core.descent import NotFiniteStep
 from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.progress import SILENT, Progress
@@ -169,9 +170,11 @@ class _Session:
         recipe, training = self.recipe, self.training
         self._look(events, request)
         for step in range(self.start, recipe.steps):
-            training.play(step)
             self.done = step + 1
-            self._refuse(training.log.first_bad())
+            try:
+                training.play(step)
+            except NotFiniteStep as failed:
+                self._refuse(training.locate(step) or str(failed), failed.replicas)
             stopping = stop_asked(request, self.group)  # asked once, so that what is saved and what is said agree
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
                 self._save(training.state())
@@ -236,10 +239,10 @@ class _Session:
             space=self.training.source.facts.space,
         )
 
-    def _refuse(self, site: str | None) -> None:
+    def _refuse(self, site: str | None, replicas: Sequence[int] = ()) -> None:
         """End the run where something is not finite."""
         if site is not None:
-            games = "; ".join(self.training.broken())
+            games = "; ".join(map(self.recipe.title, replicas))
             raise NonFinite(
                 f"round {self.done}: not finite: {site}{f' ({games})' if games else ''}", self.training.remedy
             )

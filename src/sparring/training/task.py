@@ -36,11 +36,15 @@ class Task(ABC):
     @property
     @abstractmethod
     def log(self) -> StepLog:
-        """What the rounds are watched for."""
+        """Running means of the numbers of rounds."""
 
     @abstractmethod
     def play(self, step: int) -> None:
-        """Play round `step`."""
+        """Run round `step`.
+
+        Raises:
+            NotFiniteStep: a loss or a gradient is not finite.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
@@ -50,9 +54,9 @@ class Task(ABC):
     def remarks(self) -> list[str]:
         """What a user should know before the first round, beside the recipe's own warnings."""
 
-    def broken(self) -> list[str]:
-        """The packed games with a weight that is not finite, by their titles."""
-        return []
+    @abstractmethod
+    def locate(self, step: int) -> str | None:
+        """Run a round again that failed with `NotFiniteStep`, and name the first tensor that is not finite."""
 
     @abstractmethod
     def measure(self, done: int) -> dict[str, Any]:
