@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch
 from sparring.attacks import PGD
 from sparring.classifier.finetune import finetuning
 from sparring.classifier.state import Pupil
-from sparring.cli import main
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
 from sparring.data import prepare
@@ -151,22 +149,6 @@ def test_a_game_on_data_without_labels_has_no_class_to_tune_for(play: Play, tmp_
         finetuning(RunFolder.open(path))
 
 
-@pytest.fixture
-def sparring(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs a command line in this process."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-    return run
-
-
 def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     game, out = play("discriminator.head=auxiliary", "class_loss=split"), tmp_path / "tuned"
     code, told, noted = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
@@ -185,8 +167,7 @@ def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]]
     assert "accuracy_train" in json.loads(told)["metrics"]
     refused = [
         ("sample", out),
-        ("attack", out),
-        ("bench", out / "recipe.yaml"),
+        ("attack-endurance", out),
         ("finetune", out, "--out", tmp_path / "x"),
     ]
     for command in refused:

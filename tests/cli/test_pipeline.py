@@ -1,7 +1,6 @@
-"""A checkpoint of any training goes through finetune, evaluate, sample and report: nothing is said of a network twice.
+"""A checkpoint of any recipe is fine-tuned, evaluated, sampled and reported: no verb asks for a network again.
 
-One run for every pair of networks and head that a recipe of the project plays, on the built-in digits (padded where a
-network wants larger images), at small widths.
+On the built-in digits, doubled in size, at small widths.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from sparring.data.digits import load_digits
 from sparring.evaluation.generator import evaluate_generator
 from sparring.evaluation.samples import write_samples
 from sparring.networks import SmallCNN, TrainingSettings
-from sparring.recipes import Recipe, load, recipe_names
+from sparring.recipes import Recipe, load
 from sparring.report import report_run
 from sparring.robustness.robustness_json import RobustnessOptions, evaluate_robustness
 from sparring.runs.folder import RunFolder
@@ -28,20 +27,8 @@ SHORT = [
     "steps=1", "batch_size=4", "replicas=1", "log_every=1", "sample_every=0", "checkpoint_every=1", "evaluate_every=0",
     "precision=fp32",
 ]  # fmt: skip
-SIDE = 16
-"""Of the images: every network can make them and judge them."""
-
-
-def kind(name: str) -> tuple[str, ...] | None:
-    """What must survive the way: both networks, the head, whether G is told classes, what reparametrises D."""
-    recipe = load(name)
-    if not isinstance(recipe, Recipe):
-        return None
-    d, g = recipe.discriminator, recipe.generator
-    return g.name, d.name, d.head.name, str(g.conditional), recipe.lipschitz.name
-
-
-KINDS = {kind(name): name for name in reversed(recipe_names()) if kind(name) is not None}
+RECIPES = ["dishonest/mnist", "asgan/celeba-resnet", "dat/cifar10-wgan-lp", "robgan/cifar10-sngan", "robgan/mnist"]
+"""Together: all families of networks, both kinds of G, every head, spectral norm."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +57,7 @@ def small(name: str, store: Path) -> list[str]:
 SMALL = {"width": 2, "hidden": [6], "latent": 4, "multiples": []}
 
 
-@pytest.mark.parametrize("name", KINDS.values())
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=100, rate=1e-3))
     train(load(name, small(name, digits)), tmp_path / "run", device="cpu")
