@@ -21,35 +21,15 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 
 
 class _KillOne(Progress):
-    """Kills a worker once rounds have been logged."""
+    """Kills the worker of a run once rounds have been logged. Its process number is in the lock file."""
 
-    killed = 0
+    def __init__(self, lock: Path) -> None:
+        self._lock, self.killed = lock, 0
 
     def advance(self, done: int, total: int) -> None:
-        if done and not self.killed:
-            self.killed = next(iter(_workers()), 0)
+        if self._lock.exists() and not self.killed:
+            self.killed = int(self._lock.read_text().split()[1])
             os.kill(self.killed, signal.SIGKILL)
-
-
-def _workers() -> list[int]:
-    """Descendants of this process that run a task: Ray sets their titles."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            title = (folder / "cmdline").read_bytes()
-            if title.startswith(b"ray::train_run") and _is_descendant(int(folder.name)):
-                found.append(int(folder.name))
-        except OSError:  # the process ended
-            continue
-    return found
-
-
-def _is_descendant(process: int) -> bool:
-    while process > 1:
-        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-        if process == os.getpid():
-            return True
-    return False
 
 
 @needs_ray
@@ -59,7 +39,7 @@ def test_ray_restarts_a_killed_task_and_stops_all_at_the_end(short: Callable[...
         tmp_path / "finite": short("steps=300", "log_every=1", "checkpoint_every=50"),
         tmp_path / "endless": short("steps=10000000", "log_every=1"),
     }
-    progress = _KillOne()
+    progress = _KillOne(tmp_path / "finite" / ".lock")
     with RayExecutor("local", 2) as executor:
         assert executor.workers == 2
         for path, error in train_runs(runs, executor, progress):

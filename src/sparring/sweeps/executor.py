@@ -126,9 +126,9 @@ def train_run(path: Path, values: Mapping[str, Any], device: str) -> Outcome:
         elif status_of(path) != "complete":
             resume(path, device=device)
     except Exception as error:
-        told = error if isinstance(error, SparringError) else unexpected(error, "train its recipe.yaml with --debug")
-        told.add_note(traceback.format_exc())
-        return told
+        outcome = error if isinstance(error, SparringError) else unexpected(error, "train its recipe.yaml with --debug")
+        outcome.add_note(traceback.format_exc())
+        return outcome
     return None
 
 

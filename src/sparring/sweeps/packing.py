@@ -42,11 +42,12 @@ def packs(cells: Sequence[Cell], workers: int) -> list[Pack]:
 
     Args:
         cells: of a grid.
-        workers: runs at a time. With fewer groups of cells than workers, each group is divided evenly.
+        workers: runs at a time. Packs are as large as they can be while every worker has one.
     """
-    groups = list(_groups(cells))
-    shares = math.ceil(workers / len(groups)) if groups else 1
-    parts = [part for group in groups for part in _divided(group, max(shares, math.ceil(len(group) / MOST_PACKED)))]
+    groups, wanted = list(_groups(cells)), min(workers, len(cells))
+    sizes = range(MOST_PACKED, 0, -1)
+    size = next(size for size in sizes if sum(math.ceil(len(group) / size) for group in groups) >= wanted)
+    parts = [part for group in groups for part in _divided(group, math.ceil(len(group) / size))]
     return sorted(map(_pack, parts), key=lambda pack: min(cell.index for cell in pack.cells))
 
 
@@ -69,8 +70,7 @@ def _all_but_seed(cell: Cell) -> object:
 
 
 def _divided(cells: Sequence[Cell], parts: int) -> list[Sequence[Cell]]:
-    """At most so many parts of nearly equal length."""
-    parts = min(parts, len(cells))
+    """So many parts of nearly equal length."""
     bounds = [len(cells) * part // parts for part in range(parts + 1)]
     return [cells[low:high] for low, high in itertools.pairwise(bounds)]
 
