@@ -17,8 +17,9 @@ from sparring.gan.state import Networks
 from sparring.networks import ClassifierModule
 from sparring.networks.precision import forward
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
+from sparring.runs.checkpoint import SavedRun
 from sparring.runs.environment import choose_device
-from sparring.runs.folder import RunFolder, SavedRun
+from sparring.runs.folder import RunFolder
 from sparring.runs.tensors import below, fill, of_file
 
 

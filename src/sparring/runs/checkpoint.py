@@ -82,6 +82,26 @@ class CheckpointProgress(Record):
             raise CorruptInput(f"{folder / STATE}: {problem}", "restore the folder") from None
 
 
+@dataclass(frozen=True)
+class SavedRun:
+    """A sound checkpoint that belongs to its run.
+
+    Args:
+        folder: of the checkpoint.
+        tensors: by name.
+        progress: how far the run was.
+    """
+
+    folder: Path
+    tensors: dict[str, Tensor]
+    progress: CheckpointProgress
+
+    @property
+    def file(self) -> Path:
+        """The file of the tensors."""
+        return self.folder / TENSORS
+
+
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint folder in one step, and read it back. For a moment this takes twice the tensors' memory.
 

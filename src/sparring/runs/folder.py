@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from sparring.core.files import (
     read_file,
     read_json,
     remove_whole,
+    sha256,
     storage_errors,
     sweep_partial,
     whole_folder,
@@ -28,9 +27,9 @@ from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, requ
 from sparring.runs import lock
 from sparring.runs.checkpoint import (
     STATE,
-    TENSORS,
     Checkpoint,
     CheckpointProgress,
+    SavedRun,
     read_checkpoint,
     require_sound,
     write_checkpoint,
@@ -42,26 +41,6 @@ from sparring.runs.trust import require_trusted, trust
 
 KEEP = 2
 """Sound checkpoints that stay: the newest, and one to fall back to."""
-
-
-@dataclass(frozen=True)
-class SavedRun:
-    """A sound checkpoint that belongs to its run.
-
-    Args:
-        folder: of the checkpoint.
-        tensors: by name.
-        progress: how far the run was.
-    """
-
-    folder: Path
-    tensors: dict[str, Tensor]
-    progress: CheckpointProgress
-
-    @property
-    def file(self) -> Path:
-        """The file of the tensors."""
-        return self.folder / TENSORS
 
 
 class RunFolder:
@@ -215,12 +194,8 @@ class RunFolder:
         A checkpoint of this step that exists is sound: `rewind` leaves no other.
 
         Args:
-            step: rounds trained.
+            step, seconds, threads, space, processes: as in `CheckpointProgress`.
             tensors: the state, by name.
-            seconds: time spent on them.
-            threads: CPU threads of each process.
-            space: of the samples.
-            processes: that trained together.
 
         Raises:
             NonFinite: the state holds a number that is not finite.
@@ -238,7 +213,7 @@ class RunFolder:
             threads=threads,
             processes=processes,
             space=space,
-            recipe_sha256=self._recipe_sha256(),
+            recipe_sha256=sha256(self.recipe_path),
             log_bytes=marked.bytes,
             log_sha256=marked.sha256,
         )
@@ -286,7 +261,7 @@ class RunFolder:
         progress, remedy = CheckpointProgress.of(checkpoint, folder), "restore the file, or the checkpoint"
         if progress.step != int(folder.name):
             raise CorruptInput(f"{folder / STATE}: of round {progress.step}", remedy)
-        if progress.recipe_sha256 != self._recipe_sha256():
+        if progress.recipe_sha256 != sha256(self.recipe_path):
             raise CorruptInput(f"{folder}: saved under another recipe than {self.recipe_path}", remedy)
         require_mark(self.rows_path, LogMark(progress.log_bytes, progress.log_sha256))
         return SavedRun(folder, checkpoint.tensors, progress)
@@ -304,11 +279,7 @@ class RunFolder:
         truncate(self.rows_path, log_bytes)
 
     def write_summary(self, summary: Summary) -> None:
-        """Write summary.json.
-
-        Raises:
-            StorageError: the disk refused.
-        """
+        """Write summary.json; as `Summary.write`."""
         summary.write(self.path / SUMMARY)
 
     def summary(self) -> Summary | None:
@@ -329,6 +300,3 @@ class RunFolder:
 
     def _checkpoint(self, step: int) -> Path:
         return self.checkpoints / f"{step:09d}"
-
-    def _recipe_sha256(self) -> str:
-        return hashlib.sha256(read_file(self.recipe_path)).hexdigest()

@@ -25,7 +25,7 @@ from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import SUMMARY, Summary
-from sparring.runs.tensorboard import Events, events_in
+from sparring.runs.tensorboard import RowWriter, event_writer
 from sparring.training.classifier_task import ClassifierTask
 from sparring.training.follower import play_along, stop_asked
 from sparring.training.gan_task import GANTask
@@ -152,7 +152,7 @@ class _Session:
         for remark in [*self.recipe.warnings(), *self.training.remarks()]:
             self.progress.note(remark)
         try:
-            with stop_request() as request, contextlib.closing(events_in(self.run.path / "tb", self.start)) as events:
+            with stop_request() as request, event_writer(self.run.path / "tb", self.start) as events:
                 try:
                     self._rounds(events, request)
                     with request.interruptible():
@@ -166,7 +166,7 @@ class _Session:
                 self._summarise(error.status)
             raise
 
-    def _rounds(self, events: Events, request: StopRequest) -> None:
+    def _rounds(self, events: RowWriter, request: StopRequest) -> None:
         recipe, training = self.recipe, self.training
         self._look(events, request)
         for step in range(self.start, recipe.steps):
@@ -190,7 +190,7 @@ class _Session:
     def _is_due(self, every: int) -> bool:
         return every > 0 and (self._is_last or self.done % every == 0)
 
-    def _look(self, events: Events, request: StopRequest) -> None:
+    def _look(self, events: RowWriter, request: StopRequest) -> None:
         """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
 
         Raises:
@@ -221,11 +221,11 @@ class _Session:
                 self._save(before)
             raise
 
-    def _log(self, row: dict[str, Any], events: Events) -> None:
+    def _log(self, row: dict[str, Any], events: RowWriter) -> None:
         """Add a row, and tell of what has collapsed."""
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         self.run.append_row(row)
-        events.add(row)
+        events(row)
         for line in self.alarm_monitor.add(row):
             self.progress.note(line)
 
