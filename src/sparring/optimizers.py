@@ -1,6 +1,6 @@
-"""Optimizers and learning-rate schedules of the two players.
+"""Optimizers and learning-rate schedules.
 
-All are elementwise in the parameters, so that one optimizer steps R packed games exactly as R would.
+All are elementwise in the parameters, so one optimizer steps R packed games exactly as R optimizers would.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Schedule(Piece, family="schedule"):
 
     @abstractmethod
     def factor(self, progress: float) -> float:
-        """What the base rate is multiplied with when this share of the rounds, in [0, 1), has been played."""
+        """The factor of the base rate when this share of the rounds, in [0, 1), is complete."""
 
 
 @piece("constant")
@@ -59,7 +59,7 @@ class StepDecay(Schedule):
 
     Args:
         after: shares of the rounds.
-        drop: what the rate is multiplied with.
+        drop: factor of the rate at each.
     """
 
     after: Annotated[tuple[Probability, ...], Field(strict=False)] = (1 / 3, 2 / 3)
@@ -70,11 +70,11 @@ class StepDecay(Schedule):
 
 
 class Optimizer(Piece, family="optimizer"):
-    """How a player turns gradients into steps.
+    """An optimizer with its schedule.
 
     Args:
         lr: the base rate.
-        schedule: what becomes of it.
+        schedule: of the rate.
     """
 
     lr: Positive

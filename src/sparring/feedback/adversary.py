@@ -19,7 +19,7 @@ from sparring.feedback.perturbations import Flip, Honest, Perturbation
 
 @piece("honest")
 class HonestFeedback(Feedback):
-    """G is told D's score as it is: no adversary."""
+    """No adversary: the score is delivered unchanged."""
 
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
         return ((1.0, Honest()),)
@@ -29,21 +29,20 @@ class HonestFeedback(Feedback):
 
 
 class Adversary(Feedback):
-    """Perturbations with probabilities, and the truth with what remains."""
+    """Perturbations with probabilities; honest with the remaining probability."""
 
     delivery: Delivery = PerSample()
 
     @abstractmethod
     def lies(self) -> tuple[tuple[float, Perturbation], ...]:
-        """The perturbations with their probabilities; what is missing to 1 is honest."""
+        """The perturbations with their probabilities; honest with the remaining probability."""
 
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
         return self._mixture()
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
-        # A root loses its digits in half precision: what autocast hands over is widened before psi.
-        wide = at_least_fp32(score)
-        return self.delivery.deliver(self._mixture(), payoff, wide, rng=rng)
+        # In half precision a root would lose its digits.
+        return self.delivery.deliver(self._mixture(), payoff, at_least_fp32(score), rng=rng)
 
     def _mixture(self) -> tuple[tuple[float, Perturbation], ...]:
         lies = self.lies()

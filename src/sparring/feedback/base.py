@@ -1,4 +1,4 @@
-"""Feedback: the channel between D's score and the generator, and whoever tampers with it."""
+"""Feedback: the channel from D's score to G, which an adversary may perturb."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Feedback(Piece, family="feedback"):
 
     @abstractmethod
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
-        """G's payoff per sample for what reaches it of D's score.
+        """G's payoff per sample, for D's score as the channel delivers it.
 
         Args:
-            payoff: G's payoff as a function of the score that it is told.
+            payoff: G's payoff as a function of the delivered score.
             score: D's scores on generated samples, `(*batch)`.
             rng: the adversary's own random stream.
         """

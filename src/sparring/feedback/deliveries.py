@@ -33,17 +33,17 @@ class Drawn(Delivery):
 
     def deliver(self, mixture: Mixture, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         draw = self.draws(score, rng=rng)
-        told = mixture[0][1].score(score)
-        threshold = mixture[0][0]
+        threshold, first = mixture[0]
+        delivered = first.score(score)
         for share, psi in mixture[1:]:
-            told = torch.where(draw < threshold, told, psi.score(score))
+            delivered = torch.where(draw < threshold, delivered, psi.score(score))
             threshold = threshold + share
-        return payoff(told)
+        return payoff(delivered)
 
 
 @piece("per_sample")
 class PerSample(Drawn):
-    """A perturbation is drawn for every sample on its own."""
+    """A perturbation is drawn for every sample."""
 
     def draws(self, score: Scores, *, rng: Rng) -> Tensor:
         return rng.uniform(score.shape)

@@ -36,7 +36,7 @@ class Perturbation(Piece, family="perturbation"):
 
 @piece("honest")
 class Honest(Perturbation):
-    """psi(d) = d: the truth."""
+    """psi(d) = d."""
 
     def score(self, score: Scores) -> Scores:
         return score
@@ -113,7 +113,7 @@ class Square(PowerMap):
 
 @piece("constant")
 class Constant(Perturbation):
-    """psi(d) = value: says nothing at all; the gradient is zero.
+    """psi(d) = value: no information; the gradient is zero.
 
     Args:
         value: in (0, 1); at the ends the score would be infinite.
@@ -136,7 +136,7 @@ class Function(Perturbation):
     with its slope outside: a power law stays a power law, a constant stays constant.
 
     Args:
-        psi: where the function stands; it maps a tensor of [0, 1] to a tensor of [0, 1].
+        psi: reference to the function, which maps a tensor of values in [0, 1] to one of the same shape.
     """
 
     psi: str

@@ -4,11 +4,10 @@ from sparring.core.pieces import import_members
 from sparring.lipschitz.adversarial import AdversarialLipschitzPenalty
 from sparring.lipschitz.base import Lipschitz, PerSamplePenalty, ScoreFunction, Unconstrained
 from sparring.lipschitz.clip import Clip
+from sparring.lipschitz.gradient_penalties import GradientPenalty, LipschitzPenalty, ZeroCentred
 from sparring.lipschitz.noise import InstanceNoise
-from sparring.lipschitz.penalties import GradientPenalty, LipschitzPenalty
 from sparring.lipschitz.spectral import SpectralNorm
 from sparring.lipschitz.together import Together
-from sparring.lipschitz.zero_centred import ZeroCentred
 
 __all__ = [
     "AdversarialLipschitzPenalty",

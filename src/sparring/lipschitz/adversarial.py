@@ -26,15 +26,15 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
     """weight max(0, |D(x) - D(x + r)| / ||r|| - 1)^2, a mean over real and fake x, r adversarial (WGAN-ALP).
 
     r = epsilon d with d a unit vector: from an isotropic one, each power iteration takes
-    d <- grad_d |D(x) - D(x + xi d)|, normalised. Where D is locally constant d is 0, and there is nothing to pay.
+    d <- grad_d |D(x) - D(x + xi d)|, normalised. Where D is locally constant, d and the penalty are 0.
 
     Args:
         weight: lambda.
         epsilon: the range that ||r|| is drawn from uniformly, anew for every sample, in units of the data.
         xi: how far from x the gradient is taken, in the same units.
         power_iterations: how often the direction is improved; each costs a forward and a backward pass.
-        bounds: the lowest and highest value of the data, where perturbed samples are to stay within them, as in the
-            published code: [-1, 1] for images. ||r|| is then what is left of it.
+        bounds: the range that perturbed samples are clipped to, which shortens r; [-1, 1] for images in the published
+            code. None does not clip.
 
     Raises:
         UsageError: D has batch statistics.
@@ -54,7 +54,7 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         return value
 
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
-        # A side at a time, as each is drawn for a batch of which these samples may be a part.
+        # Drawn for real and fake samples apart: with several processes each draw is a part of a whole batch.
         starts = [rng.normal(side.shape).to(side) for side in (real, fake)]
         lengths = [rng.uniform(side.shape[:batch_axes], *self.epsilon) for side in (real, fake)]
         samples, start, length = (torch.cat(two, dim=batch_axes - 1) for two in ([real, fake], starts, lengths))
@@ -69,7 +69,7 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
     def direction(
         self, score: ScoreFunction, samples: Samples, here: Scores, start: Samples, *, batch_axes: int
     ) -> Samples:
-        """The unit vector of every sample along which D changes most, as far as the power iterations see.
+        """The unit vector of every sample along which D changes most, after the power iterations.
 
         Args:
             score: D's score of samples.

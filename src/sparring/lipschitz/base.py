@@ -1,11 +1,10 @@
-"""Lipschitz control of the discriminator, by any of five means: refuse, reparametrise, disturb, penalise, constrain."""
+"""Lipschitz control of the discriminator: reparametrisation, noise on its inputs, a penalty, or a constraint."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import UsageError
@@ -18,7 +17,7 @@ ScoreFunction = Callable[[Samples], Scores]
 
 
 class Lipschitz(Piece, family="lipschitz"):
-    """A control of D. A member overrides what it needs; the rest does nothing."""
+    """A control of D. A member overrides the methods that it needs; the others do nothing."""
 
     @property
     def penalizes(self) -> bool:
@@ -29,22 +28,22 @@ class Lipschitz(Piece, family="lipschitz"):
         """Refuse a network that the control is not defined for.
 
         Raises:
-            UsageError: names the layer that stands in the way.
+            UsageError: names the layer that rules it out.
         """
 
     def transform(self, discriminator: nn.Module) -> None:
-        """Reparametrise D in place, once, after its weights are drawn and before anything else reads them.
+        """Reparametrise D in place, once, directly after its initialisation.
 
         Raises:
-            UsageError: it is reparametrised already.
+            UsageError: D is reparametrised already.
         """
 
     def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
-        """What D sees of samples, real or generated, with the gradient to them.
+        """The samples that D sees in place of these, real or generated; differentiable.
 
         Args:
             samples: `(*batch, ...)`.
-            progress: share of the rounds that has been played, in [0, 1).
+            progress: share of the rounds that is complete, in [0, 1).
             rng: the control's own random stream.
         """
         return samples
@@ -62,12 +61,12 @@ class Lipschitz(Piece, family="lipschitz"):
         return real.new_zeros(real.shape[:batch_axes])
 
     def constrain(self, discriminator: nn.Module) -> None:
-        """Project D's parameters, or follow them with what is kept of them, in place: once a step and once before."""
+        """Project D's parameters, or update statistics of them, in place: before the first step and after each."""
 
 
 @piece("none")
 class Unconstrained(Lipschitz):
-    """D is left as it is."""
+    """No control."""
 
 
 class PerSamplePenalty(Lipschitz):
@@ -89,16 +88,3 @@ class PerSamplePenalty(Lipschitz):
     @abstractmethod
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
         """As in `Lipschitz.penalty`."""
-
-
-def input_gradient(score: ScoreFunction, samples: Samples) -> Samples:
-    """grad_x D(x) of every sample, itself differentiable in D's parameters.
-
-    Args:
-        score: D's score of samples.
-        samples: `(*batch, ...)`; taken as constants.
-    """
-    at = samples.detach().requires_grad_()
-    # The sum, not the mean: a sample's gradient does not shrink with the size of its batch.
-    (gradient,) = torch.autograd.grad(score(at).sum(), at, create_graph=True)
-    return gradient

@@ -1,4 +1,4 @@
-"""Instance noise: what D sees of real and generated samples is blurred, less and less.
+"""Instance noise: decreasing Gaussian noise on the real and generated samples that D sees.
 
 Source: Sønderby et al. 2017; Arjovsky, Bottou 2017, section 3; course notes, section 1.3.1.
 """

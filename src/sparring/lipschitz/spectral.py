@@ -2,7 +2,7 @@
 
 The weight that the network computes with is W / sigma, sigma = u^T W v with u and v constant, so that the gradient
 of sigma is u v^T. One power iteration follows each step of the optimizer, in `constrain`, and none
-happens in a forward pass: real, fake and adversarial samples meet the same D, and an attack leaves no trace.
+happens in a forward pass: D is the same for real, fake and adversarial samples, and an attack does not change it.
 
 A kernel `(outputs, inputs, height, width)` is normalised as the matrix `(outputs, inputs height width)`, as in the
 paper. That is not the norm of the convolution, which may exceed it by up to sqrt(height width), and with strides by
@@ -73,7 +73,7 @@ class OverSpectralNorm(nn.Module):
 class SpectralNorm(Lipschitz):
     """Every weight of D over its largest singular value, by one power iteration a step (SN-GAN).
 
-    It applies to every layer whose `weight` is a kernel of a convolution or a matrix, biases aside.
+    It applies to every layer whose `weight` is a kernel of a convolution or a matrix; biases are left.
 
     Raises:
         UsageError: D is normalised already.

@@ -1,4 +1,4 @@
-"""Several controls at once, such as spectral normalisation with a gradient penalty."""
+"""Several controls together, such as spectral normalisation with a gradient penalty."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Together(Lipschitz):
     """Several controls: their penalties add up, the rest is applied in order.
 
     Args:
-        controls: which, in order; they draw from one random stream in this order.
+        controls: in order; they draw from one random stream in this order.
     """
 
     controls: Annotated[tuple[Lipschitz, ...], Field(strict=False)]

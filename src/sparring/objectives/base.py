@@ -1,8 +1,7 @@
-"""Objective: what each player is paid, per sample, as a function of the discriminator's score.
+"""Objectives: payoffs of D and G per sample, as functions of D's score.
 
-The discriminator D returns a raw score s, the logit of the probability D(x) of the papers. D ascends the mean of
-`real` over data and of `fake` over generated samples; the generator ascends the mean of `generator` over what it is
-told of its samples.
+D returns a raw score s, the logit of the probability D(x) of the papers. D ascends the mean of `real` over data and of
+`fake` over generated samples; G ascends the mean of `generator` over the scores that the feedback lets through.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ class Objective(Piece, family="objective"):
 
 
 class ZeroSum(Objective):
-    """A zero-sum game made of one increasing function f, equations (3.1) and (3.2) with f_D = f_G = f.
+    """The zero-sum game of one increasing function f, equations (3.1) and (3.2) with f_D = f_G = f.
 
-    D is paid f(D(x)) on real samples and f(1 - D(x)) on generated ones, and G the negative of the latter. Written on
-    the score, 1 - D is -s, so a member gives `payoff(s) = f(sigmoid(s))` (or a raw-score function) and nothing else.
+    D's payoff is f(D(x)) on real samples and f(1 - D(x)) on generated ones; G's is the negative of the latter.
+    Since 1 - D has the score -s, a member defines only `payoff(s) = f(sigmoid(s))`, or a function of the raw score.
 
     Source: Xu, Li, Jegelka, sections 3.2 and 6.
     """
@@ -57,7 +56,7 @@ class ZeroSum(Objective):
 
 
 def is_odd(payoff: Callable[[Tensor], Tensor]) -> bool:
-    """Whether f(-s) = -f(s) holds numerically for a function of the score: the property that Theorems 5, 6 rest on.
+    """Whether f(-s) = -f(s) holds numerically for a function of the score: the assumption of Theorems 5 and 6.
 
     Args:
         payoff: a callable `score -> payoff`, tried in fp64 on scores from -50 to 50.
@@ -69,6 +68,6 @@ def is_odd(payoff: Callable[[Tensor], Tensor]) -> bool:
 
 
 def is_increasing(payoff: Callable[[Tensor], Tensor]) -> bool:
-    """Whether a function of the score strictly increases on [-8, 8], where fp64 can tell."""
+    """Whether a function of the score strictly increases on [-8, 8], the range that fp64 resolves."""
     values = payoff(torch.linspace(-8.0, 8.0, 2001, dtype=torch.float64))
     return bool((values.diff() > 0).all())

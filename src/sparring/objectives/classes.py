@@ -1,10 +1,10 @@
-"""What the players are paid for classes, beside what D's score is worth.
+"""Payoffs for classes, added to those for D's score.
 
-With l = log P(C = c | x), the log-likelihood of the class that a sample is said to be of, a player is paid
+With l = log P(C = c | x), the log-likelihood of a sample's label, the payoff is
 
     w_source payoff(score) + w_classes l
 
-for a real sample, for a generated one, and, if it is G, for its own. The famous losses are settings of the six weights.
+with weights for D on real samples, for D on generated samples, and for G. The known losses are settings of these six.
 
 Source: Odena, Olah, Shlens 2017; Rob-GAN, equations (8) and (9).
 """
@@ -25,11 +25,11 @@ Player = Literal["real", "fake", "generator"]
 
 
 class Weights(Record):
-    """What counts how much.
+    """Weights of one player.
 
     Args:
-        source: of the payoff for the score.
-        classes: of the log-likelihood of the class.
+        source: weight of the payoff for the score.
+        classes: weight of the log-likelihood of the class.
     """
 
     source: NonNegative = 1.0
@@ -43,9 +43,9 @@ class ClassLoss(Piece, family="class_loss"):
     """The weights of score and class for each player.
 
     Args:
-        real: of D on real samples.
-        fake: of D on generated ones.
-        generator: of G on its own.
+        real: weights of D on real samples.
+        fake: weights of D on generated samples.
+        generator: weights of G.
     """
 
     real: Weights = _SCORE_ALONE
@@ -53,13 +53,13 @@ class ClassLoss(Piece, family="class_loss"):
     generator: Weights = _SCORE_ALONE
 
     def payoff(self, player: Player, source: Scores, logits: Tensor | None, labels: Tensor | None) -> Scores:
-        """What a player is paid for samples, `(*batch)`.
+        """A player's payoff per sample, `(*batch)`.
 
         Args:
-            player: who.
-            source: its payoff for their scores, `(*batch)`.
-            logits: D's class logits `(*batch, classes)`; not read where classes weigh nothing.
-            labels: the classes that they are said to be of, `(*batch)`; likewise.
+            player: D on real samples, D on generated samples, or G.
+            source: its payoff for the scores, `(*batch)`.
+            logits: D's class logits `(*batch, classes)`; unused if the weight of classes is zero.
+            labels: of the samples, `(*batch)`; unused likewise.
         """
         weights: Weights = getattr(self, player)
         if not weights.classes:
@@ -82,12 +82,12 @@ def log_likelihood(logits: Tensor, labels: Tensor) -> Scores:
 
 @piece("none")
 class NoClasses(ClassLoss):
-    """The score alone."""
+    """No payoff for classes."""
 
 
 @piece("ac")
 class AuxiliaryClasses(ClassLoss):
-    """AC-GAN: D is paid for the classes of real and of generated samples, and so is G (equation 8)."""
+    """AC-GAN: payoffs for classes to D on real and generated samples, and to G (equation 8)."""
 
     real: Weights = Weights()
     fake: Weights = Weights()
@@ -96,7 +96,7 @@ class AuxiliaryClasses(ClassLoss):
 
 @piece("split")
 class SplitClasses(ClassLoss):
-    """Rob-GAN: D is paid for the classes of real samples alone, G for those of its own (equation 9)."""
+    """Rob-GAN: payoffs for classes to D on real samples, and to G (equation 9)."""
 
     real: Weights = Weights()
     generator: Weights = Weights()

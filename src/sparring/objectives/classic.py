@@ -1,4 +1,4 @@
-"""The objectives that robust ones are compared with: log (equation 2.1), non-saturating, least squares, hinge."""
+"""The standard objectives: log (equation 2.1), non-saturating, least squares, hinge; and one for D, another for G."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from sparring.objectives.base import Objective, ZeroSum
 class Log(ZeroSum):
     """The standard GAN as a zero-sum game: f = log, D ascends log D(x) + log(1 - D(G(z))), G descends it.
 
-    On scores f(s) = logsigmoid(s). G's payoff -log(1 - D) saturates where D is sure. Source: Xu, Li, Jegelka, (2.1).
+    On scores f(s) = logsigmoid(s). G's payoff -log(1 - D) saturates where D is confident.
+
+    Source: Xu, Li, Jegelka, equation (2.1).
     """
 
     def payoff(self, score: Scores) -> Scores:
@@ -23,7 +25,7 @@ class Log(ZeroSum):
 
 @piece("nonsaturating")
 class NonSaturating(Log):
-    """D as in `log`; G ascends log D(G(z)) instead, so that its gradient survives a D that is sure.
+    """D as in `log`; G ascends log D(G(z)) instead, whose gradient does not vanish where D is confident.
 
     Source: Goodfellow et al. 2014, section 3.
     """
@@ -70,13 +72,13 @@ class Hinge(Objective):
 
 @piece("apart")
 class Apart(Objective):
-    """f_D and f_G chosen apart: D plays one objective, G another.
+    """One objective for D, another for G.
 
     `{name: apart, f_d: log, f_g: linear}` is the paper's Framework 1.
 
     Args:
-        f_d: whose `real` and `fake` D ascends.
-        f_g: whose `generator` G ascends.
+        f_d: objective of D: its `real` and `fake`.
+        f_g: objective of G: its `generator`.
 
     Source: Xu, Li, Jegelka, equations (3.1), (3.2).
     """
