@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -66,7 +67,12 @@ class SplitFiles:
 
     def __init__(self, folder: Path, *, labelled: bool) -> None:
         folder.mkdir()
-        self._arrays = {name: ArrayFile(folder / name) for name in ((SAMPLES, LABELS) if labelled else (SAMPLES,))}
+        self._arrays: dict[str, ArrayFile] = {}
+        with ExitStack() as opened:
+            for name in (SAMPLES, LABELS) if labelled else (SAMPLES,):
+                self._arrays[name] = ArrayFile(folder / name)
+                opened.enter_context(self._arrays[name].file)
+            self._opened = opened.pop_all()
 
     def append(self, pixels: npt.NDArray[np.uint8], label: int | None) -> None:
         """Write a sample."""
@@ -84,5 +90,4 @@ class SplitFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for array in self._arrays.values():
-            array.file.close()
+        self._opened.close()
