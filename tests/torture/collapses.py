@@ -1,4 +1,4 @@
-"""Collapses planted into a player: from some round on, its forward pass is another, in one game of packed ones."""
+"""Planted collapses: from some round on, the forward pass of a network is replaced, in one of the packed games."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Damage = Callable[[GANState], None]
 
 @contextmanager
 def planted(round_: int, damage: Callable[[GANState | Pupil], None]) -> Iterator[None]:
-    """Every training of the block is damaged just before this round, counted from 0."""
+    """Damage every training within the block just before this round, counted from 0."""
     plays = {GANTask: GANTask.play, ClassifierTask: ClassifierTask.play}
 
     def damaged(self: GANTask | ClassifierTask, step: int) -> None:
@@ -35,7 +35,7 @@ def planted(round_: int, damage: Callable[[GANState | Pupil], None]) -> Iterator
 
 
 def constant_generator(game: GANState, victim: int) -> None:
-    """One real sample for every latent."""
+    """G makes one real sample from every latent."""
     _replace_samples(game, victim, lambda codes: _real(game).samples[:1].expand(len(codes), *_shape(game)))
 
 
@@ -65,12 +65,12 @@ def constant_discriminator(game: GANState, victim: int) -> None:
 
 
 def scaled_discriminator(game: GANState, victim: int) -> None:
-    """Scores far out, where every payoff that flattens is flat."""
+    """Scores so large that every saturating payoff is flat."""
     _replace_scores(game, victim, lambda score: 1e6 * score)
 
 
 def clipped_discriminator(game: GANState, victim: int) -> None:
-    """Scores that jump from one end to the other: D itself is flat, whatever the payoff."""
+    """Scores that jump between two values: D itself is flat, whatever the payoff."""
     _replace_scores(game, victim, lambda score: (1e9 * (score - score.mean())).clamp(-20, 20))
 
 
@@ -81,7 +81,7 @@ def one_predicted_class(pupil: Pupil, _victim: int) -> None:
 
 
 def _replace_samples(game: GANState, victim: int, make: Callable[[Tensor], Tensor]) -> None:
-    """The victim's samples are made anew of its codes; a trace of G's own keeps the gradient's graph."""
+    """Replace the samples of one game; adding 0 times the own ones keeps the graph of gradients."""
     generator, packed = game.generator, bool(game.recipe.lead)
     original = generator.forward
 

@@ -10,7 +10,7 @@ import numpy as np
 from sparring.report.format import number, percent
 from sparring.report.metric_info import OF_D, Measure, measure_of, measured
 from sparring.report.read import Run
-from sparring.runs.schema import Estimate, MetricValue
+from sparring.runs.schema import Estimate, MetricValue, Number
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _best(run: Run, measure: Measure, note: int) -> Row | None:
     return Row(measure.title, "best", each, Entry(_shown(measure, float(values.mean()))), note)
 
 
-def _shown(measure: Measure, value: float | None) -> str:
+def _shown(measure: Measure, value: Number) -> str:
     """A value in the unit of its measure; None is a success that never came."""
     if value is None:
         return "never"
