@@ -18,8 +18,9 @@ from sparring.attacks import Attack
 from sparring.classifier import step as lesson
 from sparring.classifier.fakes import FrozenGenerator
 from sparring.classifier.state import Pupil
+from sparring.core.descent import Descent
 from sparring.core.errors import NonFinite
-from sparring.gan import sampling, state
+from sparring.gan import sampling
 from sparring.gan.state import GANState
 from sparring.networks import ClassifierModule, Generator
 from sparring.recipes import AnyRecipe, Recipe
@@ -167,7 +168,7 @@ def _stepping(
             if planter.is_due and steps[-1] == player:
                 spoil(planter, optimizer)
 
-        noting = [_before(module, "descend", lambda name, *_: steps.append(name)) for module in (state, lesson)]
+        noting = [_before(Descent, "step", lambda descent, _: steps.append(descent.name))]
         return [*noting, *(_after(kind, "step", act) for kind in (torch.optim.Adam, torch.optim.RMSprop))]
 
     return plant
@@ -185,11 +186,11 @@ def _gradients(player: str) -> Callable[[Planter], list[Patch]]:
     """The gradient of a player, before its optimizer steps."""
 
     def plant(planter: Planter) -> list[Patch]:
-        def act(name: str, _loss: Tensor, parameters: Sequence[nn.Parameter], *_: Any) -> None:
-            if name == player:
-                planter.one_of([each.grad for each in parameters if each.grad is not None])
+        def act(descent: Descent, _loss: Tensor) -> None:
+            if descent.name == player:
+                planter.one_of([each.grad for each in descent.parameters if each.grad is not None])
 
-        return [_before(module, "descend", act) for module in (state, lesson)]
+        return [_before(Descent, "step", act)]
 
     return plant
 
@@ -278,7 +279,7 @@ SITES: dict[str, Site] = {
     "running statistics of classifier": Site(
         ".+",
         LEARNED,
-        lambda p: [_after(lesson, "descend", lambda *_: p.one_of(list(p.training.pupil.network.buffers())))],
+        lambda p: [_after(Descent, "step", lambda *_: p.one_of(list(p.training.pupil.network.buffers())))],
     ),
 }
 

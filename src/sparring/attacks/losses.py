@@ -62,6 +62,9 @@ class Payoff(Aim):
     def loss(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
         return -payoff
 
+    def slope(self, payoff: Scores, opposite: Callable[[], Scores]) -> Scores:
+        return -torch.ones_like(payoff)
+
 
 @piece("distance")
 class Distance(Aim):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sparring.classifier.fakes import FrozenGenerator
 from sparring.classifier.inheritance import inherit
+from sparring.core.descent import Descent
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Samples
@@ -72,10 +73,10 @@ class Pupil:
         if recipe.memory_format == "channels_last":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network
-        self.parameters = list(network.parameters())
-        self.optimizer = recipe.optimizer.build(self.parameters)
+        self.optimizer = recipe.optimizer.build(network.parameters())
         self.fakes = [FrozenGenerator(recipe.fakes, self.space, device)] if recipe.fakes and recipe.fakes.weight else []
         self.log = StepLog((), device)
+        self.descent = Descent("classifier", network.parameters(), self.optimizer, self.log)
 
     @classmethod
     def begun(cls, recipe: ClassifierRecipe, source: Source, device: torch.device) -> Pupil:

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from sparring.attacks import batch_axes_of, width_of
 from sparring.classifier.state import Pupil, Share
-from sparring.core.descent import descend
 from sparring.core.modules import evaluating, same_buffers
 from sparring.core.shapes import Samples
 
@@ -30,10 +29,10 @@ def give_lesson(pupil: Pupil, step: int) -> None:
     for share in pupil.shares(step):
         with _statistics(pupil, share):
             loss = share.weight * _loss(pupil, share, attacked(pupil, share, step))
-            loss.backward(inputs=pupil.parameters)  # type: ignore[no-untyped-call]
+            loss.backward(inputs=pupil.descent.parameters)  # type: ignore[no-untyped-call]
         total += loss.detach()
     pupil.log.add({"loss": total})
-    descend("classifier", total, pupil.parameters, pupil.optimizer, pupil.log)
+    pupil.descent.step(total)
     pupil.log.end_round()
 
 

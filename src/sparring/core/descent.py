@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,38 +25,48 @@ class NotFiniteStep(ArithmeticError):
         self.name, self.replicas = name, tuple(replicas)
 
 
-def descend(
-    name: str,
-    loss: Tensor,
-    parameters: Sequence[nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    log: StepLog,
-    group: ProcessGroup = SINGLE,
-) -> None:
-    """One step along the gradients that have been accumulated, which are then cleared.
+class Descent:
+    """The optimizer of one network.
 
     Args:
         name: of the network.
-        loss: detached, `()`, or `(replicas)` where games are packed.
         parameters: of the network.
         optimizer: over them.
-        log: gets the norm of the gradient.
+        log: gets the norm of the gradient of every step.
         group: the processes whose gradients are averaged.
-
-    Raises:
-        NotFiniteStep: loss or gradient is not finite in some process; no step was taken.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    group.average([loss, *gradients])
-    norm = gradient_norm(gradients, loss.dim())
-    finite = torch.stack([loss, norm]).isfinite()
-    if not finite.all():
-        replicas = (~finite.all(0)).nonzero().flatten().tolist() if loss.dim() else []
-        raise NotFiniteStep(name, "gradient" if finite[0].all() else "loss", replicas)
-    log.add({f"gradient_{name}": norm})
-    optimizer.step()
-    for parameter in parameters:
-        parameter.grad = None
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Iterable[nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        log: StepLog,
+        group: ProcessGroup = SINGLE,
+    ) -> None:
+        self.name, self.parameters, self.optimizer = name, list(parameters), optimizer
+        self._log, self._group = log, group
+
+    def step(self, loss: Tensor) -> None:
+        """One step along the gradients that have been accumulated, which are then cleared.
+
+        Args:
+            loss: detached, `()`, or `(replicas)` where games are packed.
+
+        Raises:
+            NotFiniteStep: loss or gradient is not finite in some process; no step was taken.
+        """
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        self._group.average([loss, *gradients])
+        norm = gradient_norm(gradients, loss.dim())
+        finite = torch.stack([loss, norm]).isfinite()
+        if not finite.all():
+            replicas = (~finite.all(0)).nonzero().flatten().tolist() if loss.dim() else []
+            raise NotFiniteStep(self.name, "gradient" if finite[0].all() else "loss", replicas)
+        self._log.add({f"gradient_{self.name}": norm})
+        self.optimizer.step()
+        for parameter in self.parameters:
+            parameter.grad = None
 
 
 def gradient_norm(gradients: Sequence[Tensor], lead_axes: int) -> Tensor:

@@ -39,7 +39,7 @@ class StepLog:
         """Add the numbers of this round to the sums; every process calls it after every round."""
         self._group.average([values for _, values in self._round])
         for names, values in self._round:
-            places = self._places(names)
+            places = self._index[names] if names in self._index else self._places(names)
             self._sums.index_add_(0, places, values)
             self._times[names] += 1
         self._round.clear()
@@ -70,13 +70,12 @@ class StepLog:
         self._times: Counter[tuple[str, ...]] = Counter()
 
     def _places(self, names: tuple[str, ...]) -> Tensor:
-        """The rows of the sums that belong to these names, made where they are new."""
-        if names not in self._index:
-            for name in names:
-                self._rows.setdefault(name, len(self._rows))
-            missing = len(self._rows) - len(self._sums)
-            self._sums = torch.cat([self._sums, self._sums.new_zeros(missing, *self._lead)])
-            self._index[names] = torch.tensor([self._rows[name] for name in names], device=self._device)
+        """The rows of the sums for names that are logged together for the first time."""
+        for name in names:
+            self._rows.setdefault(name, len(self._rows))
+        missing = len(self._rows) - len(self._sums)
+        self._sums = torch.cat([self._sums, self._sums.new_zeros(missing, *self._lead)])
+        self._index[names] = torch.tensor([self._rows[name] for name in names], device=self._device)
         return self._index[names]
 
     def _counts(self) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -38,12 +39,13 @@ class Adversary(Feedback):
         """The perturbations with their probabilities; honest with the remaining probability."""
 
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
-        return self._mixture()
+        return self._mixture
 
     def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
         # In half precision a root would lose its digits.
-        return self.delivery.deliver(self._mixture(), payoff, at_least_fp32(score), rng=rng)
+        return self.delivery.deliver(self._mixture, payoff, at_least_fp32(score), rng=rng)
 
+    @cached_property
     def _mixture(self) -> tuple[tuple[float, Perturbation], ...]:
         lies = self.lies()
         honest = max(0.0, 1.0 - sum(share for share, _ in lies))  # shares may round to more than 1

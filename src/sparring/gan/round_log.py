@@ -38,7 +38,7 @@ def numbers_of_view(
     for (origin, verdict), score, output in zip(verdicts.items(), stacked, torch.sigmoid(stacked), strict=True):
         name = f"{origin}_adversarial" if origin in view.attacked else origin
         numbers |= {f"d_{name}": output, f"score_{name}": score}
-        if recipe.class_loss.needs_logits:
+        if verdict.classes is not None and recipe.class_loss.needs_logits:
             numbers[f"class_accuracy_{name}"] = _is_right(verdict, labels[origin]).to(score)
     return numbers
 

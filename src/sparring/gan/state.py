@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from sparring.core.descent import descend
+from sparring.core.descent import Descent
 from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import UsageError
 from sparring.core.gradients import input_gradient
@@ -32,8 +31,6 @@ from sparring.runs.tensors import (
     sums,
     within,
 )
-
-Player = Literal["generator", "discriminator"]
 
 
 class Networks(nn.Module):
@@ -84,6 +81,8 @@ class GANState:
         group: the processes that play it.
 
     Attributes:
+        descents: the optimizer steps of both networks.
+        penalizes: whether D's loss has a penalty.
         streams: of draws for all processes alike.
         own_streams: of draws for this process's part of a batch.
         share: samples of a batch that are its own.
@@ -107,21 +106,18 @@ class GANState:
         self.networks = networks
         self.generator: nn.Module = networks.generator
         self.discriminator: nn.Module = networks.discriminator
-        self.parameters = {
-            "generator": list(networks.generator.parameters()),
-            "discriminator": list(networks.discriminator.parameters()),
-        }
         self.optimizers = {
-            "generator": recipe.optimizers.generator.build(self.parameters["generator"]),
-            "discriminator": recipe.optimizers.discriminator.build(self.parameters["discriminator"]),
+            "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
+            "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
         }
         self.log = StepLog(recipe.lead, device, group)
+        self.descents = {
+            name: Descent(name, getattr(networks, name).parameters(), optimizer, self.log, group)
+            for name, optimizer in self.optimizers.items()
+        }
+        self.space, self.batch_axes = networks.space, len(recipe.lead) + 1
+        self.penalizes, self._disturbs = recipe.lipschitz.penalizes, recipe.lipschitz.disturbs
         recipe.lipschitz.constrain(networks.discriminator)
-
-    @property
-    def batch_axes(self) -> int:
-        """How many leading axes of a batch are batch."""
-        return len(self.recipe.lead) + 1
 
     @property
     def sampler(self) -> nn.Module:
@@ -168,6 +164,8 @@ class GANState:
 
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
         """What D sees of samples in round `step`, by its Lipschitz control."""
+        if not self._disturbs:
+            return samples
         progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
         return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
@@ -189,10 +187,6 @@ class GANState:
         space = self.networks.space
         return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
 
-    def descend(self, name: Player, loss: Tensor) -> None:
-        """One optimizer step of a network; as `core.descent.descend`."""
-        descend(name, loss, self.parameters[name], self.optimizers[name], self.log, self.group)
-
     def end_round(self) -> None:
         """Update the running mean of G's weights and average the running statistics over the processes."""
         self._update_average()
@@ -203,7 +197,7 @@ class GANState:
     def _update_average(self) -> None:
         for average in self.networks.average:
             means: list[Tensor] = list(average.parameters())
-            torch._foreach_lerp_(means, list[Tensor](self.parameters["generator"]), 1.0 - self.recipe.ema)
+            torch._foreach_lerp_(means, list[Tensor](self.descents["generator"].parameters), 1.0 - self.recipe.ema)
             for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
                 held.copy_(now)
 

@@ -1,7 +1,7 @@
 """One round of the game. Read this first.
 
-    D:  theta <- theta + eta grad V(theta, views)                 `critic_steps` times, under the regime (equation 3.1)
-    G:  phi   <- phi   + eta grad mean f_g(Phi(D(G(z))))          through the adversary on the feedback (equation 3.4)
+    D:  theta <- theta + eta grad V(theta, views)            `critic_steps` times, under the regime (equation 3.1)
+    G:  phi   <- phi   + eta grad mean f_g(Phi(D(G(z))))     through the adversary on the feedback (equation 3.4)
 
 Equations are those of Xu, Li, Jegelka. Objective, adversary, regime and Lipschitz control are the recipe's.
 """
@@ -32,8 +32,8 @@ def play_round(state: GANState, step: int) -> None:
         real, fake = state.real_batch(number), state.generate("latents", number)
         seen_real = state.disturb(real.samples, step, "real", number)
         seen_fake = state.disturb(fake.samples.detach(), step, "fake", number)
-        turn = DiscriminatorTurn(state, step, number, {"real": real.labels, "fake": fake.labels})
-        state.recipe.regime.update(turn, seen_real, seen_fake)
+        d = DiscriminatorTurn(state, step, number, {"real": real.labels, "fake": fake.labels})
+        state.recipe.regime.update(d, seen_real, seen_fake)
     update_generator(state, fake, step)
     state.end_round()
 
@@ -50,26 +50,21 @@ class DiscriminatorTurn:
 
     def __init__(self, state: GANState, step: int, number: int, labels: Mapping[Origin, Tensor | None]) -> None:
         self.state, self.round, self.number, self.labels = state, step, number, labels
-        self.network, self.space = state.discriminator, state.networks.space
-        self._steps = 0
-        self._losses: list[Tensor] = []
-
-    @property
-    def couples_samples(self) -> bool:
-        """Whether D's score of a sample depends on the other samples of its batch."""
-        return self.state.couples_samples
+        self.network, self.space, self.couples_samples = state.discriminator, state.space, state.couples_samples
+        self.mean, self.record = state.over_batch, state.log.add_samples
+        self._steps, self._losses = 0, list[Tensor]()
 
     def show(self, view: View, gradients: Sequence[Origin] = ()) -> Mapping[Origin, Response]:
         """Add the gradient of the weighted payoff, less the Lipschitz penalty once a step (equation 3.1)."""
-        state = self.state
         leaves = {origin: view.of(origin).detach().requires_grad_() for origin in gradients}
-        verdicts = {origin: state.judge(leaves.get(origin, view.of(origin))) for origin in ORIGINS}
+        verdicts = {origin: self.state.judge(leaves.get(origin, view.of(origin))) for origin in ORIGINS}
         payoffs = {origin: self._payoff(origin, verdicts[origin], origin) for origin in ORIGINS}
         loss = self._penalty(view) - view.weight * over_samples(payoffs["real"] + payoffs["fake"])
         # Packed games share no parameter: the gradient of the sum of their losses is that of each.
-        loss.sum().backward(inputs=[*state.parameters["discriminator"], *leaves.values()])  # type: ignore[no-untyped-call]
+        inputs = [*self.state.descents["discriminator"].parameters, *leaves.values()]
+        torch.autograd.backward(loss.sum(), inputs=inputs)
         self._losses.append(loss.detach())
-        self.record(numbers_of_view(state.recipe, view, verdicts, payoffs, self.labels))
+        self.record(numbers_of_view(self.state.recipe, view, verdicts, payoffs, self.labels))
         scale = -payoffs["real"].shape[-1] / view.weight  # from the gradient of the loss to that of one sample's payoff
         slopes = {origin: scale * leaf.grad for origin, leaf in leaves.items() if leaf.grad is not None}
         return {
@@ -79,7 +74,7 @@ class DiscriminatorTurn:
 
     def step(self) -> None:
         """One optimizer step, then the Lipschitz constraint."""
-        self.state.descend("discriminator", torch.stack(self._losses).sum(0))
+        self.state.descents["discriminator"].step(torch.stack(self._losses).sum(0))
         self.state.recipe.lipschitz.constrain(self.network)
         self._steps, self._losses = self._steps + 1, []
 
@@ -91,14 +86,6 @@ class DiscriminatorTurn:
         """A random stream of this update."""
         return self.state.own_streams.rng(name, self.number)
 
-    def mean(self, values: Tensor) -> Tensor:
-        """The mean over the whole batch of each game."""
-        return self.state.over_batch(values)
-
-    def record(self, numbers: Mapping[str, Tensor]) -> None:
-        """Add numbers per sample to the log."""
-        self.state.log.add_samples(numbers)
-
     def _payoff(self, origin: Origin, verdict: Verdict, labels_of: Origin) -> Tensor:
         recipe, labels = self.state.recipe, self.labels[labels_of]
         score = recipe.discriminator.head.score(verdict, labels)
@@ -108,10 +95,10 @@ class DiscriminatorTurn:
         other: Origin = "fake" if origin == "real" else "real"
         return self.mean(self._payoff(origin, verdicts[other], other).detach())
 
-    def _penalty(self, view: View) -> Tensor | float:
+    def _penalty(self, view: View) -> Tensor:
         control, axes = self.state.recipe.lipschitz, self.state.batch_axes
-        if self._losses or not control.penalizes:
-            return 0.0
+        if self._losses or not self.state.penalizes:
+            return view.real.new_zeros(())
         rng = self.rng(f"lipschitz/{self._steps}")
         cost = control.penalty(self.state.score, view.real, view.fake, batch_axes=axes, rng=rng)
         self.record({"penalty": cost})
@@ -127,6 +114,6 @@ def update_generator(state: GANState, fake: Batch, step: int) -> None:
         payoff = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
         payoff = recipe.class_loss.payoff("generator", payoff, verdict.classes, fake.labels)
         loss = -over_samples(payoff)
-        loss.sum().backward(inputs=state.parameters["generator"])  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss.sum(), inputs=state.descents["generator"].parameters)
     state.log.add({"payoff_g": -loss})
-    state.descend("generator", loss.detach())
+    state.descents["generator"].step(loss.detach())

@@ -24,6 +24,11 @@ class Lipschitz(Piece, family="lipschitz"):
         """Whether it has a penalty, a term of D's loss."""
         return type(self).penalty is not Lipschitz.penalty
 
+    @property
+    def disturbs(self) -> bool:
+        """Whether it changes the samples that D sees."""
+        return type(self).disturb is not Lipschitz.disturb
+
     def check(self, discriminator: nn.Module) -> None:
         """Refuse a network that the control is not defined for.
 

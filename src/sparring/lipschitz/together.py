@@ -28,6 +28,10 @@ class Together(Lipschitz):
     def penalizes(self) -> bool:
         return any(control.penalizes for control in self.controls)
 
+    @property
+    def disturbs(self) -> bool:
+        return any(control.disturbs for control in self.controls)
+
     def check(self, discriminator: nn.Module) -> None:
         for control in self.controls:
             control.check(discriminator)

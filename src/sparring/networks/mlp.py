@@ -18,7 +18,7 @@ from sparring.core.records import Widths
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator
 from sparring.networks.heads import Discriminator, DiscriminatorModule
-from sparring.networks.products import affine
+from sparring.networks.products import WORTH_IT, affine
 
 
 class Dense(nn.Module):
@@ -37,6 +37,8 @@ class Dense(nn.Module):
             self.register_buffer("bias", torch.zeros(*lead, outputs), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.weight.dim() == 2 and x.shape[0] * self.weight.numel() < WORTH_IT:
+            return torch.addmm(self.bias, x, self.weight)  # a small product of a single game: no detour
         return affine(x, self.weight, self.bias)
 
 

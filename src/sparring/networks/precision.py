@@ -29,6 +29,8 @@ def judge(discriminator: nn.Module, samples: Tensor, precision: Precision) -> Ve
     """The verdict of a discriminator on samples `(*batch, ...)`."""
     with autocast(precision, samples.device):
         verdict: Verdict = discriminator(samples)
+    if verdict.score.dtype == torch.float32:
+        return verdict
     return Verdict(at_least_fp32(verdict.score), None if verdict.classes is None else at_least_fp32(verdict.classes))
 
 

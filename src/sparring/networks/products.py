@@ -28,7 +28,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         weight: `(*lead, inputs, outputs)`, where `lead` is `()` or `(replicas,)`.
         bias: `(*lead, outputs)`.
     """
-    if _suits(x, weight):
+    if math.prod(x.shape[-2:]) * weight.shape[-1] >= WORTH_IT and _suits(x, weight):
         out: Tensor = _Affine.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
     if weight.dim() == 2:
@@ -44,10 +44,9 @@ class OneDNNLinear(nn.Linear):
 
 
 def _suits(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN computes this product."""
+    """Whether oneDNN can compute this product."""
     return (
         not torch.compiler.is_compiling()
-        and math.prod(x.shape[-2:]) * weight.shape[-1] >= WORTH_IT
         and x.dtype is weight.dtype is torch.float32
         and x.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")

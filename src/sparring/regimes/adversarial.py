@@ -89,9 +89,9 @@ class AdversarialRegime(Regime):
                 its own passes.
             weight: of the new view.
         """
-        attack = self.attack.scaled(self.warmup.factor(d.round))
-        moved = {origin: self._moved(d, attack, origin, view, seen) for origin in self.origins}
-        return View(moved.get("real", view.real), moved.get("fake", view.fake), weight, self.origins)
+        attack, origins = self.attack.scaled(self.warmup.factor(d.round)), self.origins
+        moved = {origin: self._moved(d, attack, origin, view, seen) for origin in origins}
+        return View(moved.get("real", view.real), moved.get("fake", view.fake), weight, origins)
 
     def _moved(
         self, d: DiscriminatorUpdate, attack: Attack, origin: Origin, view: View, seen: Mapping[Origin, Response] | None
