@@ -30,24 +30,24 @@ def test_every_family_has_members() -> None:
 
 
 class _Backwards(Hinge):
-    """Pays D for mistakes."""
+    """A payoff that rises with wrong scores."""
 
     def real(self, score: Scores) -> Scores:
         return -super().real(score)
 
 
 def test_the_contract_can_be_broken() -> None:
-    with pytest.raises(AssertionError, match="D is paid"):
+    with pytest.raises(AssertionError, match="payoff rises with correct scores"):
         check(_Backwards())
 
 
-def test_a_foreign_piece_is_found_by_its_import_path() -> None:
+def test_a_piece_from_outside_is_found_by_its_import_path() -> None:
     reference = f"{_Backwards.__module__}:_Backwards"
     assert find(Objective, reference).__name__ == "_Backwards"  # type: ignore[type-abstract]
     assert Objective.model_validate(reference).name == reference
 
 
-def test_a_name_is_given_once() -> None:
+def test_a_name_is_unique() -> None:
     with pytest.raises(ValueError, match="already"):
         piece("hinge")(type("Again", (Objective,), {}))
 

@@ -1,0 +1,124 @@
+"""Networks: generators, discriminators, heads, classifiers, extractors and priors."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sparring.core.pieces import members
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import IMAGE_BOUNDS, Space
+from sparring.networks import (
+    Classifier,
+    ClassifierModule,
+    Discriminator,
+    Extractor,
+    FrozenClassifier,
+    Generator,
+    Head,
+    Network,
+    Prior,
+    SmallCNN,
+)
+
+
+def check_network(network: Network) -> None:
+    space = Space((1, 32, 32), IMAGE_BOUNDS, 3)
+    state = torch.random.get_rng_state()
+    first, second = (network.build(space, (), rng=Rng.of(3)) for _ in range(2))
+    assert torch.equal(state, torch.random.get_rng_state()), "no global random state is used"
+    assert _equal(first, second), "the weights are a function of the stream"
+    assert all(parameter.isfinite().all() for parameter in first.parameters())
+
+
+def check_generator(generator: Generator) -> None:
+    space = Space((1, 32, 32), IMAGE_BOUNDS, 3)
+    for spec in (generator, generator.model_copy(update={"conditional": True})):
+        codes = spec.draw((4,), space, rng=Rng.of(0))
+        assert codes.values.shape == (4, spec.inputs(space)), "a code for every sample"
+        network = _unsettled(spec.build(space, (), rng=Rng.of(3)))
+        images = network(codes.values)
+        assert images.shape == (4, *space.shape), "samples have the shape of the data"
+        assert images.abs().max() <= 1, "samples lie in the range of the data"
+    other = torch.zeros(4, dtype=torch.int64) if codes.labels is None else (codes.labels + 1) % space.classes
+    conditional = network(spec.encode(codes.values[:, : spec.latent], other, space))
+    assert not torch.equal(conditional, images), "the class changes the samples of a conditional generator"
+
+
+@torch.no_grad()
+def _unsettled(network: nn.Module) -> nn.Module:
+    """The network in eval mode, with weights moved off their start, where all classes may be alike."""
+    for index, parameter in enumerate(network.parameters()):
+        parameter.add_(0.1 * Rng.of(index).normal(parameter.shape))
+    return network.eval()
+
+
+def check_discriminator(discriminator: Discriminator) -> None:
+    space, images = Space((1, 32, 32), IMAGE_BOUNDS, 3), Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
+    for head in members(Head).values():
+        network = discriminator.model_copy(update={"head": head()}).build(space, (), rng=Rng.of(3)).eval()
+        verdict = network(images)
+        assert verdict.score.shape == (4,), "one score a sample"
+        assert network.trunk(images).shape == (4, network.width), "a trunk has `width` features"
+        assert torch.equal(verdict.score, network.head(network.trunk(images)).score), "the head scores the features"
+        assert (verdict.classes is not None) == head.needs_classes, "a head that needs classes has class logits"
+
+
+def check_head(head: Head) -> None:
+    features, labels = Rng.of(0).normal((5, 6)), torch.tensor([0, 1, 2, 0, 1])
+    verdict = head.build(6, 3, nn.Linear)(features)
+    score = head.score(verdict, labels)
+    assert score.shape == (5,), "one score a sample"
+    assert (verdict.classes is not None) == head.needs_classes, "a head that needs classes has class logits"
+    if verdict.classes is not None:
+        assert verdict.classes.shape == (5, 3), "a number a class"
+    if head.needs_labels:
+        by_class = torch.stack([head.score(verdict, torch.full((5,), label)) for label in range(3)])
+        assert torch.allclose(by_class.mean(0), verdict.score, atol=1e-5), "without a class, the mean over the classes"
+        assert not torch.allclose(by_class[0], by_class[1]), "the class counts"
+
+
+def check_classifier(classifier: Classifier) -> None:
+    network = classifier.build(Space((1, 32, 32), IMAGE_BOUNDS, 3), (), rng=Rng.of(3)).eval()
+    images = Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
+    assert network(images).shape == (4, 3), "one logit a class"
+    assert isinstance(network, ClassifierModule) and torch.equal(network.extract(images).logits, network(images))
+    assert torch.equal(network.output(network.extract(images).features), network(images)), (
+        "logits are linear in features"
+    )
+
+
+def check_extractor(extractor: Extractor) -> None:
+    space = Space((1, 8, 8), IMAGE_BOUNDS, 3)
+    network, cpu = SmallCNN(width=2).build(space, (), rng=Rng.of(0)), torch.device("cpu")
+    classifier = extractor.choose(lambda: FrozenClassifier(network, "toy", "0123", cpu), cpu)
+    assert classifier is not None, "labelled images have an extractor"
+    images = Rng.of(1).uniform((5, *space.shape), -1.0, 1.0)
+    seen = classifier.extract(images)
+    assert len(seen.features) == len(seen.logits) == 5 and seen.features.dim() == seen.logits.dim() == 2
+    assert torch.equal(classifier.extract(images[:2]).features, seen.features[:2]), "images do not affect each other"
+    assert classifier.sha256[:12] in classifier.name, "the name includes the digest of the weights"
+
+
+def check_prior(prior: Prior) -> None:
+    drawn = prior.draw((3, 1000), rng=Streams(5, 3).rng("latents"))
+    assert torch.equal(drawn[1], prior.draw((1000,), rng=Streams(6).rng("latents"))), (
+        "a replica has a single game's latents"
+    )
+    assert abs(float(drawn.mean())) < 0.1, "priors are centred"
+
+
+def _equal(first: nn.Module, second: nn.Module) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+CONTRACTS = {
+    Network: check_network,
+    Generator: check_generator,
+    Discriminator: check_discriminator,
+    Head: check_head,
+    Classifier: check_classifier,
+    Extractor: check_extractor,
+    Prior: check_prior,
+}
