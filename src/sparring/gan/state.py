@@ -83,6 +83,7 @@ class GANState:
     Attributes:
         descents: the optimizer steps of both networks.
         penalizes: whether D's loss has a penalty.
+        generator, discriminator: the networks of a round, compiled where the recipe asks for it.
         streams: of draws for all processes alike.
         own_streams: of draws for this process's part of a batch.
         share: samples of a batch that are its own.
@@ -106,6 +107,8 @@ class GANState:
         self.networks = networks
         self.generator: nn.Module = networks.generator
         self.discriminator: nn.Module = networks.discriminator
+        if recipe.compile:
+            self.generator, self.discriminator = _compiled(self.generator), _compiled(self.discriminator)
         self.optimizers = {
             "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
             "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
@@ -220,6 +223,11 @@ class GANState:
         for prefix, optimizer in optimizers.items():
             load_optimizer_state(optimizer, below(prefix, state))
         self.log.load_state(sums(below("watch/", state), self.recipe.lead))
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    compiled: nn.Module = torch.compile(network)  # type: ignore[assignment]
+    return compiled
 
 
 def _share(recipe: Recipe, group: ProcessGroup) -> int:

@@ -53,6 +53,10 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
             raise ValueError("should be two positive numbers, the smaller one first")
         return value
 
+    @property
+    def needs_second_derivatives(self) -> bool:
+        return False
+
     def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
         # Drawn for real and fake samples apart: with several processes each draw is a part of a whole batch.
         starts = [rng.normal(side.shape).to(side) for side in (real, fake)]

@@ -25,6 +25,11 @@ class Lipschitz(Piece, family="lipschitz"):
         return type(self).penalty is not Lipschitz.penalty
 
     @property
+    def needs_second_derivatives(self) -> bool:
+        """Whether its penalty is differentiated through a gradient of D."""
+        return False
+
+    @property
     def disturbs(self) -> bool:
         """Whether it changes the samples that D sees."""
         return type(self).disturb is not Lipschitz.disturb
@@ -80,6 +85,10 @@ class PerSamplePenalty(Lipschitz):
     Raises:
         UsageError: D has batch statistics, which leave the gradient of a sample undefined.
     """
+
+    @property
+    def needs_second_derivatives(self) -> bool:
+        return True
 
     def check(self, discriminator: nn.Module) -> None:
         layer = batch_statistics(discriminator)

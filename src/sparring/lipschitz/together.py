@@ -29,6 +29,10 @@ class Together(Lipschitz):
         return any(control.penalizes for control in self.controls)
 
     @property
+    def needs_second_derivatives(self) -> bool:
+        return any(control.needs_second_derivatives for control in self.controls)
+
+    @property
     def disturbs(self) -> bool:
         return any(control.disturbs for control in self.controls)
 

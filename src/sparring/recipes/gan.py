@@ -34,6 +34,7 @@ class Recipe(TrainingRecipe):
         class_loss: payoffs for classes, in addition to those of the objective for D's score.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
+        compile: whether G and D are compiled by `torch.compile` for training.
         extractor: the network in whose features generated and real images are compared.
         sample_every: interval of pictures in rounds; 0 means never.
     """
@@ -49,6 +50,7 @@ class Recipe(TrainingRecipe):
     critic_steps: Count = 1
     replicas: int = Field(default=1, ge=1, le=MOST_GAMES)
     ema: Momentum = 0.0
+    compile: bool = False
     extractor: Extractor = ClassifierFeatures()
     sample_every: Every = 1000
 
@@ -62,6 +64,13 @@ class Recipe(TrainingRecipe):
             wanting = f"class_loss = {loss.name}" if loss.needs_logits else f"discriminator.head = {head.name}"
             message = f"{wanting} needs the classes of generated samples; set it to true"
             raise as_one([Problem(path=("generator", "conditional"), value="False", message=message)])
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_compiled(self) -> Recipe:
+        if self.compile and self.lipschitz.needs_second_derivatives:
+            message = f"lipschitz = {self.lipschitz.name} needs second derivatives, which torch.compile does not have"
+            raise as_one([Problem(path=("compile",), value="True", message=message)])
         return self
 
     @property

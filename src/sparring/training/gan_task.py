@@ -66,7 +66,12 @@ class GANTask(Task):
     def locate(self, step: int) -> str | None:
         if self.game.group.part.of > 1:
             return None  # the other processes have ended
-        networks = {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
+        game = self.game
+        game.generator, game.discriminator = (
+            game.networks.generator,
+            game.networks.discriminator,
+        )  # eager
+        networks = {"generator": game.generator, "discriminator": game.discriminator}
         return first_non_finite(networks, self.game.optimizers, lambda: play_round(self.game, step))
 
     def measure(self, done: int) -> dict[str, Any]:
