@@ -118,11 +118,9 @@ class RunFolder:
         Raises:
             UsageError: there is no run at this path.
         """
-        run = cls(path)
-        if not run.recipe_path.is_file():
-            cause = f"{path}: not a run folder (it has no recipe.yaml)"
-            raise UsageError(cause, "give the --out of a `sparring train`")
-        return run
+        if not (path / "recipe.yaml").is_file():
+            raise UsageError(f"{path}: not a run folder: no recipe.yaml", "give the --out of a `sparring train`")
+        return cls(path)
 
     @contextmanager
     def owned(self) -> Iterator[None]:
