@@ -1,4 +1,4 @@
-"""Three sound classifiers of the digits, trained in a second each, and one evaluated subject of each."""
+"""Targets of robustness tests: three sound classifiers of the digits, trained in a second each, and a threshold."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def convolutional() -> nn.Sequential:
 
 
 def trained(network: nn.Module, attack: Attack | None, updates: int) -> nn.Module:
-    """A classifier of the digits after some updates, on attacked samples where there is an attack."""
+    """A classifier of the digits after some updates, adversarial training if there is an attack."""
     source, streams = Digits().open(CPU), Streams(0)
     space = source.facts.space
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
@@ -73,6 +73,20 @@ def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150
     )
 
 
+class Thresholds(nn.Module):
+    """Two classes separated by the mean of the pixels: robust by exactly its distance to 1/2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.flatten(1).mean(1)
+        return torch.stack([0.5 - mean, mean - 0.5], dim=1)
+
+
+def thresholds(count: int = 41) -> Target:
+    """Flat grey images from 0.3 to 0.7, one of them exactly in the middle."""
+    grey = torch.linspace(0.3, 0.7, count)
+    return target_of(Thresholds(), grey[:, None, None, None].expand(-1, 1, 4, 4).clone(), (grey > 0.5).long())
+
+
 _MODELS: dict[str, tuple[Callable[[], nn.Module], Attack | None, int]] = {
     "linear": (lambda: dense(64, 10), None, 150),
     "mlp": (lambda: dense(64, 64, 64, 10), None, 150),
@@ -83,7 +97,7 @@ SOUND = tuple(_MODELS)
 
 @cache
 def sound(name: str) -> Target:
-    """One of the three: linear, plain, or convolutional and trained under attack; in train mode, as training left."""
+    """One of the three: linear, an MLP, or convolutional and trained under attack; in train mode."""
     make, attack, updates = _MODELS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

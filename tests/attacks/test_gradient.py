@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from sparring.attacks import BIM, FGSM, PGD, AnyGradientAttack, Attack, Direct, Distance, Normalised, Payoff
 from sparring.core.balls import L2, Ball, Linf
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Rng
 from sparring.core.shapes import Bounds, Space
 
 IMAGES = Space((3, 4, 4), Bounds(-1.0, 1.0))
-UNIT = Space((3, 4, 4), Bounds(0.0, 1.0))
 
 
 def images(count: int = 5, seed: int = 0) -> Tensor:
@@ -72,22 +71,6 @@ def test_the_direct_step_is_a_multiple_of_the_gradient() -> None:
     torch.testing.assert_close(found, x + 0.3 * weight, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("attack", [FGSM(epsilon=0.05), BIM(epsilon=0.05), PGD(epsilon=0.05)])
-def test_a_budget_means_the_same_in_every_range(attack: Attack) -> None:
-    network, labels, x = classifier(), torch.arange(5), images()
-
-    def wide(samples: Tensor) -> Tensor:
-        return F.cross_entropy(network(samples), labels, reduction="none")
-
-    def unit(samples: Tensor) -> Tensor:
-        return wide(2 * samples - 1)
-
-    in_wide = attack(x, wide, network=network, space=IMAGES, rng=Rng.of(3))
-    in_unit = attack((x + 1) / 2, unit, network=network, space=UNIT, rng=Rng.of(3))
-    torch.testing.assert_close(in_wide, 2 * in_unit - 1, rtol=0, atol=1e-7)
-    assert float((in_wide - x).abs().max()) == pytest.approx(0.1)
-
-
 @pytest.mark.parametrize("steps", [1, 5, 20])
 def test_linf_steps_equal_foolbox(steps: int) -> None:
     network, labels, x = classifier(), torch.arange(5), images()
@@ -116,21 +99,6 @@ def test_more_steps_raise_the_loss_further() -> None:
         for attack in (FGSM(epsilon=0), FGSM(epsilon=0.2), BIM(epsilon=0.2, steps=40))
     ]
     assert losses == sorted(losses) and losses[0] < losses[2]
-
-
-def test_replicas_are_attacked_as_single_games() -> None:
-    x = torch.stack([images(seed=1), images(seed=2)]).float()
-    weights = torch.randn(2, 1, *IMAGES.shape, generator=torch.Generator().manual_seed(0))
-    attack = PGD(epsilon=0.1, steps=3)
-
-    def loss(samples: Tensor, weight: Tensor) -> Tensor:
-        return (torch.tanh(samples) * weight).sum((-1, -2, -3))
-
-    packed = attack(x, lambda s: loss(s, weights), network=nn.Module(), space=IMAGES, rng=Streams(7, 2).rng("attack"))
-    for index in range(2):
-        rng = Streams(7 + index).rng("attack")
-        single = attack(x[index], lambda s: loss(s, weights[index]), network=nn.Module(), space=IMAGES, rng=rng)  # noqa: B023
-        torch.testing.assert_close(packed[index], single)
 
 
 def test_a_sample_outside_of_the_range_is_pushed_no_farther() -> None:
@@ -231,3 +199,12 @@ def test_aims_are_the_papers_formulas() -> None:
     assert torch.equal(Distance().slope(payoff, lambda: mean), torch.tensor([1.0, 1.0, 0.0, -1.0]))  # 0 at a tie
     packed = Distance().loss(payoff.reshape(2, 2), lambda: torch.tensor([1.0, 0.0]))
     assert torch.equal(packed, torch.tensor([[-3.0, -0.5], [-1.0, -3.0]]))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-14, 1e-30])
+def test_a_small_gradient_gives_a_whole_step(size: float) -> None:
+    gradient = size * Rng.of(0).normal((3, 5))
+    step = L2().steepest(gradient, 0.25, 1)
+    torch.testing.assert_close(step.norm(dim=1), torch.full((3,), 0.25))
+    torch.testing.assert_close(step / step.norm(dim=1, keepdim=True), L2().steepest(gradient / size, 1.0, 1))
+    assert (L2().steepest(torch.zeros(1, 5), 0.25, 1) == 0).all()

@@ -1,4 +1,4 @@
-"""Threats: criteria against their formulas, and what `fool` promises of every sample."""
+"""Threats: criteria against their formulas, and the guarantees of `fool` for every sample."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOGITS = torch.tensor([[4.0, 1.0, 3.0, -1.0, 0.5]], dtype=torch.float64)
 
 
 def network(seed: int = 0, classes: int = 5) -> nn.Module:
-    """A small random classifier with a buffer and dropout, in training mode: a trap for traces."""
+    """A small random classifier with a buffer and dropout, in training mode: anything left behind shows."""
     torch.manual_seed(seed)
     layers = nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(18, 12), nn.Tanh(), nn.Dropout(0.1), nn.Linear(12, classes)
     return nn.Sequential(*layers)
@@ -110,7 +110,7 @@ def test_a_threat_has_other_budgets() -> None:
     targets=st.integers(0, 6),
     ball=st.sampled_from(["linf", "l2"]),
 )
-def test_what_fool_promises(seed: int, epsilon: float, restarts: int, targets: int, ball: str) -> None:
+def test_the_guarantees_of_fool(seed: int, epsilon: float, restarts: int, targets: int, ball: str) -> None:
     model, x = network(seed % 7), samples(seed=seed)
     labels, generator = Rng.of(seed).integers((len(x),), 5), torch.random.get_rng_state()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -129,7 +129,7 @@ def test_what_fool_promises(seed: int, epsilon: float, restarts: int, targets: i
 
 
 @pytest.mark.parametrize("criterion", ["cross_entropy", "margin", "dlr", "targeted_dlr", "targeted_cross_entropy"])
-def test_what_is_told_of_the_samples_holds_of_them(criterion: str) -> None:
+def test_the_record_agrees_with_the_samples(criterion: str) -> None:
     model, x, labels = network().eval(), samples(), torch.arange(16) % 5
     what = threat(criterion=criterion, restarts=2)
     found = tried(what, model, x, labels)

@@ -1,4 +1,4 @@
-"""`sparring robustness`: heads of runs, packed games, classifiers, models of one's own; files and exit codes."""
+"""`sparring robustness`: heads of runs, packed games, classifiers, own models; files and exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from robust_models import SOUND, dense, sound
+from robust_models import dense, sound
 from sparring.cli import main
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.records import InvalidRecord
@@ -47,7 +47,7 @@ QUICK = ("--threats", "fgsm", "--epsilons", "0.05,0.1", "--samples", 100)
 
 
 class Answer(NamedTuple):
-    """What a command said and how it ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -62,8 +62,8 @@ def sparring(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         monkeypatch.setattr(sys, "argv", ["sparring", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
-        told = capsys.readouterr()
-        return Answer(int(ended.value.code or 0), told.out, told.err)
+        answer = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), answer.out, answer.err)
 
     return run
 
@@ -77,12 +77,12 @@ def game(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def logits_of(path: Path, on: str, samples: Tensor, game: int = 0) -> Tensor:
-    """What a head of a run says of samples."""
+    """Logits of a head of a run."""
     (target,) = targets_of_run(path, on=(on,), game=game).targets
     return target.predicted_logits(samples)
 
 
-def test_a_game_of_a_packed_run_is_its_row(game: Path) -> None:
+def test_a_packed_game_has_its_own_logits(game: Path) -> None:
     packed = load_gan(RunFolder.open(game), "cpu").networks.discriminator
     x = torch.rand(5, 1, 8, 8) * 2 - 1
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_both_heads_are_the_product_of_their_probabilities(game: Path) -> None:
     assert target.classes[3] == "1 real" and len(target.classes) == 20
 
 
-def test_half_of_the_source_heads_samples_are_generated(game: Path) -> None:
+def test_half_of_the_samples_of_a_source_head_are_generated(game: Path) -> None:
     opened = targets_of_run(game, on=("source",), samples=60, game=1)
     (target,) = opened.targets
     assert opened.step == 120 and target.classes == ("fake", "real")
@@ -122,10 +122,10 @@ def test_half_of_the_source_heads_samples_are_generated(game: Path) -> None:
 
 def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], game: Path) -> None:
     weights = {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}
-    told = sparring("robustness", game, *QUICK, "--transfer-from", game, "--game", 1)
-    assert told.code == 0, told.err
-    assert "class head: " in told.out and "stand 3 attacks" in told.out and "FLAG" not in told.out
-    assert "trained against L-infinity, pgd, epsilon 12.8/255" in told.out and "Transfer of PGD-20" in told.out
+    answer = sparring("robustness", game, *QUICK, "--transfer-from", game, "--game", 1)
+    assert answer.code == 0, answer.err
+    assert "class head: " in answer.out and "withstand 3 attacks" in answer.out and "FLAG" not in answer.out
+    assert "trained against L-infinity, pgd, epsilon 12.8/255" in answer.out and "Transfer of PGD-20" in answer.out
     found = json.loads((game / "robustness.json").read_text())
     (entry,) = found["subjects"]
     assert found["step"] == 120 and entry["evaluated_on"] == "held-out" and entry["main_epsilon"] == 0.05
@@ -142,10 +142,10 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], gam
 def test_a_flag_is_printed_and_written_and_is_the_exit_code(sparring: Callable[..., Answer], tmp_path: Path) -> None:
     path = tmp_path / "begun"
     train(load("dishonest/digits", [*SMALL, "replicas=1", "steps=1"]), path, device="cpu")
-    told = sparring("robustness", path, *QUICK, "--on", "class")
-    assert told.code == 7
-    assert "FLAG: better than chance: clean accuracy" in told.out and " stand " not in told.out
-    assert "flag" in told.err and "do not quote" in told.err
+    answer = sparring("robustness", path, *QUICK, "--on", "class")
+    assert answer.code == 7
+    assert "FLAG: better than chance: clean accuracy" in answer.out and "withstand" not in answer.out
+    assert "flag" in answer.err and "do not quote" in answer.err
     (entry,) = json.loads((path / "robustness.json").read_text())["subjects"]
     assert entry["headline"] is None and entry["flags"]
     as_json = sparring("robustness", path, *QUICK, "--json", "--out", tmp_path / "elsewhere")
@@ -153,7 +153,7 @@ def test_a_flag_is_printed_and_written_and_is_the_exit_code(sparring: Callable[.
     assert (tmp_path / "elsewhere" / "robustness.npz").is_file()
 
 
-def test_heads_that_are_not_there_are_refused(tmp_path: Path, game: Path) -> None:
+def test_missing_heads_are_refused(tmp_path: Path, game: Path) -> None:
     path = tmp_path / "unconditional"
     plain = ["generator.conditional=false", "discriminator.head=source", "class_loss=none", "replicas=1", "steps=1"]
     train(load("dishonest/digits", [*SMALL, *plain]), path, device="cpu")
@@ -165,7 +165,7 @@ def test_heads_that_are_not_there_are_refused(tmp_path: Path, game: Path) -> Non
         targets_of_run(game, on=("klass",))
 
 
-def test_a_classifier_is_a_subject(tmp_path: Path) -> None:
+def test_a_classifier_is_a_target(tmp_path: Path) -> None:
     recipe = tmp_path / "classifier.yaml"
     recipe.write_text(
         "{data: digits, classifier: {name: small_cnn, width: 4}, attack: {name: pgd, epsilon: 0.1, steps: 2}, "
@@ -195,7 +195,7 @@ def wrong():
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a user's module, and weights for images in [0, 1] that say what the sound MLP says."""
+    """A folder with a user's module, and weights for images in [0, 1] that equal the sound MLP."""
     (tmp_path / "own_model.py").write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     state = {name: values.clone() for name, values in sound("mlp").network.state_dict().items()}
@@ -207,7 +207,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_model_of_ones_own_says_what_it_should(own: Path) -> None:
+def test_an_own_model_has_its_weights_and_input_range(own: Path) -> None:
     network = OwnModel(model="own_model:make", weights=str(own / "weights.safetensors")).load(torch.device("cpu"))
     x = sound("mlp").samples
     assert torch.allclose(network(x), sound("mlp").predicted_logits(x), atol=1e-4)
@@ -227,11 +227,13 @@ def test_inputs_are_scaled_as_the_model_wants() -> None:
             InputScale(**values)  # type: ignore[arg-type]
 
 
-def test_a_model_of_ones_own_on_the_command_line(sparring: Callable[..., Answer], own: Path, game: Path) -> None:
+def test_an_own_model_on_the_command_line(sparring: Callable[..., Answer], own: Path, game: Path) -> None:
     weights, other = own / "weights.safetensors", f"{{model: own_model:make, weights: {own / 'weights.safetensors'}}}"
     options = ("--data", "digits", "--weights", weights, "--out", own / "found")
-    told = sparring("robustness", "own_model:make", *QUICK, *options, "--transfer-from", game, "--transfer-from", other)
-    assert told.code == 0, told.err
+    answer = sparring(
+        "robustness", "own_model:make", *QUICK, *options, "--transfer-from", game, "--transfer-from", other
+    )
+    assert answer.code == 0, answer.err
     found = json.loads((own / "found" / "robustness.json").read_text())
     (entry,) = found["subjects"]
     assert found["step"] is None and entry["subject"] == "own_model:make" and entry["trained_against"] is None
@@ -241,7 +243,7 @@ def test_a_model_of_ones_own_on_the_command_line(sparring: Callable[..., Answer]
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "message"),
     [
         (("--data", "digits"), 2, "--out FOLDER"),
         (("--out", "OUT"), 2, "--data digits"),
@@ -249,15 +251,15 @@ def test_a_model_of_ones_own_on_the_command_line(sparring: Callable[..., Answer]
         (("--data", "digits", "--out", "OUT", "--mean", "a"), 2, "inputs.mean"),
     ],
 )
-def test_what_a_model_lacks_is_said(
-    sparring: Callable[..., Answer], own: Path, options: tuple[str, ...], code: int, told: str
+def test_missing_options_of_a_model_are_named(
+    sparring: Callable[..., Answer], own: Path, options: tuple[str, ...], code: int, message: str
 ) -> None:
     given = [str(own / "found") if option == "OUT" else option for option in options]
     answer = sparring("robustness", "own_model:make", *given)
-    assert answer.code == code and told in answer.err
+    assert answer.code == code and message in answer.err
 
 
-def test_weights_that_are_none_are_corrupt(own: Path) -> None:
+def test_weights_other_than_safetensors_are_refused(own: Path) -> None:
     def load_from(file: str, model: str = "own_model:make") -> nn.Module:
         return OwnModel(model=model, weights=str(own / file)).load(torch.device("cpu"))
 
@@ -269,15 +271,15 @@ def test_weights_that_are_none_are_corrupt(own: Path) -> None:
         assert "turn it into safetensors" in caught.value.remedy
     with pytest.raises(CorruptInput, match=r"not the weights of torch\.nn:Identity"):
         load_from("weights.safetensors", "torch.nn:Identity")
-    for model, told in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):
-        with pytest.raises(UsageError, match=told):
+    for model, message in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):
+        with pytest.raises(UsageError, match=message):
             load_from("weights.safetensors", model)
     with pytest.raises(InvalidRecord, match="model"):
         run_or_model("{model: none, widths: 3, x: 'a:b'}")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--weights", "x"), "a run has its own weights and inputs"),
         (("--epsilons", "8/0"), "epsilons"),
@@ -288,11 +290,11 @@ def test_weights_that_are_none_are_corrupt(own: Path) -> None:
         (("--epsilons", "0.1,8"), "8/255"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(
-    sparring: Callable[..., Answer], game: Path, options: tuple[str, ...], told: str
+def test_wrong_options_are_refused(
+    sparring: Callable[..., Answer], game: Path, options: tuple[str, ...], message: str
 ) -> None:
     answer = sparring("robustness", game, *options)
-    assert answer.code == 2 and told in answer.err
+    assert answer.code == 2 and message in answer.err
 
 
 def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: Path, own: Path) -> None:
@@ -302,26 +304,26 @@ def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: P
     assert answer.code == 2 and "no such run" in answer.err
 
 
-def test_a_model_says_whose_it_is(own: Path) -> None:
+def test_robustness_json_has_the_hash_of_the_weights(own: Path) -> None:
     weights = own / "weights.safetensors"
     save_file({"a": torch.zeros(1)}, weights)
     model = OwnModel(model="own_model:make", weights=str(weights), inputs=InputScale(range=(-1.0, 1.0)))
-    told = model.described("digits")
-    assert told["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert told["data"] == "digits" and told["inputs"]["range"] == [-1.0, 1.0] and told["model"] == "own_model:make"
+    described = model.described("digits")
+    assert described["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert (
+        described["data"] == "digits"
+        and described["inputs"]["range"] == [-1.0, 1.0]
+        and described["model"] == "own_model:make"
+    )
 
 
-def test_samples_that_were_trained_on_have_no_gap_to_training_samples(game: Path) -> None:
+def test_training_samples_have_no_generalization_gap(game: Path) -> None:
     (target,) = targets_of_run(game, samples=10).targets
     assert target.on_training_samples() is not None
     assert replace(target, evaluated_on="training").on_training_samples() is None
 
 
-def test_saturated_sources_do_not_become_infinite(game: Path) -> None:
+def test_saturated_logits_stay_finite(game: Path) -> None:
     (target,) = targets_of_run(game, on=("both",), samples=10).targets
     far = F.hardtanh(target.samples * 1e6) * 1e4
     assert target.predicted_logits(far).isfinite().all()
-
-
-def test_the_sound_models_are_three() -> None:
-    assert len(SOUND) == 3

@@ -1,0 +1,29 @@
+"""Targets: networks that return logits of the samples, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from torch import Tensor, nn
+
+from robust_models import Thresholds, thresholds
+from sparring.core.errors import UsageError
+from sparring.robustness.targets import target_of
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda x, y: (nn.Flatten(0), x, y), "not into logits"),
+        (lambda x, y: (nn.Linear(3, 2), x, y), "cannot run on samples of shape"),
+        (lambda x, y: (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), x, y + 2), "has 2 classes, and the labels go"),
+        (lambda x, y: (Thresholds(), 2 * x, y), "outside of the range"),
+    ],
+)
+def test_a_network_without_logits_of_the_samples_is_refused(
+    break_it: Callable[[Tensor, Tensor], tuple[nn.Module, Tensor, Tensor]], message: str
+) -> None:
+    sane = thresholds()
+    with pytest.raises(UsageError, match=message):
+        target_of(*break_it(sane.samples, sane.labels))
