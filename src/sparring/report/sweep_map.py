@@ -1,11 +1,12 @@
-"""The map of a sweep's grid: every final number over the keys that varied, its mean over seeds.
+"""Maps of final numbers over the keys that vary between cells, means over seeds.
 
-Over two keys it is a heat map, over more of them one for each combination of the others, and over one number a line.
+Over two keys a map is a table, over more keys one for each combination of the others; over one numeric key it is a
+line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from statistics import fmean
@@ -13,219 +14,208 @@ from typing import Any
 
 import numpy as np
 
-from sparring.core.intervals import student, wilson
-from sparring.report import format as words
-from sparring.report.charts import VERMILLION, Chart, Line
-from sparring.report.curves import HIDDEN
-from sparring.report.metric_info import OF_D, PRIMARY, Measure, measure_of
-from sparring.sweeps.grid import assignments, table_value
-from sparring.sweeps.table import CellResult
+from sparring.core.intervals import percent, student, wilson
+from sparring.report.charts import VERMILLION, Chart, Curve
+from sparring.report.comparison import map_settings, sort_key
+from sparring.report.format import number, share_interval
+from sparring.report.metric_info import HIDDEN, OF_D, PRIMARY, MetricInfo, metric_info
+from sparring.report.read import Run
+from sparring.sweeps.cells import Result
+from sparring.sweeps.grid import plain
 
-Values = tuple[Any, ...]
 Settings = tuple[tuple[str, Any], ...]
 """Keys with a value each."""
-SHEETS = 8
-"""Numbers that are mapped, at most."""
+_SHEETS = 8
+"""Metrics that are mapped, at most."""
 _SUCCESS = "success"
 
 
 @dataclass(frozen=True)
+class MapCell:
+    """A cell of a sweep, or a run: its settings, and values by metric, one for each game."""
+
+    settings: Mapping[str, Any]
+    numbers: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
 class Tile:
-    """A number of a map: its mean in words, what is to be known of it, and its shade from 0 to 1; None without one."""
+    """A mean on a map as text, its interval, and its shade from 0 to 1; None without a number."""
 
     shown: str
-    note: str
+    detail: str
     shade: float | None
 
 
 @dataclass(frozen=True)
-class GridMap:
-    """A number over two keys, for one value of all others.
+class MapSheet:
+    """The maps of one metric over two keys, on one scale of shades.
 
     Args:
-        given: the other keys with their values.
-        row_key, column_key: what varies; empty where nothing does.
+        title, caption: of the sheet.
+        row_key, column_key: what varies; empty if nothing does.
         rows, columns: their values.
-        cells: by row.
+        maps: for each combination of the other keys, these keys with their values, and tiles by row.
     """
-
-    given: Settings
-    row_key: str
-    column_key: str
-    rows: Values
-    columns: Values
-    cells: tuple[tuple[Tile, ...], ...]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The maps of one number."""
 
     title: str
     caption: str
-    maps: tuple[GridMap, ...]
+    row_key: str
+    column_key: str
+    rows: tuple[Any, ...]
+    columns: tuple[Any, ...]
+    maps: tuple[tuple[Settings, tuple[tuple[Tile, ...], ...]], ...]
 
 
 @dataclass(frozen=True)
-class Missing:
-    """A cell that is not complete, and why."""
+class SweepMap:
+    """A sweep: its keys and seeds, lines over its only key if that is numeric, else maps, and its cells."""
 
-    index: int
-    settings: str
-    status: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """A grid: lines over its only key where that is a number, else maps; and the cells that have no numbers."""
-
-    told: str
+    keys: tuple[str, ...]
+    seeds: int
     charts: tuple[Chart, ...]
-    sheets: tuple[Sheet, ...]
-    missing: tuple[Missing, ...]
+    sheets: tuple[MapSheet, ...]
+    complete: tuple[Result, ...]
+    missing: tuple[Result, ...]
 
 
-def atlas_of(found: Sequence[CellResult]) -> Atlas:
-    """The maps of what came out of a grid, the number that tells most first."""
-    whole = [result for result in found if result.metrics]
-    names = dict.fromkeys(name for result in whole for name in result.metrics)
-    seen = [name for name in names if name not in (HIDDEN - {_SUCCESS}) | OF_D | {"steps_to_success"}]
-    constant = {name for name in seen if len({result.metrics.get(name) for result in whole}) == 1}
-    ordered = sorted(seen, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
-    keys = [key for key in (found[0].cell.settings if found else {}) if key != "seed"]
-    values = {key: tuple(dict.fromkeys(table_value(result.cell.settings[key]) for result in found)) for key in keys}
-    missing = tuple(
-        Missing(result.cell.index, assignments(result.cell.settings), result.status, result.reason)
-        for result in found
-        if result.status != "complete"
+def sweep_map(results: Sequence[Result]) -> SweepMap:
+    """The maps of a sweep, the most important metric first."""
+    cells = [_cell(result) for result in results]
+    names = dict.fromkeys(name for cell in cells for name in cell.numbers)
+    shown = [name for name in names if name not in (HIDDEN - {_SUCCESS}) | OF_D | {"steps_to_success"}]
+    trained = [cell for cell in cells if cell.numbers]
+    constant = {name for name in shown if len({tuple(cell.numbers.get(name, ())) for cell in trained}) == 1}
+    ordered = sorted(shown, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
+    metrics = [metric_info(name) for name in ordered[:_SHEETS]]
+    values = _values(cells)
+    key, is_line = next(iter(values), ""), len(values) == 1 and all(map(_is_number, *values.values()))
+    lines = [_line(cells, key, metric, f"grid-{place}") for place, metric in enumerate(metrics)] if is_line else ()
+    return SweepMap(
+        keys=tuple(values),
+        seeds=len({result.cell.recipe.seed for result in results}),
+        charts=tuple(lines),
+        sheets=() if is_line else tuple(_sheet(cells, values, metric) for metric in metrics),
+        complete=tuple(result for result in results if result.status == "complete"),
+        missing=tuple(result for result in results if result.status != "complete"),
     )
-    measures = [measure_of(name) for name in ordered[:SHEETS]]
-    if len(keys) == 1 and all(_is_number(value) for value in values[keys[0]]):
-        places = sorted(values[keys[0]])
-        lines = [_line(found, keys[0], places, each, f"grid-{at}") for at, each in enumerate(measures)]
-        return Atlas(_told(found, keys), tuple(lines), (), missing)
-    return Atlas(_told(found, keys), (), tuple(_sheet(found, values, each) for each in measures), missing)
 
 
-def _told(found: Sequence[CellResult], keys: Sequence[str]) -> str:
-    done = sum(result.status == "complete" for result in found)
-    seeds = {result.cell.recipe.seed for result in found}
-    over = [f"over {', '.join(keys)}"] if keys else []
-    each = [f"{len(seeds):,} seeds"] if len(seeds) > 1 else []
-    return f"{'; '.join([f'{done:,} of {len(found):,} cells are complete', *over, *each])}."
+def success_sheet(runs: Sequence[Run]) -> MapSheet | None:
+    """The map of successes of runs over the keys in which they differ; None if nothing differs."""
+    settings = map_settings(runs)
+    if not any(settings):
+        return None
+    series = [run.series(_SUCCESS) for run in runs]
+    cells = [
+        MapCell(each, {_SUCCESS: found.values[-1].tolist()} if found else {})
+        for each, found in zip(settings, series, strict=True)
+    ]
+    ordered = {key: tuple(sorted(found, key=sort_key)) for key, found in _values(cells).items()}
+    return _sheet(cells, ordered, metric_info(_SUCCESS))
 
 
-def _sheet(found: Sequence[CellResult], values: dict[str, Values], measure: Measure) -> Sheet:
+def _cell(result: Result) -> MapCell:
+    settings = {key: plain(value) for key, value in result.cell.settings.items() if key != "seed"}
+    known = {name: each.value for name, each in result.numbers.items() if each.value is not None}
+    return MapCell(settings, {name: (float(value),) for name, value in known.items()})
+
+
+def _values(cells: Sequence[MapCell]) -> dict[str, tuple[Any, ...]]:
+    """The values of every key, in the order of the cells."""
+    keys = cells[0].settings if cells else {}
+    return {key: tuple(dict.fromkeys(cell.settings[key] for cell in cells)) for key in keys}
+
+
+def _numbers(cells: Sequence[MapCell], name: str, settings: Settings) -> list[float]:
+    """A metric of all games with these settings."""
+    alike = [cell for cell in cells if all(cell.settings[key] == value for key, value in settings)]
+    return [value for cell in alike for value in cell.numbers.get(name, ())]
+
+
+def _sheet(cells: Sequence[MapCell], values: Mapping[str, tuple[Any, ...]], metric: MetricInfo) -> MapSheet:
     keys = list(values)
-    rest = sorted(keys, key=lambda axis: -len(values[axis]))
-    axes = [*sorted(rest[:2], key=keys.index), "", ""][:2]
-    others = [axis for axis in keys if axis not in axes]
-    scale = _Scale(found, keys, measure)
+    longest = sorted(keys, key=lambda key: -len(values[key]))[:2]
+    row_key, column_key = [*(key for key in keys if key in longest), "", ""][:2]
+    others = [key for key in keys if key not in longest]
+    rows, columns = (values.get(key, ("",)) for key in (row_key, column_key))
+    combinations = (tuple(zip(keys, each, strict=True)) for each in product(*values.values()))
+    shades = _Shades(metric, [_numbers(cells, metric.name, each) for each in combinations])
 
-    def tile(settings: Settings) -> Tile:
-        return scale.tile(_numbers(found, measure.name, settings))
+    def tile(*settings: tuple[str, Any]) -> Tile:
+        return shades.tile(_numbers(cells, metric.name, tuple(pair for pair in settings if pair[0])))
 
-    maps = tuple(
-        _map(tuple(zip(others, given, strict=True)), axes, values, tile)
-        for given in product(*(values[axis] for axis in others))
-    )
-    return Sheet(measure.title, scale.caption, maps)
-
-
-def _map(given: Settings, axes: Sequence[str], values: dict[str, Values], tile: Callable[[Settings], Tile]) -> GridMap:
-    (row_key, column_key), (rows, columns) = axes, [values.get(axis, ("",)) for axis in axes]
-
-    def at(row: Any, column: Any) -> Settings:
-        return (*given, *((axis, value) for axis, value in ((row_key, row), (column_key, column)) if axis))
-
-    cells = tuple(tuple(tile(at(row, column)) for column in columns) for row in rows)
-    return GridMap(given, row_key, column_key, rows, columns, cells)
+    maps = []
+    for given in (tuple(zip(others, each, strict=True)) for each in product(*(values[key] for key in others))):
+        tiles = tuple(tuple(tile(*given, (row_key, row), (column_key, column)) for column in columns) for row in rows)
+        maps.append((given, tiles))
+    return MapSheet(metric.title, shades.caption, row_key, column_key, rows, columns, tuple(maps))
 
 
-def _line(found: Sequence[CellResult], key: str, places: Sequence[float], measure: Measure, chart: str) -> Chart:
-    games = [[measure.scale * value for value in _numbers(found, measure.name, ((key, place),))] for place in places]
+def _line(cells: Sequence[MapCell], key: str, metric: MetricInfo, chart_key: str) -> Chart:
+    places = sorted(_values(cells)[key])
+    games = [_numbers(cells, metric.name, ((key, place),)) for place in places]
     width = max(map(len, games))
     values = np.array([[*each, *[np.nan] * (width - len(each))] for each in games]).reshape(len(places), width)
-    bounds = [_interval(measure, [value / measure.scale for value in each]) for each in games]
-    band = np.array([[np.nan] * 2 if each is None else [measure.scale * bound for bound in each] for each in bounds])
-    many = width > 1
-    label = "mean over seeds, with its 95 % interval" if many else "one seed"
-    line = Line(label, np.array(places, float), values, VERMILLION, band=band if many else None)
-    highest = 100.0 if measure.is_share else 1.0 if measure.name == _SUCCESS else None
-    whole = all(isinstance(place, int) for place in places)
-    look = f"Final values of all games, by {key}."
-    limits = (measure.lowest, highest)
-    return Chart(chart, measure.title, look, measure.unit, (line,), (), limits, across=key, whole=whole)
+    bounds = np.array([_interval(metric, each) or (np.nan, np.nan) for each in games])
+    label = "mean over seeds, with its 95 % interval" if width > 1 else "one seed"
+    curve = Curve(
+        label, np.array(places, float), metric.scale * values, VERMILLION,
+        band=metric.scale * bounds if width > 1 else None,
+    )  # fmt: skip
+    highest = 100.0 if metric.is_share else 1.0 if metric.name == _SUCCESS else None
+    return Chart(
+        chart_key, metric.title, f"Final values of all games, by {key}.", metric.unit, (curve,), (),
+        (metric.lowest, highest), across=key, is_whole=all(isinstance(place, int) for place in places),
+    )  # fmt: skip
 
 
-class _Scale:
-    """The shades of one number, the same in all of its maps: the darker the better, where one can tell."""
+class _Shades:
+    """The shades of one metric, the same on all its maps: the darker the better, if there is a better direction."""
 
-    def __init__(self, found: Sequence[CellResult], keys: Sequence[str], measure: Measure) -> None:
-        settings = {tuple(table_value(result.cell.settings[key]) for key in keys) for result in found}
-        cells = [_numbers(found, measure.name, tuple(zip(keys, each, strict=True))) for each in settings]
-        means = [fmean(each) for each in cells if each]
-        self._measure, self._many = measure, any(len(each) > 1 for each in cells)
-        self._is_share = measure.is_share or measure.name == _SUCCESS
+    def __init__(self, metric: MetricInfo, groups: Sequence[Sequence[float]]) -> None:
+        means = [fmean(group) for group in groups if group]
+        self._metric, self._has_seeds = metric, any(len(group) > 1 for group in groups)
+        self._is_share = metric.is_share or metric.name == _SUCCESS
         self._low, self._high = (0.0, 1.0) if self._is_share else (min(means), max(means)) if means else (0.0, 0.0)
 
     @property
     def caption(self) -> str:
-        """How to read it."""
-        measure, ends = self._measure, [self._low, self._high]
-        direction = "better" if measure.better else "more"
-        what = "Means over seeds, with their 95 % intervals where seeds differ; the" if self._many else "The"
-        if measure.name == _SUCCESS:
-            what = "Games that succeeded of all games, with the Wilson 95 % interval; the"
-        shown = [words.share(end) if self._is_share else words.number(end) for end in ends]
-        white, dark = reversed(shown) if measure.better == "lower" else shown
-        shades = f", from {white} (white) to {dark}; see whether intervals overlap" if self._low < self._high else ""
-        return f"{what} darker, the {direction}{shades}."
+        """How to read the maps."""
+        metric, ends = self._metric, [self._shown(self._low), self._shown(self._high)]
+        what = "Means over seeds, with their 95 % intervals if seeds differ; the" if self._has_seeds else "The"
+        if metric.name == _SUCCESS:
+            what = "Successful games of all games, with the Wilson 95 % interval; the"
+        white, dark = reversed(ends) if metric.better == "lower" else ends
+        range_ = f", from {white} (white) to {dark}; see whether intervals overlap" if self._low < self._high else ""
+        return f"{what} darker, the {'better' if metric.better else 'more'}{range_}."
 
     def tile(self, numbers: Sequence[float]) -> Tile:
-        """The tile of one setting, from the numbers of its seeds."""
+        """The tile of one setting, from the numbers of all its games."""
         if not numbers:
             return Tile("", "", None)
-        measure, mean, bounds = self._measure, fmean(numbers), _interval(self._measure, numbers)
-        share = (mean - self._low) / (self._high - self._low) if self._high > self._low else 0.0
-        shade = 1 - share if measure.better == "lower" else share
-        if measure.name == _SUCCESS:
-            shown = f"{sum(numbers):.0f}/{len(numbers)}"
-        else:
-            shown = words.share(mean) if measure.is_share else words.number(mean)
-        return Tile(shown, _span(measure, bounds), min(max(shade, 0.0), 1.0))
+        metric, mean, bounds = self._metric, fmean(numbers), _interval(self._metric, numbers)
+        place = (mean - self._low) / (self._high - self._low) if self._high > self._low else 0.0
+        shade = 1 - place if metric.better == "lower" else place
+        shown = f"{sum(numbers):.0f}/{len(numbers)}" if metric.name == _SUCCESS else self._shown(mean)
+        detail = ""
+        if bounds:
+            detail = share_interval(bounds) if self._is_share else f"[{number(bounds[0])}, {number(bounds[1])}]"
+        return Tile(shown, detail, min(max(shade, 0.0), 1.0))
+
+    def _shown(self, value: float) -> str:
+        return percent(value) if self._is_share else number(value)
 
 
-def _numbers(found: Sequence[CellResult], name: str, settings: Settings) -> list[float]:
-    """A number of every cell with these settings that has it."""
-    return [
-        float(number.value)
-        for result in found
-        if all(table_value(result.cell.settings[key]) == value for key, value in settings)
-        and (number := result.metrics.get(name))
-        and number.value is not None
-    ]
-
-
-def _interval(measure: Measure, numbers: Sequence[float]) -> tuple[float, float] | None:
-    """Of the mean over seeds; None with one seed, and where seeds that are all equal tell nothing of their spread."""
-    if len(numbers) < 2:
-        return None
-    if measure.name == _SUCCESS:
+def _interval(metric: MetricInfo, numbers: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval: Wilson's of successes, else Student's of the mean over seeds; None if all seeds are equal."""
+    if metric.name == _SUCCESS:
         return wilson(round(sum(numbers)), len(numbers))
-    if len(set(numbers)) == 1:
+    if len(set(numbers)) < 2:
         return None
     low, high = student(numbers)
-    low = low if measure.lowest is None else max(low, measure.lowest)
-    return low, min(high, 1.0) if measure.is_share else high
-
-
-def _span(measure: Measure, bounds: tuple[float, float] | None) -> str:
-    if bounds is None:
-        return ""
-    is_share = measure.is_share or measure.name == _SUCCESS
-    return words.interval(bounds) if is_share else f"[{words.number(bounds[0])}, {words.number(bounds[1])}]"
+    low = low if metric.lowest is None else max(low, metric.lowest)
+    return low, min(high, 1.0) if metric.is_share else high
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,90 @@
+"""How several runs differ: the keys of their recipes that are not the same, and which of those span a map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+from sparring.report.format import NONE, flatten
+from sparring.report.read import Run, Successes
+
+_NOT_AXES = frozenset({"seed", "replicas", "log_every", "sample_every", "checkpoint_every", "evaluate_every"})
+_FIRST = (
+    "classifier", "attack", "fakes", "start", "objective", "feedback", "lipschitz", "regime", "discriminator",
+    "generator", "data", "optimizers",
+)  # fmt: skip
+"""Parts of a recipe in the order in which their keys are shown; all others follow."""
+
+Columns = Mapping[str, tuple[Any, ...]]
+"""Values by key, one for each run."""
+
+
+def total(runs: Sequence[Run]) -> Successes | None:
+    """The successes of all runs together."""
+    outcomes = [run.successes for run in runs if run.successes]
+    return reduce(add, outcomes) if outcomes else None
+
+
+def differing(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+    """The dotted keys in which the resolved recipes differ, each with its value in every run.
+
+    `.name` of a piece is left out of its key. A key that only some recipes have, because a piece differs in its name,
+    is no difference of its own.
+    """
+    flat = [_settings(run) for run in runs]
+    keys = sorted(dict.fromkeys(key for each in flat for key in each), key=_rank)
+    columns = {key: tuple(each.get(key, NONE) for each in flat) for key in keys}
+    return {key: values for key, values in columns.items() if _differs(key, columns)}
+
+
+def map_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The settings of every run on a map of successes: differing keys that do not follow from each other."""
+    columns = {key: values for key, values in differing(runs).items() if key not in _NOT_AXES}
+    keys = _independent(columns)
+    return [{key: columns[key][index] for key in keys} for index in range(len(runs))]
+
+
+def sort_key(value: Any) -> tuple[int, float, str]:
+    """Orders values of a key: absent first, then numbers, then words."""
+    if value == NONE:
+        return (0, 0.0, "")
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    flat = flatten(run.recipe.model_dump(mode="json"))
+    return {key.removesuffix(".name"): _hashable(value) for key, value in flat.items() if key != "description"}
+
+
+def _hashable(value: Any) -> Any:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+
+
+def _differs(key: str, columns: Columns) -> bool:
+    present = {value for value in columns[key] if value != NONE}
+    if len(present) > 1 or NONE not in columns[key]:
+        return len(present) > 1
+    parts = key.split(".")
+    outer = (".".join(parts[:length]) for length in range(1, len(parts)))
+    return not any(len(set(columns.get(name, ()))) > 1 for name in outer)
+
+
+def _independent(columns: Columns) -> list[str]:
+    """Keys that do not follow from earlier ones; first the key with most values of each part of the recipe."""
+    parts: dict[str, list[str]] = {}
+    for key in columns:
+        parts.setdefault(key.split(".")[0], []).append(key)
+    leading = [max(keys, key=lambda key: len(set(columns[key]))) for keys in parts.values()]
+    free: list[str] = []
+    for key in [*leading, *(key for key in columns if key not in leading)]:
+        known = list(zip(*(columns[each] for each in free), strict=True)) or [()] * len(columns[key])
+        if len(set(zip(known, columns[key], strict=True))) > len(set(known)):
+            free.append(key)
+    return free
+
+
+def _rank(key: str) -> int:
+    part = key.split(".")[0]
+    return _FIRST.index(part) if part in _FIRST else len(_FIRST)

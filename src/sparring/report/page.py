@@ -1,0 +1,225 @@
+"""What is on which page, and the one self-contained HTML file that it becomes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from sparring.core.errors import SparringError
+from sparring.core.files import write_whole
+from sparring.core.intervals import percent
+from sparring.monitoring.alarms import alarms
+from sparring.recipes import Recipe, to_yaml
+from sparring.report.charts import Chart
+from sparring.report.comparison import differing, total
+from sparring.report.films import Film, films
+from sparring.report.final_numbers import NumberTable, number_tables
+from sparring.report.format import NONE, counted, duration, flatten, number, piece, plain, share_interval
+from sparring.report.metric_info import mean_final, primary
+from sparring.report.read import Run, find_runs, names_of, read_run
+from sparring.report.robustness_section import TargetSection, compare_robustness, rate_interval, target_sections
+from sparring.report.run_charts import charts, few_charts, shared_charts
+from sparring.report.sentences import heading, verdict, verdict_of_runs
+from sparring.report.strips import StripGroup, probe_strips, shared_strips
+from sparring.report.sweep_map import SweepMap, success_sheet, sweep_map
+from sparring.runs.folder import RunFolder
+from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness
+from sparring.sweeps.cells import results
+from sparring.sweeps.grid import in_words
+from sparring.sweeps.sweep import Sweep, is_sweep
+
+_COMPACT = 8
+"""With more runs than this on a page, each shows two charts and no pictures of what D sees."""
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """One run on a page."""
+
+    key: str
+    run: Run
+    makes_samples: bool
+    alarms: tuple[Alarm, ...]
+    film: Film
+    strips: tuple[StripGroup, ...]
+    targets: tuple[TargetSection, ...]
+    charts: tuple[Chart, ...]
+    tables: tuple[NumberTable, NumberTable]
+
+    @property
+    def main_metric(self) -> str:
+        """The mean of the primary metric at the end, with its unit."""
+        metric = primary(self.run)
+        return metric.amount(mean_final(self.run, metric)) if metric else NONE
+
+    @property
+    def first_success(self) -> str:
+        """Mean round of the first success over the games that had one."""
+        rounds = self.run.first_successes
+        return f"{number(round(sum(rounds) / len(rounds)))} ({counted(len(rounds), 'game')})" if rounds else NONE
+
+
+def report_folder(path: Path) -> Path:
+    """Write the page of a folder (a run, a sweep, an evaluation, or all runs below it) and return its path.
+
+    Raises:
+        UsageError, CorruptInput: there is nothing, or it cannot be read.
+        StorageError: the disk refused.
+    """
+    if (path / "recipe.yaml").is_file():
+        return report_run(RunFolder.open(path))
+    if is_sweep(path):
+        return report_sweep(Sweep.open(path))
+    if (path / ROBUSTNESS).is_file():
+        return report_model(path)
+    return report_runs(find_runs(path), path / "report.html", title=path.resolve().name)
+
+
+def report_run(folder: RunFolder) -> Path:
+    """Write RUN/report.html, in any state of the run, and return its path.
+
+    Raises:
+        UsageError, CorruptInput: the run cannot be read.
+        StorageError: the disk refused.
+    """
+    run = read_run(folder)
+    section = _section("run-1", run, films([run])[0], charts(run, "run-1"), probe_strips(run))
+    return _write(folder.report, "run_page.html", title=run.name, section=section)
+
+
+def report_model(folder: Path) -> Path:
+    """Write FOLDER/report.html for the robustness of a model of the user's own, and return its path.
+
+    Raises:
+        CorruptInput: there is no robustness.json, or it is damaged.
+        StorageError: the disk refused.
+    """
+    robustness = Robustness.read(folder / ROBUSTNESS)
+    targets = target_sections(robustness, folder, "robust")
+    out, title = folder / "report.html", folder.resolve().name
+    return _write(out, "model_page.html", title=title, robustness=robustness, targets=targets)
+
+
+def report_sweep(sweep: Sweep) -> Path:
+    """Write DIR/report.html of a sweep, in any state, and return its path: the maps of its grid, then every run.
+
+    Raises:
+        CorruptInput: the sweep's list of failures is damaged.
+        StorageError: the disk refused.
+    """
+    folders = [sweep.folder(run) for run in sweep.runs()]
+    trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
+    return report_runs(trained, sweep.report, title=sweep.path.name, grid=sweep_map(results(sweep)))
+
+
+def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: SweepMap | None = None) -> Path:
+    """Write one page for several runs and return its path: the map of successes, the table, then every run.
+
+    Runs that cannot be read are named with the cause.
+
+    Args:
+        folders: the runs.
+        out: the page's path.
+        title: of the page.
+        grid: the maps of the sweep that the runs belong to, in place of the map of successes.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    runs: list[Run] = []
+    unreadable: dict[str, str] = {}
+    for folder, name in zip(folders, names_of(folders), strict=True):
+        try:
+            runs.append(read_run(folder, name))
+        except SparringError as error:
+            unreadable[name] = error.cause
+    is_compact = len(runs) > _COMPACT
+    choose = few_charts if is_compact else charts
+    sections = [
+        _section(f"run-{index}", run, film, choose(run, f"run-{index}"), () if is_compact else probe_strips(run))
+        for index, (run, film) in enumerate(zip(runs, films(runs), strict=True), start=1)
+    ]
+    games = [run for run in runs if isinstance(run.recipe, Recipe)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return _write(
+        out,
+        "runs_page.html",
+        title=title,
+        verdict=verdict_of_runs(runs),
+        sections=sections,
+        unreadable=unreadable,
+        differing=differing(runs),
+        heading=heading(runs),
+        has_successes=total(runs) is not None,
+        grid=grid,
+        successes=success_sheet(games) if total(games) and grid is None else None,
+        comparisons=compare_robustness([run.robustness for run in runs]),
+        strips=() if is_compact else shared_strips(runs),
+        charts=shared_charts(runs),
+    )
+
+
+def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], strips: tuple[StripGroup, ...]) -> RunSection:
+    folder, robustness = run.folder.path, run.robustness
+    return RunSection(
+        key=key,
+        run=run,
+        makes_samples=isinstance(run.recipe, Recipe),
+        alarms=tuple(alarms(run.rows, run.recipe)),
+        film=film,
+        strips=strips,
+        targets=target_sections(robustness, folder, f"{key}-robust") if robustness else (),
+        charts=tuple(drawn),
+        tables=number_tables(run),
+    )
+
+
+def _shade(share: float) -> str:
+    """The CSS of a cell of a map: from white to blue, with a readable text colour."""
+    colour = [round(low + (high - low) * share) for low, high in zip((247, 247, 242), (0, 90, 150), strict=True)]
+    return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
+
+
+def _text(name: str) -> str:
+    return resources.files("sparring.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _write(out: Path, template: str, **values: Any) -> Path:
+    """Write a page. Templates escape every value; the policy of the page allows its own script and no network."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "duration": duration,
+        "percent": percent,
+        "share_interval": share_interval,
+        "rate_interval": rate_interval,
+        "plain": plain,
+        "settings": in_words,
+        "shade": _shade,
+        "piece": piece,
+        "flatten": flatten,
+        "yaml": to_yaml,
+        "verdict": verdict,
+        "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text
+    }
+    script = _text("page.js").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template).render(
+        values | {"css": Markup(_text("page.css")), "script": Markup(script), "script_hash": digest}
+    )
+    write_whole(out, page.encode())
+    return out

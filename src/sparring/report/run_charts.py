@@ -1,0 +1,176 @@
+"""Which charts a run has, and which several runs share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sparring.attacks import Attack, in_scales
+from sparring.monitoring.alarms import CONSTANT, FEW, FLAT, NARROW, SURE
+from sparring.monitoring.discriminator_probe import ATTACK
+from sparring.objectives import Wasserstein
+from sparring.recipes import ClassifierRecipe, Recipe
+from sparring.regimes import AdversarialRegime
+from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
+from sparring.report.charts import BLUE, COLOURS, CYCLE, DASHES, VERMILLION, Chart, Curve, Mark
+from sparring.report.format import number
+from sparring.report.metric_info import HIDDEN, MetricInfo, main_metrics, metrics_of, threshold
+from sparring.report.read import Run
+from sparring.report.strips import histogram
+
+_COMPARED = 8
+"""Up to this many runs show their first chart side by side."""
+_DISTINCT = 2 * len(CYCLE)
+"""Up to this many runs share a chart."""
+
+
+def charts(run: Run, key: str) -> list[Chart]:
+    """Every chart of a run: metrics, training, collapse.
+
+    Args:
+        run: what to draw.
+        key: a prefix that is unique on the page.
+    """
+    shown = [metric for metric in metrics_of(run) if metric.name not in HIDDEN]
+    metrics = [_metric_chart(run, metric, f"{key}-metric-{place}") for place, metric in enumerate(shown)]
+    return [*metrics, *_training(run, key), *_drawn(run, "collapse", key)]
+
+
+def few_charts(run: Run, key: str) -> list[Chart]:
+    """The two most important charts: the primary metric, and the first chart of training."""
+    metrics = [_metric_chart(run, each, f"{key}-metric") for each in metrics_of(run)[:1] if each.name not in HIDDEN]
+    return [*metrics, *_training(run, key)[:1]]
+
+
+def shared_charts(runs: Sequence[Run]) -> list[Chart]:
+    """The means of the main metrics with a curve for each run; then the first chart of training of every run."""
+    metrics = dict.fromkeys(metric for run in runs for metric in main_metrics(run))
+    together = [_together(runs, metric, f"all-{place}") for place, metric in enumerate(metrics)]
+    first = [
+        replace(chart, title=f"{chart.title}, run {index}: {run.name}")
+        for index, run in enumerate(runs, start=1)
+        for chart in _training(run, f"all-{index}")[:1]
+    ]
+    return [*(together if len(runs) <= _DISTINCT else []), *(first if len(runs) <= _COMPARED else [])]
+
+
+def _training(run: Run, key: str) -> list[Chart]:
+    """The charts of training."""
+    recipe = run.recipe
+    if isinstance(recipe, ClassifierRecipe):
+        return _drawn(run, "classifier", key)
+    drawn = _drawn(run, "gan", key)
+    if recipe.data.bounded:
+        drawn += [*_drawn(run, "probe", key), *histogram(run, key)]
+    if isinstance(recipe.objective, Wasserstein):
+        drawn += _drawn(run, "critic", key)
+    if isinstance(recipe.regime, AdversarialRegime):
+        drawn += _drawn(run, "attacks_on_d", key)
+    return drawn
+
+
+def _drawn(run: Run, group: str, key: str) -> list[Chart]:
+    """The charts of a group of the table that have a curve in this run's log."""
+    texts, marks = _texts(run), _marks(run)
+    found = []
+    for spec in CHARTS[group]:
+        curves = tuple(curve for each in spec.curves if (curve := _curve(run, each, spec)))
+        if curves:
+            lines = tuple(marks[name] for name in spec.marks if name in marks)
+            caption, unit = spec.caption.format_map(texts).strip(), spec.unit.format_map(texts)
+            chart = Chart(f"{key}-{spec.key}", spec.title, caption, unit, curves, lines, spec.limits, spec.is_log)
+            found.append(chart)
+    return found
+
+
+def _curve(run: Run, spec: CurveSpec, chart: ChartSpec) -> Curve | None:
+    series, other = run.series(spec.metric), run.series(spec.minus)
+    if series is None or (spec.needs and run.series(spec.needs) is None):
+        return None
+    values = spec.scale * (series.values - other.values if other else series.values)
+    if chart.hides_zeros and not values.any():
+        return None
+    drawn = values if chart.lowest is None else np.maximum(values, chart.lowest)
+    return Curve(spec.label, series.steps, drawn, COLOURS[spec.colour], spec.dash)
+
+
+def _texts(run: Run) -> dict[str, str]:
+    """The texts in braces of the table."""
+    recipe, attack = run.recipe, _training_attack(run)
+    is_critic = isinstance(recipe, Recipe) and isinstance(recipe.objective, Wasserstein)
+    has_mark, is_bounded = "payoff" in _marks(run), recipe.data.bounded
+    size = "" if attack is None else in_scales(attack.epsilon) if is_bounded else number(attack.epsilon)
+    return {
+        "output": "sigmoid of the critic's score" if is_critic else "D(x), probability of real",
+        "payoff_note": "The dashed line is D's payoff if every score is 0."
+        if has_mark
+        else "They include the payoffs from classes.",
+        "probe_size": in_scales(ATTACK.epsilon),
+        "epsilon_note": f"Epsilon is {size}." if attack is not None and attack.ball.limited else "",
+        "norm": attack.ball.norm if attack is not None else "",
+        "units": "units of [0, 1]" if is_bounded else "units of the data",
+    }
+
+
+def _marks(run: Run) -> dict[str, Mark]:
+    """The horizontal lines of the table, by name."""
+    recipe, attack = run.recipe, _training_attack(run)
+    marks = {"one mode": NARROW, "constant": CONSTANT, "saturated": FLAT}
+    marks |= {"one class": FEW} if "collapse_classes" in run.logged else {}
+    marks |= {"one predicted class": SURE} if "collapse_predicted" in run.logged else {}
+    found = {name: Mark(value, name) for name, value in marks.items()}
+    if attack is not None and attack.ball.limited:
+        found["epsilon"] = Mark(attack.epsilon, "epsilon")
+    if isinstance(recipe, Recipe) and not isinstance(recipe.objective, Wasserstein):
+        found["undecided"] = Mark(0.5, "undecided")
+    if isinstance(recipe, Recipe) and not recipe.class_loss.needs_logits:
+        score = torch.zeros(())
+        found["payoff"] = Mark(float(recipe.objective.real(score) + recipe.objective.fake(score)), "D undecided")
+    return found
+
+
+def _training_attack(run: Run) -> Attack | None:
+    recipe = run.recipe
+    if isinstance(recipe, ClassifierRecipe):
+        return recipe.attack
+    return recipe.regime.attack if isinstance(recipe.regime, AdversarialRegime) else None
+
+
+def _together(runs: Sequence[Run], metric: MetricInfo, key: str) -> Chart:
+    """One metric of several runs."""
+    compared = [run for run in runs if metric in main_metrics(run)]
+    curves = []
+    for index, run in enumerate(runs):
+        series = run.series(metric.name)
+        if series and (run in compared or not metric.is_attacked):
+            colour, dash = CYCLE[index % len(CYCLE)], DASHES[index // len(CYCLE) % len(DASHES)]
+            values = metric.scale * series.values
+            curves.append(Curve(f"run {index + 1}", series.steps, values, colour, dash, mean_only=True))
+    is_packed = any(run.recipe.replicas > 1 for run in compared)
+    title = f"{metric.title}, {'mean over the games of each run' if is_packed else 'run by run'}"
+    needs = {threshold(metric, run) for run in compared}
+    marks = tuple(Mark(need, "needed for a success") for need in needs if need is not None and len(needs) == 1)
+    return Chart(key, title, metric.caption, metric.unit, tuple(curves), marks, _limits(metric))
+
+
+def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
+    """One metric of one run, with its reference."""
+    one = "held-out samples" if isinstance(run.recipe, ClassifierRecipe) else "game"
+    curves = [
+        Curve(label, series.steps, metric.scale * series.values, colour, dash, mean_only=name == metric.reference)
+        for name, label, colour, dash in (
+            (metric.name, "mean" if run.recipe.replicas > 1 else one, VERMILLION, "-"),
+            (metric.reference, metric.reference_label, BLUE, "--"),
+        )
+        if (series := run.series(name))
+    ]
+    need = threshold(metric, run)
+    marks = () if need is None else (Mark(need * metric.scale, "needed for a success"),)
+    return Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, _limits(metric))
+
+
+def _limits(metric: MetricInfo) -> tuple[float | None, float | None]:
+    return metric.lowest, 100.0 if metric.is_share else None

@@ -1,0 +1,96 @@
+"""How runs ended, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparring.report.comparison import map_settings, total
+from sparring.report.format import counted, number, plain, share_interval, uncapitalised
+from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, primary, target_count
+from sparring.report.read import Run, Series
+
+_NAMED = 3
+"""Runs without a success are named up to this many."""
+
+
+def verdict(run: Run) -> str:
+    """How a run ended: its successes, or its main metrics where the data define no success."""
+    outcome, success = run.successes, run.series("success")
+    if outcome is not None and success is not None:
+        so_far = "" if run.status.kind == "complete" else "So far, "
+        return (
+            f"{so_far}{outcome.wins:,} of {counted(outcome.games, 'game')} {_goal(run)} [Wilson 95 % interval "
+            f"{share_interval(outcome.interval)[1:]} at round {number(float(success.steps[-1]))}."
+        )
+    ends = [_ending(metric, series) for metric in main_metrics(run) if (series := run.series(metric.name))]
+    if not ends:
+        return "Nothing is measured yet." if run.rows else "Nothing is logged yet."
+    text = "; ".join([ends[0], *map(uncapitalised, ends[1:])])
+    return f"{text}{' (means over games)' if run.recipe.replicas > 1 else ''}."
+
+
+def verdict_of_runs(runs: Sequence[Run]) -> str:
+    """How runs ended together: their successes, or the range of their main metric."""
+    whole = total(runs)
+    if whole is None:
+        return _range(runs)
+    judged = [run for run in runs if run.successes]
+    goals = {_goal(run) for run in judged}
+    goal = goals.pop() if len(goals) == 1 else "succeeded"
+    return f"{whole.wins:,} of {counted(whole.games, 'game')} {goal}{_by_run(judged)}."
+
+
+def heading(runs: Sequence[Run]) -> str:
+    """The heading of the column of main metrics: the metric's title if all runs share it."""
+    titles = {metric.title for run in runs if (metric := primary(run))}
+    is_packed = any(run.recipe.replicas > 1 for run in runs)
+    return "mean at the end" if is_packed or len(titles) != 1 else f"{titles.pop()} at the end"
+
+
+def _by_run(judged: Sequence[Run]) -> str:
+    """In how many of several runs every game, some games and no game succeeded, with the settings of the last."""
+    groups: dict[str, list[Run]] = {"every game in": [], "some games in": [], "no game in": []}
+    for run in judged:
+        wins, games = (run.successes.wins, run.successes.games) if run.successes else (0, 0)
+        groups["no game in" if not wins else "every game in" if wins == games else "some games in"].append(run)
+    parts = [f"{which} {counted(len(members), 'run')}" for which, members in groups.items() if members]
+    losers = groups["no game in"]
+    if len(parts) == 1:
+        return f", in {counted(len(judged), 'run')}"
+    if 0 < len(losers) <= _NAMED:
+        settings = dict(zip((run.name for run in judged), map_settings(judged), strict=True))
+        named = [", ".join(f"{key} {plain(value)}" for key, value in settings[run.name].items()) for run in losers]
+        parts[-1] = f"{parts[-1]} ({'; '.join(named)})"
+    return f": {', '.join(parts)}"
+
+
+def _goal(run: Run) -> str:
+    """What a successful game of this run has done."""
+    count = target_count(run)
+    if "modes" in run.logged:
+        return f"learned all {count} modes" if count else "learned all modes"
+    if "classes" in run.logged:
+        return f"learned all {count} classes evenly" if count else "learned all classes evenly"
+    return "succeeded"
+
+
+def _ending(metric: MetricInfo, series: Series) -> str:
+    """A metric at the end, and at its best if it has a better direction."""
+    means = series.values.mean(axis=1)
+    text = f"{metric.title} {metric.short(means[-1])} at round {number(series.steps[-1])}"
+    if not metric.better:
+        return text
+    best = int(means.argmax() if metric.better == "higher" else means.argmin())
+    return f"{text}, best {metric.short(means[best])} at round {number(series.steps[best])}"
+
+
+def _range(runs: Sequence[Run]) -> str:
+    """The range of the main metric over runs that define no success."""
+    count = counted(len(runs), "run")
+    metrics = {metric for run in runs if (metric := primary(run))}
+    if len(metrics) != 1:
+        return f"{count}; no metric that they share."
+    metric = metrics.pop()
+    means = [mean for run in runs if (mean := mean_final(run, metric)) is not None]
+    low, high = metric.short(min(means)), metric.short(max(means))
+    return f"{count}: {uncapitalised(metric.title)} from {low} to {high} at the end."
