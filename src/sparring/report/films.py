@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from sparring.data import Mixture
-from sparring.monitoring.gallery import IMAGES
+from sparring.monitoring.pictures import IMAGES
 from sparring.report.format import counted, number
 from sparring.report.metric_info import primary
 from sparring.report.read import Run, load_arrays, load_picture

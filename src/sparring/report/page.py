@@ -32,9 +32,8 @@ from sparring.report.strips import StripGroup, probe_strips, shared_strips
 from sparring.report.sweep_map import SweepMap, success_sheet, sweep_map
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness
-from sparring.sweeps.cells import results
-from sparring.sweeps.grid import in_words
-from sparring.sweeps.sweep import Sweep, is_sweep
+from sparring.sweeps.grid import assignments
+from sparring.sweeps.sweep_folder import SweepFolder, is_sweep
 
 _COMPACT = 8
 """With more runs than this on a page, each shows two charts and no pictures of what D sees."""
@@ -77,7 +76,7 @@ def report_folder(path: Path) -> Path:
     if (path / "recipe.yaml").is_file():
         return report_run(RunFolder.open(path))
     if is_sweep(path):
-        return report_sweep(Sweep.open(path))
+        return report_sweep(SweepFolder.open(path))
     if (path / ROBUSTNESS).is_file():
         return report_model(path)
     return report_runs(find_runs(path), path / "report.html", title=path.resolve().name)
@@ -108,7 +107,7 @@ def report_model(folder: Path) -> Path:
     return _write(out, "model_page.html", title=title, robustness=robustness, targets=targets)
 
 
-def report_sweep(sweep: Sweep) -> Path:
+def report_sweep(sweep: SweepFolder) -> Path:
     """Write DIR/report.html of a sweep, in any state, and return its path: the maps of its grid, then every run.
 
     Raises:
@@ -117,7 +116,7 @@ def report_sweep(sweep: Sweep) -> Path:
     """
     folders = [sweep.folder(run) for run in sweep.runs()]
     trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
-    return report_runs(trained, sweep.report, title=sweep.path.name, grid=sweep_map(results(sweep)))
+    return report_runs(trained, sweep.report, title=sweep.path.name, grid=sweep_map(sweep.results()))
 
 
 def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: SweepMap | None = None) -> Path:
@@ -208,7 +207,7 @@ def _write(out: Path, template: str, **values: Any) -> Path:
         "share_interval": share_interval,
         "rate_interval": rate_interval,
         "plain": plain,
-        "settings": in_words,
+        "settings": assignments,
         "shade": _shade,
         "piece": piece,
         "flatten": flatten,

@@ -5,6 +5,7 @@ Optional files (pictures, arrays, robustness.json) that are missing or damaged a
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -171,7 +172,7 @@ def names_of(folders: Sequence[RunFolder]) -> list[str]:
 def load_arrays(path: Path, names: Sequence[str]) -> Arrays | None:
     """Named arrays of an .npz file, without pickles; None if it is missing or damaged, or lacks one of them."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return {name: file[name] for name in names}
     except Exception:  # NumPy and zipfile raise many types on damaged files
         return None

@@ -20,8 +20,8 @@ from sparring.report.comparison import map_settings, sort_key
 from sparring.report.format import number, share_interval
 from sparring.report.metric_info import HIDDEN, OF_D, PRIMARY, MetricInfo, metric_info
 from sparring.report.read import Run
-from sparring.sweeps.cells import Result
-from sparring.sweeps.grid import plain
+from sparring.sweeps.grid import table_value
+from sparring.sweeps.table import CellResult
 
 Settings = tuple[tuple[str, Any], ...]
 """Keys with a value each."""
@@ -75,11 +75,11 @@ class SweepMap:
     seeds: int
     charts: tuple[Chart, ...]
     sheets: tuple[MapSheet, ...]
-    complete: tuple[Result, ...]
-    missing: tuple[Result, ...]
+    complete: tuple[CellResult, ...]
+    missing: tuple[CellResult, ...]
 
 
-def sweep_map(results: Sequence[Result]) -> SweepMap:
+def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     """The maps of a sweep, the most important metric first."""
     cells = [_cell(result) for result in results]
     names = dict.fromkeys(name for cell in cells for name in cell.numbers)
@@ -115,9 +115,9 @@ def success_sheet(runs: Sequence[Run]) -> MapSheet | None:
     return _sheet(cells, ordered, metric_info(_SUCCESS))
 
 
-def _cell(result: Result) -> MapCell:
-    settings = {key: plain(value) for key, value in result.cell.settings.items() if key != "seed"}
-    known = {name: each.value for name, each in result.numbers.items() if each.value is not None}
+def _cell(result: CellResult) -> MapCell:
+    settings = {key: table_value(value) for key, value in result.cell.settings.items() if key != "seed"}
+    known = {name: each.value for name, each in result.metrics.items() if each.value is not None}
     return MapCell(settings, {name: (float(value),) for name, value in known.items()})
 
 

@@ -1,37 +1,36 @@
-"""Every picture of a report is whole, and shown by a browser, however many letters its address has."""
+"""Films of generated samples; and every picture of a page is whole, and shown by a browser."""
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from browser import browser, loaded
 from data_layouts import images
 from report_pages import Page
 from sparring.data import prepare
+from sparring.monitoring.pictures import png_grid
 from sparring.recipes import Recipe
-from sparring.report import report_run, report_runs
+from sparring.report import report_runs
+from sparring.report.films import LEVELS, SIDE, games_in, plane
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
-from torture.browser import browser, loaded
 
-SIDES = (28, 32, 64)
-"""Pixels of the pictures' sides."""
-LARGE = 40_000
-"""Letters of the longest address of a picture on a page, at least."""
+SIZES = (28, 64)
+"""Sides of pictures in pixels."""
 PROBE = """<script>
 addEventListener("load", () => {
   for (const image of document.images) image.dataset.found = image.naturalWidth;
 });
 </script>"""
-
-in_a_browser = pytest.mark.skipif(not browser(), reason="no browser here")
 
 
 @pytest.fixture
@@ -73,21 +72,38 @@ def require_shown(page: Path, folder: Path) -> None:
     assert [found["alt"] for found in pictures if found.get("data-found") != found["width"]] == []
 
 
-def test_every_address_of_a_picture_is_a_whole_png(played: Callable[[int], RunFolder]) -> None:
-    addresses = [found["src"] or "" for found in Page(report_run(played(28))).named("img")]
-    assert max(map(len, addresses)) > LARGE
-    for address in addresses:
-        content = base64.b64decode(address.removeprefix("data:image/png;base64,"), validate=True)
-        Image.open(io.BytesIO(content)).load()
-
-
-@in_a_browser
-@pytest.mark.parametrize("side", SIDES)
-def test_every_picture_of_a_run_is_shown(side: int, played: Callable[[int], RunFolder], tmp_path: Path) -> None:
-    require_shown(report_run(played(side)), tmp_path)
-
-
-@in_a_browser
+@pytest.mark.skipif(not browser(), reason="no browser here")
 def test_every_picture_of_several_runs_is_shown(played: Callable[[int], RunFolder], tmp_path: Path) -> None:
-    runs = [played(side) for side in SIDES]
+    runs = [played(side) for side in SIZES]
     require_shown(report_runs(runs, tmp_path / "all.html", title="several"), tmp_path)
+
+
+def test_points_and_landscape_lie_where_they_are() -> None:
+    landscape = np.zeros((64, 64), np.float16)
+    landscape[32:, :] = 1.0  # D says real in the upper half
+    points = np.array([[1.0, 1.0], [9.0, 9.0]], np.float32)
+    image = np.asarray(plane(points, landscape, 2.0, np.array([[-1.0, -1.0]]), 0.1))
+    assert image.shape == (SIDE, SIDE)
+    rows, columns = np.nonzero(image == LEVELS + 1)
+    assert abs(columns.mean() / SIDE - 0.75) < 0.01
+    assert abs(rows.mean() / SIDE - 0.25) < 0.01
+    rows, columns = np.nonzero(image == LEVELS)
+    assert abs(columns.mean() / SIDE - 0.25) < 0.01
+    assert abs(rows.mean() / SIDE - 0.75) < 0.01
+    assert image[5, 5] == LEVELS - 1
+    assert image[-5, 5] == 0
+
+
+def test_a_grid_is_cut_into_its_games() -> None:
+    games, each = 3, 21
+    shades = torch.linspace(-1, 1, games * each).reshape(-1, 1, 1, 1)
+    grid = Image.open(io.BytesIO(png_grid(shades.expand(-1, 1, 8, 8))))
+    parts = games_in(grid, games, each)
+    tiles: list[Any] = []
+    for part in parts:
+        assert part.size == (7 * 66, 3 * 66)
+        pixels = np.asarray(part)
+        tiles += [pixels[top + 33, left + 33] for top in range(0, 198, 66) for left in range(0, 462, 66)]
+    expected = ((shades.flatten() + 1) * 127.5 + 0.5).floor().numpy()
+    assert np.array_equal(tiles, expected)
+    assert games_in(grid.crop((0, 0, 101, 100)), games, each) == []

@@ -1,4 +1,4 @@
-"""Reports of several runs: what differs, success maps, counts and intervals, and pages of every size."""
+"""Pages of several runs: what differs, maps of successes, counts and intervals, and pages of every size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from report_pages import Page, copied, played
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
-from sparring.report.comparing import differing, success_maps
-from sparring.report.curves import TOLD_APART, charts, shared_charts
+from sparring.report.comparison import differing
 from sparring.report.read import read_run
+from sparring.report.run_charts import charts, shared_charts
+from sparring.report.sweep_map import success_sheet
 from sparring.runs.folder import RunFolder
 
 
@@ -29,23 +30,22 @@ def grid(path: Path) -> list[RunFolder]:
 def test_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
     runs = [read_run(folder) for folder in grid(tmp_path)]
     assert list(differing(runs)) == ["objective", "feedback.probability", "lipschitz.bound"]
-    maps = success_maps(runs)
-    assert [found.given for found in maps] == [(("lipschitz.bound", 0.05),), (("lipschitz.bound", 0.1),)]
-    assert maps[1].rows == ("linear", "log")
-    assert maps[1].columns == (0.0, 0.4)
-    found = [[(cell.outcome.wins, cell.outcome.games) for cell in row if cell.outcome] for row in maps[1].cells]
-    assert found == [[(3, 3), (2, 3)], [(3, 3), (0, 3)]]
-    assert [[cell.runs for cell in row] for row in maps[0].cells] == [[0, 0], [0, 1]]
+    sheet = success_sheet(runs)
+    assert (sheet.rows, sheet.columns) == (("linear", "log"), (0.0, 0.4))
+    (weak, first), (strong, second) = sheet.maps
+    assert (weak, strong) == ((("lipschitz.bound", 0.05),), (("lipschitz.bound", 0.1),))
+    assert [[tile.shown for tile in row] for row in second] == [["3/3", "2/3"], ["3/3", "0/3"]]
+    assert [[tile.shown for tile in row] for row in first] == [["", ""], ["", "1/3"]]
 
 
 def test_the_page_of_runs_prints_counts_and_intervals(tmp_path: Path) -> None:
     folders = grid(tmp_path)
     page = Page(report_runs(folders, tmp_path / "new" / "report.html", title="A grid"))
-    assert "9 of 15 games in 5 runs" in page.text
-    assert "all games in 2, some in 2, none in 1" in page.text
+    told = "9 of 15 games learned all 8 modes: every game in 2 runs, some games in 2 runs, no game in 1 run"
+    assert f"{told} (objective log, feedback.probability 0.4, lipschitz.bound 0.1)." in page.text
     for count, interval in (("3/3", "[44 %, 100 %]"), ("2/3", "[21 %, 94 %]"), ("0/3", "[0 %, 56 %]")):
         assert f"{count}{interval}" in page.text
-    assert page.text.count("not run") == 3
+    assert page.text.count("no result") == 3
     assert "20 min 34 s" in page.text
     assert "200 (3 games)" in page.text
     assert len(page.classed("run")) == 5
@@ -59,8 +59,8 @@ def test_seeds_are_pooled_and_what_a_name_implies_is_no_difference(tmp_path: Pat
     ]
     runs = [read_run(folder) for folder in folders]
     assert list(differing(runs)) == ["objective", "seed"]
-    (found,) = success_maps(runs)
-    assert [(cell.outcome.wins, cell.outcome.games) for (cell,) in found.cells if cell.outcome] == [(4, 6), (2, 3)]
+    ((_, tiles),) = success_sheet(runs).maps
+    assert [tile.shown for (tile,) in tiles] == ["4/6", "2/3"]
 
 
 def test_what_follows_from_the_axes_makes_no_map_of_its_own(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_what_follows_from_the_axes_makes_no_map_of_its_own(tmp_path: Path) -> N
         for share, more in ((0.0, "batch_size=64"), (0.4, "batch_size=128"))
     ]
     assert "batch_size" in differing(runs)
-    assert [found.given for found in success_maps(runs)] == [()]
+    assert [given for given, _ in success_sheet(runs).maps] == [()]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -112,9 +112,9 @@ def test_a_page_of_many_runs_is_compact(tmp_path: Path) -> None:
 
 def test_runs_share_a_chart_while_they_can_be_told_apart(tmp_path: Path) -> None:
     run = read_run(played(tmp_path / "run", [], wins=1))
-    (chart,) = shared_charts([run] * TOLD_APART)
-    assert f">run {TOLD_APART}<" in chart.svg()
-    assert shared_charts([run] * (TOLD_APART + 1)) == []
+    (chart,) = shared_charts([run] * 14)
+    assert ">run 14<" in chart.svg()
+    assert shared_charts([run] * 15) == []
 
 
 def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from scipy import stats
 
-from report_pages import HOSTILE, Page
+from report_pages import Page
 from sparring.core.intervals import student
 from sparring.recipes import unvalidated
-from sparring.report.pages import report_folder
-from sparring.report.sweep_map import Atlas, atlas_of
+from sparring.report import report_folder
+from sparring.report.sweep_map import SweepMap, sweep_map
 from sparring.runs.schema import Estimate
 from sparring.sweeps.grid import cells_of, parse_grid
-from sparring.sweeps.sweep_folder import FAILED, SweepFolder
+from sparring.sweeps.sweep_folder import SweepFolder
 from sparring.sweeps.table import CellResult
 
 RING = "dishonest/ring-small"
@@ -41,54 +40,55 @@ def test_students_interval_is_that_of_scipy() -> None:
 def test_a_map_shows_means_over_seeds_and_the_best_is_darkest() -> None:
     grid = ("objective=log,linear", "feedback.probability=0.0,0.4", "seed=0..1")
     found = results_of(*grid, modes=[8, 8, 3, 5, 2, 2, 6, 6], wasserstein2=[0.1, 0.3, 1, 1, 2, 2, 0.5, 0.5])
-    modes, distance = atlas_of(found).sheets
-    (shown,) = modes.maps
-    assert (shown.row_key, shown.column_key) == ("objective", "feedback.probability")
-    assert [[tile.shown for tile in row] for row in shown.cells] == [["8", "4"], ["2", "6"]]
-    assert [[tile.shade for tile in row] for row in shown.cells] == [[1, 1 / 3], [0, 2 / 3]]
-    assert [bool(tile.note) for row in shown.cells for tile in row] == [False, True, False, False]
-    assert [tile.shade for row in distance.maps[0].cells for tile in row][:3] == pytest.approx([1, 1 - 0.8 / 1.8, 0])
+    modes, distance = sweep_map(found).sheets
+    ((_, tiles),) = modes.maps
+    assert (modes.row_key, modes.column_key) == ("objective", "feedback.probability")
+    assert [[tile.shown for tile in row] for row in tiles] == [["8", "4"], ["2", "6"]]
+    assert [[tile.shade for tile in row] for row in tiles] == [[1, 1 / 3], [0, 2 / 3]]
+    assert [bool(tile.detail) for row in tiles for tile in row] == [False, True, False, False]
+    assert [tile.shade for row in distance.maps[0][1] for tile in row][:3] == pytest.approx([1, 1 - 0.8 / 1.8, 0])
     assert "the darker, the better" in distance.caption
 
 
 def test_more_keys_are_small_multiples_on_one_scale() -> None:
     found = results_of("objective=log,linear", "batch_size=16,32,64", "critic_steps=1,2", modes=list(range(12)))
-    first, second = atlas_of(found).sheets[0].maps
-    assert (first.row_key, first.column_key) == ("objective", "batch_size")
-    assert first.given == (("critic_steps", 1),) and second.given == (("critic_steps", 2),)
-    assert first.cells[0][0].shade == 0 and second.cells[1][2].shade == 1
-    assert [tile.shown for tile in second.cells[0]] == ["1", "3", "5"]
+    sheet = sweep_map(found).sheets[0]
+    (first, tiles), (second, others) = sheet.maps
+    assert (sheet.row_key, sheet.column_key) == ("objective", "batch_size")
+    assert first == (("critic_steps", 1),) and second == (("critic_steps", 2),)
+    assert tiles[0][0].shade == 0 and others[1][2].shade == 1
+    assert [tile.shown for tile in others[0]] == ["1", "3", "5"]
 
 
 def test_one_number_is_a_line_with_a_band_and_words_are_a_column() -> None:
     found = results_of("feedback.probability=0.4,0.0", "seed=0..2", modes=[1, 3, 5, 8, 8, 7])
-    (line,) = atlas_of(found).charts[0].lines
+    (line,) = sweep_map(found).charts[0].curves
     assert line.steps.tolist() == [0.0, 0.4]
     assert line.values.tolist() == [[8, 8, 7], [1, 3, 5]]
     assert line.band is not None and tuple(line.band[1]) == pytest.approx((0.0, student([1.0, 3.0, 5.0])[1]))
-    column = atlas_of(results_of("objective=log,linear,square_root", modes=[1, 2, 3])).sheets[0].maps[0]
-    assert column.column_key == "" and [row[0].shown for row in column.cells] == ["1", "2", "3"]
+    column = sweep_map(results_of("objective=log,linear,square_root", modes=[1, 2, 3])).sheets[0]
+    assert column.column_key == "" and [row[0].shown for row in column.maps[0][1]] == ["1", "2", "3"]
 
 
 def test_a_cell_without_numbers_is_named_and_has_no_shade() -> None:
     found = results_of("objective=log,linear", "batch_size=16,32", modes=[1, 2, 3, 4])
     found[2] = CellResult(found[2].cell, "non-finite", "round 3: not finite: payoff_d", {})
-    atlas = atlas_of(found)
-    assert atlas.told.startswith("3 of 4 cells are complete")
-    assert atlas.sheets[0].maps[0].cells[1][0].shade is None
-    assert [(cell.index, cell.settings) for cell in atlas.missing] == [(2, "objective=linear batch_size=16")]
+    grid = sweep_map(found)
+    assert (len(grid.complete), len(grid.missing)) == (3, 1)
+    assert grid.sheets[0].maps[0][1][1][0].shade is None
+    assert grid.missing[0].cell.index == 2
 
 
 def test_what_tells_nothing_comes_last_and_success_is_counted() -> None:
     found = results_of("objective=log,linear", "seed=0..1", modes=[8, 8, 8, 8], success=[0, 1, 1, 1])
-    success, modes = atlas_of(found).sheets
+    success, modes = sweep_map(found).sheets
     assert (success.title, modes.title) == ("Success", "Modes covered")
-    assert [row[0].shown for row in success.maps[0].cells] == ["1/2", "2/2"]
+    assert [row[0].shown for row in success.maps[0][1]] == ["1/2", "2/2"]
 
 
 def test_a_grid_of_nothing_has_an_atlas() -> None:
-    assert isinstance(atlas_of(results_of(modes=[1.0])), Atlas)
-    assert isinstance(atlas_of([]), Atlas)
+    assert isinstance(sweep_map(results_of(modes=[1.0])), SweepMap)
+    assert isinstance(sweep_map([]), SweepMap)
 
 
 def test_a_sweep_has_a_page_before_anything_is_played(tmp_path: Path) -> None:
@@ -96,14 +96,3 @@ def test_a_sweep_has_a_page_before_anything_is_played(tmp_path: Path) -> None:
     page = Page(report_folder(tmp_path / "out"))
     assert "0 of 4 cells are complete" in page.text
     assert page.text.count("not complete yet") == 4
-
-
-def test_words_of_a_stranger_are_shown_and_no_more(tmp_path: Path) -> None:
-    pages = []
-    for name, text in (("harmless", "x"), ("hostile", HOSTILE)):
-        sweep = SweepFolder.create(tmp_path / name, RING, ["objective=log,linear", "seed=0..1"], 1)
-        failed = {run.name: {"status": text, "reason": text} for run in sweep.runs()}
-        (sweep.path / FAILED).write_text(json.dumps(failed))
-        pages.append(Page(report_folder(tmp_path / name)))
-    assert pages[0].structure == pages[1].structure
-    assert pages[0].scripts == pages[1].scripts

@@ -1,4 +1,4 @@
-"""What the report shows of D: pictures, charts and counts, whatever is left of a run's files."""
+"""What a page shows of D: strips of pictures, charts and attack endurance."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from PIL import Image
 from report_pages import Page
 from sparring.recipes import Recipe
 from sparring.report import report_run, report_runs
-from sparring.report.exhibits import exhibits, histogram, readable
 from sparring.report.read import read_run
+from sparring.report.strips import first_and_last, histogram, probe_strips
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 
@@ -44,7 +44,7 @@ def test_every_figure_of_d_is_on_the_page_pictures_first(run: RunFolder) -> None
     page = Page(report_run(run))
     titles = (
         "What D's gradient shows", "Adversarial samples of D, round 6", "Between latents, round 6",
-        "How many attacks D stands", "What D thinks", "Payoffs", "D under one fixed attack",
+        "Attack endurance of D", "Mean output of D", "Payoffs", "D under one fixed attack",
         "Input gradient of D: L1 norm", "Input gradient of D: sparsity", "Entries of D's input gradients",
         "Size of the training attacks", "Final numbers",
     )  # fmt: skip
@@ -65,7 +65,7 @@ def test_every_figure_of_d_is_on_the_page_pictures_first(run: RunFolder) -> None
 
 
 def test_the_pictures_are_those_of_the_file(run: RunFolder) -> None:
-    gradients, adversaries, _between = exhibits(read_run(run))
+    gradients, adversaries, _between = probe_strips(read_run(run))
     with np.load(run.probes / "000000006.npz") as file:
         arrays = {name: file[name][0] for name in file.files}
     for strip, images in (
@@ -79,7 +79,7 @@ def test_the_pictures_are_those_of_the_file(run: RunFolder) -> None:
         tiles = drawn.reshape(66, 8, 66).transpose(1, 0, 2)[:, 1:-1, 1:-1]
         assert np.array_equal(tiles[:, ::8, ::8], images)
     assert adversaries.strips[0].notes == tuple(f"{value:.3f}" for value in arrays["d_real"])
-    (line, newest) = histogram(read_run(run), "x")[0].lines
+    (line, newest) = histogram(read_run(run), "x")[0].curves
     for drawn in (line, newest):  # whatever the bins, the area is that of all entries
         assert drawn.values.sum() * np.diff(drawn.steps).mean() == pytest.approx(1)
     assert line.label == "round 0"
@@ -88,40 +88,31 @@ def test_the_pictures_are_those_of_the_file(run: RunFolder) -> None:
 def test_a_damaged_file_is_passed_over(run: RunFolder) -> None:
     files = sorted(run.probes.iterdir())
     files[-1].write_bytes(files[-1].read_bytes()[:200])
-    assert [saved.step for saved in readable(read_run(run))] == [0, 3]
+    assert [step for step, _ in first_and_last(read_run(run))] == [0, 3]
     files[0].write_bytes(b"nothing")
-    assert [saved.step for saved in readable(read_run(run))] == [3]
+    assert [step for step, _ in first_and_last(read_run(run))] == [3]
     assert "Between latents, round 3" in Page(report_run(run)).text
     files[1].unlink()
     assert "Between latents" not in Page(report_run(run)).text
-
-
-def test_a_file_that_lacks_anything_shown_is_passed_over(run: RunFolder) -> None:
-    newest = run.probes / "000000006.npz"
-    with np.load(newest) as file:
-        arrays = {name: file[name] for name in file.files}
-    for missing in arrays:
-        np.savez(newest, **{name: array for name, array in arrays.items() if name != missing})
-        assert "Between latents, round 3" in Page(report_run(run)).text, missing
 
 
 def test_runs_are_shown_side_by_side(run: RunFolder, short: Callable[..., Recipe], tmp_path: Path) -> None:
     train(short(*IMAGES, "regime=plain"), tmp_path / "plain", device="cpu")
     page = Page(report_runs([run, RunFolder.open(tmp_path / "plain")], tmp_path / "both.html", title="two"))
     assert "run 1: run" in page.text and "run 2: plain" in page.text
-    assert page.text.count("How many attacks D stands") == 2
+    assert page.text.count("Attack endurance of D") == 2
     assert page.text.count("Size of the training attacks") == 1
     alone = Page(report_runs([run], tmp_path / "one.html", title="one"))
     assert "run by run" not in alone.text
 
 
-def test_the_critic_stands_beside_the_exact_distance_of_points(short: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_the_critic_is_drawn_with_the_exact_distance_of_points(short: Callable[..., Recipe], tmp_path: Path) -> None:
     keys = ("evaluate_every=10", "steps=20", "replicas=2")
     train(short(*keys, "objective=wasserstein", "regime=mixed"), tmp_path / "critic", device="cpu")
     page = Page(report_run(RunFolder.open(tmp_path / "critic")))
     assert "The critic's estimate of the Wasserstein distance" in page.text
     assert "exact Wasserstein-1" in page.source and "Euclidean size (units of the data)" in page.source
-    assert "How many attacks" not in page.text and "Between latents" not in page.text
+    assert "Attack endurance" not in page.text and "Between latents" not in page.text
     assert "sigmoid of the critic's score" in html.unescape(page.source) and "probability of real" not in page.source
     train(short("regime=symmetric", "log_every=5"), tmp_path / "unmeasured", device="cpu")
     page = Page(report_run(RunFolder.open(tmp_path / "unmeasured")))
