@@ -11,7 +11,7 @@ from sparring.core.intervals import percent
 from sparring.report.format import number, share_interval
 from sparring.report.metric_info import OF_D, MetricInfo, metric_info, metrics_of
 from sparring.report.read import Run
-from sparring.runs.schema import MetricValue
+from sparring.runs.schema import MetricValue, Number
 
 _Cell = tuple[str, str]
 """A number and its interval or round, as text."""
@@ -92,7 +92,7 @@ def _best(run: Run, info: MetricInfo) -> tuple[list[_Cell], str] | None:
     return games, _shown(info, values.mean())
 
 
-def _shown(info: MetricInfo, value: float | None) -> str:
+def _shown(info: MetricInfo, value: Number) -> str:
     """A value in the unit of its metric; None is a success that never came."""
     if value is None:
         return "never"

@@ -57,11 +57,11 @@ class MetricInfo:
         """Factor from a value to what is drawn."""
         return 100.0 if self.is_share else 1.0
 
-    def short(self, value: float | None) -> str:
+    def short(self, value: float | int | None) -> str:
         """A value without its unit; shares in percent."""
         return percent(value) if self.is_share and value is not None else number(value)
 
-    def amount(self, value: float | None) -> str:
+    def amount(self, value: float | int | None) -> str:
         """A value with its unit."""
         if value is None or not self.unit:
             return number(value)
