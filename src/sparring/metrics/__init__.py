@@ -2,7 +2,7 @@
 
 from sparring.core.pieces import import_members
 from sparring.metrics.base import Metric, RealFeatures, Reference, ReferenceClassifier
-from sparring.metrics.classes import Classes, total_variation
+from sparring.metrics.class_coverage import Classes, total_variation
 from sparring.metrics.frechet import Frechet, frechet_distance
 from sparring.metrics.kernel import Kernel, kernel_distance
 from sparring.metrics.modes import Modes
