@@ -84,7 +84,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
         "disturb/told",
         "measure",
         "probe/latents",
-        "vitals",
+        "collapse",
     ),
     "adversarial penalty": ("lipschitz/0", "lipschitz/1"),
     "images, replicas": ("order",),

@@ -118,7 +118,9 @@ class GANCollapseMetrics:
     def measure(self, step: int) -> Numbers:
         """The metrics that apply; a list with replicas."""
         game, lead = self.game, self._lead
-        codes = game.recipe.generator.draw((*lead, SAMPLES), game.networks.space, rng=game.streams.rng("vitals", step))
+        codes = game.recipe.generator.draw(
+            (*lead, SAMPLES), game.networks.space, rng=game.streams.rng("collapse", step)
+        )
         with untraced(game.networks):
             fake = Batch(forward(game.generator, codes.values, game.recipe.precision), codes.labels)
             return _logged(self._of_generator(fake.samples) | self._of_discriminator(fake))

@@ -56,7 +56,7 @@ def save_samples(game: GANState, run: RunFolder, step: int) -> None:
     space = game.source.facts.space
     if len(space.shape) == 3 and space.bounds == IMAGE_BOUNDS:
         count = max(1, IMAGES // math.prod(game.recipe.lead))
-        images = game.draw(count, "gallery", 0, spread(count, space.classes)).samples
+        images = game.draw(count, "pictures", 0, spread(count, space.classes)).samples
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
     elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", _npz(_points(game)))
@@ -142,7 +142,7 @@ def histogram(values: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.flo
 def _points(game: GANState) -> Arrays:
     facts, games = game.source.facts, math.prod(game.recipe.lead)
     extent = 3.0 if facts.centres is None else float(facts.centres.abs().max()) + max(6 * facts.std, 0.5)
-    points = game.draw(POINTS, "gallery", 0).samples.reshape(games, POINTS, 2)
+    points = game.draw(POINTS, "pictures", 0).samples.reshape(games, POINTS, 2)
     axis = torch.linspace(-extent, extent, LANDSCAPE, device=game.device)
     grid = torch.cartesian_prod(axis, axis).flip(1)
     with evaluating(game.discriminator):
