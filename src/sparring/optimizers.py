@@ -88,7 +88,7 @@ class Optimizer(Piece, family="optimizer"):
         """Set the rates that the schedule gives at this share of the rounds."""
         factor = self.schedule.factor(progress)
         for group in optimizer.param_groups:
-            group["lr"] = self.lr * factor
+            group["lr"] = group.setdefault("initial_lr", self.lr) * factor
 
 
 @piece("adam")

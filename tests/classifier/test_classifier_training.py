@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.classifier.state import Pupil
-from sparring.classifier.step import attacked, give_lesson
+from sparring.classifier.load import load_classifier
+from sparring.classifier.state import ClassifierState
+from sparring.classifier.step import attacked, train_step
 from sparring.core.errors import NonFinite, UsageError
 from sparring.core.pieces import json_schema
 from sparring.core.progress import Progress
@@ -24,7 +25,7 @@ from sparring.core.records import InvalidRecord
 from sparring.data import Source, prepare
 from sparring.evaluation.evaluate import evaluate
 from sparring.evaluation.verify import verify
-from sparring.gan.load import load_classifier, load_gan
+from sparring.gan.load import load_gan
 from sparring.monitoring import classifier_metrics
 from sparring.monitoring.classifier_metrics import ClassifierMetrics, main_attack
 from sparring.networks import ClassifierModule
@@ -68,9 +69,9 @@ def classifier_recipe(*overrides: str) -> ClassifierRecipe:
     return recipe
 
 
-def pupil_of(recipe: ClassifierRecipe) -> Pupil:
+def state_of(recipe: ClassifierRecipe) -> ClassifierState:
     """A classifier before its first round."""
-    return Pupil.begun(recipe, recipe.data.open(CPU), CPU)
+    return ClassifierState.build(recipe, recipe.data.open(CPU), CPU)
 
 
 def source_of(recipe: ClassifierRecipe) -> Source:
@@ -120,12 +121,12 @@ def by_hand(network: ClassifierModule, x: Tensor, y: Tensor, attack: bool) -> Te
 def test_training_is_equation_6(attack: bool, weight: float, game: Path) -> None:
     overrides = ["seed=5", fakes(game, weight), *([] if attack else ["attack=none"])]
     recipe = classifier_recipe(*overrides)
-    pupil, source, streams = pupil_of(recipe), source_of(recipe), Streams(5)
+    state, source, streams = state_of(recipe), source_of(recipe), Streams(5)
     expected = recipe.classifier.build(source.facts.space, (), rng=Streams(5).rng("init/classifier"))
     made = load_gan(RunFolder.open(game), "cpu")
     generator = made.networks.sampler.eval()
     for step in range(4):
-        give_lesson(pupil, step)
+        train_step(state, step)
         real = source.batch(step, 16, streams)
         assert real.labels is not None
         by_hand(expected, real.samples, real.labels, attack).backward()  # type: ignore[no-untyped-call]
@@ -143,8 +144,8 @@ def test_training_is_equation_6(attack: bool, weight: float, game: Path) -> None
             for parameter in expected.parameters():
                 parameter.add_(parameter.grad, alpha=-0.05)  # type: ignore[arg-type]
                 parameter.grad = None
-    assert_same(copy_of(pupil.network), copy_of(expected))
-    assert ("loss_fake" in pupil.log.means()) == bool(weight)
+    assert_same(copy_of(state.network), copy_of(expected))
+    assert ("loss_fake" in state.log.means()) == bool(weight)
 
 
 class _Crash(Progress):
@@ -185,63 +186,63 @@ def test_stopped_and_resumed_equals_undisturbed(
 
 
 def test_a_weight_of_zero_asks_for_no_generator() -> None:
-    with_zero, without = pupil_of(classifier_recipe("fakes={run: nowhere, weight: 0}")), pupil_of(classifier_recipe())
+    with_zero, without = state_of(classifier_recipe("fakes={run: nowhere, weight: 0}")), state_of(classifier_recipe())
     for step in range(3):
-        give_lesson(with_zero, step)
-        give_lesson(without, step)
+        train_step(with_zero, step)
+        train_step(without, step)
     assert_same(with_zero.state(), without.state())
 
 
 def test_the_generator_is_frozen_and_draws_afresh(game: Path) -> None:
-    pupil = pupil_of(classifier_recipe(fakes(game, 1.0)))
-    (generator,) = pupil.fakes
+    state = state_of(classifier_recipe(fakes(game, 1.0)))
+    (generator,) = state.fakes
     assert_same(generator.network.state_dict(), load_gan(RunFolder.open(game), "cpu").networks.sampler.state_dict())
     before = copy_of(generator.network)
     assert any("running_mean" in name for name in before)
     for step in range(3):
-        give_lesson(pupil, step)
+        train_step(state, step)
     assert_same(copy_of(generator.network), before)
     assert all(parameter.grad is None for parameter in generator.network.parameters())
-    drawn = [next(share for share in pupil.shares(step) if share.side == "fake") for step in (0, 1)]
+    drawn = [next(batch for batch in state.batches(step) if batch.origin == "fake") for step in (0, 1)]
     assert not torch.equal(drawn[0].samples, drawn[1].samples)
-    labels = torch.cat([generator.draw(100, pupil.streams, number).labels for number in range(20)])  # type: ignore[misc]
+    labels = torch.cat([generator.draw(100, state.streams, number).labels for number in range(20)])  # type: ignore[misc]
     assert labels.bincount(minlength=10).sub(200).abs().max() < 60  # uniform: a standard deviation is 13
 
 
 def test_the_attack_leaves_the_classifier_without_a_trace_and_the_update_does_not() -> None:
-    pupil = pupil_of(classifier_recipe())
-    before, (share,) = copy_of(pupil.network), list(pupil.shares(0))
-    moved = attacked(pupil, share, 0)
-    assert not torch.equal(moved, share.samples)
-    assert_same(copy_of(pupil.network), before)
-    assert all(module.training for module in pupil.network.modules())
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in pupil.network.parameters())
-    give_lesson(pupil, 0)
-    moved_on = [name for name, tensor in pupil.network.state_dict().items() if not torch.equal(tensor, before[name])]
+    state = state_of(classifier_recipe())
+    before, (batch,) = copy_of(state.network), list(state.batches(0))
+    moved = attacked(state, batch, 0)
+    assert not torch.equal(moved, batch.samples)
+    assert_same(copy_of(state.network), before)
+    assert all(module.training for module in state.network.modules())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in state.network.parameters())
+    train_step(state, 0)
+    moved_on = [name for name, tensor in state.network.state_dict().items() if not torch.equal(tensor, before[name])]
     assert any("running_mean" in name for name in moved_on)
 
 
 def test_the_budget_warms_up() -> None:
-    pupil, sizes = pupil_of(classifier_recipe("warmup={start: 1, end: 3}")), []
+    state, sizes = state_of(classifier_recipe("warmup={start: 1, end: 3}")), []
     for step in range(4):
-        give_lesson(pupil, step)
-        sizes.append(pupil.log.means()["attack_real_size"])
+        train_step(state, step)
+        sizes.append(state.log.means()["attack_real_size"])
     assert sizes == pytest.approx([0.0, 0.0, 0.05, 0.1], abs=1e-6)
 
 
 def test_the_rate_follows_its_schedule() -> None:
-    pupil = pupil_of(classifier_recipe("optimizer.schedule={name: steps, after: [0.25], drop: 0}"))  # of 12 rounds
+    state = state_of(classifier_recipe("optimizer.schedule={name: steps, after: [0.25], drop: 0}"))  # of 12 rounds
     moved = []
     for step in range(5):
-        before = pupil.network.output.weight.detach().clone()  # type: ignore[operator, union-attr]
-        give_lesson(pupil, step)
-        moved.append(not torch.equal(before, pupil.network.output.weight))  # type: ignore[arg-type]
+        before = state.network.output.weight.detach().clone()  # type: ignore[operator, union-attr]
+        train_step(state, step)
+        moved.append(not torch.equal(before, state.network.output.weight))  # type: ignore[arg-type]
     assert moved == [True, True, True, False, False]
 
 
 def test_the_criterion_is_what_the_attack_ascends() -> None:
-    shares = list(pupil_of(classifier_recipe()).shares(0))
-    found = [attacked(pupil_of(classifier_recipe(f"criterion={name}")), *shares, 0) for name in ("margin", "dlr")]
+    batches = list(state_of(classifier_recipe()).batches(0))
+    found = [attacked(state_of(classifier_recipe(f"criterion={name}")), *batches, 0) for name in ("margin", "dlr")]
     assert not torch.equal(*found)
 
 
@@ -337,12 +338,12 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
 
 def test_a_classifier_goes_on_from_another(tmp_path: Path) -> None:
     train(classifier_recipe(), tmp_path / "first", device="cpu")
-    second = pupil_of(classifier_recipe(f"start.run={tmp_path / 'first'}", "seed=3"))
+    second = state_of(classifier_recipe(f"start.run={tmp_path / 'first'}", "seed=3"))
     assert_same(
         copy_of(second.network), load_classifier(RunFolder.open(tmp_path / "first"), "cpu").network.state_dict()
     )
     with pytest.raises(UsageError, match=r"start\.run = .*: its network is not that of this classifier"):
-        pupil_of(classifier_recipe("classifier.width=3", f"start.run={tmp_path / 'first'}"))
+        state_of(classifier_recipe("classifier.width=3", f"start.run={tmp_path / 'first'}"))
 
 
 def test_what_cannot_be_trained_is_refused_before_the_folder_is_made(tmp_path: Path) -> None:
@@ -365,15 +366,15 @@ def test_what_cannot_be_trained_is_refused_before_the_folder_is_made(tmp_path: P
 def test_generated_samples_must_be_of_the_kind_that_is_trained_on(game: Path, tmp_path: Path) -> None:
     prepare("digits", tmp_path / "larger", size=16)
     with pytest.raises(UsageError, match=r"fakes\.run .* shape \(1, 8, 8\) .* the data have shape \(1, 16, 16\)"):
-        pupil_of(classifier_recipe(f"data={tmp_path / 'larger'}", fakes(game, 1.0)))
+        state_of(classifier_recipe(f"data={tmp_path / 'larger'}", fakes(game, 1.0)))
 
 
 def test_points_of_the_plane_have_classes_too() -> None:
     recipe = classifier_recipe("data=ring", "classifier={name: branch, discriminator: {name: mlp, hidden: [8]}}")
-    pupil = pupil_of(recipe)
+    state = state_of(recipe)
     for step in range(3):
-        give_lesson(pupil, step)
-    assert pupil.log.means()["attack_real_size"] == pytest.approx(0.1)
+        train_step(state, step)
+    assert state.log.means()["attack_real_size"] == pytest.approx(0.1)
 
 
 def test_a_recipe_of_a_classifier_is_one_like_any_other(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import torch
 
 from sparring.attacks import PGD
 from sparring.classifier.finetune import finetuning
-from sparring.classifier.state import Pupil
+from sparring.classifier.load import load_classifier
+from sparring.classifier.state import ClassifierState
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
 from sparring.data import prepare
-from sparring.gan.load import LoadedGAN, load_classifier, load_gan
+from sparring.gan.load import LoadedGAN, load_gan
 from sparring.networks import Branch
 from sparring.recipes import ClassifierRecipe, load
 from sparring.regimes import Regime
@@ -44,18 +45,18 @@ def play(tmp_path: Path) -> Play:
     return run
 
 
-def pupil_of(path: Path, *overrides: str, game: int = 0) -> Pupil:
+def state_of(path: Path, *overrides: str, game: int = 0) -> ClassifierState:
     """The classifier that a game's discriminator becomes, before its first round."""
     recipe = finetuning(RunFolder.open(path), game=game, overrides=[*SHORT, *overrides]).recipe
-    return Pupil.begun(recipe, recipe.data.open(CPU), CPU)
+    return ClassifierState.build(recipe, recipe.data.open(CPU), CPU)
 
 
-def logits_agree(pupil: Pupil, networks: LoadedGAN) -> bool:
+def logits_agree(state: ClassifierState, networks: LoadedGAN) -> bool:
     """Whether the classifier tells the classes that D's head tells."""
-    samples = pupil.source.batch(0, 8, pupil.streams).samples
+    samples = state.source.batch(0, 8, state.streams).samples
     with torch.no_grad():
         verdict = networks.networks.discriminator.eval()(samples)
-        return torch.allclose(pupil.network.eval()(samples), verdict.classes, rtol=1e-4, atol=1e-5)
+        return torch.allclose(state.network.eval()(samples), verdict.classes, rtol=1e-4, atol=1e-5)
 
 
 DISCRIMINATORS = {
@@ -73,19 +74,19 @@ def test_the_branch_of_an_auxiliary_head_says_what_the_head_says(
 ) -> None:
     keys = [f"discriminator={DISCRIMINATORS[discriminator]}", "discriminator.head=auxiliary", "class_loss=split"]
     path = play(*keys, f"lipschitz={lipschitz}")
-    assert logits_agree(pupil_of(path), load_gan(RunFolder.open(path), "cpu"))
+    assert logits_agree(state_of(path), load_gan(RunFolder.open(path), "cpu"))
 
 
 @pytest.mark.parametrize("head", ["source", "projection"])
 def test_a_head_without_classes_gives_its_trunk_and_a_note(head: str, play: Play) -> None:
     path = play(f"discriminator.head={head}", "lipschitz=spectral_norm")
-    pupil, networks = pupil_of(path), load_gan(RunFolder.open(path), "cpu").networks
-    samples = pupil.source.batch(0, 8, pupil.streams).samples
+    state, networks = state_of(path), load_gan(RunFolder.open(path), "cpu").networks
+    samples = state.source.batch(0, 8, state.streams).samples
     with torch.no_grad():
-        torch.testing.assert_close(pupil.network.extract(samples).features, networks.discriminator.trunk(samples))
+        torch.testing.assert_close(state.network.extract(samples).features, networks.discriminator.trunk(samples))
     assert any("fresh class layer" in note for note in finetuning(RunFolder.open(path)).notes)
-    drawn = Pupil(pupil.recipe, pupil.source, CPU).network
-    assert torch.equal(pupil.network.output.weight, drawn.output.weight)
+    drawn = ClassifierState(state.recipe, state.source, CPU).network
+    assert torch.equal(state.network.output.weight, drawn.output.weight)
 
 
 @pytest.mark.parametrize("game", [0, 2])
@@ -93,19 +94,19 @@ def test_one_of_packed_games_is_chosen(game: int, play: Play) -> None:
     keys = ["discriminator.head=auxiliary", "class_loss=split", "ema=0.5"]
     path = play("replicas=3", *keys)
     packed = load_gan(RunFolder.open(path), "cpu")
-    pupil = pupil_of(path, game=game)
-    assert logits_agree(pupil, packed.game(game))
-    assert not logits_agree(pupil, packed.game(1))
+    state = state_of(path, game=game)
+    assert logits_agree(state, packed.game(game))
+    assert not logits_agree(state, packed.game(1))
     drawn = packed.draw(5, "test", 0)
     assert drawn.labels is not None
     alone = packed.game(game).draw(5, "test", 0)
     torch.testing.assert_close(drawn.samples[game], alone.samples)
     assert alone.labels is not None and torch.equal(drawn.labels[game], alone.labels)
     sampler = packed.game(game).networks.sampler
-    mine, theirs = pupil.fakes[0].network.state_dict(), sampler.state_dict()
+    mine, theirs = state.fakes[0].network.state_dict(), sampler.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     with pytest.raises(UsageError, match="game 3: the run has 3"):
-        pupil_of(path, game=3)
+        state_of(path, game=3)
 
 
 @pytest.mark.parametrize("regime", sorted(members(Regime)))
@@ -113,7 +114,7 @@ def test_the_attack_is_the_games_own(regime: str, play: Play) -> None:
     made = finetuning(RunFolder.open(play(f"regime={regime}"))).recipe
     own = getattr(members(Regime)[regime](), "attack", PGD(steps=5))
     assert made.attack == (own if own.ball.limited else PGD(steps=5))  # DAT's step has no ball to stay in
-    assert Pupil.begun(made, made.data.open(CPU), CPU).fakes
+    assert ClassifierState.build(made, made.data.open(CPU), CPU).fakes
 
 
 def test_the_recipe_is_the_published_one_on_the_games_data(play: Play) -> None:
@@ -138,7 +139,7 @@ def test_an_unconditional_generator_is_left_out_with_a_note(play: Play) -> None:
     assert recipe.fakes is None
     assert any("unconditional" in note and "lambda = 0" in note for note in notes)
     with pytest.raises(UsageError, match="its generator is unconditional"):
-        pupil_of(path, f"fakes={{run: {path}, weight: 0.5}}")
+        state_of(path, f"fakes={{run: {path}, weight: 0.5}}")
 
 
 def test_a_game_on_data_without_labels_has_no_class_to_tune_for(play: Play, tmp_path: Path) -> None:

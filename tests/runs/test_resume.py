@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 import torch
 
-from sparring.classifier.step import give_lesson
+from sparring.classifier.step import train_step
 from sparring.core.errors import Interrupted
 from sparring.core.progress import Progress
 from sparring.core.randomness import Rng, Streams
@@ -40,7 +40,7 @@ def test_every_item_of_state_has_a_mutant(kind: str, shared: Path) -> None:
     if isinstance(training, GANState):
         play_round(training, 0)
     else:
-        give_lesson(training, 0)
+        train_step(training, 0)
     alike = [known for known in ITEMS if (known in GAMES) == isinstance(training, GANState)]
     patterns = [pattern for known in alike for pattern in ITEMS[known]]
     assert not [name for name in training.state() if not any(re.fullmatch(pattern, name) for pattern in patterns)]

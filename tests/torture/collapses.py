@@ -9,7 +9,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from sparring.classifier.state import Pupil
+from sparring.classifier.state import ClassifierState
 from sparring.core.randomness import Rng
 from sparring.data import Batch
 from sparring.gan.state import GANState
@@ -21,13 +21,13 @@ Damage = Callable[[GANState], None]
 
 
 @contextmanager
-def planted(round_: int, damage: Callable[[GANState | Pupil], None]) -> Iterator[None]:
+def planted(round_: int, damage: Callable[[GANState | ClassifierState], None]) -> Iterator[None]:
     """Damage every training within the block just before this round, counted from 0."""
     plays = {GANTask: GANTask.play, ClassifierTask: ClassifierTask.play}
 
     def damaged(self: GANTask | ClassifierTask, step: int) -> None:
         if step == round_:
-            damage(self.game if isinstance(self, GANTask) else self.pupil)
+            damage(self.game if isinstance(self, GANTask) else self.classifier)
         plays[type(self)](self, step)  # type: ignore[arg-type]
 
     with patch.object(GANTask, "play", damaged), patch.object(ClassifierTask, "play", damaged):
@@ -74,10 +74,10 @@ def clipped_discriminator(game: GANState, victim: int) -> None:
     _replace_scores(game, victim, lambda score: (1e9 * (score - score.mean())).clamp(-20, 20))
 
 
-def one_predicted_class(pupil: Pupil, _victim: int) -> None:
+def one_predicted_class(state: ClassifierState, _victim: int) -> None:
     """One class for everything."""
-    network, original = pupil.network, pupil.network.forward
-    network.forward = lambda x: 1e-3 * original(x) + 5 * torch.eye(pupil.space.classes)[3]  # type: ignore[method-assign]
+    network, original = state.network, state.network.forward
+    network.forward = lambda x: 1e-3 * original(x) + 5 * torch.eye(state.space.classes)[3]  # type: ignore[method-assign]
 
 
 def _replace_samples(game: GANState, victim: int, make: Callable[[Tensor], Tensor]) -> None:

@@ -17,7 +17,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from sparring.classifier.state import Pupil
+from sparring.classifier.state import ClassifierState
 from sparring.core.distributed import ProcessGroup
 from sparring.core.progress import Progress
 from sparring.core.randomness import Rng, Streams
@@ -107,7 +107,7 @@ class _Mutant:
 
 def _tensors(kind: str, pattern: str) -> _Mutant:
     """Takes the tensors of these names as they are before the first round."""
-    trained: type[GANState] | type[Pupil] = GANState if kind in GAMES else Pupil
+    trained: type[GANState] | type[ClassifierState] = GANState if kind in GAMES else ClassifierState
     load_state = trained.load_state
 
     def load_the_rest(self: Any, state: dict[str, Tensor]) -> None:

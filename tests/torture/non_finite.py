@@ -15,9 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Attack
-from sparring.classifier import step as lesson
-from sparring.classifier.fakes import FrozenGenerator
-from sparring.classifier.state import Pupil
+from sparring.classifier.state import ClassifierState, FrozenGenerator
 from sparring.core.descent import Descent
 from sparring.core.errors import NonFinite
 from sparring.gan import sampling
@@ -271,15 +269,17 @@ SITES: dict[str, Site] = {
     "fakes": Site(
         "input of classifier", ["classifier from runs"], lambda p: [_field(FrozenGenerator, "draw", p, "samples")]
     ),
-    "class logits of a classifier": Site(".+", LEARNED, lambda p: [_result(Pupil, "classify", p.spoil)]),
+    "class logits of a classifier": Site(".+", LEARNED, lambda p: [_result(ClassifierState, "classify", p.spoil)]),
     "adversarial samples of a classifier": Site(
         "input of classifier", LEARNED, lambda p: [_result(Attack, "__call__", p.spoil)]
     ),
-    "class loss of a classifier": Site(".+", LEARNED, lambda p: [_result(lesson.F, "cross_entropy", p.spoil)]),
+    "class loss of a classifier": Site(
+        ".+", LEARNED, lambda p: [_result(torch.nn.functional, "cross_entropy", p.spoil)]
+    ),
     "running statistics of classifier": Site(
         ".+",
         LEARNED,
-        lambda p: [_after(Descent, "step", lambda *_: p.one_of(list(p.training.pupil.network.buffers())))],
+        lambda p: [_after(Descent, "step", lambda *_: p.one_of(list(p.training.classifier.network.buffers())))],
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: a game's own recipe turned into that of a classifier, which is the class branch of its discriminator.
+"""Fine-tuning: the recipe of a classifier, which is the class branch of a GAN's discriminator.
 
     min over w of E_(x, y) real l(f(x_adv; w), y) + lambda E_(x, y) generated l(f(x_adv; w), y)
 
@@ -28,11 +28,11 @@ STAGES = (20, 20, 10, 10)
 BATCH_SIZE = 128
 RATE = 1e-3
 _ENDLESS = 10_000
-"""Rounds on data without end."""
+"""Rounds on synthetic data, which have no epochs."""
 
 
 class FineTuning(NamedTuple):
-    """A recipe, and what a user should know of how it came about."""
+    """A recipe, and remarks on how it was made."""
 
     recipe: ClassifierRecipe
     notes: tuple[str, ...]
@@ -42,72 +42,72 @@ def finetuning(run: RunFolder, *, game: int = 0, overrides: list[str] | None = N
     """The recipe that fine-tunes the class branch of a run's discriminator.
 
     Args:
-        run: a game's.
-        game: which one, where the run packs several.
-        overrides: `KEY=VALUE` with dotted keys, as in `load`.
+        run: of a GAN.
+        game: index of the packed game.
+        overrides: `KEY=VALUE`, as in `load`.
 
     Raises:
         UsageError: the run trains a classifier, has no checkpoint yet, or its data have no labels.
-        CorruptInput: no checkpoint is sound.
+        CorruptInput: no checkpoint is intact.
         InvalidRecord: the overrides do not validate.
     """
-    played = run.game_recipe()
-    facts = played.data.open(torch.device("cpu")).facts
+    gan_recipe = run.game_recipe()
+    facts = gan_recipe.data.open(torch.device("cpu")).facts
     if not facts.classes:
         raise UsageError(
-            f"{run.path}: its data, {played.data.name!r}, have no labels, so there is no class to tune for",
+            f"{run.path}: its data, {gan_recipe.data.name!r}, have no labels, so there is no class to tune for",
             "fine-tune a run on labelled data",
         )
-    load_gan(run, "cpu")  # whose networks the recipe names must be those that were saved, before they are built
-    values = _recipe(run, played, game, facts).model_dump(mode="json")
+    load_gan(run, "cpu")  # raises if the saved networks are not those of the recipe
+    values = _recipe(run, gan_recipe, game, facts).model_dump(mode="json")
     what = f"finetune {run.path}"
     recipe = require_classifier(validated(changed(values, overrides or []), what), what)
-    return FineTuning(recipe, tuple(_notes(run, played, game, facts)))
+    return FineTuning(recipe, tuple(_notes(run, gan_recipe, game, facts)))
 
 
-def _recipe(run: RunFolder, played: Recipe, game: int, facts: Facts) -> ClassifierRecipe:
+def _recipe(run: RunFolder, gan_recipe: Recipe, game: int, facts: Facts) -> ClassifierRecipe:
     path, epochs = str(run.path.resolve()), sum(STAGES)
     steps = max(1, epochs * facts.count // BATCH_SIZE) if facts.count else _ENDLESS
     ends = [sum(STAGES[: index + 1]) / epochs for index in range(len(STAGES) - 1)]
     return ClassifierRecipe(
         description=f"The class branch of the discriminator of {run.path.resolve().name}, fine-tuned",
-        data=played.data,
-        classifier=Branch(discriminator=played.discriminator),
-        attack=_attack(played) or PGD(steps=5),
-        fakes=Fakes(run=path, game=game) if played.generator.conditional else None,
+        data=gan_recipe.data,
+        classifier=Branch(discriminator=gan_recipe.discriminator),
+        attack=_attack(gan_recipe) or PGD(steps=5),
+        fakes=Fakes(run=path, game=game) if gan_recipe.generator.conditional else None,
         start=StartingPoint(run=path, game=game),
         optimizer=Adam(lr=RATE, beta1=0.9, schedule=StepDecay(after=tuple(ends))),
         batch_size=BATCH_SIZE,
         steps=steps,
-        seed=played.seed,
-        precision=played.precision,
-        memory_format=played.memory_format,
+        seed=gan_recipe.seed,
+        precision=gan_recipe.precision,
+        memory_format=gan_recipe.memory_format,
         log_every=max(1, steps // 200),
         checkpoint_every=max(1, steps // 10),
         evaluate_every=max(1, steps // 20),
     )
 
 
-def _attack(played: Recipe) -> Attack | None:
-    """The attack that D was trained against, if it has a ball to stay in."""
-    attack = played.regime.trained_against
+def _attack(gan_recipe: Recipe) -> Attack | None:
+    """The attack of D's training, if it is limited to a ball."""
+    attack = gan_recipe.regime.trained_against
     return attack if attack and attack.ball.limited else None
 
 
-def _notes(run: RunFolder, played: Recipe, game: int, facts: Facts) -> list[str]:
+def _notes(run: RunFolder, gan_recipe: Recipe, game: int, facts: Facts) -> list[str]:
     notes = []
-    if played.lead:
-        notes.append(f"{run.path} packs {played.replicas} games; this is game {game}, counted from 0")
-    if not played.generator.conditional:
+    if gan_recipe.lead:
+        notes.append(f"{run.path} packs {gan_recipe.replicas} games; this is game {game}, counted from 0")
+    if not gan_recipe.generator.conditional:
         notes.append(
-            f"the generator of {run.path} is unconditional, so nobody knows the classes of its samples: "
+            f"the generator of {run.path} is unconditional, so its samples have no labels: "
             "lambda = 0, real samples alone"
         )
-    if _attack(played) is None:
+    if _attack(gan_recipe) is None:
         notes.append(
             f"the discriminator of {run.path} was trained against no attack with a budget in a ball: "
             f"PGD of 5 steps, {PGD().describe_size(facts.space)}"
         )
-    if not played.discriminator.head.classifies:
-        notes.append(f"the discriminator of {run.path} does not tell classes: its trunk gets a fresh class layer")
+    if not gan_recipe.discriminator.head.classifies:
+        notes.append(f"the discriminator of {run.path} has no class logits: its trunk gets a fresh class layer")
     return notes

@@ -1,24 +1,26 @@
-"""A classifier in training: network, optimizer, data, frozen generator, random streams; all of its state as a value."""
+"""A classifier in training: network, optimizer, data, frozen generator and random streams; its state as tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from sparring.classifier.fakes import FrozenGenerator
-from sparring.classifier.inheritance import inherit
+from sparring.classifier.load import load_start
 from sparring.core.descent import Descent
 from sparring.core.errors import UsageError
-from sparring.core.randomness import Streams
-from sparring.core.shapes import Samples
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import Samples, Space
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
+from sparring.gan.load import load_gan
 from sparring.gan.sampling import laid_out
 from sparring.networks.precision import forward
-from sparring.recipes import ClassifierRecipe
+from sparring.recipes import ClassifierRecipe, Fakes
+from sparring.runs.folder import RunFolder
 from sparring.runs.tensors import (
     below,
     fill,
@@ -31,29 +33,29 @@ from sparring.runs.tensors import (
 )
 
 
-class Share(NamedTuple):
-    """A part of the loss.
+class WeightedBatch(NamedTuple):
+    """Labelled samples of one term of the loss.
 
     Args:
-        side: whose samples it is over.
-        weight: in the loss.
+        origin: of the samples.
+        weight: of the term.
         samples: `(n, ...)`.
-        labels: their classes, `(n)`.
+        labels: `(n)`.
     """
 
-    side: Literal["real", "fake"]
+    origin: Literal["real", "fake"]
     weight: float
     samples: Samples
     labels: Tensor
 
 
-class Pupil:
-    """Everything that one round of a classifier's training reads and writes.
+class ClassifierState:
+    """All that a round of a classifier's training reads and writes.
 
     Args:
-        recipe: what is trained.
+        recipe: of the training.
         source: opened data, with labels.
-        device: where it is trained.
+        device: of the training.
 
     Raises:
         UsageError: the data have no labels, or the generator does not fit them.
@@ -79,33 +81,29 @@ class Pupil:
         self.descent = Descent("classifier", network.parameters(), self.optimizer, self.log)
 
     @classmethod
-    def begun(cls, recipe: ClassifierRecipe, source: Source, device: torch.device) -> Pupil:
-        """A pupil before its first round, with the weights that it inherits.
+    def build(cls, recipe: ClassifierRecipe, source: Source, device: torch.device) -> ClassifierState:
+        """The state before the first round, with the recipe's starting weights.
 
         Raises:
-            UsageError, CorruptInput: what is inherited from cannot be used.
+            UsageError, CorruptInput: the runs that the recipe names cannot be used.
         """
-        pupil = cls(recipe, source, device)
+        state = cls(recipe, source, device)
         if recipe.start:
-            inherit(pupil.network, recipe.start)
-        for generator in pupil.fakes:
-            generator.take_weights()
-        return pupil
+            load_start(state.network, recipe.start)
+        for generator in state.fakes:
+            generator.load_weights()
+        return state
 
     def set_rate(self, step: int) -> None:
         """Set the learning rate of round `step`."""
         self.recipe.optimizer.set_rate(self.optimizer, step / self.recipe.steps)
 
-    def shares(self, step: int) -> Iterator[Share]:
-        """What the loss of round `step` is over: real samples, and as many generated ones where they weigh anything."""
+    def batches(self, step: int) -> Iterator[WeightedBatch]:
+        """The batches of round `step`: real samples, and as many generated ones if the recipe has `fakes`."""
         count = self.recipe.batch_size
-        yield self._share("real", 1.0, self.source.batch(step, count, self.streams))
+        yield self._weighted("real", 1.0, self.source.batch(step, count, self.streams))
         for generator in self.fakes:
-            yield self._share("fake", generator.weight, generator.draw(count, self.streams, step))
-
-    def _share(self, side: Literal["real", "fake"], weight: float, batch: Batch) -> Share:
-        assert batch.labels is not None
-        return Share(side, weight, laid_out(self.recipe, batch.samples), batch.labels)
+            yield self._weighted("fake", generator.weight, generator.draw(count, self.streams, step))
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
@@ -131,3 +129,56 @@ class Pupil:
             fill(generator.network, below("fakes/", state))
         load_optimizer_state(self.optimizer, below("optimizer/", state))
         self.log.load_state(sums(below("watch/", state), ()))
+
+    def _weighted(self, origin: Literal["real", "fake"], weight: float, batch: Batch) -> WeightedBatch:
+        assert batch.labels is not None
+        return WeightedBatch(origin, weight, laid_out(self.recipe, batch.samples), batch.labels)
+
+
+class FrozenGenerator:
+    """A class-conditional generator of a finished run, in eval mode; its running mean if the recipe keeps one.
+
+    Args:
+        fakes: the run.
+        space: of the samples that it must generate.
+        device: of the samples.
+
+    Raises:
+        UsageError: there is no such run, or its generator is unconditional.
+
+    Source: Rob-GAN, equation (6): the expectation over P_fake, with uniform classes.
+    """
+
+    def __init__(self, fakes: Fakes, space: Space, device: torch.device) -> None:
+        self._fakes, self._space = fakes, space
+        self.weight = fakes.weight
+        self._recipe = RunFolder.open(Path(fakes.run)).game_recipe()
+        spec = self._recipe.generator
+        if not spec.conditional:
+            raise UsageError(
+                f"fakes.run = {fakes.run}: its generator is unconditional, so its samples have no labels",
+                "train without them, fakes=null, or name a run with generator.conditional=true",
+            )
+        self.network = spec.build(space, (), rng=Rng.of(0)).to(device).eval().requires_grad_(False)
+
+    def load_weights(self) -> None:
+        """Load the weights of the run's newest checkpoint.
+
+        Raises:
+            UsageError: the run has no checkpoint yet, no such game, or other samples.
+            CorruptInput: no checkpoint is intact.
+        """
+        gan = load_gan(RunFolder.open(Path(self._fakes.run)), "cpu").game(self._fakes.game)
+        if gan.networks.space != self._space:
+            raise UsageError(
+                f"fakes.run = {self._fakes.run}: makes samples of {gan.networks.space.in_words()}, "
+                f"and the data have {self._space.in_words()}",
+                "train on the data of that run",
+            )
+        self.network.load_state_dict(gan.networks.sampler.state_dict())
+
+    @torch.no_grad()
+    def draw(self, count: int, streams: Streams, number: int) -> Batch:
+        """Samples `(count, ...)` and their classes."""
+        codes = self._recipe.generator.draw((count,), self._space, rng=streams.rng("fakes", number))
+        return Batch(forward(self.network, codes.values, self._recipe.precision), codes.labels)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sparring.classifier.load import load_classifier
 from sparring.evaluation.discriminator import evaluate_discriminator
 from sparring.evaluation.generator import SAMPLES, evaluate_generator
-from sparring.gan.load import load_classifier
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe

@@ -9,18 +9,16 @@ import torch
 from torch import Tensor
 
 from sparring.core.errors import CorruptInput, UsageError
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
 from sparring.data import Batch, Source
 from sparring.gan.sampling import draw
 from sparring.gan.state import Networks
-from sparring.networks import ClassifierModule
-from sparring.networks.precision import forward
-from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, require_classifier
+from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import SavedRun
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.tensors import below, fill, of_file
+from sparring.runs.tensors import of_file
 
 
 @dataclass(frozen=True)
@@ -61,26 +59,6 @@ class LoadedGAN:
         return LoadedGAN(self.path, recipe, networks.to(streams.device), streams, self.step, self.problems)
 
 
-@dataclass(frozen=True)
-class LoadedClassifier:
-    """The classifier of a run as it was after `step` rounds, in eval mode; its data are not needed."""
-
-    path: Path
-    recipe: ClassifierRecipe
-    network: ClassifierModule
-    space: Space
-    step: int
-    problems: tuple[str, ...]
-
-    def data(self) -> Source:
-        """The data that the run was trained on; as `same_data`."""
-        return same_data(self.path, self.recipe, self.space, next(self.network.parameters()).device)
-
-    def classify(self, samples: Tensor) -> Tensor:
-        """Logits `(n, classes)` in fp32, under the recipe's precision."""
-        return forward(self.network, samples, self.recipe.precision)
-
-
 def load_gan(run: RunFolder, device: str) -> LoadedGAN:
     """The networks of a run at its newest sound checkpoint, to sample and measure.
 
@@ -89,29 +67,12 @@ def load_gan(run: RunFolder, device: str) -> LoadedGAN:
         CorruptInput: there are checkpoints, and none is sound.
     """
     recipe, place = run.game_recipe(), choose_device(device)
-    checkpoint, problems = _newest(run)
+    checkpoint, problems = newest_checkpoint(run)
     networks = Networks(recipe, checkpoint.progress.space)
     with of_file(checkpoint.file):
         networks.load_state(checkpoint.tensors)
     streams = recipe.streams(place)
     return LoadedGAN(run.path, recipe, networks.to(place), streams, checkpoint.progress.step, tuple(problems))
-
-
-def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
-    """The classifier of a run at its newest sound checkpoint, in eval mode.
-
-    Raises:
-        UsageError: the run is a game, or has no checkpoint yet.
-        CorruptInput: there are checkpoints, and none is sound.
-    """
-    recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
-    checkpoint, problems = _newest(run)
-    space = checkpoint.progress.space
-    network = recipe.classifier.build(space, (), rng=Rng.of(0))
-    with of_file(checkpoint.file):
-        fill(network, below("classifier/", checkpoint.tensors))
-    network = network.to(place).eval()
-    return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))
 
 
 def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device) -> Source:
@@ -131,7 +92,13 @@ def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device)
     return source
 
 
-def _newest(run: RunFolder) -> tuple[SavedRun, list[str]]:
+def newest_checkpoint(run: RunFolder) -> tuple[SavedRun, list[str]]:
+    """The newest intact checkpoint of a run, and what is wrong with newer ones.
+
+    Raises:
+        UsageError: the run has no checkpoint yet.
+        CorruptInput: no checkpoint is intact.
+    """
     checkpoint, problems = run.latest()
     if checkpoint is None:
         raise UsageError(f"{run.path}: no checkpoint yet", "wait for the first one, or `sparring resume` the run")

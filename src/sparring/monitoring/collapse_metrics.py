@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.classifier.state import Pupil
+from sparring.classifier.state import ClassifierState
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import untraced
 from sparring.core.randomness import Rng
@@ -79,7 +79,7 @@ class ClassifierCollapseMetrics:
         state: the classifier.
     """
 
-    def __init__(self, state: Pupil) -> None:
+    def __init__(self, state: ClassifierState) -> None:
         self.state = state
         self._real = state.source.held_out(CLASSIFIER_SAMPLES, rng=Rng.of(0, state.device)).samples
 

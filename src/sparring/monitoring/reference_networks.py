@@ -5,10 +5,14 @@ The classifier is trained by the tool. Source: Xu, Li, Jegelka, appendix B.2.3, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
+from sparring.classifier.fit import fit
 from sparring.core.errors import CorruptInput
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
@@ -102,18 +106,17 @@ def _classifier(facts: Facts) -> Classifier:
 def _train(network: nn.Module, settings: TrainingSettings, source: Source, device: torch.device) -> None:
     """AdamW on varied batches; the rate rises over the first fifth of the rounds and falls to zero over the others."""
     streams = Streams(SEED, None, device)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
     rounds = settings.images_seen // BATCH_SIZE
-    for number in range(rounds):
-        progress = number / rounds
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * min(progress / 0.2, (1 - progress) / 0.8)
-        batch = source.batch(number, BATCH_SIZE, streams)
-        assert batch.labels is not None
-        images = _varied(batch.samples, settings, rng=streams.rng("schooling", number))
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(network(images), batch.labels).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=0.05)
+    scheduler = LambdaLR(optimizer, lambda number: min(number / rounds / 0.2, (1 - number / rounds) / 0.8))
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for number in range(rounds):
+            batch = source.batch(number, BATCH_SIZE, streams)
+            assert batch.labels is not None
+            yield _varied(batch.samples, settings, rng=streams.rng("schooling", number)), batch.labels
+
+    fit(network, batches(), optimizer, scheduler)
 
 
 def _varied(images: Tensor, settings: TrainingSettings, *, rng: Rng) -> Tensor:

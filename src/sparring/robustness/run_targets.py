@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams, derive
 from sparring.data import Batch, Facts, Source
-from sparring.gan.load import LoadedGAN, load_classifier, load_gan
+from sparring.gan.load import LoadedGAN, load_gan
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.robustness.targets import Target

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.attacks import Threat, attempt, scales
+from sparring.classifier.fit import fit
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
@@ -101,11 +101,8 @@ def substitute(target: Target, *, seed: int = 0) -> Target:
     initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=Rng.of(seed))
     network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
-    for _ in range(_UPDATES):
-        picked = rng.integers((_BATCH,), len(samples))
-        optimizer.zero_grad()
-        F.cross_entropy(network(samples[picked]), predictions[picked]).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    picks = (rng.integers((_BATCH,), len(samples)) for _ in range(_UPDATES))
+    fit(network, ((samples[picked], predictions[picked]) for picked in picks), optimizer)
     trained = target_of(network, target.samples, target.labels, low=None, high=None, classes=target.classes)
     return replace(trained, name=f"a substitute of {target.name}", space=target.space)
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparring.classifier.state import Pupil
-from sparring.classifier.step import give_lesson
+from sparring.classifier.state import ClassifierState
+from sparring.classifier.step import train_step
 from sparring.core.non_finite import first_non_finite
 from sparring.core.step_log import StepLog
 from sparring.data import Source
@@ -23,43 +23,45 @@ class ClassifierTask(Task):
     """A classifier in training with everything that is measured of it.
 
     Args:
-        pupil: the classifier in training.
+        classifier: the classifier in training.
     """
 
     remedy: ClassVar[str] = "train again with a lower learning rate"
 
-    def __init__(self, pupil: Pupil) -> None:
-        self.pupil = pupil
-        self.measures = ClassifierMetrics(pupil.recipe.trained_against, pupil.recipe.seed, pupil.source, pupil.device)
-        self._collapse = ClassifierCollapseMetrics(pupil)
+    def __init__(self, classifier: ClassifierState) -> None:
+        self.classifier = classifier
+        self.measures = ClassifierMetrics(
+            classifier.recipe.trained_against, classifier.recipe.seed, classifier.source, classifier.device
+        )
+        self._collapse = ClassifierCollapseMetrics(classifier)
 
     @property
     def recipe(self) -> ClassifierRecipe:
-        return self.pupil.recipe
+        return self.classifier.recipe
 
     @property
     def source(self) -> Source:
-        return self.pupil.source
+        return self.classifier.source
 
     @property
     def log(self) -> StepLog:
-        return self.pupil.log
+        return self.classifier.log
 
     def play(self, step: int) -> None:
-        give_lesson(self.pupil, step)
+        train_step(self.classifier, step)
 
     def state(self) -> dict[str, Tensor]:
-        return self.pupil.state()
+        return self.classifier.state()
 
     def locate(self, step: int) -> str | None:
-        optimizers = {"classifier": self.pupil.optimizer}
-        return first_non_finite({"classifier": self.pupil.network}, optimizers, lambda: self.play(step))
+        optimizers = {"classifier": self.classifier.optimizer}
+        return first_non_finite({"classifier": self.classifier.network}, optimizers, lambda: self.play(step))
 
     def remarks(self) -> list[str]:
         return self.recipe.attack.remarks()
 
     def measure(self, done: int) -> dict[str, Any]:
-        return self.measures.measure(self.pupil.network, self.pupil.classify, done)
+        return self.measures.measure(self.classifier.network, self.classifier.classify, done)
 
     def collapse_metrics(self, done: int) -> dict[str, Any]:
         return dict(self._collapse.measure())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sparring.classifier.state import Pupil
+from sparring.classifier.state import ClassifierState
 from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.gan.load import same_data
@@ -30,7 +30,7 @@ class Loaded:
         lost: rounds that the newest of them was ahead.
     """
 
-    game: GANState | Pupil
+    game: GANState | ClassifierState
     step: int
     seconds: float
     log_bytes: int
@@ -45,7 +45,7 @@ class Loaded:
         return [told] if self.problems else []
 
 
-def begun(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE) -> GANState | Pupil:
+def begun(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE) -> GANState | ClassifierState:
     """What a recipe trains, before its first round.
 
     Args:
@@ -60,7 +60,7 @@ def begun(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE)
     if isinstance(recipe, Recipe):
         return GANState(recipe, source, device, group)
     _require_alone(group)
-    return Pupil.begun(recipe, source, device)
+    return ClassifierState.build(recipe, source, device)
 
 
 def load_game(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> Loaded:
@@ -83,7 +83,9 @@ def load_game(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> Load
     progress = checkpoint.progress
     _require_as_many(run, progress.processes, group.part.of)
     source = same_data(run.path, recipe, progress.space, place)
-    game = GANState(recipe, source, place, group) if isinstance(recipe, Recipe) else Pupil(recipe, source, place)
+    game = (
+        GANState(recipe, source, place, group) if isinstance(recipe, Recipe) else ClassifierState(recipe, source, place)
+    )
     with of_file(checkpoint.file):
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")

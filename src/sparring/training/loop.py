@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.classifier.state import Pupil
+from sparring.classifier.state import ClassifierState
 from sparring.core.descent import NotFiniteStep
 from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
@@ -114,13 +114,13 @@ def _found(run: RunFolder, device: str, threads: int, group: ProcessGroup) -> Lo
     return loaded
 
 
-def _along(path: Path, game: GANState | Pupil, start: int) -> Summary:
+def _along(path: Path, game: GANState | ClassifierState, start: int) -> Summary:
     assert isinstance(game, GANState), "a classifier is refused to several processes"
     play_along(game, start)
     return Summary.read(path / SUMMARY)
 
 
-def _training(game: GANState | Pupil, progress: Progress) -> Task:
+def _training(game: GANState | ClassifierState, progress: Progress) -> Task:
     return GANTask(game, progress) if isinstance(game, GANState) else ClassifierTask(game)
 
 

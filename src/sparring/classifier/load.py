@@ -1,0 +1,100 @@
+"""A classifier from a checkpoint: of its own run, or from the trunk of a GAN's discriminator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from sparring.core.errors import UsageError
+from sparring.core.randomness import Rng
+from sparring.core.shapes import Samples, Space
+from sparring.data import Source
+from sparring.gan.load import load_gan, newest_checkpoint, same_data
+from sparring.networks import ClassifierModule
+from sparring.networks.precision import forward
+from sparring.recipes import ClassifierRecipe, StartingPoint, require_classifier
+from sparring.runs.environment import choose_device
+from sparring.runs.folder import RunFolder
+from sparring.runs.tensors import below, fill, of_file, within
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """The classifier of a run after `step` rounds, in eval mode. The data of the run are not opened."""
+
+    path: Path
+    recipe: ClassifierRecipe
+    network: ClassifierModule
+    space: Space
+    step: int
+    problems: tuple[str, ...]
+
+    def data(self) -> Source:
+        """The training data of the run; see `same_data`."""
+        return same_data(self.path, self.recipe, self.space, next(self.network.parameters()).device)
+
+    def classify(self, samples: Samples) -> Tensor:
+        """Logits `(n, classes)` in fp32, under the recipe's precision."""
+        return forward(self.network, samples, self.recipe.precision)
+
+
+def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
+    """The classifier of a run at its newest intact checkpoint, in eval mode.
+
+    Raises:
+        UsageError: the run trains a GAN, or has no checkpoint yet.
+        CorruptInput: no checkpoint is intact.
+    """
+    recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
+    checkpoint, problems = newest_checkpoint(run)
+    space = checkpoint.progress.space
+    network = recipe.classifier.build(space, (), rng=Rng.of(0))
+    with of_file(checkpoint.file):
+        fill(network, below("classifier/", checkpoint.tensors))
+    network = network.to(place).eval()
+    return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))
+
+
+def load_start(network: ClassifierModule, start: StartingPoint) -> None:
+    """Copy the weights of a run's newest checkpoint into a classifier.
+
+    The class layer keeps its initial weights if the run is a GAN whose discriminator has no class logits.
+
+    Raises:
+        UsageError: there is no such run, checkpoint or game, or the networks differ.
+        CorruptInput: no checkpoint is intact.
+    """
+    run = RunFolder.open(Path(start.run))
+    if isinstance(run.recipe(), ClassifierRecipe):
+        weights = load_classifier(run, "cpu").network.state_dict()
+    else:
+        gan = load_gan(run, "cpu").game(start.game)
+        weights = branch_weights(gan.networks.discriminator, classifies=gan.recipe.discriminator.head.classifies)
+    try:
+        network.load_state_dict(network.state_dict() | weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise UsageError(
+            f"start.run = {start.run}: its network is not that of this classifier: {first}",
+            "`sparring finetune` writes a recipe whose classifier is the branch of a run's discriminator",
+        ) from None
+
+
+def branch_weights(discriminator: nn.Module, *, classifies: bool) -> dict[str, Tensor]:
+    """The weights of a discriminator by the names that its class branch, a classifier, has for them.
+
+    Weights under spectral normalisation are the normalised ones.
+
+    Args:
+        discriminator: a trunk and a head.
+        classifies: whether the head has a layer of class logits.
+    """
+    state = {name: tensor for name, tensor in discriminator.state_dict().items() if "parametrizations." not in name}
+    for path, module in discriminator.named_modules():
+        if parametrize.is_parametrized(module):
+            state |= {f"{path}.{name}": getattr(module, name).detach() for name in module.parametrizations}
+    trunk, classes = within("features.", below("trunk.", state)), within("output.", below("head.classes.", state))
+    return trunk | (classes if classifies else {})
