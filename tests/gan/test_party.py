@@ -137,7 +137,7 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
     while first.poll() is None and not (rows.is_file() and rows.read_text().count("\n") > 3):
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=60)
+    first.communicate(timeout=600)
     stopped = RunFolder(run).latest()[0]
     assert stopped is not None, "saved on the way out"
     assert 3 <= stopped.progress.step < 300
@@ -148,10 +148,10 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
     assert "played by 2 processes, not 1" in alone.stderr
     assert f"torchrun --nproc-per-node 2 -m sparring resume {run}" in alone.stderr
 
-    told, noted = _torchrun("resume", str(run), "--json").communicate(timeout=120)
+    told, noted = _torchrun("resume", str(run), "--json").communicate(timeout=600)
     assert json.loads(told)["status"] == "complete", noted
     undisturbed = tmp_path / "undisturbed"
-    _torchrun("train", *_RUN, "--out", str(undisturbed)).communicate(timeout=120)
+    _torchrun("train", *_RUN, "--out", str(undisturbed)).communicate(timeout=600)
     assert rows.read_bytes() == (undisturbed / "metrics.jsonl").read_bytes()
     last = [RunFolder(each).latest()[0] for each in (run, undisturbed)]
     assert last[0] and last[1]

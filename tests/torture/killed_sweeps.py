@@ -39,7 +39,7 @@ _GRID = (
 _CELLS, _WORKERS = 24, 2
 _FAILED, _BUSY = 1, 3
 """Exit codes of a coordinator: workers of a run died too often; a worker of an earlier coordinator still saves."""
-_DEADLINE = 120
+_DEADLINE = 600
 """Seconds within which workers without a coordinator end; generous, so that only a hang exceeds it."""
 
 

@@ -153,7 +153,7 @@ def _run_command(arguments: Sequence[object], out: Path, err: Path, prepare: Cal
 
 def _require_group_ended(group: int) -> None:
     """No process of this group lives on; the deadline is against hanging."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while left := _alive(group):
         assert time.monotonic() < deadline, f"processes are left: {left}"
         time.sleep(0.1)
