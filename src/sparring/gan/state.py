@@ -1,4 +1,4 @@
-"""A game in memory: both players, their optimizers, the data and the random streams; all of its state as a value."""
+"""A GAN in memory: networks, optimizers, data, random streams and the running log; all of its state as a value."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from sparring.runs.tensors import (
 
 
 class Networks(nn.Module):
-    """The networks of a game.
+    """Generator, discriminator, and the running mean of the generator's weights.
 
     Args:
-        recipe: what to build.
-        space: the samples that they are built for.
+        recipe: of the GAN.
+        space: shape, range and classes of the samples.
     """
 
     def __init__(self, recipe: Recipe, space: Space) -> None:
@@ -55,7 +55,7 @@ class Networks(nn.Module):
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator that samples and measures use: the running mean where the recipe keeps one."""
+        """The generator that is sampled and evaluated: the running mean if the recipe has one."""
         return next(iter(self.average), self.generator)
 
     def state(self) -> dict[str, Tensor]:
@@ -63,7 +63,7 @@ class Networks(nn.Module):
         return within("players/", self.state_dict())
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take weights and buffers out of a checkpoint's tensors.
+        """Load weights and buffers from the tensors of a checkpoint.
 
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
@@ -75,21 +75,22 @@ class GANState:
     """Everything that one round reads and writes.
 
     Args:
-        recipe: what is played.
+        recipe: of the GAN.
         source: opened data.
-        device: where it is played.
-        group: the processes that play it.
+        device: of the training.
+        group: the processes that train it.
 
     Attributes:
+        generator, discriminator: the networks that a round runs, compiled if the recipe says so.
+        networks: the same, not compiled, and the running mean of G.
         descents: the optimizer steps of both networks.
         penalizes: whether D's loss has a penalty.
-        generator, discriminator: the networks of a round, compiled where the recipe asks for it.
-        streams: of draws for all processes alike.
-        own_streams: of draws for this process's part of a batch.
-        share: samples of a batch that are its own.
+        streams: random streams that are the same in every process.
+        own_streams: random streams of this process's part of a batch.
+        share: number of samples of a batch in this process.
 
     Raises:
-        UsageError: the networks do not fit the data, or the game cannot be split over the group.
+        UsageError: the networks do not fit the data, or the batch cannot be split over the group.
     """
 
     def __init__(self, recipe: Recipe, source: Source, device: torch.device, group: ProcessGroup = SINGLE) -> None:
@@ -124,12 +125,12 @@ class GANState:
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator that samples and measures use."""
+        """The generator that is sampled and evaluated."""
         return self.networks.sampler
 
     @cached_property
     def couples_samples(self) -> bool:
-        """Whether D's score of a sample depends on the others of its batch, as seen by gradients at random samples."""
+        """Whether D's score of a sample depends on the other samples of its batch, by its gradients."""
         space, axis = self.source.facts.space, len(self.recipe.lead)
         low, high = space.bounds or (-1.0, 1.0)
         samples = Rng.of(0, self.device).uniform((*self.recipe.lead, 3, *space.shape), low, high)
@@ -146,46 +147,46 @@ class GANState:
         self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
 
     def real_batch(self, number: int) -> Batch:
-        """Real samples `(*batch, ...)` of turn `number`, counted over the whole game."""
+        """Real samples `(*batch, ...)` of D's update `number`, counted over all rounds."""
         batch = self.source.batch(number, self.share, self.own_streams)
         return batch._replace(samples=laid_out(self.recipe, batch.samples))
 
     def generate(self, stream: str, number: int) -> Batch:
-        """Generated samples `(*batch, ...)` from the codes of this stream and number, with G's graph."""
+        """Generated samples `(*batch, ...)` from the codes of this stream and number, differentiable in G."""
         recipe = self.recipe
         shape, rng = (*recipe.lead, self.share), self.own_streams.rng(stream, number)
         codes = recipe.generator.draw(shape, self.networks.space, rng=rng)
         return Batch(forward(self.generator, codes.values, self.recipe.precision), codes.labels)
 
     def judge(self, samples: Tensor) -> Verdict:
-        """D's verdict on samples `(*batch, ...)` in fp32."""
+        """D's verdict on samples `(*batch, ...)`, at least fp32."""
         return judge(self.discriminator, samples, self.recipe.precision)
 
     def score(self, samples: Tensor) -> Tensor:
-        """D's scores `(*batch)` of samples whose classes it is not told, in fp32."""
+        """D's scores `(*batch)` of samples without classes, at least fp32."""
         return self.judge(samples).score
 
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
-        """What D sees of samples in round `step`, by its Lipschitz control."""
+        """The samples as D sees them in round `step`, with the noise of its Lipschitz control if there is any."""
         if not self._disturbs:
             return samples
         progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
         return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
     def over_batch(self, values: Tensor) -> Tensor:
-        """The mean over the whole batch of each game, of values without a graph: `(*batch) -> lead`."""
+        """The mean of detached values over the whole batch of each game, `(*batch) -> lead`."""
         mean = over_samples(values)
         self.group.average([mean])
         return mean
 
     def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
-        """Samples `(*lead, count, ...)` of the sampler in eval mode, without a graph, and their classes.
+        """Samples `(*lead, count, ...)` of the sampler in eval mode, detached, and their classes.
 
         Args:
             count: samples a game.
             stream: of the codes.
             number: within that stream.
-            labels: the classes wanted of a conditional G, `(count)`; uniform without.
+            labels: the classes for a conditional G, `(count)`; uniform by default.
         """
         space = self.networks.space
         return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
@@ -205,10 +206,10 @@ class GANState:
                 held.copy_(now)
 
     def state(self) -> dict[str, Tensor]:
-        """All state of the game, flat: networks, optimizers, running sums of the log."""
+        """All state, flat: networks, optimizers, running sums of the log."""
         state = self.networks.state()
-        for player, optimizer in self.optimizers.items():
-            state |= within(f"optimizer.{player}/", optimizer_state(optimizer))
+        for name, optimizer in self.optimizers.items():
+            state |= within(f"optimizer.{name}/", optimizer_state(optimizer))
         return saved(state | within("watch/", self.log.state()))
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -217,7 +218,7 @@ class GANState:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        optimizers = {f"optimizer.{player}/": optimizer for player, optimizer in self.optimizers.items()}
+        optimizers = {f"optimizer.{name}/": optimizer for name, optimizer in self.optimizers.items()}
         require_known(state, ("players/", *optimizers, "watch/"))
         self.networks.load_state(state)
         for prefix, optimizer in optimizers.items():
@@ -233,8 +234,8 @@ def _compiled(network: nn.Module) -> nn.Module:
 def _share(recipe: Recipe, group: ProcessGroup) -> int:
     if recipe.lead and group.part.of > 1:
         raise UsageError(
-            f"replicas = {recipe.replicas}: packed games are not split over {group.part.of} processes",
-            "set replicas=1, or play the recipe in one process",
+            f"replicas = {recipe.replicas}: packed games cannot be split over {group.part.of} processes",
+            "set replicas=1, or train in one process",
         )
     return group.share(recipe.batch_size)
 
@@ -244,4 +245,6 @@ def _require_classes(recipe: Recipe, space: Space) -> None:
         return
     if recipe.generator.conditional or recipe.discriminator.head.needs_classes:
         key = "generator.conditional" if recipe.generator.conditional else "discriminator.head"
-        raise UsageError(f"{key} needs classes, and the data have no labels", "use labelled data, or a game without")
+        raise UsageError(
+            f"{key} needs classes, and the data have no labels", "use labelled data, or networks without classes"
+        )

@@ -109,7 +109,7 @@ def update_generator(state: GANState, fake: Batch, step: int) -> None:
     """One step of G up its payoff; the adversary perturbs D's score, and not its class logits."""
     recipe, rng = state.recipe, state.own_streams.rng("feedback", step)
     with frozen(state.discriminator):
-        verdict = state.judge(state.disturb(fake.samples, step, "told", step))
+        verdict = state.judge(state.disturb(fake.samples, step, "generator", step))
         score = recipe.discriminator.head.score(verdict, fake.labels)
         payoff = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
         payoff = recipe.class_loss.payoff("generator", payoff, verdict.classes, fake.labels)
