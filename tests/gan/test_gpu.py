@@ -18,7 +18,7 @@ GAMES = {
     "PGD": ("regime={name: replace, attack: {name: pgd, epsilon: 0.1, steps: 2}}",),
     "GP": ("lipschitz=gradient_penalty", "critic_steps=3"),
     "spectral norm": ("lipschitz=spectral_norm",),
-    "lies": ("feedback={name: flip, probability: 0.3}", "objective=nonsaturating"),
+    "dishonest": ("feedback={name: flip, probability: 0.3}", "objective=nonsaturating"),
     "packed": ("replicas=3", "feedback={name: flip, probability: 0.3}"),
 }
 

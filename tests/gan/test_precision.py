@@ -1,4 +1,4 @@
-"""bf16 and channels_last: applied where asked for, fp32 where it matters, and the same training but for rounding."""
+"""bf16 and channels_last: where they apply, what stays in fp32, and the same training up to rounding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESNET = [
 ]
 PGD = "regime={name: replace, attack: {name: pgd, epsilon: 0.05, steps: 3}}"
 COARSE = ["precision=bf16", "memory_format=channels_last"]
-ROUNDS = 4
+ROUNDS = 3
 
 
 def game_of(*overrides: str) -> GANState:
@@ -36,7 +36,7 @@ def game_of(*overrides: str) -> GANState:
 
 
 def weights(game: GANState) -> Tensor:
-    """All parameters of both players."""
+    """All parameters of both networks."""
     return torch.cat([parameter.detach().flatten() for parameter in game.networks.parameters()])
 
 
@@ -53,7 +53,7 @@ def trained(*overrides: str) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     ("regime", "lipschitz"), [("regime=plain", "zero_centred"), ("regime=mixed", "none"), (PGD, "none")]
 )
-def test_a_short_training_is_the_same_but_for_rounding(networks: list[str], regime: str, lipschitz: str) -> None:
+def test_a_short_training_is_the_same_up_to_rounding(networks: list[str], regime: str, lipschitz: str) -> None:
     settings = [*networks, regime, f"lipschitz={lipschitz}"]
     before, plain = trained(*settings)
     moved = torch.linalg.vector_norm(plain - before)
@@ -69,7 +69,7 @@ def test_images_perturbations_and_features_stay_in_channels_last(networks: list[
     def before(_layer: nn.Module, args: tuple[Tensor, ...]) -> None:
         seen.append(args[0].is_contiguous(memory_format=torch.channels_last))
 
-    assert not game.couples_samples  # found out once, by samples of its own
+    assert not game.couples_samples  # computed once, on samples of its own
     game.discriminator.register_forward_pre_hook(before)
     for layer in game.discriminator.modules():
         if isinstance(layer, nn.Conv2d) and layer.in_channels > 1:
@@ -87,19 +87,19 @@ def test_payoffs_penalties_gradients_and_the_optimizer_are_in_fp32() -> None:
     control_of, objective = type(game.recipe.lipschitz), type(game.recipe.objective)
     real, penalty = objective.real, control_of.penalty
 
-    def told_real(self: object, score: Tensor) -> Tensor:
+    def recorded_real(self: object, score: Tensor) -> Tensor:
         out = real(self, score)
         dtypes["payoff"].update((score.dtype, out.dtype))
         return out
 
-    def told_penalty(self: object, *args: object, **kwargs: object) -> Tensor:
+    def recorded_penalty(self: object, *args: object, **kwargs: object) -> Tensor:
         out = penalty(self, *args, **kwargs)
         dtypes["penalty"].add(out.dtype)
         return out
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objective, "real", told_real)
-        patch.setattr(control_of, "penalty", told_penalty)
+        patch.setattr(objective, "real", recorded_real)
+        patch.setattr(control_of, "penalty", recorded_penalty)
         play_round(game, 0)
     assert dtypes == {"convolution": {torch.bfloat16}, "payoff": {torch.float32}, "penalty": {torch.float32}}
     kept = [state for optimizer in game.optimizers.values() for state in optimizer.state.values()]

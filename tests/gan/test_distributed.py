@@ -1,4 +1,4 @@
-"""One game played by several processes: the game of one, up to rounding; run, stopped and resumed through torchrun."""
+"""A game trained by several processes equals that of one, up to rounding; stop and resume through torchrun."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sparring.lipschitz import Lipschitz
 from sparring.recipes import load, require_game
 from sparring.regimes import Regime
 from sparring.runs.folder import RunFolder
-from two_processes import CONTROLS, GAMES, REGIMES, difference, played
+from two_processes import CONTROLS, GAMES, REGIMES, difference, train
 
 CPU = torch.device("cpu")
 HERE = Path(__file__).parents[1]
@@ -33,8 +33,8 @@ ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """How far each game of two processes comes apart from that of one."""
+def differences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """The relative difference of each game between two processes and one."""
     out = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -45,16 +45,16 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
         subprocess.Popen(command, env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank}) for rank in ("0", "1")
     ]
     assert [process.wait() for process in both] == [0, 0]
-    return {name: far for rank in (0, 1) for name, far in json.loads((out / f"{rank}.json").read_text()).items()}
+    return {name: found for rank in (0, 1) for name, found in json.loads((out / f"{rank}.json").read_text()).items()}
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_two_processes_play_the_game_of_one(name: str, apart: dict[str, float]) -> None:
-    assert apart[name] < ROUNDING
+def test_two_processes_train_the_game_of_one(name: str, differences: dict[str, float]) -> None:
+    assert differences[name] < ROUNDING
 
 
-def test_batch_statistics_are_of_each_process(apart: dict[str, float]) -> None:
-    assert apart["batch normalisation"] > 10 * ROUNDING, "as the documentation says"
+def test_batch_statistics_are_of_each_process(differences: dict[str, float]) -> None:
+    assert differences["batch normalisation"] > 10 * ROUNDING, "as the documentation says"
 
 
 def test_every_regime_and_control_is_among_the_games() -> None:
@@ -62,12 +62,18 @@ def test_every_regime_and_control_is_among_the_games() -> None:
     assert all(any(name in control for control in CONTROLS) for name in members(Lipschitz))
 
 
+@pytest.fixture(scope="module")
+def free() -> dict[str, torch.Tensor]:
+    """The state at the end of a game without a Lipschitz control."""
+    return train(GAMES["plain, none"], SINGLE)
+
+
 @pytest.mark.parametrize("control", [control for control in CONTROLS if control != "none"])
-def test_every_control_is_felt_in_its_game(control: str) -> None:
-    free, bound = (played(GAMES[f"plain, {each}"], SINGLE) for each in ("none", control))
+def test_every_control_changes_its_game(control: str, free: dict[str, torch.Tensor]) -> None:
+    bound = train(GAMES[f"plain, {control}"], SINGLE)
     common = free.keys() & bound.keys()
-    far = difference({name: bound[name] for name in common}, {name: free[name] for name in common})
-    assert far > 100 * ROUNDING
+    found = difference({name: bound[name] for name in common}, {name: free[name] for name in common})
+    assert found > 100 * ROUNDING
 
 
 @pytest.mark.parametrize("of", [2, 3])
@@ -79,8 +85,8 @@ def test_parts_of_a_draw_are_the_draw(of: int) -> None:
     assert torch.equal(torch.cat([each.normal((4, 3)) for each in parts]), rng().normal((4 * of, 3)))
     parts = [rng(Part(rank, of)) for rank in range(of)]
     assert torch.equal(torch.cat([each.integers((4,), 9) for each in parts]), rng().integers((4 * of,), 9))
-    alike = [rng(Part(rank, of)).uniform((1,)) for rank in range(of)]
-    assert all(torch.equal(each, rng().uniform((1,))) for each in alike)
+    scalars = [rng(Part(rank, of)).uniform((1,)) for rank in range(of)]
+    assert all(torch.equal(each, rng().uniform((1,))) for each in scalars)
 
 
 @pytest.mark.parametrize("data", [Digits(), Ring()])
@@ -123,6 +129,10 @@ _RUN = (
 )
 
 
+DEADLINE = 600
+"""Seconds, against hanging; generous, so that a busy machine fails no test."""
+
+
 def _torchrun(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.Popen(
@@ -137,9 +147,9 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
     while first.poll() is None and not (rows.is_file() and rows.read_text().count("\n") > 3):
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=600)
+    first.communicate(timeout=DEADLINE)
     stopped = RunFolder(run).latest()[0]
-    assert stopped is not None, "saved on the way out"
+    assert stopped is not None, "saved on exit"
     assert 3 <= stopped.progress.step < 300
     assert stopped.progress.processes == 2
 
@@ -148,10 +158,10 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
     assert "played by 2 processes, not 1" in alone.stderr
     assert f"torchrun --nproc-per-node 2 -m sparring resume {run}" in alone.stderr
 
-    told, noted = _torchrun("resume", str(run), "--json").communicate(timeout=600)
-    assert json.loads(told)["status"] == "complete", noted
+    printed, noted = _torchrun("resume", str(run), "--json").communicate(timeout=DEADLINE)
+    assert json.loads(printed)["status"] == "complete", noted
     undisturbed = tmp_path / "undisturbed"
-    _torchrun("train", *_RUN, "--out", str(undisturbed)).communicate(timeout=600)
+    _torchrun("train", *_RUN, "--out", str(undisturbed)).communicate(timeout=DEADLINE)
     assert rows.read_bytes() == (undisturbed / "metrics.jsonl").read_bytes()
     last = [RunFolder(each).latest()[0] for each in (run, undisturbed)]
     assert last[0] and last[1]

@@ -1,0 +1,113 @@
+"""A round and a short run: clipping, noise, running averages, and the files of a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring.core.errors import UsageError
+from sparring.core.pieces import members
+from sparring.gan.state import GANState
+from sparring.gan.step import play_round
+from sparring.lipschitz import Lipschitz
+from sparring.recipes import Recipe
+from sparring.regimes import Regime
+from sparring.runs.folder import RunFolder
+from sparring.training.loop import train
+
+CPU = torch.device("cpu")
+
+
+def game_of(recipe: Recipe) -> GANState:
+    """A game in memory."""
+    return GANState(recipe, recipe.data.open(CPU), CPU)
+
+
+def play(recipe: Recipe, rounds: int) -> GANState:
+    """A game after some rounds."""
+    game = game_of(recipe)
+    for step in range(rounds):
+        play_round(game, step)
+    return game
+
+
+@pytest.mark.parametrize("control", sorted(set(members(Lipschitz)) - {"together"}))
+@pytest.mark.parametrize("regime", sorted(members(Regime)))
+def test_every_regime_trains_with_every_control(regime: str, control: str, short: Callable[..., Recipe]) -> None:
+    for objective in ("nonsaturating", "wasserstein"):
+        game = play(short(f"regime={regime}", f"lipschitz={control}", f"objective={objective}", "replicas=2"), 2)
+        assert all(parameter.isfinite().all() for parameter in game.networks.parameters())
+
+
+def test_d_sees_everything_through_the_instance_noise(short: Callable[..., Recipe]) -> None:
+    game = game_of(short("lipschitz={name: instance_noise, sigma: 0.5}"))
+    real, fake = game.source.batch(0, 32, game.streams).samples, game.generate("latents", 0).samples.detach()
+    assert not game.couples_samples  # computed once a game, by an extra pass
+    seen: list[torch.Tensor] = []
+    game.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    play_round(game, 0)
+    noises = [shown - clean for shown, clean in zip(seen, (real, fake, fake), strict=True)]  # the last one is for G
+    assert all(noise.std().item() == pytest.approx(0.5, rel=0.3) for noise in noises)
+    assert not any(torch.equal(noises[a], noises[b]) for a, b in ((0, 1), (1, 2), (0, 2)))
+
+
+def test_the_adversary_does_not_shift_the_latents(short: Callable[..., Recipe]) -> None:
+    honest, flipped = game_of(short("feedback=honest")), game_of(short("feedback.probability=0.4"))
+    assert torch.equal(honest.generate("latents", 5).samples, flipped.generate("latents", 5).samples)
+
+
+def test_clipping_holds_from_the_first_round_on(short: Callable[..., Recipe]) -> None:
+    game = game_of(short("lipschitz.bound=0.05"))
+    for step in range(4):
+        assert max(float(p.detach().abs().max()) for p in game.discriminator.parameters()) <= 0.05 + 1e-8
+        play_round(game, step)
+
+
+def test_the_average_follows_its_formula(short: Callable[..., Recipe]) -> None:
+    recipe = short("ema=0.75")
+    game = game_of(recipe)
+    expected = [p.detach().clone() for p in game.generator.parameters()]
+    for step in range(5):
+        play_round(game, step)
+        expected = [0.75 * e + 0.25 * p.detach() for e, p in zip(expected, game.generator.parameters(), strict=True)]
+    for mean, want in zip(game.sampler.parameters(), expected, strict=True):
+        torch.testing.assert_close(mean, want)
+
+
+def test_the_files_of_a_run_folder(short: Callable[..., Recipe], run_path: Path) -> None:
+    recipe = short("replicas=2", "sample_every=10", "evaluate_every=10")
+    summary = train(recipe, run_path, device="cpu")
+    assert RunFolder.open(run_path).recipe() == recipe
+    rows = [json.loads(line) for line in (run_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "d_real" in row] == [3, 6, 9, 10, 12, 15, 18, 20]
+    assert [row["step"] for row in rows if "collapse_spread" in row] == list(range(1, 21))
+    assert len(rows) == 20
+    assert all(next(iter(row)) == "step" for row in rows)
+    assert len(rows[2]["d_real"]) == 2
+    assert {path.name for path in run_path.iterdir()} >= {"recipe.yaml", "environment.json", "summary.json", "samples"}
+    assert [folder.name for folder in RunFolder.open(run_path).saved()] == ["000000014", "000000020"]
+    assert summary.as_json() == json.loads((run_path / "summary.json").read_text())
+    assert summary.status == "complete"
+    assert len(summary.metrics["high_quality"].estimates) == 2
+
+
+def test_tensorboard_reads_the_events(short: Callable[..., Recipe], run_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(short("replicas=2"), run_path, device="cpu")
+    events = EventAccumulator(str(run_path / "tb")).Reload()
+    logged = [(event.step, event.value) for event in events.Scalars("d_real/1")]
+    rows = [row for row in RunFolder.open(run_path).rows() if "d_real" in row]
+    assert [step for step, _ in logged] == [row["step"] for row in rows]
+    assert [value for _, value in logged] == pytest.approx([row["d_real"][1] for row in rows], rel=1e-6)
+
+
+def test_an_existing_folder_is_not_overwritten(short: Callable[..., Recipe], tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match="not empty"):
+        train(short(), tmp_path, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
