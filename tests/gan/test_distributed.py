@@ -121,10 +121,10 @@ _RUN = (
     "dishonest/ring-small",
     "replicas=1",
     "batch_size=16",
-    "steps=300",
+    "steps=120",
     "log_every=1",
     "checkpoint_every=0",
-    "evaluate_every=200",
+    "evaluate_every=80",
     "sample_every=0",
 )
 
@@ -150,7 +150,7 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
     first.communicate(timeout=DEADLINE)
     stopped = RunFolder(run).latest()[0]
     assert stopped is not None, "saved on exit"
-    assert 3 <= stopped.progress.step < 300
+    assert 3 <= stopped.progress.step < 120
     assert stopped.progress.processes == 2
 
     alone = subprocess.run([sys.executable, "-m", "sparring", "resume", str(run)], capture_output=True, text=True)

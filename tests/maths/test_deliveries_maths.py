@@ -1,4 +1,4 @@
-"""Mixtures of perturbations delivered: frequencies, expectations, gradients, honesty."""
+"""Deliveries of mixtures: frequencies, expectations, gradients, the probability of honest feedback."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ def scores(dtype: torch.dtype) -> Tensor:
     return torch.linspace(-300, 300, 241).to(dtype)
 
 
-TOLD = (0.0, 2.0, -2.0, 1.0)
+VALUES = (0.0, 2.0, -2.0, 1.0)
 SHARES = (0.55, 0.25, 0.15, 0.05)
-"""An adversary whose every perturbation tells its own constant for a score of 0."""
+"""Scores that the perturbations of a mixture return for 0, and their probabilities."""
 
 
 def mixture() -> Mixture:
-    lies = [Constant(value=float(torch.sigmoid(torch.tensor(told)))) for told in TOLD[1:]]
+    lies = [Constant(value=float(torch.sigmoid(torch.tensor(value)))) for value in VALUES[1:]]
     return list(zip(SHARES, (Honest(), *lies), strict=True))
 
 
-def counts(told: Tensor) -> list[int]:
-    return [int((told - each).abs().lt(1e-4).sum()) for each in TOLD]
+def counts(delivered: Tensor) -> list[int]:
+    return [int((delivered - each).abs().lt(1e-4).sum()) for each in VALUES]
 
 
-def told_by(delivery: PerSample | PerBatch | Expected, shape: tuple[int, ...], rng: Rng) -> Tensor:
+def delivered_by(delivery: PerSample | PerBatch | Expected, shape: tuple[int, ...], rng: Rng) -> Tensor:
     return delivery.deliver(mixture(), lambda score: score, torch.zeros(shape), rng=rng)
 
 
 def test_per_sample_draws_with_the_probabilities() -> None:
-    drawn = [counts(told_by(PerSample(), (2000,), Rng.of(seed))) for seed in range(20)]
+    drawn = [counts(delivered_by(PerSample(), (2000,), Rng.of(seed))) for seed in range(20)]
     totals = torch.tensor(drawn).sum(0)
     assert int(totals.sum()) == 20 * 2000
     assert chisquare(totals, 20 * 2000 * torch.tensor(SHARES, dtype=torch.float64)).pvalue > 1e-3
@@ -62,17 +62,17 @@ def test_per_sample_draws_with_the_probabilities() -> None:
 
 
 def test_per_batch_draws_one_for_the_whole_batch() -> None:
-    told = torch.stack([told_by(PerBatch(), (7,), Rng.of(seed)) for seed in range(2000)])
-    assert torch.equal(told, told[:, :1].expand_as(told))
-    totals = torch.tensor(counts(told[:, 0]))
+    delivered = torch.stack([delivered_by(PerBatch(), (7,), Rng.of(seed)) for seed in range(2000)])
+    assert torch.equal(delivered, delivered[:, :1].expand_as(delivered))
+    totals = torch.tensor(counts(delivered[:, 0]))
     assert chisquare(totals, 2000 * torch.tensor(SHARES, dtype=torch.float64)).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("delivery", [PerSample(), PerBatch()])
 def test_packed_games_draw_what_single_ones_would(delivery: PerSample | PerBatch) -> None:
-    packed = told_by(delivery, (16, 40), Streams(3, replicas=16).rng("feedback", 11))
-    alone = [told_by(delivery, (40,), Streams(3 + game).rng("feedback", 11)) for game in range(16)]
-    assert torch.equal(packed, torch.stack(alone))
+    packed = delivered_by(delivery, (16, 40), Streams(3, replicas=16).rng("feedback", 11))
+    single = [delivered_by(delivery, (40,), Streams(3 + game).rng("feedback", 11)) for game in range(16)]
+    assert torch.equal(packed, torch.stack(single))
     assert len({tuple(row) for row in packed.tolist()}) > 1
 
 
@@ -102,7 +102,7 @@ def test_log_and_flip_outside_the_payoff(p: float) -> None:
 
 
 @pytest.mark.parametrize("delivery", [PerSample(), PerBatch(), Expected()])
-def test_gradients_flow_through_what_was_told(delivery: PerSample | PerBatch | Expected) -> None:
+def test_gradients_flow_through_perturbed_scores(delivery: PerSample | PerBatch | Expected) -> None:
     score = torch.linspace(-40, 40, 33, requires_grad=True)
     adversary = MixtureAdversary(
         perturbations=tuple(Lie(perturbation=psi, probability=0.2) for psi in (Flip(), Sqrt(), Square())),
@@ -127,7 +127,7 @@ def test_a_certain_flip_reverses_the_generators_gradient() -> None:
     torch.testing.assert_close(slope, -torch.sigmoid(-score.detach()))
 
 
-def test_the_truth_is_told_without_a_draw() -> None:
+def test_honest_feedback_draws_nothing() -> None:
     score = scores(torch.float32)
     rng = Rng.of(7)
     assert torch.equal(HonestFeedback().transmit(Log().generator, score, rng=rng), Log().generator(score))
@@ -182,9 +182,3 @@ def test_shares_that_sum_to_one_up_to_rounding_are_a_mixture() -> None:
     lies = [{"perturbation": "flip", "probability": 0.1}] * 10
     feedback = Feedback.model_validate({"name": "mixture", "perturbations": lies})
     assert feedback.honest_probability == pytest.approx(0.0, abs=1e-12)
-
-
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_a_constant_at_the_ends_is_refused(value: float) -> None:
-    with pytest.raises(ValidationError):
-        Constant(value=value)

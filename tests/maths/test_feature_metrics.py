@@ -115,18 +115,6 @@ def test_a_score_equals_its_definition() -> None:
     assert found.std == pytest.approx(np.std(scores, ddof=1), rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_nothing_depends_on_the_global_random_state_or_changes_it(seed: int) -> None:
-    a, b = Rng.of(5).normal((2, 80, 6))
-    torch.manual_seed(seed)
-    before = torch.random.get_rng_state()
-    found = kernel_distance(a, b, subsets=4, size=30), inception_score(a, splits=4), frechet_distance(a, b)
-    assert torch.equal(before, torch.random.get_rng_state())
-    torch.manual_seed(99)
-    again = kernel_distance(a, b, subsets=4, size=30), inception_score(a, splits=4), frechet_distance(a, b)
-    assert found == again
-
-
 class Flat:
     """A judge that sees every pixel."""
 
@@ -196,11 +184,7 @@ def test_what_is_remembered_of_a_floor_keeps_no_earlier_images_alive(metric: Met
     assert kept() is None
 
 
-def test_protocols_name_extractor_counts_and_bias() -> None:
-    for metric in (Frechet(), Kernel(), Score()):
-        few, many = metric.protocol(reference(1437, 360), 90), metric.protocol(reference(1437, 360), 2048)
-        assert "toy" in few and "90" in few and "halves" in few
-        assert "360" in many and "2,048 generated" not in many and "2,048 shuffled" not in many
+def test_protocols_state_counts_and_bias() -> None:
     assert "360 generated against 1,437 real, floor: 360 other" in Frechet().protocol(reference(1437, 360), 2048)
     assert "subsets of 360," in Kernel().protocol(reference(1437, 360), 2048)
     assert "biased" in Frechet().protocol(reference(2048), 2047)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
@@ -78,7 +75,7 @@ def test_the_penalties_of_a_linear_score_are_known(norm: float) -> None:
         torch.testing.assert_close(found, torch.full_like(found, value), rtol=1e-10, atol=1e-10)
 
 
-def test_zero_centred_penalties_are_taken_where_they_say() -> None:
+def test_zero_centred_penalties_are_taken_at_their_samples() -> None:
     def score(x: Tensor) -> Tensor:
         return x.square().sum(-1) / 2  # whose gradient is x
 
@@ -90,14 +87,14 @@ def test_zero_centred_penalties_are_taken_where_they_say() -> None:
 
 
 def test_norm_penalties_are_taken_on_the_segments() -> None:
-    met = []
+    seen = []
 
     def score(x: Tensor) -> Tensor:
-        met.append(x.detach())
+        seen.append(x.detach())
         return x.sum(-1)
 
     cost(LipschitzPenalty(), score)
-    share = (met[0] - fake) / (real - fake)
+    share = (seen[0] - fake) / (real - fake)
     torch.testing.assert_close(share, share[:, :1].expand(-1, 4), rtol=1e-6, atol=1e-9)
     assert ((share > 0) & (share < 1)).all() and share[:, 0].std() > 0.1
 
@@ -127,7 +124,7 @@ def test_a_constant_score_has_finite_penalties_and_gradients(control: Lipschitz)
         assert all(gradient is None or gradient.isfinite().all() for gradient in gradients)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_adversarial_direction_beats_random_ones(seed: int) -> None:
     net, x, length = curved(seed, 8), Rng.of(seed + 50).normal((64, 8)).double(), 0.5
     control = AdversarialLipschitzPenalty(xi=length)
@@ -143,30 +140,24 @@ def test_the_adversarial_direction_beats_random_ones(seed: int) -> None:
 
 
 def test_perturbed_samples_keep_to_their_bounds_and_lengths_to_their_range() -> None:
-    met: list[Tensor] = []
+    seen: list[Tensor] = []
 
     def score(x: Tensor) -> Tensor:
-        met.append(x.detach())
+        seen.append(x.detach())
         return linear(2.0)(x)
 
     inside = [x.clamp(-1, 1) for x in (real, fake)]
     paid = AdversarialLipschitzPenalty(bounds=(-1.0, 1.0)).penalty(score, *inside, batch_axes=1, rng=Rng.of(0))
-    assert len(met) == 3 and all(x.abs().max() <= 1 for x in met)
-    slopes = (linear(2.0)(met[2]) - linear(2.0)(met[0])).abs() / (met[2] - met[0]).norm(dim=-1)
+    assert len(seen) == 3 and all(x.abs().max() <= 1 for x in seen)
+    slopes = (linear(2.0)(seen[2]) - linear(2.0)(seen[0])).abs() / (seen[2] - seen[0]).norm(dim=-1)
     assert slopes.isnan().any()  # in a corner of the bounds a sample has nowhere to go, and nothing to pay
     torch.testing.assert_close(paid, 5 * (slopes.nan_to_num(0.0) - 1).clamp(min=0).square().reshape(2, 6).sum(0))
-    met.clear()
+    seen.clear()
     cost(AdversarialLipschitzPenalty(epsilon=(0.5, 2.0), xi=3.0), score)
-    first, probed, there = met
+    first, probed, there = seen
     torch.testing.assert_close((probed - first).norm(dim=-1), torch.full((12,), 3.0).double())
     lengths = (there - first).norm(dim=-1)
     assert ((lengths >= 0.5 - 1e-9) & (lengths <= 2.0)).all() and lengths.std() > 0.1
-
-
-def test_a_range_of_lengths_is_a_range() -> None:
-    for epsilon in ((2.0, 0.5), (0.0, 1.0)):
-        with pytest.raises(ValidationError):
-            AdversarialLipschitzPenalty(epsilon=epsilon)
 
 
 @pytest.mark.parametrize("control", [*PENALTIES, Together(controls=(Clip(), GradientPenalty()))], ids=repr)
@@ -249,25 +240,6 @@ def test_only_constraining_iterates_and_only_once() -> None:
     assert not torch.equal(before[1], held[0].u) or not torch.equal(before[2], held[0].v)
 
 
-def test_a_normalised_network_survives_copies_and_checkpoints_bit_for_bit() -> None:
-    control, network, images = SpectralNorm(), conv(), Rng.of(1).normal((4, 1, 8, 8))
-    control.transform(network)
-    for step in range(3):
-        for parameter in network.parameters():
-            parameter.data += 0.01 * Rng.of(step).normal(parameter.shape)
-        control.constrain(network)
-    restored = conv()
-    control.transform(restored)
-    control.constrain(restored)
-    restored.load_state_dict(network.state_dict())
-    for twin in (copy.deepcopy(network), restored):
-        control.constrain(twin)
-        assert not torch.equal(network(images).score, twin(images).score)
-        control.constrain(network)
-        assert torch.equal(network(images).score, twin(images).score)
-        restored.load_state_dict(network.state_dict())
-
-
 def test_a_norm_is_full_precision_under_autocast_and_in_any_layout() -> None:
     network, images = conv(), Rng.of(1).normal((4, 1, 8, 8))
     SpectralNorm().transform(network)
@@ -311,44 +283,3 @@ def test_controls_together_add_up() -> None:
     assert torch.equal(both.disturb(real, progress=0.1, rng=Rng.of(0)), noisy)
     both.constrain(net)
     assert max(float(parameter.detach().abs().max()) for parameter in net.parameters()) == 0.2
-
-
-@pytest.mark.parametrize("control", [*CONTROLS, *PENALTIES], ids=repr)
-def test_packed_games_are_controlled_as_single_ones(control: Lipschitz) -> None:
-    spec = MLPDiscriminator(hidden=(8, 8))
-    packed = spec.build(PLANE, (3,), rng=Streams(5, 3).rng("init"))
-    at = [Rng.of(seed).normal((3, 6, 2)) for seed in (1, 2)]
-    after = play(control, packed, *at, rng=Streams(5, 3).rng("lipschitz"))
-    for row in range(3):
-        single = spec.build(PLANE, (), rng=Streams(5 + row).rng("init"))
-        alone = play(control, single, *(x[row] for x in at), rng=Streams(5 + row).rng("lipschitz"))
-        for together, apart in zip(after, alone, strict=True):
-            torch.testing.assert_close(together.expand(3, *together.shape[1:])[row], apart, rtol=1e-4, atol=1e-5)
-
-
-def play(control: Lipschitz, network: nn.Module, at_real: Tensor, at_fake: Tensor, *, rng: Rng) -> list[Tensor]:
-    """Two steps of D that pays 20 times its scores' difference less its penalty; what was paid, and D's scores."""
-    axes = at_real.dim() - 1
-    control.transform(network)
-    control.constrain(network)
-    paid = []
-    for _ in range(2):
-        seen = [control.disturb(x, progress=0.1, rng=rng) for x in (at_real, at_fake)]
-        charge = control.penalty(lambda x: network(x).score, *seen, batch_axes=axes, rng=rng).expand(at_real.shape[:-1])
-        payoff = (20 * (network(seen[0]).score - network(seen[1]).score) - charge).mean(-1).sum()
-        parameters = list(network.parameters())
-        for parameter, slope in zip(
-            parameters, torch.autograd.grad(payoff, parameters, allow_unused=True), strict=True
-        ):
-            if slope is not None:
-                parameter.data += 0.05 * slope
-        control.constrain(network)
-        paid.append(charge.detach())
-    return [*paid, network(at_real).score.detach()]
-
-
-def test_a_normalised_layer_is_computed_from_its_parametrisation_alone() -> None:
-    network = settled(conv(), 1)
-    weights = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    assert all(parametrize.is_parametrized(layer, "weight") for layer in weights) and len(weights) == 4
-    assert not any("bias" in name and "original" in name for name, _ in network.named_parameters())

@@ -60,7 +60,7 @@ class Sure:
 
 
 def judge(labels: torch.Tensor, sure: float) -> Reference:
-    """A judge of three classes that is as sure as it is told to be."""
+    """A classifier of three classes with this confidence in its labels."""
     logits = math.log(2 * sure / (1 - sure)) * torch.nn.functional.one_hot(labels, 3)
     return Reference(torch.zeros(len(labels), 1), None, 0.0, ("a", "b", "c"), Sure(logits))
 

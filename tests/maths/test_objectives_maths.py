@@ -21,13 +21,11 @@ from sparring.objectives import (
     LeastSquares,
     Linear,
     Log,
-    NonSaturating,
     Objective,
     OnProbability,
     PiecewiseLinear,
     SquareRoot,
     Tanh,
-    Wasserstein,
     ZeroSum,
     is_increasing,
     is_odd,
@@ -136,22 +134,10 @@ def test_the_log_keeps_its_digits_where_it_vanishes() -> None:
         assert value == pytest.approx(float(log_sigmoid(mpmath.mpf(s))), rel=1e-13)
 
 
-def test_the_log_still_teaches_where_naive_forms_are_silent() -> None:
+def test_the_log_has_gradients_where_naive_forms_saturate() -> None:
     score = torch.tensor([-300.0, 17.0, 20.0, 100.0, 300.0], requires_grad=True)
     (fake,) = torch.autograd.grad(Log().fake(score).sum(), score)
     assert torch.allclose(fake, -torch.sigmoid(score.detach()), rtol=1e-6)
-
-
-@every
-@each_player
-def test_first_and_second_derivatives_are_finite(name: str, player: str) -> None:
-    score = scores(torch.float32).requires_grad_()
-    paid = pay(MEMBERS[name], player, score)
-    (slope,) = torch.autograd.grad(paid.sum(), score, create_graph=True)
-    assert torch.isfinite(paid).all()
-    assert torch.isfinite(slope).all()
-    (curvature,) = torch.autograd.grad((slope + 0 * score).sum(), score)
-    assert torch.isfinite(curvature).all()
 
 
 @every
@@ -165,29 +151,6 @@ def test_derivatives_agree_with_finite_differences(name: str, player: str) -> No
     assert torch.autograd.gradgradcheck(curved, score)
 
 
-@every
-@each_player
-def test_payoffs_are_elementwise(name: str, player: str) -> None:
-    score = scores(torch.float32)[:200]
-    paid = pay(MEMBERS[name], player, score)
-    order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(pay(MEMBERS[name], player, score[order]), paid[order])
-    assert torch.equal(pay(MEMBERS[name], player, score.reshape(4, 50)), paid.reshape(4, 50))
-    single = torch.stack([pay(MEMBERS[name], player, s[None])[0] for s in score])
-    torch.testing.assert_close(single, paid, rtol=1e-6, atol=1e-7)
-
-
-@every
-@each_player
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_payoffs_are_computed_in_at_least_fp32(name: str, player: str, dtype: torch.dtype) -> None:
-    score = torch.linspace(-30, 30, 61).to(dtype)
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
-    paid = pay(MEMBERS[name], player, score)
-    assert paid.dtype == wide
-    assert torch.equal(paid, pay(MEMBERS[name], player, score.to(wide)))
-
-
 @pytest.mark.parametrize("name", ZERO_SUM)
 def test_a_zero_sum_game_pays_g_what_d_loses(name: str) -> None:
     score = scores(torch.float32)
@@ -195,14 +158,6 @@ def test_a_zero_sum_game_pays_g_what_d_loses(name: str) -> None:
     assert torch.equal(objective.fake(score), objective.real(-score))
     if type(objective).generator is ZeroSum.generator:
         assert torch.equal(objective.generator(score), -objective.fake(score))
-
-
-def test_only_the_nonsaturating_log_changes_g() -> None:
-    own = {name for name, each in ZERO_SUM.items() if type(each).generator is not ZeroSum.generator}
-    assert own == {"nonsaturating"}
-    score = scores(torch.float32)
-    assert torch.equal(NonSaturating().generator(score), Log().real(score))
-    assert torch.equal(NonSaturating().fake(score), Log().fake(score))
 
 
 def test_h_and_h_hat_are_odd_and_the_rest_is_not() -> None:
@@ -247,24 +202,10 @@ def test_every_piecewise_linear_is_in_h_where_it_can_be(knee: float, slope: floa
     assert float(f.odd(t[t.abs() < knee])[-1]) == pytest.approx(slope * float(t[t.abs() < knee][-1]))
 
 
-def test_framework_1_pairs_the_log_with_a_member_of_h() -> None:
-    score = scores(torch.float32)
-    framework = Apart(f_d=Log(), f_g=Linear())
-    assert torch.equal(framework.real(score), Log().real(score))
-    assert torch.equal(framework.fake(score), Log().fake(score))
-    assert torch.equal(framework.generator(score), Linear().generator(score))
-
-
 def test_the_square_root_has_slope_two_at_zero() -> None:
     score = torch.zeros(1, requires_grad=True)
     (slope,) = torch.autograd.grad(SquareRoot().payoff(score).sum(), score)
     assert float(slope) == 2
-
-
-def test_the_wasserstein_payoff_is_the_score() -> None:
-    score = scores(torch.float32)
-    assert torch.equal(Wasserstein().real(score), score)
-    assert torch.equal(Wasserstein().generator(score), score)
 
 
 @pytest.mark.parametrize(

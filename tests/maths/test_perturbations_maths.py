@@ -1,8 +1,7 @@
-"""Every registered perturbation against logit(psi(sigmoid(s))) in 200 digits, and mixtures delivered."""
+"""Every registered perturbation against logit(psi(sigmoid(s))) in 200 digits."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -83,8 +82,8 @@ def scores(dtype: torch.dtype) -> Tensor:
 
 def exact_scores(psi: Callable[[Real], Real], score: Tensor) -> list[Real]:
     with mpmath.workdps(DIGITS):
-        told = [psi(1 / (1 + mpmath.exp(-mpmath.mpf(s)))) for s in score.tolist()]
-        return [mpmath.log(d) - mpmath.log(1 - d) for d in told]
+        perturbed = [psi(1 / (1 + mpmath.exp(-mpmath.mpf(s)))) for s in score.tolist()]
+        return [mpmath.log(d) - mpmath.log(1 - d) for d in perturbed]
 
 
 def slopes(perturbation: Perturbation, score: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,9 +102,9 @@ def test_every_perturbation_of_ours_has_an_oracle() -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2.5e-7), (torch.float64, 2e-15)])
 def test_the_map_on_scores_is_exact(name: str, dtype: torch.dtype, tolerance: float) -> None:
     exact, score = CASES[name], scores(dtype)
-    told = exact.perturbation.score(score)
-    assert told.dtype == dtype
-    for s, value, want in zip(score.tolist(), told.tolist(), exact_scores(exact.psi, score), strict=True):
+    perturbed = exact.perturbation.score(score)
+    assert perturbed.dtype == dtype
+    for s, value, want in zip(score.tolist(), perturbed.tolist(), exact_scores(exact.psi, score), strict=True):
         assert abs(mpmath.mpf(value) - want) <= tolerance * max(1, abs(want)), (s, value)
 
 
@@ -119,52 +118,6 @@ def test_slopes_are_bounded(name: str, dtype: torch.dtype) -> None:
     assert bool((first >= low - slack).all()), float(first.min())
     assert bool((first <= high + slack).all()), float(first.max())
     assert torch.isfinite(second).all()
-
-
-@pytest.mark.parametrize(
-    ("psi", "slope"),
-    [
-        (Sqrt(), lambda d: (1 + d.sqrt()) / 2),
-        (Square(), lambda d: 2 / (1 + d)),
-        (Flip(), lambda d: -torch.ones_like(d)),
-    ],
-)
-def test_slopes_have_the_closed_form(psi: Perturbation, slope: Callable[[Tensor], Tensor]) -> None:
-    score = scores(torch.float64)
-    torch.testing.assert_close(slopes(psi, score)[0], slope(torch.sigmoid(score)), rtol=1e-10, atol=1e-10)
-
-
-def test_asymptotes_of_the_root_and_the_square() -> None:
-    far = torch.tensor([-250.0, 250.0], dtype=torch.float64)
-    assert Sqrt().score(far).tolist() == pytest.approx([-125, 250 + math.log(2)], rel=1e-14)
-    assert Square().score(far).tolist() == pytest.approx([-500, 250 - math.log(2)], rel=1e-14)
-
-
-@every
-def test_a_perturbation_gives_the_same_psi_twice(name: str) -> None:
-    score = torch.linspace(-15, 15, 301, dtype=torch.float64)
-    psi = MEMBERS[name]
-    told = torch.sigmoid(psi.score(score))
-    torch.testing.assert_close(told, psi.probability(torch.sigmoid(score)), rtol=1e-10, atol=1e-12)
-
-
-@every
-def test_psi_maps_the_closed_interval_into_itself(name: str) -> None:
-    value = MEMBERS[name].probability(torch.linspace(0, 1, 1001, dtype=torch.float64))
-    assert bool(((value >= 0) & (value <= 1)).all())
-
-
-@every
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_perturbations_are_elementwise_and_finite_with_both_derivatives(name: str, dtype: torch.dtype) -> None:
-    psi, score = MEMBERS[name], scores(dtype)
-    told = psi.score(score)
-    first, second = slopes(psi, score)
-    assert all(bool(torch.isfinite(each).all()) for each in (told, first, second))
-    order = torch.randperm(len(score), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(psi.score(score[order]), told[order])
-    assert torch.equal(psi.score(score.reshape(4, -1)), told.reshape(4, -1))
-    assert told.dtype == dtype
 
 
 @every
@@ -181,7 +134,7 @@ def test_any_power_at_any_score(a: float, s: float) -> None:
     assert abs(float(Power(exponent=a).score(score)) - want) <= 4e-15 * max(1, abs(want), a)
 
 
-def test_a_function_of_ones_own_equals_the_built_in_power() -> None:
+def test_a_user_function_equals_the_built_in_power() -> None:
     score = scores(torch.float32)
     torch.testing.assert_close(user(cubed).score(score), Power(exponent=3.0).score(score), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
@@ -195,13 +148,7 @@ def test_a_function_that_ignores_its_argument_is_a_constant() -> None:
     assert not slopes(user(flat), score)[0].any()
 
 
-def test_a_function_leaves_no_graph_where_none_is_wanted() -> None:
-    assert not user(wavy).score(torch.zeros(3)).requires_grad
-    with torch.no_grad():
-        assert torch.allclose(user(wavy).score(torch.zeros(3)), torch.logit(wavy(torch.full((3,), 0.5))))
-
-
 @pytest.mark.parametrize("psi", ["no.such:thing", f"{__name__}:missing", "math:pi", "nothing"])
-def test_a_function_that_is_none_is_refused(psi: str) -> None:
+def test_what_is_no_function_is_refused(psi: str) -> None:
     with pytest.raises(ValidationError):
         Function(psi=psi)

@@ -109,5 +109,5 @@ def test_the_table_of_perturbations() -> None:
 )
 def test_a_perturbation_extends_to_both_infinities(psi: Perturbation) -> None:
     score = tensor([-math.inf, -3.0, 0.0, 3.0, math.inf])
-    told = extended(psi)(score)
-    assert torch.allclose(torch.sigmoid(told), psi.probability(torch.sigmoid(score)), atol=1e-12)
+    perturbed = extended(psi)(score)
+    assert torch.allclose(torch.sigmoid(perturbed), psi.probability(torch.sigmoid(score)), atol=1e-12)

@@ -44,7 +44,7 @@ LOG = Log().payoff
 FRAMEWORKS = {"1": optimal_log, "2": optimal_odd}
 KNOTS = 9
 
-exact = settings(deadline=None, max_examples=150, derandomize=True)
+exact = settings(deadline=None, max_examples=60, derandomize=True)
 
 
 def tensor(values: object) -> Tensor:
