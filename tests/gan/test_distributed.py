@@ -155,7 +155,7 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(tmp_path: Path) -> None:
 
     alone = subprocess.run([sys.executable, "-m", "sparring", "resume", str(run)], capture_output=True, text=True)
     assert alone.returncode == 2
-    assert "played by 2 processes, not 1" in alone.stderr
+    assert "trained by 2 processes, not 1" in alone.stderr
     assert f"torchrun --nproc-per-node 2 -m sparring resume {run}" in alone.stderr
 
     printed, noted = _torchrun("resume", str(run), "--json").communicate(timeout=DEADLINE)

@@ -10,7 +10,7 @@ import pytest
 from sparring.core.errors import CorruptInput
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder
-from sparring.training.load import load_game
+from sparring.training.load import load_training
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "0.1.0"
 
@@ -25,7 +25,7 @@ def test_a_run_of_an_earlier_version_opens_or_is_refused(
     refusal = None
     try:
         assert report_run(run).stat().st_size > 10_000
-        assert load_game(run, "cpu").step == 12
+        assert load_training(run, "cpu").step == 12
     except CorruptInput as error:
         refusal = error
     assert refusal is None or (refusal.cause.startswith(name) and refusal.remedy)

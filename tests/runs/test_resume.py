@@ -21,7 +21,7 @@ from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
-from sparring.training.load import begun
+from sparring.training.load import new_state
 from sparring.training.loop import resume, train
 from torture.games import GAMES, KINDS, fingerprint, play, recipe_of, require_same
 from torture.mutants import ITEMS, NOT_DRAWN, STREAMS
@@ -36,7 +36,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_item_of_state_has_a_mutant(kind: str, shared: Path) -> None:
-    training = begun(recipe_of(kind, shared), torch.device("cpu"))
+    training = new_state(recipe_of(kind, shared), torch.device("cpu"))
     if isinstance(training, GANState):
         play_round(training, 0)
     else:

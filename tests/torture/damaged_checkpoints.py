@@ -173,7 +173,7 @@ def attempt(trial: Trial) -> None:
     if trial.index % RESUMED == 0:
         notes = _Notes()
         resume(run.path, device="cpu", progress=notes)
-        message = f"falling back to round {int(older.name)}: {rounds} rounds are played again"
+        message = f"falling back to round {int(older.name)}: {rounds} rounds are run again"
         assert any(str(named) in note and message in note for note in notes.lines), notes.lines
         require_same(whole.path, run.path)
 

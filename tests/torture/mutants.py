@@ -24,7 +24,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.runs.folder import RunFolder
 from sparring.training import loop as trainer
-from sparring.training.load import Loaded
+from sparring.training.load import LoadedTraining
 from sparring.training.loop import resume
 from torture.games import GAMES, differences, made_once, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
@@ -133,13 +133,13 @@ def _stream(kind: str, name: str) -> _Mutant:
 
 def _value(name: str, forgotten: Any) -> _Mutant:
     """Replaces a value that goes with the tensors."""
-    load_game = trainer.load_game
+    load_training = trainer.load_training
 
-    def load_the_rest(run: RunFolder, device: str, group: ProcessGroup) -> Loaded:
+    def load_the_rest(run: RunFolder, device: str, group: ProcessGroup) -> LoadedTraining:
         torch.set_num_threads(2)  # what this process would have chosen
-        return replace(load_game(run, device, group), **{name: forgotten})
+        return replace(load_training(run, device, group), **{name: forgotten})
 
-    return _Mutant("flip", name, lambda: mock.patch.object(trainer, "load_game", load_the_rest))
+    return _Mutant("flip", name, lambda: mock.patch.object(trainer, "load_training", load_the_rest))
 
 
 def _rows() -> _Mutant:

@@ -1,4 +1,4 @@
-"""A classifier as the trainer sees it: rounds, and measures with and without attack."""
+"""The training of a classifier: rounds, and metrics with and without attack."""
 
 from __future__ import annotations
 
@@ -9,43 +9,29 @@ from torch import Tensor
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
 from sparring.core.non_finite import first_non_finite
-from sparring.core.step_log import StepLog
-from sparring.data import Source
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.monitoring.collapse_metrics import ClassifierCollapseMetrics
 from sparring.recipes import ClassifierRecipe
-from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
 from sparring.training.task import Task
 
 
 class ClassifierTask(Task):
-    """A classifier in training with everything that is measured of it.
+    """A classifier with all that is measured of it.
 
     Args:
-        classifier: the classifier in training.
+        classifier: the state of the classifier.
     """
 
     remedy: ClassVar[str] = "train again with a lower learning rate"
+    recipe: ClassifierRecipe
+    picture_every = 0
 
     def __init__(self, classifier: ClassifierState) -> None:
-        self.classifier = classifier
-        self.measures = ClassifierMetrics(
-            classifier.recipe.trained_against, classifier.recipe.seed, classifier.source, classifier.device
-        )
+        recipe, source = classifier.recipe, classifier.source
+        self.classifier, self.recipe, self.source, self.log = classifier, recipe, source, classifier.log
+        self.measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, classifier.device)
         self._collapse = ClassifierCollapseMetrics(classifier)
-
-    @property
-    def recipe(self) -> ClassifierRecipe:
-        return self.classifier.recipe
-
-    @property
-    def source(self) -> Source:
-        return self.classifier.source
-
-    @property
-    def log(self) -> StepLog:
-        return self.classifier.log
 
     def play(self, step: int) -> None:
         train_step(self.classifier, step)
@@ -67,21 +53,14 @@ class ClassifierTask(Task):
         return dict(self._collapse.measure())
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
-        """The last numbers, and those of the round of the highest robust accuracy, as early stopping would take it."""
+        """The last metrics, and those of the round with the highest robust accuracy (early stopping)."""
         measured = [row for row in rows if self.measures.protocols().keys() <= row.keys()]
         if not measured:
             return {}
         best = max(measured, key=lambda row: float(row["robust_accuracy_test"]))
         note = (
             f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "
-            "chosen on these very samples"
+            "chosen on the same samples"
         )
         found = {f"{name}_best": entry for name, entry in self.measures.values(best, note).items()}
         return self.measures.values(measured[-1]) | found
-
-    @property
-    def picture_every(self) -> int:
-        return 0
-
-    def save_pictures(self, run: RunFolder, done: int) -> None:
-        """A classifier draws nothing."""

@@ -1,4 +1,4 @@
-"""A game as the trainer sees it: rounds, measures of G, probes of D, pictures, and the closing study of attacks."""
+"""The training of a GAN: rounds, metrics of G, probes of D, pictures, and the final study of attack endurance."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from torch import Tensor
 
 from sparring.core.non_finite import first_non_finite
 from sparring.core.progress import Progress
-from sparring.core.step_log import StepLog
-from sparring.data import Source
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.monitoring.classifier_metrics import ClassHeadMetrics
@@ -25,34 +23,24 @@ from sparring.training.task import Task
 
 
 class GANTask(Task):
-    """A game with everything that is measured of it.
+    """A GAN with all that is measured of it.
 
     Args:
-        game: what is played.
+        game: the state of the GAN.
         progress: receives remarks on what takes time or does not apply.
     """
 
     remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
+    recipe: Recipe
 
     def __init__(self, game: GANState, progress: Progress) -> None:
-        self.game = game
+        self.game, self.recipe, self.source, self.log = game, game.recipe, game.source, game.log
+        self.picture_every = game.recipe.sample_every
         self.measures = _measures(game, progress)
         self.probe = DiscriminatorProbe(game.source, game.device)
         self._collapse = GANCollapseMetrics(game, self.measures.classifier if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHeadMetrics(game)] if heads else []
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.game.recipe
-
-    @property
-    def source(self) -> Source:
-        return self.game.source
-
-    @property
-    def log(self) -> StepLog:
-        return self.game.log
 
     def play(self, step: int) -> None:
         play_round(self.game, step)
@@ -98,10 +86,6 @@ class GANTask(Task):
             metrics |= study.metrics(self.game, probe.real, probe.space)
         return metrics
 
-    @property
-    def picture_every(self) -> int:
-        return self.recipe.sample_every
-
     def save_pictures(self, run: RunFolder, done: int) -> None:
         save_samples(self.game, run, done)
         save_probe(self.game, self.probe, run, done)
@@ -110,11 +94,11 @@ class GANTask(Task):
 def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
     if not game.recipe.evaluate_every:
         return None
-    progress.note("preparing the measures")
+    progress.note("preparing the metrics of G")
     measures = GeneratorMetrics(game.recipe, game.source, game.device)
     if not measures.metrics:
         progress.note(
-            "no measure of G applies to these data: images without labels have no classifier of ours, "
-            "so name one, extractor={name: inception, weights: FILE}"
+            "no metric of G applies to these data: for images without labels no classifier can be trained; "
+            "name one, extractor={name: inception, weights: FILE}"
         )
     return measures

@@ -1,4 +1,4 @@
-"""A recipe's training, before its first round or as a run saved it."""
+"""The state of a training: new, or as a run saved it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from sparring.runs.tensors import of_file
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A game, or a classifier in training, as it was after `step` rounds.
+class LoadedTraining:
+    """The state of a run after `step` rounds.
 
     Args:
-        step: rounds played.
-        seconds: time spent on them.
-        log_bytes: the length of the log then.
-        threads: CPU threads that played them, or None before the first checkpoint.
-        problems: what was wrong with newer checkpoints.
-        lost: rounds that the newest of them was ahead.
+        state: of the GAN or the classifier.
+        step: complete rounds.
+        seconds: time that they took.
+        log_bytes: length of the log after them.
+        threads: CPU threads of the run so far; None before the first checkpoint.
+        problems: of newer checkpoints.
+        lost: rounds from this checkpoint to the newest one.
     """
 
-    game: GANState | ClassifierState
+    state: GANState | ClassifierState
     step: int
     seconds: float
     log_bytes: int
@@ -39,19 +40,19 @@ class Loaded:
     lost: int
 
     def remarks(self) -> list[str]:
-        """What a user should know of how the run was found."""
+        """A warning if newer checkpoints could not be used."""
         rounds = "1 round is" if self.lost == 1 else f"{self.lost:,} rounds are"
-        told = f"{'; '.join(self.problems)}; falling back to round {self.step}: {rounds} played again"
-        return [told] if self.problems else []
+        warning = f"{'; '.join(self.problems)}; falling back to round {self.step}: {rounds} run again"
+        return [warning] if self.problems else []
 
 
-def begun(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE) -> GANState | ClassifierState:
-    """What a recipe trains, before its first round.
+def new_state(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE) -> GANState | ClassifierState:
+    """The state before the first round.
 
     Args:
-        recipe: what is trained.
-        device: where.
-        group: the processes that play a game.
+        recipe: of the training.
+        device: of the training.
+        group: the processes that train a GAN together.
 
     Raises:
         UsageError, CorruptInput: the recipe, the data, or a run that it starts from cannot be used.
@@ -59,48 +60,53 @@ def begun(recipe: AnyRecipe, device: torch.device, group: ProcessGroup = SINGLE)
     source = recipe.data.open(device)
     if isinstance(recipe, Recipe):
         return GANState(recipe, source, device, group)
-    _require_alone(group)
+    if group.part.of > 1:
+        raise UsageError("a classifier is trained by one process", "start it without torchrun")
     return ClassifierState.build(recipe, source, device)
 
 
-def load_game(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> Loaded:
-    """What a run trains at its newest sound checkpoint, or fresh before the first, to train on.
+def load_training(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> LoadedTraining:
+    """The state of a run at its newest intact checkpoint; a new state before the first checkpoint.
 
     Args:
-        run: which.
+        run: the run.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        group: the processes that play it.
+        group: the processes that train together.
 
     Raises:
-        UsageError: its data are not where the recipe says, or another number of processes played it.
-        CorruptInput: there are checkpoints, and none is sound; or the data are others.
-        StorageError: one cannot be read.
+        UsageError: the data are not where the recipe says, or the run was trained by another number of processes.
+        CorruptInput: there are checkpoints, and none is intact; or the data have changed.
+        StorageError: a checkpoint cannot be read.
     """
     recipe, place = run.recipe(), choose_device(device)
     checkpoint, problems = run.latest()
     if checkpoint is None:
-        return Loaded(begun(recipe, place, group), 0, 0.0, 0, None, (), 0)
+        return LoadedTraining(new_state(recipe, place, group), 0, 0.0, 0, None, (), 0)
     progress = checkpoint.progress
     _require_as_many(run, progress.processes, group.part.of)
     source = same_data(run.path, recipe, progress.space, place)
-    game = (
-        GANState(recipe, source, place, group) if isinstance(recipe, Recipe) else ClassifierState(recipe, source, place)
-    )
+    state: GANState | ClassifierState
+    if isinstance(recipe, Recipe):
+        state = GANState(recipe, source, place, group)
+    else:
+        state = ClassifierState(recipe, source, place)
     with of_file(checkpoint.file):
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
-        game.load_state(checkpoint.tensors)
-    lost = int(run.saved()[-1].name) - progress.step
-    return Loaded(game, progress.step, progress.seconds, progress.log_bytes, progress.threads, tuple(problems), lost)
+        state.load_state(checkpoint.tensors)
+    return LoadedTraining(
+        state,
+        progress.step,
+        progress.seconds,
+        progress.log_bytes,
+        progress.threads,
+        problems=tuple(problems),
+        lost=int(run.saved()[-1].name) - progress.step,
+    )
 
 
-def _require_alone(group: ProcessGroup) -> None:
-    if group.part.of > 1:
-        raise UsageError("a classifier is trained by one process", "start it without torchrun")
-
-
-def _require_as_many(run: RunFolder, played: int, there: int) -> None:
-    """Another number of processes sums gradients in another order, so the run would not be what it says."""
-    if played != there:
-        start = f"torchrun --nproc-per-node {played} -m sparring" if played > 1 else "sparring"
-        raise UsageError(f"{run.path}: played by {played} processes, not {there}", f"`{start} resume {run.path}`")
+def _require_as_many(run: RunFolder, processes: int, present: int) -> None:
+    """Gradients summed by another number of processes would round differently."""
+    if processes != present:
+        start = f"torchrun --nproc-per-node {processes} -m sparring" if processes > 1 else "sparring"
+        raise UsageError(f"{run.path}: trained by {processes} processes, not {present}", f"`{start} resume {run.path}`")

@@ -1,9 +1,11 @@
-"""The trainer: rounds of whatever is trained, and what is due between them."""
+"""Training: `train` and `resume`, each a loop of run, save, measure and log."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.progress import SILENT, Progress
 from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
+from sparring.gan.step import play_round
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.monitoring.collapse_metrics import check_interval
 from sparring.recipes import AnyRecipe
@@ -27,20 +30,19 @@ from sparring.runs.folder import RunFolder
 from sparring.runs.schema import SUMMARY, Summary
 from sparring.runs.tensorboard import RowWriter, event_writer
 from sparring.training.classifier_task import ClassifierTask
-from sparring.training.follower import play_along, stop_asked
 from sparring.training.gan_task import GANTask
-from sparring.training.load import Loaded, begun, load_game
+from sparring.training.load import LoadedTraining, load_training, new_state
 from sparring.training.task import Task
 
 
 def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progress = SILENT) -> Summary:
-    """Play a recipe in a new run folder and return its summary.
+    """Train a recipe in a new run folder and return its summary.
 
-    Everything that can be wrong with the recipe or the data is found before the folder is made. Processes that
-    `torchrun` started play one game, each a part of every batch; the first one writes the folder.
+    The recipe and the data are checked before the folder is made. Processes started by `torchrun` train one GAN, each
+    on its part of every batch; the first one writes the folder.
 
     Args:
-        recipe: what is played.
+        recipe: of the GAN or the classifier.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         progress: counts rounds.
@@ -49,107 +51,68 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
         UsageError, CorruptInput: the recipe or the data cannot be used.
         FolderBusy: another process owns the folder.
         StorageError: the disk refused.
-        NonFinite: the game's numbers turned non-finite; the last checkpoint is good.
+        NonFinite: a loss or gradient is not finite; the last checkpoint is intact.
         Interrupted: a signal came; everything is saved.
     """
     with process_group(device) as (group, name):
         place = choose_device(name)
         if not group.is_first:
-            return _along(out, begun(recipe, place, group), 0)
+            return _train_along(out, new_state(recipe, place, group), 0)
         RunFolder.require_free(out)
-        training = _training(begun(recipe, place, group), progress)
+        task = _task(new_state(recipe, place, group), progress)
         with RunFolder.created(out, recipe, describe(place, recipe.seed)) as run:
-            return _Session(run, training, progress, group, start=0, seconds=0.0).play()
+            return _Session(run, task, progress, group, start=0, seconds=0.0).train()
 
 
 def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Summary:
-    """Continue a run from its newest sound checkpoint and return its summary.
+    """Continue a run from its newest intact checkpoint and return its summary.
 
-    On a CPU the run ends bit-identical to one that was never stopped, if as many threads play it. Processes that
-    `torchrun` started resume together what as many played.
+    On a CPU the run ends bit-identical to one that was never stopped, if the number of threads is the same. A run of
+    several processes needs as many processes again.
 
     Args:
         path: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: CPU threads, for as long as this plays; 0 takes as many as played the run so far.
+        threads: CPU threads during the call; 0 takes as many as the run had so far.
         progress: counts rounds.
 
     Raises:
-        The same as `train`; CorruptInput if no checkpoint is sound.
+        The same as `train`; CorruptInput if no checkpoint is intact.
     """
     run = RunFolder.open(path)
-    with process_group(device) as (group, name), _own_threads():
+    with process_group(device) as (group, name), _same_threads():
         if not group.is_first:
-            loaded = _found(run, name, threads, group)
-            return _along(path, loaded.game, loaded.step)
+            loaded = _loaded(run, name, threads, group)
+            return _train_along(path, loaded.state, loaded.step)
         with run.owned():
-            loaded = _found(run, name, threads, group)
+            loaded = _loaded(run, name, threads, group)
             for remark in loaded.remarks():
                 progress.note(remark)
             run.rewind(loaded.step, loaded.log_bytes)
-            training = _training(loaded.game, progress)
-            return _Session(run, training, progress, group, start=loaded.step, seconds=loaded.seconds).play()
-
-
-@contextlib.contextmanager
-def _own_threads() -> Iterator[None]:
-    """A block after which torch computes with as many threads as before."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _found(run: RunFolder, device: str, threads: int, group: ProcessGroup) -> Loaded:
-    """What the run trains, once every process of the group has read it."""
-    loaded = load_game(run, device, group)
-    torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
-    latest = group.maximum(loaded.step)
-    if latest != loaded.step:
-        raise SparringError(
-            f"{run.path}: process {group.part.rank} finds round {loaded.step}, another finds round {latest}",
-            "let all processes see the same folder",
-        )
-    return loaded
-
-
-def _along(path: Path, game: GANState | ClassifierState, start: int) -> Summary:
-    assert isinstance(game, GANState), "a classifier is refused to several processes"
-    play_along(game, start)
-    return Summary.read(path / SUMMARY)
-
-
-def _training(game: GANState | ClassifierState, progress: Progress) -> Task:
-    return GANTask(game, progress) if isinstance(game, GANState) else ClassifierTask(game)
+            task = _task(loaded.state, progress)
+            return _Session(run, task, progress, group, start=loaded.step, seconds=loaded.seconds).train()
 
 
 class _Session:
-    """One process's part of a run.
+    """The loop of one call of `train` or `resume`.
 
-    A signal is heard after the round, however long that is. What is due then (a measurement, pictures) may take
-    minutes, and is cut short: the run is saved as it was before anybody looked, and the next start looks first. So a
-    checkpoint is always the state after a round and before its row.
+    A signal takes effect after the round. A measurement or pictures that are due then may take minutes and are cut
+    short: the state from before them is saved, and the next start does them first. So a checkpoint is always the state
+    after a round and before its row of the log.
     """
 
     def __init__(
-        self,
-        run: RunFolder,
-        training: Task,
-        progress: Progress,
-        group: ProcessGroup,
-        *,
-        start: int,
-        seconds: float,
+        self, run: RunFolder, task: Task, progress: Progress, group: ProcessGroup, *, start: int, seconds: float
     ) -> None:
-        self.run, self.training, self.progress, self.group = run, training, progress, group
-        self.recipe = training.recipe
+        self.run, self.task, self.progress, self.group = run, task, progress, group
+        self.recipe = task.recipe
         self.start = self.done = start
         self.began = time.monotonic() - seconds
         self.alarm_monitor = AlarmMonitor(self.recipe, run.rows())
 
-    def play(self) -> Summary:
-        for remark in [*self.recipe.warnings(), *self.training.remarks()]:
+    def train(self) -> Summary:
+        """All rounds from the start on, and the summary."""
+        for remark in [*self.recipe.warnings(), *self.task.remarks()]:
             self.progress.note(remark)
         try:
             with stop_request() as request, event_writer(self.run.path / "tb", self.start) as events:
@@ -157,77 +120,73 @@ class _Session:
                     self._rounds(events, request)
                     with request.interruptible():
                         summary = self._summarise("complete")
-                    self.group.maximum(0)  # the others wait for it
+                    self.group.maximum(0)  # the other processes wait for this one
                     return summary
                 except Stopped as stop:
                     raise self._interrupted(stop) from None
         except SparringError as error:
-            with contextlib.suppress(SparringError):  # the first error is the one to tell
+            with contextlib.suppress(SparringError):  # the first error is the one to report
                 self._summarise(error.status)
             raise
 
     def _rounds(self, events: RowWriter, request: StopRequest) -> None:
-        recipe, training = self.recipe, self.training
-        self._look(events, request)
+        recipe, task = self.recipe, self.task
+        self._observe(events, request)
         for step in range(self.start, recipe.steps):
+            # Run.
             self.done = step + 1
             try:
-                training.play(step)
+                task.play(step)
             except NotFiniteStep as failed:
-                self._refuse(training.locate(step) or str(failed), failed.replicas)
-            stopping = stop_asked(request, self.group)  # asked once, so that what is saved and what is said agree
+                self._refuse(task.locate(step) or str(failed), failed.replicas)
+            # Save.
+            stopping = _stop_requested(request, self.group)
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
-                self._save(training.state())
+                self._save(task.state())
             if stopping:
                 raise Stopped(stopping)
-            self._look(events, request)
+            # Measure and log.
+            self._observe(events, request)
             self.progress.advance(self.done, recipe.steps)
 
-    @property
-    def _is_last(self) -> bool:
-        return self.done == self.recipe.steps
-
-    def _is_due(self, every: int) -> bool:
-        return every > 0 and (self._is_last or self.done % every == 0)
-
-    def _look(self, events: RowWriter, request: StopRequest) -> None:
-        """Picture, measure and log what is due after the rounds so far; the row comes last, and says that all is done.
+    def _observe(self, events: RowWriter, request: StopRequest) -> None:
+        """Pictures, measurements and the log's row that are due; the row is last, and marks the round as observed.
 
         Raises:
             Stopped: a signal cut it short; the state from before is saved.
         """
-        recipe, played = self.recipe, self.done > 0
-        measures = played and self._is_due(recipe.evaluate_every)
-        means = measures or self._is_last or (played and self._is_due(recipe.log_every))
-        checks = played and self._is_due(check_interval(recipe.steps))
-        pictures = self._is_due(self.training.picture_every)
-        before = self.training.state() if measures or pictures else {}  # a row without them is not cut short
+        recipe, trained = self.recipe, self.done > 0
+        measures = trained and self._is_due(recipe.evaluate_every)
+        means = measures or self._is_last or (trained and self._is_due(recipe.log_every))
+        checks = trained and self._is_due(check_interval(recipe.steps))
+        pictures = self._is_due(self.task.picture_every)
+        before = self.task.state() if measures or pictures else {}  # nothing else is interruptible
         try:
             if pictures:
                 with request.interruptible():
-                    self.training.save_pictures(self.run, self.done)
+                    self.task.save_pictures(self.run, self.done)
             row: dict[str, Any] = {"step": self.done}
             if means:
-                row |= self.training.log.means()
+                row |= self.task.log.means()
             if measures:
                 with request.interruptible():
-                    row |= self.training.measure(self.done)
+                    row |= self.task.measure(self.done)
             if checks:
-                row |= self.training.collapse_metrics(self.done)
+                row |= self.task.collapse_metrics(self.done)
             if means or checks:
                 self._log(row, events)
         except Stopped:
-            if self.done > self.start:  # else it is what this session was given
+            if self.done > self.start:  # else this state is saved already
                 self._save(before)
             raise
 
     def _log(self, row: dict[str, Any], events: RowWriter) -> None:
-        """Add a row, and tell of what has collapsed."""
+        """Add a row to the log and raise alarms."""
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         self.run.append_row(row)
         events(row)
-        for line in self.alarm_monitor.add(row):
-            self.progress.note(line)
+        for alarm in self.alarm_monitor.add(row):
+            self.progress.note(alarm)
 
     def _save(self, state: dict[str, Tensor]) -> None:
         self.run.save(
@@ -236,16 +195,14 @@ class _Session:
             seconds=self._seconds(),
             threads=torch.get_num_threads(),
             processes=self.group.part.of,
-            space=self.training.source.facts.space,
+            space=self.task.source.facts.space,
         )
 
-    def _refuse(self, site: str | None, replicas: Sequence[int] = ()) -> None:
-        """End the run where something is not finite."""
-        if site is not None:
+    def _refuse(self, what: str | None, replicas: Sequence[int] = ()) -> None:
+        """End the run if something is not finite."""
+        if what is not None:
             games = "; ".join(map(self.recipe.title, replicas))
-            raise NonFinite(
-                f"round {self.done}: not finite: {site}{f' ({games})' if games else ''}", self.training.remedy
-            )
+            raise NonFinite(f"round {self.done}: not finite: {what}{f' ({games})' if games else ''}", self.task.remedy)
 
     def _interrupted(self, stop: Stopped) -> Interrupted:
         return Interrupted(
@@ -260,16 +217,83 @@ class _Session:
             steps=self.done,
             status=status,
             seconds=round(self._seconds(), 2),
-            metrics=self.training.metrics(self.run.rows(), complete=status == "complete"),
+            metrics=self.task.metrics(self.run.rows(), complete=status == "complete"),
             alarms=tuple(self.alarm_monitor.alarms()),
         )
         self.run.write_summary(summary)
         return summary
 
+    @property
+    def _is_last(self) -> bool:
+        return self.done == self.recipe.steps
+
+    def _is_due(self, every: int) -> bool:
+        return every > 0 and (self._is_last or self.done % every == 0)
+
     def _seconds(self) -> float:
         return time.monotonic() - self.began
 
 
+def _train_along(path: Path, state: GANState | ClassifierState, start: int) -> Summary:
+    """The loop of all processes but the first, which alone measures, logs and saves.
+
+    If the first one ends because of a signal or a number that is not finite, this one exits with its code.
+
+    Raises:
+        SparringError: another process is gone.
+    """
+    assert isinstance(state, GANState), "a classifier is trained by one process"
+    with stop_request() as request:
+        try:
+            for step in range(start, state.recipe.steps):
+                try:
+                    play_round(state, step)
+                except NotFiniteStep:
+                    sys.exit(NonFinite.exit_code)
+                stopping = _stop_requested(request, state.group)
+                if stopping:
+                    sys.exit(128 + stopping)
+            state.group.maximum(0)
+        except SparringError:
+            if request.signal:  # the first process had the same signal and may have ended
+                sys.exit(128 + request.signal)
+            raise
+    return Summary.read(path / SUMMARY)
+
+
+def _stop_requested(request: StopRequest, group: ProcessGroup) -> signal.Signals | None:
+    """The signal that any process of the group received; all processes agree on it after the same round."""
+    number = group.maximum(request.signal or 0)
+    return signal.Signals(number) if number else None
+
+
+def _task(state: GANState | ClassifierState, progress: Progress) -> Task:
+    return GANTask(state, progress) if isinstance(state, GANState) else ClassifierTask(state)
+
+
+def _loaded(run: RunFolder, device: str, threads: int, group: ProcessGroup) -> LoadedTraining:
+    """The state of a run, the same in every process of the group."""
+    loaded = load_training(run, device, group)
+    torch.set_num_threads(threads or loaded.threads or torch.get_num_threads())
+    latest = group.maximum(loaded.step)
+    if latest != loaded.step:
+        raise SparringError(
+            f"{run.path}: process {group.part.rank} finds round {loaded.step}, another finds round {latest}",
+            "let all processes see the same folder",
+        )
+    return loaded
+
+
+@contextlib.contextmanager
+def _same_threads() -> Iterator[None]:
+    """Torch's number of CPU threads is restored after the block."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _is_finite(value: Any) -> bool:
-    """Whether a number of the log is finite, or all of them with replicas."""
+    """Whether a number of the log is finite; all of them for packed games."""
     return all(math.isfinite(each) for each in (value if isinstance(value, list) else [value]) if each is not None)

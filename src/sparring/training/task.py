@@ -1,4 +1,4 @@
-"""What a session trains, round by round: a game, or a classifier. The trainer knows no more of either than this."""
+"""What the training loop needs of a GAN or a classifier."""
 
 from __future__ import annotations
 
@@ -15,28 +15,21 @@ from sparring.runs.schema import MetricValue
 
 
 class Task(ABC):
-    """Everything that is trained, and what is measured and shown of it on the way.
+    """A training with all that is measured of it.
 
     Attributes:
-        remedy: what to do when its numbers turn non-finite.
+        remedy: advice if its numbers turn non-finite.
+        recipe: of the training.
+        source: opened data.
+        log: running means of the numbers of rounds.
+        picture_every: interval of pictures in rounds; 0 means never.
     """
 
     remedy: ClassVar[str]
-
-    @property
-    @abstractmethod
-    def recipe(self) -> TrainingRecipe:
-        """What is trained, and for how long."""
-
-    @property
-    @abstractmethod
-    def source(self) -> Source:
-        """Opened data."""
-
-    @property
-    @abstractmethod
-    def log(self) -> StepLog:
-        """Running means of the numbers of rounds."""
+    recipe: TrainingRecipe
+    source: Source
+    log: StepLog
+    picture_every: int
 
     @abstractmethod
     def play(self, step: int) -> None:
@@ -52,7 +45,7 @@ class Task(ABC):
 
     @abstractmethod
     def remarks(self) -> list[str]:
-        """What a user should know before the first round, beside the recipe's own warnings."""
+        """Remarks for the user before the first round, in addition to the recipe's warnings."""
 
     @abstractmethod
     def locate(self, step: int) -> str | None:
@@ -64,22 +57,16 @@ class Task(ABC):
 
     @abstractmethod
     def collapse_metrics(self, done: int) -> dict[str, Any]:
-        """The numbers that alarms are raised by, after `done` rounds; leaves no trace."""
+        """The numbers that alarms depend on, after `done` rounds; changes no state."""
 
     @abstractmethod
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
-        """The numbers that the run ends with, as summary.json has them.
+        """The final metrics of the run, for summary.json.
 
         Args:
             rows: the log.
-            complete: whether all rounds are played.
+            complete: whether all rounds are complete.
         """
 
-    @property
-    @abstractmethod
-    def picture_every(self) -> int:
-        """Interval of pictures in rounds; 0 means never."""
-
-    @abstractmethod
-    def save_pictures(self, run: RunFolder, done: int) -> None:
-        """Save what can be seen after `done` rounds."""
+    def save_pictures(self, run: RunFolder, done: int) -> None:  # noqa: B027
+        """Save pictures after `done` rounds."""
