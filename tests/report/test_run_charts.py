@@ -172,7 +172,7 @@ def test_a_game_with_classes_shows_what_d_s_class_head_gets_right(tmp_path: Path
     assert [(line.label, line.values.item()) for line in lines] == [
         ("real", 75.0), ("real, attacked", 50.0), ("generated", 25.0)
     ]  # fmt: skip
-    assert drawn["Payoffs"].marks == () and "from classes" in drawn["Payoffs"].caption
+    assert drawn["Payoffs"].marks == ()
     page = Page(report_run(run))
     assert "and class loss ac" in page.text
     assert "class_accuracy" not in page.text.split("Final numbers")[1].split("Recipe, every key")[0]

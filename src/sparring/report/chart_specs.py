@@ -8,8 +8,6 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-Limits = tuple[float | None, float | None]
-
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +52,7 @@ class ChartSpec(_Row):
     caption: str
     unit: str
     curves: tuple[CurveSpec, ...]
-    limits: Limits = (None, None)
+    limits: tuple[float | None, float | None] = (None, None)
     is_log: bool = False
     marks: tuple[str, ...] = ()
     hides_zeros: bool = False
@@ -72,10 +70,10 @@ def load_table(name: str) -> dict[str, list[dict[str, Any]]]:
 CHARTS = {
     group: tuple(ChartSpec.model_validate(row) for row in rows) for group, rows in load_table("charts.yaml").items()
 }
-_DRAWN = frozenset(curve.metric for group in CHARTS.values() for spec in group for curve in spec.curves)
-_NOT_DRAWN = frozenset({"score_fake", "score_real_adversarial", "score_fake_adversarial"})
+_LOGGED = {curve.metric for group in CHARTS.values() for spec in group for curve in spec.curves}
+_LOGGED |= {"score_fake", "score_real_adversarial", "score_fake_adversarial"}  # not drawn
 
 
 def is_of_training(name: str) -> bool:
     """Whether a logged number is of the training rounds, or of the checks for collapse, and no metric."""
-    return name in _DRAWN | _NOT_DRAWN or name.startswith("collapse_")
+    return name in _LOGGED or name.startswith("collapse_")

@@ -23,6 +23,8 @@ COLOURS = {"blue": BLUE, "vermillion": VERMILLION, "green": GREEN, "purple": PUR
 """The Okabe-Ito colours, the light ones darkened for a white background; blue is real, vermillion generated."""
 
 DASHES = ("-", "--", ":", "-.")
+DISTINCT = 2 * len(CYCLE)
+"""Up to this many runs share a chart."""
 _LEGEND = 44
 """Labels of more letters than this in total take two columns."""
 _FEW = 30
@@ -95,7 +97,6 @@ class Chart:
         is_log: a logarithmic value axis.
         across: the label of the horizontal axis.
         is_whole: whether that axis has whole numbers.
-        height: in inches, of a width of 4.4.
     """
 
     key: str
@@ -108,13 +109,12 @@ class Chart:
     is_log: bool = False
     across: str = "round"
     is_whole: bool = True
-    height: float = 2.9
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
         with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
-            figure = Figure(figsize=(4.4, self.height), layout="constrained")
+            figure = Figure(figsize=(4.4, 2.9), layout="constrained")
             axes = figure.add_subplot()
             for curve in self.curves:
                 _draw(axes, curve, is_log=self.is_log)

@@ -17,9 +17,6 @@ _FIRST = (
 )  # fmt: skip
 """Parts of a recipe in the order in which their keys are shown; all others follow."""
 
-Columns = Mapping[str, tuple[Any, ...]]
-"""Values by key, one for each run."""
-
 
 def total(runs: Sequence[Run]) -> Successes | None:
     """The successes of all runs together."""
@@ -62,7 +59,7 @@ def _hashable(value: Any) -> Any:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
 
 
-def _differs(key: str, columns: Columns) -> bool:
+def _differs(key: str, columns: Mapping[str, tuple[Any, ...]]) -> bool:
     present = {value for value in columns[key] if value != NONE}
     if len(present) > 1 or NONE not in columns[key]:
         return len(present) > 1
@@ -71,7 +68,7 @@ def _differs(key: str, columns: Columns) -> bool:
     return not any(len(set(columns.get(name, ()))) > 1 for name in outer)
 
 
-def _independent(columns: Columns) -> list[str]:
+def _independent(columns: Mapping[str, tuple[Any, ...]]) -> list[str]:
     """Keys that do not follow from earlier ones; first the key with most values of each part of the recipe."""
     parts: dict[str, list[str]] = {}
     for key in columns:

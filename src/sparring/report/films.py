@@ -53,12 +53,6 @@ class Film:
     saved: int
     is_plane: bool
 
-    @property
-    def note(self) -> str:
-        """A note if not every saved round is shown."""
-        shown = len(self.frames)
-        return "" if shown == self.saved else f"{shown:,} of {self.saved:,} saved rounds are shown."
-
 
 def films(runs: Sequence[Run]) -> list[Film]:
     """The film of every run; together they keep the page's budget of bytes."""
@@ -82,17 +76,14 @@ def _weight(run: Run, files: list[Path]) -> int:
 
 def _film(run: Run, files: list[Path], count: int) -> Film:
     picked = np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int).tolist()
-    frames = {int(files[index].stem): _panels(run, files[index]) for index in picked}
     is_plane = any(file.suffix == ".npz" for file in files)
-    return Film({step: panels for step, panels in frames.items() if panels}, len(files), is_plane)
-
-
-def _panels(run: Run, file: Path) -> tuple[Panel, ...]:
-    """The panels in one file; none if it cannot be read."""
-    return (_points_panels if file.suffix == ".npz" else _image_panels)(run, file, int(file.stem))
+    panels = _points_panels if is_plane else _image_panels
+    frames = {int(files[index].stem): panels(run, files[index], int(files[index].stem)) for index in picked}
+    return Film({step: shown for step, shown in frames.items() if shown}, len(files), is_plane)
 
 
 def _points_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
+    """The panels in one file; none if it cannot be read."""
     arrays = load_arrays(file, ("points", "landscape", "extent"))
     if arrays is None:
         return ()

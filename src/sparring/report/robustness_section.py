@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from sparring.report.charts import CYCLE, DASHES, GREY, INK, Chart, Curve
+from sparring.report.charts import CYCLE, DASHES, DISTINCT, GREY, INK, Chart, Curve
 from sparring.report.strips import StripGroup, example_strips, load_examples
 from sparring.runs.schema import (
     AccuracyAt,
@@ -26,10 +25,6 @@ from sparring.runs.schema import (
 
 _CURVES = 5
 """Attacks with a curve of their own in a chart."""
-_LEVELS = 255.0
-"""Levels of a pixel in [0, 1]."""
-_DISTINCT = 2 * len(CYCLE)
-"""Up to this many targets share a chart."""
 _TASKS = {"source head": "real or generated", "both": "class and source together"}
 _CLASSES = "classes"
 
@@ -38,10 +33,8 @@ _CLASSES = "classes"
 class AttackGroup:
     """The attacks of one norm and size, and their worst case."""
 
-    norm: str
-    scales: str
     attacks: tuple[ThreatResult, ...]
-    worst: WorstCase | None
+    worst: WorstCase
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,6 @@ class TargetSection:
     charts: tuple[Chart, ...]
     groups: tuple[AttackGroup, ...]
     examples: tuple[StripGroup, ...]
-    lacks_examples: bool
 
 
 @dataclass(frozen=True)
@@ -90,9 +82,8 @@ def target_sections(robustness: Robustness, folder: Path, key: str) -> tuple[Tar
             TargetSection(
                 target=target,
                 charts=tuple(_chart(target, norm, f"{key}-{index}-{place}") for place, norm in enumerate(drawn)),
-                groups=tuple(_groups(target)),
+                groups=_groups(target),
                 examples=example_strips(target, arrays) if arrays else (),
-                lacks_examples=bool(target.examples) and arrays is None,
             )
         )
     return tuple(sections)
@@ -116,7 +107,9 @@ def rate_interval(bounds: tuple[float, float], digits: int = 1) -> str:
     return f"[{100 * bounds[0]:.{digits}f}, {100 * bounds[1]:.{digits}f}]"
 
 
-def accuracy_curve(label: str, clean: Rate | None, points: Sequence[AccuracyAt], colour: str, dash: str = "-") -> Curve:
+def _accuracy_curve(
+    label: str, clean: Rate | None, points: Sequence[AccuracyAt], colour: str, dash: str = "-"
+) -> Curve:
     """Accuracy over epsilon in percent with its intervals as a band; clean accuracy is at 0."""
     start = [AccuracyAt(epsilon=0.0, accuracy=clean)] if clean else []
     ordered = sorted([*start, *points], key=lambda point: point.epsilon)
@@ -126,24 +119,16 @@ def accuracy_curve(label: str, clean: Rate | None, points: Sequence[AccuracyAt],
     return Curve(label, sizes, 100 * values[:, None], colour, dash, band=100 * bands, width=1.4)
 
 
-def accuracy_chart(
+def _accuracy_chart(
     key: str, title: str, caption: str, curves: Sequence[Curve], points: Sequence[AttackedAccuracy]
 ) -> Chart:
-    """Accuracy over epsilon; the axis is in /255 for images.
-
-    Args:
-        key: unique on the page.
-        title: above it.
-        caption: below it; the scales of the largest epsilon follow.
-        curves: over epsilon in units of [0, 1].
-        points: what the curves show.
-    """
+    """Accuracy over epsilon, in /255 for images; `points` are what the curves show."""
     largest = max(points, key=lambda point: point.epsilon)
     in_levels = all("/255" in point.scales for point in points)
-    drawn = tuple(replace(curve, steps=_LEVELS * curve.steps) for curve in curves) if in_levels else tuple(curves)
+    drawn = tuple(replace(curve, steps=255 * curve.steps) for curve in curves) if in_levels else tuple(curves)
     return Chart(
         key, title, f"{caption} The largest epsilon is {largest.scales}.", "accuracy (%)", drawn,
-        limits=(0.0, 100.0), across="epsilon (/255)" if in_levels else "epsilon", is_whole=False, height=3.4,
+        limits=(0.0, 100.0), across="epsilon (/255)" if in_levels else "epsilon", is_whole=False,
     )  # fmt: skip
 
 
@@ -155,15 +140,14 @@ def _sizes(target: TargetRobustness, norm: str) -> set[float]:
     return {case.epsilon for case in target.worst if case.norm == norm}
 
 
-def _groups(target: TargetRobustness) -> list[AttackGroup]:
+def _groups(target: TargetRobustness) -> tuple[AttackGroup, ...]:
     """The attacks by norm, in the order of the file, and then by size."""
-    order = _norms(target)
-    cases = sorted(target.worst, key=lambda case: (order.index(case.norm), case.epsilon))
+    norms = _norms(target)
     groups = []
-    for (norm, epsilon), (case, *_) in groupby(cases, key=lambda case: (case.norm, case.epsilon)):
-        attacks = tuple(each for each in target.attacks if (each.norm, each.epsilon) == (norm, epsilon))
-        groups.append(AttackGroup(norm, case.scales, attacks, case if len(case.attacks) > 1 else None))
-    return groups
+    for case in sorted(target.worst, key=lambda case: (norms.index(case.norm), case.epsilon)):
+        attacks = [each for each in target.attacks if (each.norm, each.epsilon) == (case.norm, case.epsilon)]
+        groups.append(AttackGroup(tuple(attacks), case))
+    return tuple(groups)
 
 
 def _chart(target: TargetRobustness, norm: str, key: str) -> Chart:
@@ -172,19 +156,19 @@ def _chart(target: TargetRobustness, norm: str, key: str) -> Chart:
     attacks = [each for each in target.attacks if each.norm == norm]
     training = target.train_attacked if set(target.epsilons) <= _sizes(target, norm) else ()
     names = _widest(attacks)
-    bold = replace(accuracy_curve("worst case", target.clean, worst, INK), width=3.0)
+    bold = replace(_accuracy_curve("worst case", target.clean, worst, INK), width=3.0)
     curves = [
-        accuracy_curve(name, target.clean, [each for each in attacks if each.name == name], colour)
+        _accuracy_curve(name, target.clean, [each for each in attacks if each.name == name], colour)
         for name, colour in zip(names, CYCLE, strict=False)
     ]
     caption = "Bands: 95 % intervals; epsilon 0 is clean. Bold: the worst case per sample over all attacks."
     if training:
-        curves.append(accuracy_curve("training samples", target.train_clean, training, GREY, "--"))
+        curves.append(_accuracy_curve("training samples", target.train_clean, training, GREY, "--"))
         caption += " Dashed: the main attack on training samples; the distance is the generalization gap."
     if len({each.name for each in attacks}) > len(names):
         caption += " The table has further attacks."
     title = f"Accuracy under attack, {norm}{' (flagged)' if target.flags else ''}"
-    return accuracy_chart(key, title, caption, [bold, *curves], worst)
+    return _accuracy_chart(key, title, caption, [bold, *curves], worst)
 
 
 def _widest(attacks: Sequence[ThreatResult]) -> list[str]:
@@ -206,7 +190,7 @@ def _comparison(key: str, task: str, targets: Sequence[ComparedTarget]) -> Robus
     charts = [_compared_chart(f"{key}-{place}", task, norm, targets) for place, norm in enumerate(norms)]
     return RobustnessComparison(
         task=task,
-        charts=tuple(charts if len(targets) <= _DISTINCT else ()),
+        charts=tuple(charts if len(targets) <= DISTINCT else ()),
         norms=tuple((norm, tuple(size for _, size in sizes[norm])) for norm in norms),
         targets=tuple(rows),
     )
@@ -224,10 +208,10 @@ def _compared_chart(key: str, task: str, norm: str, targets: Sequence[ComparedTa
         if worst:
             label = f"run {each.index}{' (flagged)' if target.flags else ''}"
             dash = DASHES[place // len(CYCLE) % len(DASHES)]
-            curve = accuracy_curve(label, target.clean, worst, CYCLE[place % len(CYCLE)], dash)
+            curve = _accuracy_curve(label, target.clean, worst, CYCLE[place % len(CYCLE)], dash)
             curves.append(replace(curve, width=1.0 if target.flags else 2.0))
             points += worst
     flagged = " A thin line is flagged: do not trust it." if any(each.target.flags for each in targets) else ""
     caption = f"Worst case per sample over all attacks of the run; bands: 95 % intervals; epsilon 0 is clean.{flagged}"
     title = f"Accuracy under attack, {norm}" + ("" if task == _CLASSES else f": {task}")
-    return accuracy_chart(key, title, caption, curves, points)
+    return _accuracy_chart(key, title, caption, curves, points)

@@ -15,7 +15,7 @@ from sparring.objectives import Wasserstein
 from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.regimes import AdversarialRegime
 from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
-from sparring.report.charts import BLUE, COLOURS, CYCLE, DASHES, VERMILLION, Chart, Curve, Mark
+from sparring.report.charts import BLUE, COLOURS, CYCLE, DASHES, DISTINCT, VERMILLION, Chart, Curve, Mark
 from sparring.report.format import number
 from sparring.report.metric_info import HIDDEN, MetricInfo, main_metrics, metrics_of, threshold
 from sparring.report.read import Run
@@ -23,8 +23,6 @@ from sparring.report.strips import histogram
 
 _COMPARED = 8
 """Up to this many runs show their first chart side by side."""
-_DISTINCT = 2 * len(CYCLE)
-"""Up to this many runs share a chart."""
 
 
 def charts(run: Run, key: str) -> list[Chart]:
@@ -54,7 +52,7 @@ def shared_charts(runs: Sequence[Run]) -> list[Chart]:
         for index, run in enumerate(runs, start=1)
         for chart in _training(run, f"all-{index}")[:1]
     ]
-    return [*(together if len(runs) <= _DISTINCT else []), *(first if len(runs) <= _COMPARED else [])]
+    return [*(together if len(runs) <= DISTINCT else []), *(first if len(runs) <= _COMPARED else [])]
 
 
 def _training(run: Run, key: str) -> list[Chart]:
@@ -101,13 +99,10 @@ def _texts(run: Run) -> dict[str, str]:
     """The texts in braces of the table."""
     recipe, attack = run.recipe, _training_attack(run)
     is_critic = isinstance(recipe, Recipe) and isinstance(recipe.objective, Wasserstein)
-    has_mark, is_bounded = "payoff" in _marks(run), recipe.data.bounded
+    is_bounded = recipe.data.bounded
     size = "" if attack is None else in_scales(attack.epsilon) if is_bounded else number(attack.epsilon)
     return {
         "output": "sigmoid of the critic's score" if is_critic else "D(x), probability of real",
-        "payoff_note": "The dashed line is D's payoff if every score is 0."
-        if has_mark
-        else "They include the payoffs from classes.",
         "probe_size": in_scales(ATTACK.epsilon),
         "epsilon_note": f"Epsilon is {size}." if attack is not None and attack.ball.limited else "",
         "norm": attack.ball.norm if attack is not None else "",

@@ -65,9 +65,10 @@ def probe_strips(run: Run) -> tuple[StripGroup, ...]:
     last, arrays = saved[-1]
     game = f"{run.titles[0].capitalize()}. " if run.recipe.replicas > 1 else ""
     gradients = [_gradient(each, f"gradient, round {number(step)}") for step, each in saved]
+    before, after = (tuple(f"{value:.3f}" for value in arrays[name]) for name in ("d_real", "d_adversarial"))
     attacked = (
-        strip("real", arrays["real"], _outputs(arrays["d_real"])),
-        strip("attacked", arrays["adversarial"], _outputs(arrays["d_adversarial"])),
+        strip("real", arrays["real"], before),
+        strip("attacked", arrays["adversarial"], after),
         strip("difference", _as_grey(arrays["perturbation"])),
     )
     return (
@@ -122,12 +123,7 @@ def first_and_last(run: Run) -> list[tuple[int, Arrays]]:
 
 
 def example_strips(target: TargetRobustness, arrays: Arrays) -> tuple[StripGroup, ...]:
-    """The adversarial examples of a target: clean, adversarial and the difference, with predicted classes.
-
-    Args:
-        target: of the file.
-        arrays: of `load_examples`.
-    """
+    """The adversarial examples of a target, loaded by `load_examples`: clean, adversarial and the difference."""
     return tuple(
         _examples(target, example, {name: values[block] for name, values in arrays.items()})
         for block, example in enumerate(target.examples)
@@ -173,10 +169,6 @@ def _probe(path: Path) -> tuple[int, Arrays] | None:
 
 def _gradient(arrays: Arrays, label: str) -> Strip:
     return strip(label, arrays["gradient"][:, None], tuple(number(float(top)) for top in arrays["gradient_top"]))
-
-
-def _outputs(confidences: Images) -> tuple[str, ...]:
-    return tuple(f"{float(value):.3f}" for value in confidences)
 
 
 def _as_grey(perturbation: Images) -> Images:

@@ -89,7 +89,10 @@ def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     ordered = sorted(shown, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
     metrics = [metric_info(name) for name in ordered[:_SHEETS]]
     values = _values(cells)
-    key, is_line = next(iter(values), ""), len(values) == 1 and all(map(_is_number, *values.values()))
+    key, is_line = (
+        next(iter(values), ""),
+        len(values) == 1 and all(type(value) in (int, float) for value in next(iter(values.values()))),
+    )
     lines = [_line(cells, key, metric, f"grid-{place}") for place, metric in enumerate(metrics)] if is_line else ()
     return SweepMap(
         keys=tuple(values),
@@ -107,10 +110,8 @@ def success_sheet(runs: Sequence[Run]) -> MapSheet | None:
     if not any(settings):
         return None
     series = [run.series(_SUCCESS) for run in runs]
-    cells = [
-        MapCell(each, {_SUCCESS: found.values[-1].tolist()} if found else {})
-        for each, found in zip(settings, series, strict=True)
-    ]
+    last = [{_SUCCESS: each.values[-1].tolist()} if each else {} for each in series]
+    cells = [MapCell(each, numbers) for each, numbers in zip(settings, last, strict=True)]
     ordered = {key: tuple(sorted(found, key=sort_key)) for key, found in _values(cells).items()}
     return _sheet(cells, ordered, metric_info(_SUCCESS))
 
@@ -216,7 +217,3 @@ def _interval(metric: MetricInfo, numbers: Sequence[float]) -> tuple[float, floa
     low, high = student(numbers)
     low = low if metric.lowest is None else max(low, metric.lowest)
     return low, min(high, 1.0) if metric.is_share else high
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
