@@ -62,7 +62,7 @@ class _Payload:
 def test_a_pickle_in_the_place_of_tensors_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = pickle.dumps(_Payload(tmp_path / "canary"))
     monkeypatch.setattr("sparring.runs.checkpoint.save", lambda _tensors: content)
-    monkeypatch.setattr("sparring.runs.checkpoint.require_sound", lambda _path: None)
+    monkeypatch.setattr("sparring.runs.checkpoint.require_sound", lambda _path, _contents: None)
     write_checkpoint(tmp_path / "1", Checkpoint({}, {}))
     with pytest.raises(CorruptInput, match="not a safetensors file"):
         read_checkpoint(tmp_path / "1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
 import signal
@@ -79,20 +78,6 @@ def test_what_is_compared_is_the_whole_run(shared: Path, tmp_path: Path) -> None
     with open(tmp_path / "run" / "samples" / "more.png", "wb"):
         pass
     assert "samples/more.png" in fingerprint(tmp_path / "run")
-
-
-def test_what_a_kill_left_of_a_folder_is_removed_by_the_next_start(
-    short: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    dead = multiprocessing.get_context("fork").Process(target=int)
-    dead.start()
-    dead.join()
-    left, alive = tmp_path / f".partial-run-{dead.pid}-00c0ffee", tmp_path / f".partial-run-{os.getpid()}-00c0ffee"
-    for folder in (left, alive):
-        folder.mkdir()
-    train(short(), tmp_path / "run", device="cpu")
-    assert not left.exists()
-    assert alive.exists()
 
 
 class _Stop(Progress):

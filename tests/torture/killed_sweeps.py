@@ -59,7 +59,7 @@ def _trial(trial: Trial) -> None:
         if code == _FAILED:
             failed = json.loads((folder / FAILED).read_text())
             assert killed >= LocalExecutor.tries * len(failed), f"{killed} kills, and {len(failed)} runs failed"
-    require_swept(trial.folder)
+    require_swept(folder)
     undisturbed = made_once(shared / "undisturbed sweep", _sweep)
     _require_every_cell_once(folder / "cells.csv")
     for name in ("sweep.yaml", FAILED, "cells.csv", "cells.parquet"):

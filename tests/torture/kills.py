@@ -46,7 +46,7 @@ def _start(kind: str, run: Path, shared: Path, at: int) -> Start:
 
     def lead(witness: Witness) -> None:
         with operations(run.parent, at, kill_oneself) as counted:
-            play(recipe, run, _Sweeper(witness, run.parent))
+            play(recipe, run, _Sweeper(witness, run))
         (run.parent / "operations.json").write_text(json.dumps(counted.count))
 
     return Start(lead)
@@ -88,7 +88,7 @@ def _trial(trial: Trial) -> None:
         else:  # it was faster than the kill
             place = trial.folder / f"{int(place.name) + 1}"
             reached = 0
-    require_swept(trial.folder)
+    require_swept(place / "run")
     require_same(whole.run, place / "run")
 
 

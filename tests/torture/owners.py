@@ -103,7 +103,7 @@ def _owners_killed(trial: Trial) -> None:
         elif all(start.code() in (_DONE, _USAGE, _BUSY) for start in starters):
             break
     play(recipe, run)
-    require_swept(trial.folder)
+    require_swept(run)
     require_same(undisturbed(_KIND, trial.shared), run)
 
 

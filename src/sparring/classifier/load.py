@@ -18,7 +18,7 @@ from sparring.networks.precision import forward
 from sparring.recipes import ClassifierRecipe, StartingPoint, require_classifier
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.tensors import below, fill, of_file, within
+from sparring.runs.tensors import below, fill, within
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     checkpoint, problems = newest_checkpoint(run)
     space = checkpoint.progress.space
     network = recipe.classifier.build(space, (), rng=Rng.of(0))
-    with of_file(checkpoint.file):
+    with checkpoint.named_in_errors():
         fill(network, below("classifier/", checkpoint.tensors))
     network = network.to(place).eval()
     return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))

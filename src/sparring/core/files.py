@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -23,7 +21,7 @@ _RESTORE = "restore the file"
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Raise what the operating system refuses within the block as a StorageError about `path`."""
+    """Raise an OSError within the block as a StorageError about `path`."""
     try:
         yield
     except OSError as error:
@@ -39,23 +37,9 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and flush it to the disk.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path` if the block succeeds, and is removed with the parents made for it if not.
-
-    What a killed process left of an earlier attempt at the same path is removed first.
 
     Raises:
         OSError: the disk refused.
@@ -66,9 +50,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        for entry in temporary.rglob("*"):
+        for entry in (*temporary.rglob("*"), temporary):
             sync(entry)
-        sync(temporary)
         os.rename(temporary, path)
         try:
             for parent in (path.parent, *(parent.parent for parent in made)):
@@ -84,29 +67,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise
 
 
-@contextmanager
-def folder_for(path: Path) -> Iterator[None]:
-    """A block that fills a folder; if it fails, the folder goes with any parent made for it, as far as it is empty.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    made = [each for each in (path, *path.parents) if not each.exists()]
-    try:
-        with storage_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for each in made:
-            with suppress(OSError):
-                each.rmdir()
-        raise
-
-
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that at every moment either the old or the new one is there.
-
-    What a killed process left of an earlier attempt at the same path is removed first.
 
     Raises:
         StorageError: the disk refused.
@@ -114,7 +76,8 @@ def write_whole(path: Path, data: bytes) -> None:
     temporary = _beside(path)
     with storage_errors(path):
         try:
-            write_synced(temporary, data)
+            temporary.write_bytes(data)
+            sync(temporary)
             os.replace(temporary, path)
             sync(path.parent)
         except BaseException:
@@ -133,9 +96,10 @@ def remove_whole(path: Path) -> None:
     _erase(temporary)
 
 
-def json_bytes(value: Any) -> bytes:
-    """A value as a JSON document; non-finite numbers are refused."""
-    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+def sweep_partial(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder that this process owns."""
+    for leftover in folder.glob(f"{PREFIX}*"):
+        _erase(leftover)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -147,6 +111,11 @@ def write_json(path: Path, value: Any) -> None:
     write_whole(path, json_bytes(value))
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value as a JSON document; non-finite numbers are refused."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a file that should exist.
 
@@ -154,8 +123,11 @@ def read_file(path: Path) -> bytes:
         CorruptInput: it is missing, or a folder.
         StorageError: it cannot be read.
     """
-    with storage_errors(path), missing_is_corrupt():
-        return path.read_bytes()
+    with storage_errors(path):
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise CorruptInput(f"{path}: missing", _RESTORE) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -187,63 +159,19 @@ def json_mapping(data: bytes, source: str) -> dict[str, Any]:
     return value
 
 
-@contextmanager
-def missing_is_corrupt() -> Iterator[None]:
-    """Report a file that is missing within the block as CorruptInput."""
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise CorruptInput(f"{error.filename}: missing", _RESTORE) from None
-
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
-
-
-def sweep_partial(folder: Path) -> None:
-    """Remove what processes that have ended left half-written in a folder.
-
-    What another live process is writing stays. What carries the number of this process is of an earlier one: nothing
-    that this process is writing may be in the folder.
-    """
-    for leftover in folder.glob(f"{PREFIX}*"):
-        if _process_of(leftover) == os.getpid() or not _is_being_written(leftover):
-            _erase(leftover)
-
-
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
 def _beside(path: Path) -> Path:
-    """A name for what is to become `path`, with the process number in it.
-
-    What processes that have ended left under such a name is removed.
-    """
-    for leftover in path.parent.glob(f"{PREFIX}{glob.escape(path.name)}-*"):
-        if not _is_being_written(leftover):
-            _erase(leftover)
-    return path.with_name(f"{PREFIX}{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-
-
-def _is_being_written(temporary: Path) -> bool:
-    """Whether the process that writes this file or folder is alive; the name carries the process number."""
-    number = _process_of(temporary)
-    try:
-        os.kill(number, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return number > 0
-
-
-def _process_of(temporary: Path) -> int:
-    """The process number in a name that `_beside` made; 0 in any other name."""
-    found = re.fullmatch(r".*-([0-9]{1,9})-[0-9a-f]+", temporary.name)
-    return int(found[1]) if found else 0
+    """A temporary name in the folder of `path`."""
+    return path.with_name(f"{PREFIX}{path.name}-{secrets.token_hex(4)}")
 
 
 def _erase(path: Path) -> None:

@@ -18,7 +18,6 @@ from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import SavedRun
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.tensors import of_file
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def load_gan(run: RunFolder, device: str) -> LoadedGAN:
     recipe, place = run.game_recipe(), choose_device(device)
     checkpoint, problems = newest_checkpoint(run)
     networks = Networks(recipe, checkpoint.progress.space)
-    with of_file(checkpoint.file):
+    with checkpoint.named_in_errors():
         networks.load_state(checkpoint.tensors)
     streams = recipe.streams(place)
     return LoadedGAN(run.path, recipe, networks.to(place), streams, checkpoint.progress.step, tuple(problems))

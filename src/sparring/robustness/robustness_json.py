@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
-from sparring.core.files import folder_for, storage_errors, write_whole
+from sparring.core.files import storage_errors, write_whole
 from sparring.core.progress import SILENT, Progress
 from sparring.core.records import Count, Every, InvalidRecord, Record, problems_in
 from sparring.robustness.own_models import OwnModel, parse_model
@@ -88,32 +88,33 @@ def evaluate_robustness(
         StorageError: the disk refused.
     """
     folder = _folder(what, out)
-    with folder_for(folder):
-        opened = _open(what, options, device)
-        attacked = [
-            attack_target(
-                target,
-                epsilons=options.epsilons,
-                threats=options.threats,
-                transfer_from=[_transfer_source(text, target, options, device) for text in options.transfer_from],
-                seed=options.seed,
-                progress=progress,
-            )
-            for target in opened.targets
-        ]
-        result = Robustness(
-            step=opened.step,
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    opened = _open(what, options, device)
+    attacked = [
+        attack_target(
+            target,
+            epsilons=options.epsilons,
+            threats=options.threats,
+            transfer_from=[_transfer_source(text, target, options, device) for text in options.transfer_from],
             seed=options.seed,
-            targets=tuple(each.robustness for each in attacked),
-            problems=opened.problems,
-            model=what.described(options.data) if isinstance(what, OwnModel) else None,
+            progress=progress,
         )
-        # The numbers are removed first and written last, so that they never lie beside images of another evaluation.
-        with storage_errors(folder / ROBUSTNESS):
-            (folder / ROBUSTNESS).unlink(missing_ok=True)
-        images = {f"{index}/{name}": each for index, part in enumerate(attacked) for name, each in part.images.items()}
-        write_whole(folder / ROBUSTNESS_EXAMPLES, _npz(images))
-        result.write(folder / ROBUSTNESS)
+        for target in opened.targets
+    ]
+    result = Robustness(
+        step=opened.step,
+        seed=options.seed,
+        targets=tuple(each.robustness for each in attacked),
+        problems=opened.problems,
+        model=what.described(options.data) if isinstance(what, OwnModel) else None,
+    )
+    # The numbers are removed first and written last, so that they never lie beside images of another evaluation.
+    with storage_errors(folder / ROBUSTNESS):
+        (folder / ROBUSTNESS).unlink(missing_ok=True)
+    images = {f"{index}/{name}": each for index, part in enumerate(attacked) for name, each in part.images.items()}
+    write_whole(folder / ROBUSTNESS_EXAMPLES, _npz(images))
+    result.write(folder / ROBUSTNESS)
     return result
 
 

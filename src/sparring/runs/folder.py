@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from sparring.core.errors import CorruptInput, NonFinite, StorageError, UsageError
 from sparring.core.files import (
+    json_bytes,
     read_file,
     read_json,
     remove_whole,
@@ -19,28 +21,18 @@ from sparring.core.files import (
     storage_errors,
     sweep_partial,
     whole_folder,
-    write_json,
-    write_whole,
 )
 from sparring.core.shapes import Space
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
 from sparring.runs import lock
-from sparring.runs.checkpoint import (
-    STATE,
-    Checkpoint,
-    CheckpointProgress,
-    SavedRun,
-    read_checkpoint,
-    require_sound,
-    write_checkpoint,
-)
+from sparring.runs.checkpoint import STATE, Checkpoint, CheckpointProgress, SavedRun, write_checkpoint
 from sparring.runs.environment import naming_the_version
-from sparring.runs.log import LogMark, append_row, mark, read_rows, require_mark, truncate
+from sparring.runs.log import append_row, read_rows, require_start, synced_content, truncate
 from sparring.runs.schema import SUMMARY, Summary
 from sparring.runs.trust import require_trusted, trust
 
 KEEP = 2
-"""Sound checkpoints that stay: the newest, and one to fall back to."""
+"""Checkpoints that stay: the newest, and one to fall back to."""
 
 
 class RunFolder:
@@ -77,8 +69,8 @@ class RunFolder:
                 with storage_errors(path), whole_folder(path) as folder:
                     (folder / "samples").mkdir()
                     (folder / "checkpoints").mkdir()
-                    write_whole(folder / "recipe.yaml", text.encode())
-                    write_json(folder / "environment.json", environment)
+                    (folder / "recipe.yaml").write_text(text)
+                    (folder / "environment.json").write_bytes(json_bytes(environment))
                     (folder / "metrics.jsonl").touch()
                     owned.enter_context(lock.owned(path, place=folder))
             except StorageError:
@@ -187,7 +179,7 @@ class RunFolder:
         space: Space,
         processes: int = 1,
     ) -> None:
-        """Write the checkpoint after `step` rounds, read it back, then drop all older than the newest two sound ones.
+        """Write the checkpoint after `step` rounds, then drop all but the newest two.
 
         A checkpoint of this step that exists is sound: `rewind` leaves no other.
 
@@ -204,7 +196,7 @@ class RunFolder:
         bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
         if bad is not None:
             raise NonFinite(f"round {step}: not finite: {bad} of the state to save", "train again with lower rates")
-        marked = mark(self.rows_path)
+        log = synced_content(self.rows_path)
         progress = CheckpointProgress(
             step=step,
             seconds=seconds,
@@ -212,23 +204,13 @@ class RunFolder:
             processes=processes,
             space=space,
             recipe_sha256=sha256(self.recipe_path),
-            log_bytes=marked.bytes,
-            log_sha256=marked.sha256,
+            log_bytes=len(log),
+            log_sha256=hashlib.sha256(log).hexdigest(),
         )
         write_checkpoint(self._checkpoint(step), Checkpoint(tensors, progress.model_dump(mode="json")))
-        self._prune(step)
-
-    def _prune(self, newest: int) -> None:
-        """Drop what is older than the newest checkpoint, which is sound, and the sound ones that stay beside it."""
-        older = [folder for folder in reversed(self.saved()) if int(folder.name) < newest]
-        sound = 1
-        for folder in older:
-            with suppress(CorruptInput, StorageError, OSError):  # removed after the next save, if not now
-                if sound == KEEP:
-                    remove_whole(folder)
-                else:
-                    require_sound(folder)
-                    sound += 1
+        for folder in self.saved()[:-KEEP]:
+            with suppress(OSError):  # removed after the next save, if not now
+                remove_whole(folder)
 
     def latest(self) -> tuple[SavedRun | None, list[str]]:
         """The newest sound checkpoint, or None before the first; and what is wrong with newer ones.
@@ -255,14 +237,14 @@ class RunFolder:
             CorruptInput: it is damaged, of another run, or the log has lost rows that belong to it.
             StorageError: it cannot be read.
         """
-        checkpoint = read_checkpoint(folder)
-        progress, remedy = CheckpointProgress.of(checkpoint, folder), "restore the file, or the checkpoint"
+        saved, remedy = SavedRun.read(folder), "restore the file, or the checkpoint"
+        progress = saved.progress
         if progress.step != int(folder.name):
             raise CorruptInput(f"{folder / STATE}: of round {progress.step}", remedy)
         if progress.recipe_sha256 != sha256(self.recipe_path):
             raise CorruptInput(f"{folder}: saved under another recipe than {self.recipe_path}", remedy)
-        require_mark(self.rows_path, LogMark(progress.log_bytes, progress.log_sha256))
-        return SavedRun(folder, checkpoint.tensors, progress)
+        require_start(self.rows_path, progress.log_bytes, progress.log_sha256)
+        return saved
 
     def rewind(self, step: int, log_bytes: int) -> None:
         """Go back to the folder as it was after `step` rounds. Later checkpoints are damaged, later rows come again.

@@ -5,10 +5,8 @@ Names, shapes and types must be those of the network or optimizer, and values fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from math import prod
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -105,15 +103,6 @@ def below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def saved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A copy of the state on the CPU, which later steps do not change."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-
-
-@contextmanager
-def of_file(path: Path) -> Iterator[None]:
-    """Name the file in an error about tensors that do not fit."""
-    try:
-        yield
-    except CorruptInput as error:
-        raise CorruptInput(f"{path}: {error.cause}", error.remedy) from None
 
 
 def _require_like(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -146,12 +146,13 @@ class SweepFolder:
             FolderBusy: another process owns it.
         """
         with owned(self.path):
-            sweep_partial(self.path)
-            sweep_partial(self.path / "runs")
             deadline = time.monotonic() + _SAVING
             while time.monotonic() < deadline and any(self.folder(run).is_owned() for run in self.runs()):
                 time.sleep(0.1)
+            for folder in (self.path, self.path / "runs"):
+                sweep_partial(folder)
             yield
+            sweep_partial(self.path / "runs")  # of killed workers
 
     def folder(self, run: Pack) -> RunFolder:
         """The folder of a run, whether or not it exists yet."""

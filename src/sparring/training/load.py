@@ -14,7 +14,6 @@ from sparring.gan.state import GANState
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.tensors import of_file
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def load_training(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> 
         state = GANState(recipe, source, place, group)
     else:
         state = ClassifierState(recipe, source, place)
-    with of_file(checkpoint.file):
+    with checkpoint.named_in_errors():
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
         state.load_state(checkpoint.tensors)

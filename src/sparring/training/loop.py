@@ -27,8 +27,8 @@ from sparring.monitoring.collapse_metrics import check_interval
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
+from sparring.runs.log import RowWriter, event_writer
 from sparring.runs.schema import SUMMARY, Summary
-from sparring.runs.tensorboard import RowWriter, event_writer
 from sparring.training.classifier_task import ClassifierTask
 from sparring.training.gan_task import GANTask
 from sparring.training.load import LoadedTraining, load_training, new_state
