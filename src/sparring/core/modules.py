@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -10,15 +10,15 @@ from torch import nn
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """No gradients for parameters within the block; gradients with respect to inputs still flow."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
+def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """No gradients for these parameters within the block; gradients with respect to inputs still flow."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in trained:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in parameters:
+        for parameter in trained:
             parameter.requires_grad_(True)
 
 
@@ -41,7 +41,7 @@ def untraced(module: nn.Module) -> Iterator[None]:
     The mode of the network, training or eval, is left to the caller.
     """
     devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
-    with frozen(module), torch.random.fork_rng(devices=list(devices)), same_buffers(module):
+    with frozen(module.parameters()), torch.random.fork_rng(devices=list(devices)), same_buffers(module):
         yield
 
 

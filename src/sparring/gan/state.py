@@ -119,6 +119,7 @@ class GANState:
             name: Descent(name, getattr(networks, name).parameters(), optimizer, self.log, group)
             for name, optimizer in self.optimizers.items()
         }
+        self._means: list[Tensor] = list(networks.average.parameters())
         self.space, self.batch_axes = networks.space, len(recipe.lead) + 1
         self.penalizes, self._disturbs = recipe.lipschitz.penalizes, recipe.lipschitz.disturbs
         recipe.lipschitz.constrain(networks.discriminator)
@@ -200,8 +201,7 @@ class GANState:
     @torch.no_grad()
     def _update_average(self) -> None:
         for average in self.networks.average:
-            means: list[Tensor] = list(average.parameters())
-            torch._foreach_lerp_(means, list[Tensor](self.descents["generator"].parameters), 1.0 - self.recipe.ema)
+            torch._foreach_lerp_(self._means, list[Tensor](self.descents["generator"].parameters), 1 - self.recipe.ema)
             for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
                 held.copy_(now)
 

@@ -108,7 +108,7 @@ class DiscriminatorTurn:
 def update_generator(state: GANState, fake: Batch, step: int) -> None:
     """One step of G up its payoff; the adversary perturbs D's score, and not its class logits."""
     recipe, rng = state.recipe, state.own_streams.rng("feedback", step)
-    with frozen(state.discriminator):
+    with frozen(state.descents["discriminator"].parameters):
         verdict = state.judge(state.disturb(fake.samples, step, "generator", step))
         score = recipe.discriminator.head.score(verdict, fake.labels)
         payoff = recipe.feedback.transmit(recipe.objective.generator, score, rng=rng)
