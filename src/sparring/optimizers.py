@@ -112,7 +112,7 @@ class RMSprop(Optimizer):
     epsilon: Positive = 1e-8
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon)
+        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon, foreach=True)
 
 
 @piece("sgd")
