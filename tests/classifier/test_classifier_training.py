@@ -18,7 +18,6 @@ from sparring.classifier.load import load_classifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import attacked, train_step
 from sparring.core.errors import NonFinite, UsageError
-from sparring.core.pieces import json_schema
 from sparring.core.progress import Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
@@ -31,6 +30,7 @@ from sparring.monitoring.classifier_metrics import ClassifierMetrics, main_attac
 from sparring.networks import ClassifierModule
 from sparring.optimizers import StepDecay
 from sparring.recipes import ClassifierRecipe, Recipe, changed, load, parse_yaml, to_yaml, validated
+from sparring.recipes.json_schema import json_schema
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from sparring.core.randomness import Streams, hashed_uniform
+from sparring.core.randomness import Streams
 from sparring.core.shapes import sample_norm
+from sparring.data.augment import hashed_uniform
 
 
 def test_hashed_numbers_are_uniform_and_a_function_of_the_key() -> None:

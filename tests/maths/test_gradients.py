@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from sparring.core.gradients import absolute_sum, input_gradient, picture, sparsity
+from sparring.core.gradients import input_gradient
 from sparring.core.randomness import Rng
 from sparring.metrics import wasserstein1, wasserstein2
+from sparring.metrics.input_gradients import absolute_sum, picture, sparsity
 
 
 def test_the_gradient_of_a_linear_score_is_its_weight() -> None:

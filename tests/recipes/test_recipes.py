@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparring.core.errors import UsageError
-from sparring.core.pieces import FAMILIES, json_schema, members
+from sparring.core.pieces import FAMILIES, members
 from sparring.core.records import InvalidRecord
 from sparring.recipes import ClassifierRecipe, Recipe, load, parse_yaml, recipe_names, to_yaml, validated
+from sparring.recipes.json_schema import json_schema
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -171,8 +171,8 @@ class FrozenGenerator:
         gan = load_gan(RunFolder.open(Path(self._fakes.run)), "cpu").game(self._fakes.game)
         if gan.networks.space != self._space:
             raise UsageError(
-                f"fakes.run = {self._fakes.run}: makes samples of {gan.networks.space.in_words()}, "
-                f"and the data have {self._space.in_words()}",
+                f"fakes.run = {self._fakes.run}: makes samples of {gan.networks.space}, "
+                f"and the data have {self._space}",
                 "train on the data of that run",
             )
         self.network.load_state_dict(gan.networks.sampler.state_dict())

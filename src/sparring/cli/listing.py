@@ -31,8 +31,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print a recipe with every key resolved, or the JSON schema of all recipes."""
-    from sparring.core.pieces import json_schema
     from sparring.recipes import ClassifierRecipe, Recipe, load, to_yaml
+    from sparring.recipes.json_schema import json_schema
 
     if schema:
         print_json(json_schema(Recipe, ClassifierRecipe))

@@ -13,7 +13,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from sparring.core.errors import LONGEST_LINE, print_note, printable
+from sparring.core.errors import print_note, printable
 from sparring.core.processes import rank
 from sparring.core.progress import Progress
 
@@ -31,7 +31,7 @@ class _Bar(Progress):
         self._shown, self._task = shown, shown.add_task(what, total=None)
 
     def note(self, text: str) -> None:
-        self._shown.console.print(printable(text, LONGEST_LINE), markup=False, highlight=False)
+        self._shown.console.print(printable(text), markup=False, highlight=False)
 
     def advance(self, done: int, total: int) -> None:
         self._shown.update(self._task, completed=done, total=total)
@@ -90,4 +90,4 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 def _plain(text: str) -> Text:
     """Text that rich does not read as markup."""
-    return Text(printable(text, LONGEST_LINE))
+    return Text(printable(text))

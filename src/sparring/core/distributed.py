@@ -1,14 +1,13 @@
-"""The processes that play one game together, each on a device and a part of every batch; mostly there is one.
+"""Data parallelism: the processes that `torchrun` started train one GAN, each on its part of every batch.
 
-Every process holds the whole game. What a round draws, it draws for the whole batch and takes its part of; gradients
-are averaged before each optimizer step, whatever they were gathered from (a penalty of its own backward pass among it).
-So all hold the same weights, and the game is that of one process, up to rounding. Batch normalisation is of each
-process's own part; its running statistics are averaged.
+Every rank holds all weights. Random numbers are drawn for the whole batch, and each rank takes its part of them.
+Gradients are averaged before each optimizer step, those of penalties too, so all ranks hold the same weights, equal to
+those of a single process up to rounding. Batch normalisation sees a rank's own part; its running statistics are
+averaged.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,28 +18,30 @@ from torch import Tensor, nn
 
 from sparring.core.errors import SparringError, UsageError
 from sparring.core.processes import count, local_count, local_rank, rank
-from sparring.core.randomness import Part
+from sparring.core.randomness import WHOLE, Part
 
 _PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others: the first one measures and saves while they wait."""
+"""How long a rank waits for the others: the first one measures and saves while they wait."""
 
 
-class ProcessGroup(ABC):
-    """The processes of a game, as one of them sees them.
+class ProcessGroup:
+    """The processes that train together; by default this one alone.
 
-    Attributes:
-        part: of every batch that is its own.
+    Args:
+        part: of every batch that is this rank's own.
+        device: of its tensors.
     """
 
-    part: Part
+    def __init__(self, part: Part = WHOLE, device: torch.device | None = None) -> None:
+        self.part, self._device = part, device
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that owns the run folder, measures and tells."""
+        """Whether this is the rank that owns the run folder, measures and reports."""
         return self.part.rank == 0
 
     def share(self, batch_size: int) -> int:
-        """How many samples of a batch of this size are this process's own.
+        """The number of samples of a batch of this size that are this rank's own.
 
         Raises:
             UsageError: the batch cannot be split evenly.
@@ -53,62 +54,17 @@ class ProcessGroup(ABC):
             )
         return size
 
-    @abstractmethod
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over the processes into every tensor, in place; the same bits in all of them.
-
-        Args:
-            tensors: of one type, and as many and of the same shapes in every process.
-
-        Raises:
-            SparringError: another process is gone.
-        """
-
-    @abstractmethod
-    def maximum(self, number: int) -> int:
-        """The greatest of the numbers that the processes name.
-
-        Raises:
-            SparringError: another process is gone.
-        """
-
-    def average_buffers(self, module: nn.Module) -> None:
-        """Put the mean over the processes into the floating-point buffers of a network."""
-        self.average([buffer for buffer in module.buffers() if buffer.is_floating_point()])
-
-
-class SingleProcess(ProcessGroup):
-    """One process, which plays all of the game."""
-
-    part = Part()
-
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        pass
-
-    def average_buffers(self, module: nn.Module) -> None:
-        pass
-
-    def maximum(self, number: int) -> int:
-        return number
-
-
-SINGLE = SingleProcess()
-
-
-class SeveralProcesses(ProcessGroup):
-    """One of several processes.
-
-    Args:
-        part: its own.
-        device: where its tensors are.
-    """
-
-    def __init__(self, part: Part, device: torch.device) -> None:
-        self.part, self._device = part, device
-
     @torch.no_grad()
     def average(self, tensors: Sequence[Tensor]) -> None:
-        if not tensors:
+        """Replace every tensor by its mean over the ranks; bitwise equal on all of them.
+
+        Args:
+            tensors: same dtype, count and shapes on every rank.
+
+        Raises:
+            SparringError: another process has ended.
+        """
+        if self.part.of == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         self._reduce(flat, dist.ReduceOp.SUM)
@@ -116,10 +72,22 @@ class SeveralProcesses(ProcessGroup):
         for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(mean.view(tensor.shape))
 
+    def average_buffers(self, module: nn.Module) -> None:
+        """Replace the floating-point buffers of a network by their means over the ranks."""
+        if self.part.of > 1:
+            self.average([buffer for buffer in module.buffers() if buffer.is_floating_point()])
+
     def maximum(self, number: int) -> int:
-        told = torch.tensor(number, device=self._device)
-        self._reduce(told, dist.ReduceOp.MAX)
-        return int(told)
+        """The greatest of the numbers that the ranks pass.
+
+        Raises:
+            SparringError: another process has ended.
+        """
+        if self.part.of == 1:
+            return number
+        greatest = torch.tensor(number, device=self._device)
+        self._reduce(greatest, dist.ReduceOp.MAX)
+        return int(greatest)
 
     def _reduce(self, tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
         try:
@@ -127,14 +95,17 @@ class SeveralProcesses(ProcessGroup):
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
             raise SparringError(
-                f"process {self.part.rank} of {self.part.of}: another process of the game is gone ({reason})",
-                "see what that one says; then `sparring resume` the run with as many processes",
+                f"process {self.part.rank} of {self.part.of}: another process has ended ({reason})",
+                "see its error; then `sparring resume` the run with as many processes",
             ) from None
+
+
+SINGLE = ProcessGroup()
 
 
 @contextmanager
 def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
-    """The processes that `torchrun` started, gathered for the block, and this one's device; alone without `torchrun`.
+    """The process group that `torchrun` started, for the block, and the device of this rank; `SINGLE` without it.
 
     Args:
         device: `cpu`, `cuda`, or `auto`: a GPU for every process, where there are as many.
@@ -145,18 +116,18 @@ def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
     place = _place(device, local_rank(), local_count())
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield SeveralProcesses(Part(rank(), count()), place), str(place)
+        yield ProcessGroup(Part(rank(), count()), place), str(place)
     finally:
         dist.destroy_process_group()
 
 
 def _place(device: str, number: int, processes: int) -> torch.device:
-    there = torch.cuda.device_count()
-    if device == "cpu" or (device == "auto" and there < processes):
+    gpus = torch.cuda.device_count()
+    if device == "cpu" or (device == "auto" and gpus < processes):
         return torch.device("cpu")
-    if device not in ("auto", "cuda") or there < processes:
+    if device not in ("auto", "cuda") or gpus < processes:
         raise UsageError(
-            f"device {device!r}: {processes} processes on this machine want a GPU each, and there are {there}",
+            f"device {device!r}: {processes} processes on this machine need a GPU each, and there are {gpus}",
             "use auto or cpu, or start fewer",
         )
     torch.cuda.set_device(number)

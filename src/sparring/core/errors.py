@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
 from contextlib import suppress
-from typing import Any
-
-LONGEST_LINE = 10_000
-"""Characters of a printed line."""
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def escaped(text: str) -> str:
-    """The text with control characters, line breaks, direction marks and lone surrogates escaped."""
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+from typing import TextIO
 
 
 class SparringError(Exception):
@@ -31,23 +20,12 @@ class SparringError(Exception):
     status = "failed"
 
     def __init__(self, cause: str, remedy: str = "") -> None:
-        super().__init__(cause, remedy)
+        # The arguments of the exception stay those of the subclass, with which pickle makes it again.
         self.cause = cause
         self.remedy = remedy
 
     def __str__(self) -> str:
         return self.cause
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as text and exit code, whatever arguments a subclass takes: worker processes return errors."""
-        state = {"cause": self.cause, "remedy": self.remedy, "exit_code": self.exit_code}
-        return _restored, (type(self), state | {"__notes__": getattr(self, "__notes__", [])})
-
-
-def _restored(kind: type[SparringError], state: dict[str, Any]) -> SparringError:
-    error = kind.__new__(kind, state["cause"], state["remedy"])
-    error.__dict__.update(state)
-    return error
 
 
 class UsageError(SparringError):
@@ -116,10 +94,9 @@ def unexpected(error: Exception, remedy: str) -> SparringError:
     return wrapped
 
 
-def printable(text: str, longest: int = 200) -> str:
-    """Untrusted text as one line that is safe to print: unprintable characters are replaced."""
-    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:longest])
-    return shown if len(text) <= longest else f"{shown}..."
+def printable(text: str) -> str:
+    """Untrusted text as one line: control characters, line breaks, direction marks and lone surrogates are escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def print_error(error: SparringError) -> None:
@@ -133,11 +110,11 @@ def print_note(text: str) -> None:
         print_text(text, sys.stderr)
 
 
-def print_text(text: str, out: Any = None) -> None:
+def print_text(text: str, out: TextIO | None = None) -> None:
     """Print lines of text that may contain untrusted text.
 
     Args:
         text: the lines.
         out: a text stream; standard output by default.
     """
-    print("\n".join(printable(line, LONGEST_LINE) for line in text.split("\n")), file=out, flush=True)
+    print("\n".join(printable(line) for line in text.split("\n")), file=out, flush=True)

@@ -13,21 +13,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import operator
 import pkgutil
 import re
 from abc import ABC
 from collections.abc import Callable, Iterable
-from functools import reduce
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import (
-    GetJsonSchemaHandler,
-    TypeAdapter,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import GetJsonSchemaHandler, ValidationError, model_serializer, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -147,33 +139,6 @@ def find(family: type[AnyPiece], name: object) -> type[AnyPiece]:
     if isinstance(name, str) and ":" in name:
         return _import(family, name)
     raise UnknownPiece(_mistake(name, f"no such {family.family}", known=tuple(table)))
-
-
-def json_schema(*records: type[Record]) -> dict[str, Any]:
-    """A JSON schema for editors: one of these records, with every family of pieces under `$defs`."""
-    definitions: dict[str, Any] = {}
-    for name, family in FAMILIES.items():
-        short = {"enum": list(members(family)), "description": f"a {name} with its defaults"}
-        foreign = {"type": "string", "pattern": ":", "description": "package.module:Class"}
-        definitions[name] = {"anyOf": [short, foreign]}
-        for member in members(family).values():
-            schema = member.model_json_schema()
-            definitions |= schema.pop("$defs", {})
-            definitions[name]["anyOf"].append(schema)
-    schema = TypeAdapter(reduce(operator.or_, records)).json_schema()
-    definitions |= schema.pop("$defs", {})
-    whole: dict[str, Any] = _refer(schema | {"$defs": definitions})
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole
-
-
-def _refer(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_refer(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$family" in schema:
-        return {"$ref": f"#/$defs/{schema['$family']}"}
-    return {key: _refer(item) for key, item in schema.items()}
 
 
 def import_object(reference: str) -> Any:

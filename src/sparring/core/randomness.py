@@ -133,35 +133,3 @@ def derive(seed: int, name: str, number: int) -> int:
     """A 63-bit seed for the stream `name` at `number`, independent for different arguments."""
     digest = hashlib.blake2b(f"{seed}/{name}/{number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
-
-
-def hashed_uniform(key: Tensor, count: int) -> Tensor:
-    """`count` numbers in [0, 1) for every key, a function of the key alone: no batch, device or order enters.
-
-    Counter-based, for augmentation that must be a function of (seed, sample).
-
-    Args:
-        key: int64, any shape `*batch`.
-        count: numbers a key.
-
-    Returns:
-        fp32 of shape `(*batch, count)`.
-
-    Source: Steele, Lea, Flood 2014, Fast splittable pseudorandom number generators, figure 16 (splitmix64).
-    """
-    golden = -7046029254386353131  # 2^64 / golden ratio, as a signed 64-bit number
-    counter = torch.arange(1, count + 1, device=key.device, dtype=torch.int64)
-    bits = _scrambled(_scrambled(key)[..., None] + counter * golden)
-    return _shifted_right(bits, 40).to(torch.float32) / float(1 << 24)
-
-
-def _scrambled(x: Tensor) -> Tensor:
-    """The finaliser of splitmix64, one to one on int64."""
-    x = (x ^ _shifted_right(x, 30)) * -4658895280553007687
-    x = (x ^ _shifted_right(x, 27)) * -7723592293110705685
-    return x ^ _shifted_right(x, 31)
-
-
-def _shifted_right(x: Tensor, bits: int) -> Tensor:
-    """Logical right shift of signed 64-bit numbers."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)

@@ -73,7 +73,7 @@ def as_bytes(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Space:
-    """What a network must know of the samples: the shape of one, and the range of its values.
+    """The shape of one sample, the range of its values, and the number of classes.
 
     Args:
         shape: `(channels, height, width)` or `(features,)`.
@@ -85,6 +85,5 @@ class Space:
     bounds: tuple[float, float] | None
     classes: int = 0
 
-    def in_words(self) -> str:
-        """The space as error messages describe it."""
+    def __str__(self) -> str:
         return f"shape {self.shape} and {self.classes} classes in {self.bounds and tuple(self.bounds)}"

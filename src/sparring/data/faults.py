@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.core.errors import CorruptInput, escaped
+from sparring.core.errors import CorruptInput, printable
 
 SHOWN = 20
 """Faults that are spelled out; the rest are counted."""
@@ -22,7 +22,7 @@ class Faults:
         """Note one fault: one line that says where it is and what is wrong."""
         self._count += 1
         if len(self._shown) < SHOWN:
-            self._shown.append(escaped(fault))
+            self._shown.append(printable(fault))
 
     def raise_any(self, what: str, remedy: str) -> None:
         """Raise one error for all faults, if there are any.
@@ -36,7 +36,7 @@ class Faults:
         """
         if not self._count:
             return
-        what = escaped(what)
+        what = printable(what)
         if self._count == 1:
             fault = self._shown[0]
             raise CorruptInput(fault if fault.startswith(f"{what}:") else f"{what}: {fault}", remedy)

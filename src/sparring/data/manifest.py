@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sparring.core.errors import escaped
+from sparring.core.errors import printable
 from sparring.core.records import Bytes, Count, Every, Record
 from sparring.data.selection import Dropped, Selection
 
@@ -15,7 +15,7 @@ FILENAME = "manifest.json"
 SAMPLES = "samples.npy"
 LABELS = "labels.npy"
 
-Name = Annotated[str, AfterValidator(escaped)]
+Name = Annotated[str, AfterValidator(printable)]
 """A name that comes from the source; characters that would steer a terminal are escaped."""
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
 

@@ -85,7 +85,7 @@ def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device)
     found = source.facts.space
     if saved != found:
         raise CorruptInput(
-            f"{path}: was trained on samples of {saved.in_words()}, and its data have {found.in_words()}",
+            f"{path}: was trained on samples of {saved}, and its data have {found}",
             "put back the data that the recipe names",
         )
     return source

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sparring.attacks import FGSM
-from sparring.core.gradients import absolute_sum, input_gradient, sparsity
+from sparring.core.gradients import input_gradient
 from sparring.core.modules import evaluating, untraced
 from sparring.core.non_finite import require_finite
 from sparring.core.randomness import Rng, Streams
@@ -25,6 +25,7 @@ from sparring.data import Source
 from sparring.gan.sampling import draw
 from sparring.gan.state import Networks
 from sparring.metrics import wasserstein1
+from sparring.metrics.input_gradients import absolute_sum, sparsity
 from sparring.networks.precision import judge
 from sparring.recipes import Recipe
 

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from sparring.attacks import width_of
 from sparring.core.files import storage_errors, write_whole
-from sparring.core.gradients import picture
 from sparring.core.modules import evaluating
 from sparring.core.non_finite import require_finite
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes, expand_like, sample_norm
 from sparring.gan.sampling import rendered
 from sparring.gan.state import GANState
+from sparring.metrics.input_gradients import picture
 from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe, Probed
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder

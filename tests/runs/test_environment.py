@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sparring.core import heap
-from sparring.core.heap import keep_freed_memory
+from sparring.runs import environment
+from sparring.runs.environment import keep_freed_memory
 
 ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
 FAULTS = """
@@ -56,11 +56,11 @@ def test_without_a_threshold_for_mapping_none_is_set_for_trimming(
         found.append((parameter, value))
         return 1
 
-    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    monkeypatch.setattr(environment.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
     keep_freed_memory()
     assert found == accepted
 
 
 def test_other_c_libraries_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: SimpleNamespace())
+    monkeypatch.setattr(environment.ctypes, "CDLL", lambda _name: SimpleNamespace())
     keep_freed_memory()
