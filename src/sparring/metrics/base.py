@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -37,12 +37,14 @@ class RealFeatures:
         reference: of the images that generated ones are compared with.
         other: of other images. A perfect generator reads what equally many of them read: the floor.
         origin: of the two sets, as text.
+        floors: computed so far, by metric and number of generated images.
     """
 
     extractor: ReferenceClassifier
     reference: FeaturesAndLogits
     other: FeaturesAndLogits
     origin: str
+    floors: dict[tuple[Metric, int], float] = field(default_factory=dict)
 
     @property
     def fewest(self) -> int:

@@ -6,14 +6,14 @@ With Inception-v3 as the extractor it is the FID; the extractor is part of the n
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import ClassVar
 
 from torch import Tensor
 
 from sparring.core.pieces import piece
-from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.precomputed import as_extractor
+from sparring.core.shapes import FeaturesAndLogits
+from sparring.metrics.base import Reference
+from sparring.metrics.feature_metric import FeatureMetric, as_extractor
 
 FEWEST = 2048
 """With fewer images on a side the estimate is biased upwards noticeably."""
@@ -34,30 +34,17 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return max(0.0, float(distance.compute()))
 
 
-@lru_cache(maxsize=1)
-def _floor(real: RealFeatures, count: int) -> float:
-    """The value for as many other real images, which is the same at every measurement of a run."""
-    return frechet_distance(real.others(count).features, real.reference.features)
-
-
 @piece("frechet")
-class Frechet(Metric):
+class Frechet(FeatureMetric):
     """Fréchet distance of features from those of real images, beside the same for as many other real images."""
 
     names: ClassVar[tuple[str, ...]] = ("frechet_distance", "frechet_floor")
 
-    def applies(self, reference: Reference) -> bool:
-        return reference.real is not None and reference.real.fewest >= 2  # a covariance needs two images
-
-    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
-        real = reference.real
-        assert real is not None
-        return {
-            "frechet_distance": frechet_distance(real.generated(samples).features, real.reference.features),
-            "frechet_floor": _floor(real, len(samples)),
-        }
+    def compare(self, images: FeaturesAndLogits, real: FeaturesAndLogits) -> tuple[float, ...]:
+        return (frechet_distance(images.features, real.features),)
 
     def protocol(self, reference: Reference, count: int) -> str:
-        assert reference.real is not None
-        biased = f"; biased: fewer than {FEWEST:,} on a side" if min(count, reference.real.fewest) < FEWEST else ""
-        return f"{reference.real.protocol(count)}; fp64{biased}"
+        real = reference.real
+        assert real is not None
+        biased = f"; biased: fewer than {FEWEST:,} on a side" if min(count, real.fewest) < FEWEST else ""
+        return f"{real.protocol(count)}; fp64{biased}"

@@ -6,19 +6,21 @@ extractor it is the KID. Unlike the Fréchet distance it is unbiased at any numb
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import ClassVar
 
 from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.core.records import Count
-from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.precomputed import SEED, Spread, as_extractor, seeded
+from sparring.core.shapes import FeaturesAndLogits
+from sparring.metrics.base import Reference
+from sparring.metrics.feature_metric import SEED, FeatureMetric, as_extractor, seeded
 
 
-def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
+def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> tuple[float, float]:
     """E k(a, a') + E k(b, b') - 2 E k(a, b) with k(x, y) = (x.y / features + 1)^3, unbiased, in fp64.
+
+    Returns the mean and the standard deviation over random subsets.
 
     Args:
         a: `(n, features)`.
@@ -35,17 +37,11 @@ def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> Spread:
         distance.update(a.cpu().double(), real=True)
         distance.update(b.cpu().double(), real=False)
         mean, std = distance.compute()
-    return Spread(float(mean), float(std))
-
-
-@lru_cache(maxsize=1)
-def _floor(real: RealFeatures, count: int, subsets: int, size: int) -> float:
-    """The value for as many other real images, which is the same at every measurement of a run."""
-    return kernel_distance(real.others(count).features, real.reference.features, subsets=subsets, size=size).mean
+    return float(mean), float(std)
 
 
 @piece("kernel")
-class Kernel(Metric):
+class Kernel(FeatureMetric):
     """Kernel distance of features from those of real images, its spread, and the same for as many other real images.
 
     Args:
@@ -58,24 +54,14 @@ class Kernel(Metric):
     subsets: Count = 10
     size: Count = 1000
 
-    def applies(self, reference: Reference) -> bool:
-        return reference.real is not None and reference.real.fewest >= 2  # a pair needs two images
-
-    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
-        real = reference.real
-        assert real is not None
-        features = real.generated(samples).features
-        found = kernel_distance(features, real.reference.features, subsets=self.subsets, size=self.size)
-        return {
-            "kernel_distance": found.mean,
-            "kernel_distance_std": found.std,
-            "kernel_floor": _floor(real, len(samples), self.subsets, self.size),
-        }
+    def compare(self, images: FeaturesAndLogits, real: FeaturesAndLogits) -> tuple[float, ...]:
+        return kernel_distance(images.features, real.features, subsets=self.subsets, size=self.size)
 
     def protocol(self, reference: Reference, count: int) -> str:
-        assert reference.real is not None
-        size = min(self.size, count, reference.real.fewest)
+        real = reference.real
+        assert real is not None
+        size = min(self.size, count, real.fewest)
         return (
-            f"{reference.real.protocol(count)}; cubic kernel, {self.subsets} pairs of random subsets of {size:,}, "
+            f"{real.protocol(count)}; cubic kernel, {self.subsets} pairs of random subsets of {size:,}, "
             f"seed {SEED}; the standard deviation is over subsets"
         )

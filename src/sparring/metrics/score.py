@@ -7,19 +7,21 @@ Inception-v3 it is that classifier's score: at most its number of classes, and n
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from sparring.core.pieces import piece
-from sparring.metrics.base import Metric, RealFeatures, Reference
-from sparring.metrics.precomputed import SEED, Spread, as_extractor, seeded
+from sparring.core.shapes import FeaturesAndLogits
+from sparring.metrics.base import Reference
+from sparring.metrics.feature_metric import SEED, FeatureMetric, as_extractor, seeded
 
 
-def inception_score(logits: Tensor, *, splits: int) -> Spread:
+def inception_score(logits: Tensor, *, splits: int) -> tuple[float, float]:
     """exp(E_x KL(p(y|x) || p(y))) over each of `splits` parts of the shuffled samples, in fp64.
+
+    Returns the mean and the standard deviation over the parts.
 
     Args:
         logits: `(n, classes)`.
@@ -31,17 +33,11 @@ def inception_score(logits: Tensor, *, splits: int) -> Spread:
         score = InceptionScore(feature=as_extractor(logits.shape[1]), splits=splits)
         score.update(logits.cpu().double())
         mean, std = score.compute()
-    return Spread(float(mean), float(std))
-
-
-@lru_cache(maxsize=1)
-def _real(real: RealFeatures, count: int, splits: int) -> float:
-    """The score of as many real images, which is the same at every measurement of a run."""
-    return inception_score(real.others(count).logits, splits=splits).mean
+    return float(mean), float(std)
 
 
 @piece("inception_score")
-class Score(Metric):
+class Score(FeatureMetric):
     """Inception score of generated images under the extractor's logits, its spread, and that of as many real images.
 
     Args:
@@ -52,18 +48,8 @@ class Score(Metric):
 
     splits: Annotated[int, Field(ge=2)] = 10
 
-    def applies(self, reference: Reference) -> bool:
-        return reference.real is not None and reference.real.fewest >= 2  # two splits need two images
-
-    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
-        real = reference.real
-        assert real is not None
-        found = inception_score(real.generated(samples).logits, splits=self.splits)
-        return {
-            "inception_score": found.mean,
-            "inception_score_std": found.std,
-            "inception_score_real": _real(real, len(samples), self.splits),
-        }
+    def compare(self, images: FeaturesAndLogits, real: FeaturesAndLogits) -> tuple[float, ...]:
+        return inception_score(images.logits, splits=self.splits)
 
     def protocol(self, reference: Reference, count: int) -> str:
         real = reference.real

@@ -28,33 +28,22 @@ def wasserstein1(a: Tensor, b: Tensor) -> float:
     Raises:
         ValueError: the shapes differ.
     """
-    return _cheapest(_distances(a, b))
+    return _cheapest(a, b, power=1)
 
 
 def wasserstein2(a: Tensor, b: Tensor) -> float:
-    """sqrt(min over permutations pi of mean_i ||a_i - b_pi(i)||^2), by the Hungarian method in fp64.
-
-    Args:
-        a: `(n, features)`.
-        b: `(n, features)`.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    return math.sqrt(_cheapest(_distances(a, b).square()))
+    """sqrt(min over permutations pi of mean_i ||a_i - b_pi(i)||^2), as `wasserstein1`."""
+    return math.sqrt(_cheapest(a, b, power=2))
 
 
-def _distances(a: Tensor, b: Tensor) -> Tensor:
+def _cheapest(a: Tensor, b: Tensor, *, power: int) -> float:
+    """The least mean of ||a_i - b_pi(i)||^power over permutations pi."""
     if a.shape != b.shape:
         raise ValueError(f"point clouds of different shapes: {tuple(a.shape)} and {tuple(b.shape)}")
-    return torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _cheapest(cost: Tensor) -> float:
-    """The least mean cost of pairing rows with columns."""
-    table = cost.cpu().numpy()
-    rows, columns = linear_sum_assignment(table)
-    return float(table[rows, columns].mean())
+    distances = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    cost = distances.pow(power).cpu().numpy()
+    rows, columns = linear_sum_assignment(cost)
+    return float(cost[rows, columns].mean())
 
 
 @lru_cache(maxsize=8)

@@ -1,8 +1,9 @@
-"""Classes of generated samples, predicted by a classifier of the data.
+"""Coverage: modes of a mixture of Gaussians, or classes that a classifier of the data predicts.
 
-Source: Xu, Li, Jegelka, section 5.2 and appendix B.2.3: the total variation distance of the generated class
-distribution from uniform; a success is a generator of all classes with about the same probability. The paper states no
-threshold, so the criterion here is part of every protocol.
+A success is a generator of all modes, or of all classes with about the same probability. The paper states no
+thresholds, so the criteria here are part of every protocol.
+
+Source: Xu, Li, Jegelka, section 5.1 (modes), section 5.2 and appendix B.2.3 (classes).
 """
 
 from __future__ import annotations
@@ -15,6 +16,46 @@ from torch import Tensor
 from sparring.core.pieces import piece
 from sparring.core.records import Positive, Probability
 from sparring.metrics.base import Metric, Reference
+
+
+@piece("modes")
+class Modes(Metric):
+    """Modes with at least `fair_share` / modes of all samples within `radius` standard deviations of their centre.
+
+    Args:
+        radius: a sample this many standard deviations from the nearest centre, or closer, is of high quality.
+        fair_share: the part of its fair share of the samples that a mode needs to count as covered.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ("modes", "high_quality", "success")
+    shares: ClassVar[tuple[str, ...]] = ("high_quality",)
+
+    radius: Positive = 3.0
+    fair_share: Probability = 0.2
+
+    def applies(self, reference: Reference) -> bool:
+        return reference.centres is not None
+
+    def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
+        assert reference.centres is not None
+        distance, mode = torch.cdist(samples, reference.centres).min(dim=1)
+        good = distance <= self.radius * reference.std
+        count = len(reference.centres)
+        share = torch.bincount(mode[good], minlength=count) / len(samples)
+        covered = int((share >= self.fair_share / count).sum())
+        return {
+            "modes": float(covered),
+            "high_quality": float(good.float().mean()),
+            "success": float(covered == count),
+        }
+
+    def protocol(self, reference: Reference, count: int) -> str:
+        assert reference.centres is not None
+        return (
+            f"high quality: within {self.radius:g} std ({self.radius * reference.std:g}) of a centre; a mode is "
+            f"covered by {self.fair_share:g} of its fair share of high-quality samples; success: all "
+            f"{len(reference.centres)} modes"
+        )
 
 
 def total_variation(shares: Tensor) -> float:
