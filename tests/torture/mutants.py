@@ -81,7 +81,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
         "attack/fake",
         "disturb/real",
         "disturb/fake",
-        "disturb/told",
+        "disturb/generator",
         "measure",
         "probe/latents",
         "collapse",

@@ -1,7 +1,7 @@
 """Lipschitz control of the discriminator."""
 
 from sparring.core.pieces import import_members
-from sparring.lipschitz.adversarial import AdversarialLipschitzPenalty
+from sparring.lipschitz.adversarial_penalty import AdversarialLipschitzPenalty
 from sparring.lipschitz.base import Lipschitz, PerSamplePenalty, ScoreFunction, Unconstrained
 from sparring.lipschitz.clip import Clip
 from sparring.lipschitz.gradient_penalties import GradientPenalty, LipschitzPenalty, ZeroCentred
