@@ -1,4 +1,4 @@
-"""A run's newest sound checkpoint back in memory, without an option that repeats the architecture."""
+"""The networks of a run, loaded from its newest sound checkpoint; the recipe in the run folder says which they are."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class LoadedGAN:
         return same_data(self.path, self.recipe, self.networks.space, self.streams.device)
 
     def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
-        """Samples `(*lead, count, ...)` of every game, and their classes; as in `Game.draw`."""
+        """Samples `(*lead, count, ...)` of every game, and their classes; as in `GANState.draw`."""
         networks = self.networks
         return draw(self.recipe, networks.sampler, networks.space, self.streams, count, stream, number, labels)
 
     def game(self, index: int) -> LoadedGAN:
-        """One of the games by itself.
+        """One of the packed games.
 
         Raises:
             UsageError: there is no such game.

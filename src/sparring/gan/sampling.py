@@ -1,4 +1,4 @@
-"""Samples of a generator outside of training: eval mode, a named random stream, refused where they are not finite."""
+"""Samples of a generator outside of training: in eval mode, from a named random stream, finite."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sparring.networks.precision import forward
 from sparring.recipes import Recipe, TrainingRecipe
 
 _AT_ONCE = 512
-"""Samples a forward pass."""
+"""Samples in one forward pass."""
 
 
 def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
-    """Samples as the recipe's memory format has them, so that nothing made of images changes it on the way."""
+    """Samples in the memory format of the recipe; everything computed from them keeps it."""
     if recipe.memory_format == "contiguous" or samples.dim() != 4:
         return samples
     return samples.contiguous(memory_format=torch.channels_last)
@@ -35,17 +35,17 @@ def draw(
     number: int,
     labels: Tensor | None = None,
 ) -> Batch:
-    """Samples `(*lead, count, ...)` of a generator in eval mode, and the classes that it was told.
+    """Samples `(*lead, count, ...)` of a generator in eval mode, and their classes if it is conditional.
 
     Args:
-        recipe: whose prior and precision are used.
-        generator: of one game, or of packed ones.
+        recipe: gives prior and precision.
+        generator: of one game, or of packed games.
         space: of the samples.
         streams: of the game.
         count: samples a game.
         name: the stream of the codes.
         number: within that stream.
-        labels: the classes wanted of a conditional generator, `(count)`; uniform without.
+        labels: the classes for a conditional generator, `(count)`; uniform by default.
 
     Raises:
         NonFinite: a sample is not finite.
@@ -57,7 +57,7 @@ def draw(
 
 @torch.no_grad()
 def rendered(recipe: Recipe, generator: nn.Module, codes: Tensor) -> Tensor:
-    """What a generator makes of codes `(*lead, count, inputs)` in eval mode.
+    """Samples of a generator in eval mode from codes `(*lead, count, inputs)`.
 
     Raises:
         NonFinite: a sample is not finite.
