@@ -57,9 +57,6 @@ class StoredRecord(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
-# --- summary.json ---
-
-
 class Estimate(NamedTuple):
     """One number with its 95 % interval, if it has one."""
 
@@ -153,20 +150,11 @@ class Summary(StoredRecord):
 
 
 class Evaluation(StoredRecord):
-    """The networks of a checkpoint, measured again.
-
-    Args:
-        step: the round of the checkpoint.
-        metrics: by name.
-        problems: newer checkpoints that could not be read, and what could not be measured.
-    """
+    """The networks of a checkpoint, measured again; `problems` names what could not be read or measured."""
 
     step: int
     metrics: dict[str, MetricValue]
     problems: tuple[str, ...]
-
-
-# --- robustness.json ---
 
 
 class Rate(StoredRecord):
@@ -218,13 +206,7 @@ class WorstCase(AttackedAccuracy):
 
 
 class SanityCheck(StoredRecord):
-    """A reason to believe the accuracies, or not to.
-
-    Args:
-        name: what should be true.
-        holds: whether it is; None where the check does not apply.
-        detail: the numbers behind it, or why it does not apply.
-    """
+    """A reason to believe the accuracies, or not to; `holds` is None where the check does not apply."""
 
     name: str = Field(alias="check")
     holds: bool | None
