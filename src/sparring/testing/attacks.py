@@ -35,23 +35,19 @@ def check_attack(attack: Attack) -> None:
     weight = Rng.of(3).normal((3, 4))
     inside = 0.5 * x
 
-    def linear(samples: Tensor) -> Tensor:
-        return (samples * weight).sum((-2, -1))
-
     def darker(samples: Tensor) -> Tensor:
         return -(samples * weight.abs()).sum((-2, -1))
 
-    moved = attack(inside, linear, network=nn.Module(), space=space, rng=Rng.of(5))
-    assert (linear(moved) >= linear(inside)).all(), "no loss falls"
-    assert attack.epsilon == 0 or (linear(moved) > linear(inside)).any(), "an attack with a budget raises its loss"
     moved = attack(inside, darker, network=nn.Module(), space=space, rng=Rng.of(5))
-    assert attack.epsilon == 0 or (darker(moved) > darker(inside)).all(), "also where the direction is known"
+    assert attack.epsilon == 0 or (darker(moved) > darker(inside)).all(), "an attack with a budget raises its loss"
     unmoved = attack.scaled(0.0)(x, loss, network=network, space=space, rng=Rng.of(5))
     assert torch.equal(unmoved, x), "without a budget the samples stay as they are"
     if attack.can_reuse():
         weight = nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4))
-        linear = nn.ParameterList([weight])
-        called = attack(x, lambda samples: (samples * weight).sum((-2, -1)), network=linear, space=space, rng=Rng.of(5))
+        weights = nn.ParameterList([weight])
+        called = attack(
+            x, lambda samples: (samples * weight).sum((-2, -1)), network=weights, space=space, rng=Rng.of(5)
+        )
         reused = attack.from_gradient(x, weight.detach().expand(6, 3, 4), space=space, rng=Rng.of(5))
         assert torch.allclose(called, reused, atol=1e-6), "a known gradient gives the same samples"
 
@@ -136,14 +132,3 @@ def check_criterion(criterion: Criterion) -> None:
             targets = (labels + 1) % classes
             (slope,) = torch.autograd.grad(criterion.toward(logits, labels, targets).sum(), logits)
             assert (slope.gather(1, targets[:, None]) >= 0).all(), "the loss rises with the logit of the target"
-
-
-CONTRACTS = {
-    Ball: check_ball,
-    Attack: check_attack,
-    Start: check_start,
-    GradientEstimator: check_estimator,
-    Direction: check_direction,
-    Aim: check_aim,
-    Criterion: check_criterion,
-}

@@ -16,32 +16,34 @@ from sparring.networks import (
     FrozenClassifier,
     Generator,
     Head,
-    Network,
     Prior,
     SmallCNN,
 )
 
+_SPACE = Space((1, 32, 32), IMAGE_BOUNDS, 3)
+_IMAGES = Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
 
-def check_network(network: Network) -> None:
-    space = Space((1, 32, 32), IMAGE_BOUNDS, 3)
+
+def _check_weights(network: Generator | Discriminator | Classifier) -> None:
     state = torch.random.get_rng_state()
-    first, second = (network.build(space, (), rng=Rng.of(3)) for _ in range(2))
+    first, second = (network.build(_SPACE, (), rng=Rng.of(3)) for _ in range(2))
     assert torch.equal(state, torch.random.get_rng_state()), "no global random state is used"
-    assert _equal(first, second), "the weights are a function of the stream"
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs), "the weights are a function of the stream"
     assert all(parameter.isfinite().all() for parameter in first.parameters())
 
 
 def check_generator(generator: Generator) -> None:
-    space = Space((1, 32, 32), IMAGE_BOUNDS, 3)
+    _check_weights(generator)
     for spec in (generator, generator.model_copy(update={"conditional": True})):
-        codes = spec.draw((4,), space, rng=Rng.of(0))
-        assert codes.values.shape == (4, spec.inputs(space)), "a code for every sample"
-        network = _unsettled(spec.build(space, (), rng=Rng.of(3)))
+        codes = spec.draw((4,), _SPACE, rng=Rng.of(0))
+        assert codes.values.shape == (4, spec.inputs(_SPACE)), "a code for every sample"
+        network = _unsettled(spec.build(_SPACE, (), rng=Rng.of(3)))
         images = network(codes.values)
-        assert images.shape == (4, *space.shape), "samples have the shape of the data"
+        assert images.shape == (4, *_SPACE.shape), "samples have the shape of the data"
         assert images.abs().max() <= 1, "samples lie in the range of the data"
-    other = torch.zeros(4, dtype=torch.int64) if codes.labels is None else (codes.labels + 1) % space.classes
-    conditional = network(spec.encode(codes.values[:, : spec.latent], other, space))
+    other = torch.zeros(4, dtype=torch.int64) if codes.labels is None else (codes.labels + 1) % _SPACE.classes
+    conditional = network(spec.encode(codes.values[:, : spec.latent], other, _SPACE))
     assert not torch.equal(conditional, images), "the class changes the samples of a conditional generator"
 
 
@@ -54,13 +56,13 @@ def _unsettled(network: nn.Module) -> nn.Module:
 
 
 def check_discriminator(discriminator: Discriminator) -> None:
-    space, images = Space((1, 32, 32), IMAGE_BOUNDS, 3), Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
+    _check_weights(discriminator)
     for head in members(Head).values():
-        network = discriminator.model_copy(update={"head": head()}).build(space, (), rng=Rng.of(3)).eval()
-        verdict = network(images)
+        network = discriminator.model_copy(update={"head": head()}).build(_SPACE, (), rng=Rng.of(3)).eval()
+        verdict = network(_IMAGES)
         assert verdict.score.shape == (4,), "one score a sample"
-        assert network.trunk(images).shape == (4, network.width), "a trunk has `width` features"
-        assert torch.equal(verdict.score, network.head(network.trunk(images)).score), "the head scores the features"
+        assert network.trunk(_IMAGES).shape == (4, network.width), "a trunk has `width` features"
+        assert torch.equal(verdict.score, network.head(network.trunk(_IMAGES)).score), "the head scores the features"
         assert (verdict.classes is not None) == head.needs_classes, "a head that needs classes has class logits"
 
 
@@ -79,11 +81,12 @@ def check_head(head: Head) -> None:
 
 
 def check_classifier(classifier: Classifier) -> None:
-    network = classifier.build(Space((1, 32, 32), IMAGE_BOUNDS, 3), (), rng=Rng.of(3)).eval()
-    images = Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
-    assert network(images).shape == (4, 3), "one logit a class"
-    assert isinstance(network, ClassifierModule) and torch.equal(network.extract(images).logits, network(images))
-    assert torch.equal(network.output(network.extract(images).features), network(images)), (
+    _check_weights(classifier)
+    network = classifier.build(_SPACE, (), rng=Rng.of(3)).eval()
+    assert isinstance(network, ClassifierModule)
+    logits, extracted = network(_IMAGES), network.extract(_IMAGES)
+    assert logits.shape == (4, 3), "one logit a class"
+    assert torch.equal(extracted.logits, logits) and torch.equal(network.output(extracted.features), logits), (
         "logits are linear in features"
     )
 
@@ -106,19 +109,3 @@ def check_prior(prior: Prior) -> None:
         "a replica has a single game's latents"
     )
     assert abs(float(drawn.mean())) < 0.1, "priors are centred"
-
-
-def _equal(first: nn.Module, second: nn.Module) -> bool:
-    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
-
-
-CONTRACTS = {
-    Network: check_network,
-    Generator: check_generator,
-    Discriminator: check_discriminator,
-    Head: check_head,
-    Classifier: check_classifier,
-    Extractor: check_extractor,
-    Prior: check_prior,
-}

@@ -1,7 +1,8 @@
-"""Regimes: D is shown and stepped, batches stay as they are, attacked samples are declared."""
+"""D's update: regimes, Lipschitz controls, optimizers and schedules."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Bounds, Space, over_samples
+from sparring.lipschitz import Lipschitz
+from sparring.networks import MLPDiscriminator
+from sparring.optimizers import Optimizer, Schedule
 from sparring.regimes import ORIGINS, Origin, Regime, Response, View
 
 
@@ -68,4 +72,49 @@ def check_regime(regime: Regime) -> None:
     assert all(parameter.grad is None for parameter in update.network.parameters()), "a regime leaves `grad` alone"
 
 
-CONTRACTS = {Regime: check_regime}
+def check_lipschitz(control: Lipschitz) -> None:
+    network = MLPDiscriminator(hidden=(8,)).build(Space((2,), None), (3,), rng=Streams(0, 3).rng("init"))
+    control.check(network)
+    control.transform(network)
+    real, fake = (Rng.of(seed).normal((3, 5, 2)) for seed in (1, 2))
+
+    def score(x: Tensor) -> Tensor:
+        scores: Tensor = network(x).score
+        return scores
+
+    seen = control.disturb(real, progress=0.5, rng=Streams(0, 3).rng("lipschitz"))
+    row = control.disturb(real[1], progress=0.5, rng=Streams(1).rng("lipschitz"))
+    assert torch.equal(seen[1], row), "a replica's samples are disturbed as a single game's"
+    held = [tensor.detach().clone() for tensor in network.state_dict().values()]
+    cost = control.penalty(score, real, fake, batch_axes=2, rng=Streams(0, 3).rng("lipschitz")).expand(3, 5)
+    assert (cost >= 0).all() and cost.isfinite().all(), "a penalty is finite and non-negative"
+    same = zip(held, network.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in same), "a penalty leaves the network as it is"
+    assert all(parameter.grad is None for parameter in network.parameters()), "a penalty leaves `grad` alone"
+    single = MLPDiscriminator(hidden=(8,)).build(Space((2,), None), (), rng=Streams(1).rng("init"))
+    control.transform(single)
+    rng = Streams(1).rng("lipschitz")
+    own = control.penalty(lambda x: single(x).score, real[1], fake[1], batch_axes=1, rng=rng).expand(5)
+    assert torch.allclose(cost[1], own, rtol=1e-3, atol=1e-4), "a replica has the penalty of a single game"
+    control.constrain(network)
+    once = [parameter.detach().clone() for parameter in network.parameters()]
+    for _ in range(100):
+        control.constrain(network)
+    assert all(torch.equal(a, b) for a, b in zip(once, network.parameters(), strict=True)), "constraining is idempotent"
+    settled = score(real)
+    control.constrain(network)
+    assert torch.allclose(settled, score(real), rtol=1e-5, atol=1e-6), "repeated constraints converge"
+
+
+def check_optimizer(optimizer: Optimizer) -> None:
+    weights = nn.Parameter(torch.ones(3))
+    built = optimizer.build([weights])
+    optimizer.set_rate(built, 0.0)
+    weights.grad = torch.ones(3)
+    built.step()
+    assert (weights < 1).all(), "a step goes against the gradient"
+
+
+def check_schedule(schedule: Schedule) -> None:
+    factors = [schedule.factor(step / 100) for step in range(100)]
+    assert all(math.isfinite(factor) and factor >= 0 for factor in factors), "rates stay finite and non-negative"

@@ -1,13 +1,29 @@
-"""Metrics: repeatable, named, with a protocol, without global random state."""
+"""Data sources and metrics: repeatable, within their declared shapes and ranges, without global random state."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from sparring.core.randomness import Rng
+from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import FeaturesAndLogits
+from sparring.data import Data
 from sparring.metrics import Metric, RealFeatures, Reference
+
+
+def check_data(data: Data) -> None:
+    source = data.open(torch.device("cpu"))
+    single, packed = Streams(4), Streams(3, 2)
+    batch = source.batch(7, 6, single)
+    assert batch.samples.shape == (6, *source.facts.shape), "samples have the declared shape"
+    assert batch.samples.dtype == torch.float32
+    assert torch.equal(batch.samples, source.batch(7, 6, single).samples), "a batch is a function of (seed, number)"
+    assert torch.equal(batch.samples, source.batch(7, 6, packed).samples[1]), "a replica has the batch of a single game"
+    assert data.bounded == (source.facts.bounds is not None), "`bounded` agrees with the opened source"
+    if source.facts.bounds is not None:
+        low, high = source.facts.bounds
+        held_out = source.held_out(32, rng=Rng.of(0)).samples
+        assert low <= held_out.min() and held_out.max() <= high, "samples lie in the declared range"
 
 
 class _Pixels:
@@ -35,6 +51,3 @@ def check_metric(metric: Metric) -> None:
         assert set(metric.shares) <= set(metric.names)
         assert all(0 <= found[name] <= 1 for name in metric.shares), "shares lie in [0, 1]"
         assert metric.protocol(reference, len(reference.samples)), "every number has a protocol"
-
-
-CONTRACTS = {Metric: check_metric}
