@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
-from typing import NoReturn
 
 from sparring.core.errors import SparringError, print_error
 from sparring.core.processes import count
@@ -19,16 +17,10 @@ def main() -> None:
         _run()
     except SystemExit as end:
         if count() > 1 and isinstance(end.code, int):
-            _leave(end.code)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)  # in exit handlers, a torch thread that frees a tensor meanwhile aborts the process
         raise
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit without the interpreter's exit handlers: a torch thread that frees a tensor meanwhile aborts the process."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(code)
 
 
 def _run() -> None:

@@ -272,7 +272,7 @@ def test_a_traceback_comes_only_with_debug(sparring: Command, monkeypatch: pytes
     def broken(_kind: str) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("sparring.cli.catalogue.catalogue", broken)
+    monkeypatch.setattr("sparring.cli.listing.catalogue", broken)
     quiet, loud = sparring("list", "recipes"), sparring("--debug", "list", "recipes")
     assert quiet.code == loud.code == 1
     assert "Traceback" not in quiet.err and "--debug" in quiet.err

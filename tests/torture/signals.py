@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import sparring.__main__
 import sparring.report
-from sparring.cli import command_line
+from sparring import cli
 from sparring.core.errors import Flagged
 from sparring.core.signals import STOPS
 from sparring.evaluation.verify import verify
@@ -40,7 +40,7 @@ from torture.starts import require_swept
 
 Place = tuple[Any, str]
 """A function by its owner and name."""
-VERB: Place = (command_line, "app")
+VERB: Place = (cli, "app")
 TRAINING: dict[str, tuple[str, Place]] = {
     "a round": ("flip, replicas", (gan_task, "play_round")),
     "measuring": ("images", (GANTask, "measure")),

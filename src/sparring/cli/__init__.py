@@ -1,5 +1,83 @@
-"""The command line: a verb parses its options, calls one function, prints. Torch is imported inside verbs only."""
+"""The command line: every verb in the order of `sparring --help`, and how an error ends a command.
 
-from sparring.cli.command_line import app, main
+A verb parses its options, calls one function, prints. Torch is imported inside verbs only.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+
+import typer
+
+from sparring.cli.datasets import inspect, prepare
+from sparring.cli.evaluating import attack_endurance, evaluate, robustness
+from sparring.cli.listing import list_, show, theory
+from sparring.cli.sweeping import demo, sweep
+from sparring.cli.training import finetune, report, resume, sample, train, verify
+from sparring.core.errors import SparringError, StorageError, print_error, unexpected
 
 __all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sparring",
+    help="Train GANs under attack, and measure what that does to both players.",
+    epilog="With any verb, --debug prints the traceback of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data = typer.Typer(help="Prepare and inspect data sets.", no_args_is_help=True)
+
+_VERBS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "train": train,
+    "resume": resume,
+    "sweep": sweep,
+    "evaluate": evaluate,
+    "robustness": robustness,
+    "attack-endurance": attack_endurance,
+    "finetune": finetune,
+    "sample": sample,
+    "report": report,
+    "list": list_,
+    "show": show,
+    "theory": theory,
+    "verify": verify,
+}
+for _name, _verb in _VERBS.items():
+    app.command(_name)(_verb)
+data.command("prepare")(prepare)
+data.command("inspect")(inspect)
+app.add_typer(data, name="data")
+
+
+def main() -> None:
+    """Run the command line; leave with an exit code as in docs/reliability.md."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    sys.path.insert(0, "")  # a recipe may name a class of a module in the working folder
+    try:
+        app(args=arguments)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        reported = _as_sparring_error(error)
+        print_error(reported)
+        sys.exit(reported.exit_code)
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
+"""What torch's RuntimeErrors say about the memory of a CPU and of a GPU."""
+
+
+def _as_sparring_error(error: Exception) -> SparringError:
+    if isinstance(error, SparringError):
+        return error
+    if isinstance(error, OSError):
+        return StorageError.from_os(error, "the file system")
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
+        reason = (str(error) or "allocation failed").splitlines()[0]
+        return SparringError(f"out of memory: {reason}", "make batch_size, replicas or the networks smaller")
+    return unexpected(error, "run it again with --debug for the traceback")

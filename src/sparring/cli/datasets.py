@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sparring.cli.options import AsJson, print_json
+from sparring.cli.options import AsJson
+from sparring.cli.terminal import print_json, show_progress
 from sparring.core.errors import print_text
 
 
@@ -30,7 +31,6 @@ def prepare(
     as_json: AsJson = False,
 ) -> None:
     """Turn a data set, or a part of it, into one store of uint8 arrays with checksums."""
-    from sparring.cli.terminal import show_progress
     from sparring.data import Selection, label_range
     from sparring.data import prepare as prepare_data
 
@@ -50,8 +50,8 @@ def prepare(
 
 def inspect(store: Annotated[Path, typer.Argument(help="A prepared store.")], as_json: AsJson = False) -> None:
     """Describe the contents of a store."""
-    from sparring.cli.printing import print_store
     from sparring.data import describe
+    from sparring.recipes import dump_yaml
 
     facts = describe(store)
-    print_json(facts) if as_json else print_store(store, facts)
+    print_json(facts) if as_json else print(dump_yaml(facts), end="")

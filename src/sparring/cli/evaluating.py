@@ -1,13 +1,20 @@
-"""Verbs that measure a trained GAN: evaluate and attack-endurance."""
+"""Verbs that measure: evaluate, attack-endurance, robustness."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparring.cli.options import AsJson, Device, RunPath, Threads, print_json, print_problems, set_threads
+from sparring.cli.options import AsJson, Device, GameIndex, RunPath, Threads, set_threads
+from sparring.cli.terminal import Row, print_json, print_metrics, print_problems, print_rows, show_progress
+from sparring.core.errors import print_text
+from sparring.core.intervals import percent
+
+if TYPE_CHECKING:
+    from sparring.runs.schema import Rate, Robustness
 
 
 def evaluate(
@@ -24,7 +31,6 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a run's newest checkpoint: quality of G's samples and slopes of D, or a classifier's accuracy."""
-    from sparring.cli.printing import print_metrics
     from sparring.evaluation.evaluate import evaluate as evaluate_run
     from sparring.networks import Extractor
     from sparring.recipes import parse_piece
@@ -50,7 +56,6 @@ def attack_endurance(
     as_json: AsJson = False,
 ) -> None:
     """Count the attacks until each run's D takes real samples for generated ones, and generated for real."""
-    from sparring.cli.printing import print_attacks
     from sparring.evaluation.attack_endurance import attack_study, study_attacks
 
     set_threads(threads)
@@ -60,4 +65,126 @@ def attack_endurance(
         print_json(rows)
     else:
         print_problems(list(dict.fromkeys(problem for row in rows for problem in row["problems"])))
-        print_attacks(rows)
+        _print_endurance(rows)
+
+
+def _print_endurance(results: list[Row]) -> None:
+    """Means over the games of a run, then the protocol."""
+    columns = {"": "", "_reached": " reached", "_overshot": " overshot"}
+    names = {
+        f"attacks_{side}{part}": f"on {kind}{column}"
+        for side, kind in (("fake", "generated"), ("real", "real"))
+        for part, column in columns.items()
+    }
+    rows = []
+    for result in results:
+        row = {"run": result["run"], "round": f"{result['step']:,}", "G": result["generator"]}
+        for name, column in names.items():
+            value = result["numbers"][name]
+            row[column] = fmean(value) if isinstance(value, list) else value
+        rows.append(row)
+    print_rows("Mean attacks until D takes generated samples for real ones, and real for generated", rows)
+    for generator, protocol in dict.fromkeys((result["generator"], result["protocol"]) for result in results):
+        print_text(f"  G {generator}: {protocol}")
+
+
+def robustness(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|MODULE:FACTORY", help="A run folder, or a function that returns a model.", show_default=False
+        ),
+    ],
+    samples: Annotated[int, typer.Option(min=2, help="Held-out samples, and as many training samples.")] = 500,
+    on: Annotated[
+        str, typer.Option(help="Heads of D, separated by commas: class, source, both.", show_default="class")
+    ] = "",
+    epsilons: Annotated[
+        str, typer.Option(help="Attack sizes, e.g. 2/255,8/255.", show_default="0.5, 1 and 2 x that of training")
+    ] = "",
+    threats: Annotated[str, typer.Option(help="standard, quick, names separated by commas, or a YAML file.")] = (
+        "standard"
+    ),
+    transfer_from: Annotated[
+        list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are tried on this one.")
+    ] = None,
+    game: GameIndex = 0,
+    data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
+    weights: Annotated[str, typer.Option(help="For a model: a safetensors file.")] = "",
+    input_range: Annotated[
+        str, typer.Option(help="For a model: the range of its input pixels.", show_default="0,1")
+    ] = "",
+    mean: Annotated[str, typer.Option(help="For a model: subtracted from every channel after that.")] = "",
+    std: Annotated[str, typer.Option(help="For a model: every channel is divided by it last.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where robustness.json goes.", show_default="the run folder")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples and attacks.")] = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Attack the classifier of a run, or a model of your own, and check whether the result is to be believed."""
+    from sparring.report import report_folder
+    from sparring.robustness.own_models import run_or_model
+    from sparring.robustness.robustness_json import evaluate_robustness, require_unflagged, robustness_options
+
+    set_threads(threads)
+    values = {
+        "on": _words(on),
+        "epsilons": _words(epsilons) or None,
+        "threats": threats,
+        "samples": samples,
+        "transfer_from": transfer_from or [],
+        "game": game,
+        "data": data or None,
+        "seed": seed,
+    }
+    options = robustness_options(values)
+    model = run_or_model(target, weights=weights, input_range=input_range, mean=mean, std=std)
+    with show_progress("threats") as progress:
+        result = evaluate_robustness(model, options, out=out, device=device, progress=progress)
+    if as_json:
+        print_json(result.as_json())
+    else:
+        print_problems(result.problems)
+        _print_robustness(target, result)
+    page = report_folder(out or Path(target))
+    if not as_json:
+        print_text(f"report: {page}")
+    require_unflagged(result)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _print_robustness(title: str, robustness: Robustness) -> None:
+    """Each target: all attacks, the worst case, then headline or flags. The page shows the rest."""
+    for target in robustness.targets:
+        attacks = [
+            {"attack": result.name, "kind": result.kind, "norm": result.norm, "epsilon": result.scales}
+            | _rate(result.accuracy)
+            | {
+                "loss": f"{result.loss_start:.3g} .. {result.loss_end:.3g}",
+                "calls a sample": f"{result.forwards:.0f} + {result.backwards:.0f}",
+                "seconds": f"{result.seconds:.1f}",
+            }
+            for result in target.attacks
+        ]
+        samples = f"{target.samples} {target.evaluated_on} samples"
+        print_rows(f"{title}, {target.name}: {samples}, trained against {target.trained_against or 'nothing'}", attacks)
+        worst = [
+            {"norm": case.norm, "epsilon": case.scales} | _rate(case.accuracy) | {"over": ", ".join(case.attacks)}
+            for case in target.worst
+        ]
+        print_rows("The worst case of every sample", worst)
+        for remark in target.remarks:
+            print_text(f"note: {remark}")
+        for flag in target.flags:
+            print_text(f"FLAG: {flag}")
+        if target.headline:
+            print_text(f"{target.name}: {target.headline.text}")
+
+
+def _rate(rate: Rate) -> Row:
+    low, high = rate.interval
+    return {"accuracy": percent(rate.value), "95 % interval": f"{100 * low:.1f} .. {100 * high:.1f}"}

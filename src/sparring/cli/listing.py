@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.options import AsJson, Overrides, print_json
+from sparring.cli.options import AsJson, Overrides
+from sparring.cli.terminal import Row, cell, print_json, print_rows
 from sparring.core.errors import UsageError
+from sparring.core.pieces import FAMILIES, Piece, members, summary
+from sparring.core.records import nearest
+
+_PLURALS = {
+    "class_loss": "class_losses",
+    "criterion": "criteria",
+    "data": "data",
+    "delivery": "deliveries",
+    "feedback": "feedback",
+    "lipschitz": "lipschitz",
+}
 
 
 def list_(
@@ -17,11 +29,64 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List recipes or the members of a family, with the properties that are checked numerically."""
-    from sparring.cli.catalogue import catalogue
-    from sparring.cli.printing import print_rows
+    rows = catalogue(kind)
+    print_json(rows) if as_json else print_rows(kind, rows)
 
-    title, rows = catalogue(kind)
-    print_json(rows) if as_json else print_rows(title, rows)
+
+def catalogue(kind: str) -> list[Row]:
+    """The rows of `sparring list KIND`.
+
+    Args:
+        kind: `recipes`, `families`, or a family, singular or plural.
+
+    Raises:
+        UsageError: there is no such kind.
+    """
+    from sparring.recipes import load, recipe_names
+
+    families = {_PLURALS.get(name, f"{name}s"): name for name in FAMILIES}
+    if kind == "recipes":
+        return [{"recipe": name, "description": load(name).description} for name in recipe_names()]
+    if kind == "families":
+        return [
+            {"family": plural, "members": ", ".join(members(FAMILIES[name])), "what": summary(FAMILIES[name])}
+            for plural, name in families.items()
+        ]
+    family = families.get(kind, kind)
+    if family in FAMILIES:
+        return [
+            {"name": name, "keys": _keys(cls)} | _properties(family, cls) | {"what": summary(cls)}
+            for name, cls in members(FAMILIES[family]).items()
+        ]
+    kinds = ["recipes", "families", *families]
+    close = nearest(kind, kinds)
+    hint = f"; did you mean {close}?" if close else ""
+    raise UsageError(f"{kind!r} cannot be listed{hint}", f"one of: {', '.join(kinds)}")
+
+
+def _keys(cls: type[Piece]) -> str:
+    """The keys of a piece with their defaults, as in a recipe."""
+    return " ".join(
+        key if field.is_required() else f"{key}={cell(field.get_default())}" for key, field in cls.model_fields.items()
+    )
+
+
+def _properties(family: str, cls: type[Any]) -> Row:
+    """Properties that are checked numerically; None for a piece with a key that has no default."""
+    from sparring.objectives import is_increasing, is_odd
+    from sparring.theory import perturbation_row
+
+    piece = None if any(field.is_required() for field in cls.model_fields.values()) else cls()
+    if family == "objective":
+        return {
+            "f_D odd": piece and is_odd(piece.real),
+            "f_G odd": piece and is_odd(piece.generator),
+            "f_D increasing": piece and is_increasing(piece.real),
+        }
+    if family == "perturbation":
+        row = piece and perturbation_row(piece)
+        return {"condition 1": row and row.first, "condition 2": row and row.second}
+    return {}
 
 
 def show(
@@ -51,7 +116,6 @@ def theory(
     as_json: AsJson = False,
 ) -> None:
     """Print which adversaries each objective provably survives, or the conditions of Theorem 5 for one perturbation."""
-    from sparring.cli.printing import print_rows
     from sparring.cli.theorems import conditions, print_theory, theory_tables
 
     if perturbation is not None:

@@ -1,16 +1,13 @@
-"""Options that verbs share, and what they share in printing."""
+"""Options that verbs share."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sparring.core.errors import UsageError, print_text
+from sparring.core.errors import UsageError
 from sparring.core.processes import count
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -24,17 +21,6 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Dotted keys, e.g. feedback.probability=0.4"),
 ]
-
-
-def print_json(value: Any) -> None:
-    """Print a result as JSON on standard output."""
-    print(json.dumps(value, indent=2, allow_nan=False))
-
-
-def print_problems(problems: Iterable[str]) -> None:
-    """Print on standard error what could not be used or measured."""
-    for problem in problems:
-        print_text(f"skipped: {problem}", sys.stderr)
 
 
 def set_threads(threads: int) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.options import AsJson, Device, RecipeName, print_json, require_one_process
+from sparring.cli.options import AsJson, Device, RecipeName, require_one_process
+from sparring.cli.terminal import cell, intervals_of, print_json, print_rows, show_progress
 from sparring.core.errors import UsageError, print_text
 
 
@@ -18,8 +19,6 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Run the main experiment on built-in data: a report in minutes on two CPU cores."""
-    from sparring.cli.printing import print_successes
-    from sparring.cli.terminal import show_progress
     from sparring.report import report_runs
     from sparring.runs.schema import SUMMARY, Summary
     from sparring.sweeps.demo import TITLE
@@ -32,7 +31,15 @@ def demo(
     if as_json:
         print_json({"report": str(page), "runs": {name: summary.as_json() for name, summary in summaries.items()}})
         return
-    print_successes(summaries)
+    rows = []
+    for name, summary in summaries.items():
+        metrics = summary.metrics
+        wins = [estimate.value or 0.0 for estimate in metrics["success"].estimates]
+        row = {"run": name, "learned all modes": f"{sum(wins):.0f} of {len(wins)}"}
+        row |= {"95 % interval": intervals_of(metrics["success_rate"]), "modes covered": cell(metrics["modes"].value)}
+        row |= {"high quality": cell(metrics["high_quality"].value), "seconds": f"{summary.seconds:,.0f}"}
+        rows.append(row)
+    print_rows("Final round, every game", rows)
     print_text(f"report: {page}")
 
 
@@ -55,7 +62,6 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Train every missing cell of a grid; write one table and one page with a map of the grid."""
-    from sparring.cli.terminal import show_progress
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.ray_executor import RayExecutor
     from sparring.sweeps.sweep import sweep as run_sweep
@@ -71,7 +77,6 @@ def sweep(
 
 def resume_sweep_folder(folder: Path, device: str, as_json: bool) -> None:
     """Train the missing cells of a sweep; as `sparring resume FOLDER`."""
-    from sparring.cli.terminal import show_progress
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.sweep import resume_sweep
 
@@ -82,7 +87,6 @@ def resume_sweep_folder(folder: Path, device: str, as_json: bool) -> None:
 
 def _print_sweep(out: Path, result: Any, as_json: bool) -> None:
     """Draw the page, print the part of the table that fits a terminal, and fail if a run failed."""
-    from sparring.cli.printing import print_rows
     from sparring.report import report_folder
     from sparring.sweeps.sweep import RunsFailed
 

@@ -1,9 +1,11 @@
-"""Progress and tables on a terminal; plain lines elsewhere."""
+"""Progress and tables on a terminal, plain lines elsewhere; results as JSON."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,9 +15,13 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from sparring.core.errors import print_note, printable
+from sparring.core.errors import print_note, print_text, printable
+from sparring.core.pieces import Piece
 from sparring.core.processes import rank
 from sparring.core.progress import Progress
+from sparring.runs.schema import MetricValue
+
+Row = dict[str, Any]
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
@@ -39,7 +45,7 @@ class _Bar(Progress):
 
 class _Lines(Progress):
     def __init__(self, what: str) -> None:
-        self._what, self._began, self._last_shown, self._first = what, time.monotonic(), 0.0, 0
+        self._what, self._began, self._last_shown, self._first = what, 0.0, 0.0, 0
 
     def note(self, text: str) -> None:
         print_note(text)
@@ -47,16 +53,14 @@ class _Lines(Progress):
     def advance(self, done: int, total: int) -> None:
         now = time.monotonic()
         if not self._last_shown:
-            self._began, self._last_shown, self._first = now, now, done
-        if done < total and now - self._last_shown < LINE_EVERY:
+            self._began, self._first = now, done
+        elif done < total and now - self._last_shown < LINE_EVERY:
             return
         self._last_shown = now
-        if now - self._began < 1:
-            self.note(f"{self._what}: {done:,} of {total:,}")
-            return
-        rate = (done - self._first) / (now - self._began)
-        left = f", {(total - done) / rate:,.0f} s left" if rate and done < total else ""
-        self.note(f"{self._what}: {done:,} of {total:,}, {rate:,.1f} a second{left}")
+        seconds = now - self._began
+        rate = (done - self._first) / seconds if seconds >= 1 else 0.0
+        speed = f", {rate:,.1f} a second, {(total - done) / rate:,.0f} s left" if rate else ""
+        self.note(f"{self._what}: {done:,} of {total:,}{speed}")
 
 
 @contextmanager
@@ -91,3 +95,50 @@ def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 def _plain(text: str) -> Text:
     """Text that rich does not read as markup."""
     return Text(printable(text))
+
+
+def print_rows(title: str, rows: list[Row]) -> None:
+    """Rows with equal keys as a table."""
+    columns = list(rows[0]) if rows else []
+    print_table(title, columns, [[cell(row[column]) for column in columns] for row in rows])
+
+
+def print_metrics(metrics: Mapping[str, MetricValue], title: str) -> None:
+    """The metrics of a summary, and below them the protocol of each."""
+    rows = [[name, cell(metric.value), intervals_of(metric)] for name, metric in metrics.items()]
+    print_table(title, ["measure", "value", "95 % interval"], rows)
+    for protocol in dict.fromkeys(metric.protocol for metric in metrics.values()):
+        names = ", ".join(name for name, metric in metrics.items() if metric.protocol == protocol)
+        print_text(f"  {names}: {protocol}")
+
+
+def intervals_of(metric: MetricValue) -> str:
+    """The intervals of all games, as text."""
+    intervals = [estimate.interval for estimate in metric.estimates if estimate.interval]
+    return " ".join(f"[{low:.2g}, {high:.2g}]" for low, high in intervals) or "-"
+
+
+def cell(value: Any) -> str:
+    """A value in a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return " ".join(cell(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {cell(item)}" for key, item in value.items())
+    if isinstance(value, Piece):
+        return value.name
+    return "-" if value is None else str(value)
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON on standard output."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_problems(problems: Iterable[str]) -> None:
+    """Print on standard error what could not be used or measured."""
+    for problem in problems:
+        print_text(f"skipped: {problem}", sys.stderr)

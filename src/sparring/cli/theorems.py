@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sparring.cli.printing import Row, print_rows
-from sparring.cli.terminal import print_table
+from sparring.cli.terminal import Row, print_rows, print_table
 from sparring.core.errors import print_text
 from sparring.core.pieces import members
 from sparring.feedback import (

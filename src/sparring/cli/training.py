@@ -16,11 +16,10 @@ from sparring.cli.options import (
     RecipeName,
     RunPath,
     Threads,
-    print_json,
-    print_problems,
     require_one_process,
     set_threads,
 )
+from sparring.cli.terminal import print_json, print_metrics, print_problems, show_progress
 from sparring.core.errors import print_text
 from sparring.core.processes import rank
 
@@ -40,7 +39,6 @@ def train(
     from sparring.recipes import load
 
     loaded = load(recipe, overrides)  # report a mistake before the slow imports
-    from sparring.cli.terminal import show_progress
     from sparring.training.loop import train as train_recipe
 
     set_threads(threads)
@@ -56,7 +54,6 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run from its newest intact checkpoint, or a sweep with its missing cells."""
-    from sparring.cli.terminal import show_progress
     from sparring.sweeps.sweep_folder import is_sweep
     from sparring.training.loop import resume as resume_run
 
@@ -82,7 +79,6 @@ def finetune(
 ) -> None:
     """Fine-tune a run's D as a classifier on real and generated samples under attack."""
     from sparring.classifier.finetune import finetuning
-    from sparring.cli.terminal import show_progress
     from sparring.runs.folder import RunFolder
     from sparring.training.loop import train as train_recipe
 
@@ -140,7 +136,6 @@ def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
     """Write the run's page, and print its metrics and which theorem covers it; in the first process of a group only."""
     if rank():
         return
-    from sparring.cli.printing import print_metrics
     from sparring.recipes import Recipe
     from sparring.report import report_run
     from sparring.runs.folder import RunFolder
