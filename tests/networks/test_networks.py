@@ -201,7 +201,7 @@ def test_a_packed_network_equals_its_games() -> None:
 def test_gradients_flow_through_a_frozen_network() -> None:
     network = MLPDiscriminator(hidden=(4,)).build(PLANE, (), rng=Rng.of(0))
     x = torch.zeros(3, 2, requires_grad=True)
-    with frozen(network):
+    with frozen(network.parameters()):
         network(x).score.sum().backward()
     assert x.grad is not None
     assert all(p.grad is None and p.requires_grad for p in network.parameters())

@@ -21,8 +21,12 @@ from sparring.networks import (
     SNGANDiscriminator,
     SNGANGenerator,
 )
-from sparring.networks.conditional import EPS, ConditionalBatchNorm, UnconditionalBatchNorm
-from sparring.networks.residual_blocks import upsampling_block
+from sparring.networks.residual_blocks import (
+    EPS,
+    ConditionalBatchNorm,
+    UnconditionalBatchNorm,
+    upsampling_block,
+)
 
 IMAGENET = {"generator": (16, 16, 8, 4, 2, 1), "discriminator": (1, 2, 4, 8, 16, 16)}
 CLASSES = 3

@@ -2,9 +2,9 @@
 
 from sparring.core.pieces import import_members
 from sparring.metrics.base import Metric, RealFeatures, Reference, ReferenceClassifier
-from sparring.metrics.coverage import Classes, Modes, total_variation
 from sparring.metrics.frechet import Frechet, frechet_distance
 from sparring.metrics.kernel import Kernel, kernel_distance
+from sparring.metrics.mode_coverage import Classes, Modes, total_variation
 from sparring.metrics.score import Score, inception_score
 from sparring.metrics.transport import Wasserstein2, wasserstein1, wasserstein2
 

@@ -19,7 +19,6 @@ from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
 from sparring.data import Facts, Source
 from sparring.metrics import RealFeatures, ReferenceClassifier
 from sparring.networks import (
-    Classifier,
     ClassifierModule,
     FrozenClassifier,
     SmallCNN,
@@ -97,7 +96,7 @@ def real_features(source: Source, extractor: ReferenceClassifier, count: int, de
     return cached(entry("features", key) if facts.fingerprint else None, make, use)
 
 
-def _classifier(facts: Facts) -> Classifier:
+def _classifier(facts: Facts) -> SmallCNN | SmallResNet:
     """The classifier that is good enough on these images: grey ones are easier than colour."""
     fits_resnet = facts.shape[0] > 1 and min(facts.shape[1:]) >= 8
     return SmallResNet() if fits_resnet else SmallCNN()

@@ -13,9 +13,17 @@ from sparring.networks.base import (
     Verdict,
     spread,
 )
-from sparring.networks.branch import Branch, Trunk
-from sparring.networks.classifiers import Classifier, ClassifierModule, SmallCNN, SmallResNet, TrainingSettings
+from sparring.networks.classifiers import (
+    Branch,
+    Classifier,
+    ClassifierModule,
+    SmallCNN,
+    SmallResNet,
+    TrainingSettings,
+    Trunk,
+)
 from sparring.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from sparring.networks.deep_classifiers import VGG16, PreActResNet18
 from sparring.networks.extractors import (
     ClassifierFeatures,
     Extractor,
@@ -28,10 +36,12 @@ from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorM
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminator, MLPGenerator
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
-from sparring.networks.preact import PreActResNet18
-from sparring.networks.robgan import RobGANDiscriminator, RobGANGenerator
-from sparring.networks.sngan import SNGANDiscriminator, SNGANGenerator
-from sparring.networks.vgg import VGG16
+from sparring.networks.sngan_robgan import (
+    RobGANDiscriminator,
+    RobGANGenerator,
+    SNGANDiscriminator,
+    SNGANGenerator,
+)
 from sparring.networks.wgan_gp_resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [

@@ -136,7 +136,6 @@ class ASGANResNetDiscriminator(Discriminator):
         channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, doublings, self.width, self.batch_norm)
-            head = self.head.build(self.width, space.classes, nn.Linear)
-            network = DiscriminatorModule(trunk, self.width, head)
+            network = self.with_head(trunk, self.width, space)
         initialise(network, lambda _name: xavier_uniform(), rng=rng)
         return network

@@ -1,11 +1,12 @@
-"""Classifiers of labelled samples, and two small ones that serve as reference classifiers of a data set.
+"""Classifiers: features and one dense layer of logits; small ones, and those that share layers with a discriminator.
 
-Each is a network of features, pooled to a vector, and one dense layer of logits.
+The small ones serve as reference classifiers of a data set.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -15,7 +16,8 @@ from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import FeaturesAndLogits, Space
-from sparring.networks.base import FeatureNetwork, Network, require_images
+from sparring.networks.base import FeatureNetwork, Network, require_images, require_square_images
+from sparring.networks.heads import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_uniform
 from sparring.networks.products import OneDNNLinear
 
@@ -60,13 +62,7 @@ class TrainingSettings(NamedTuple):
 
 
 class Classifier(Network, family="classifier"):
-    """Maps samples `(*batch, *space.shape)` to logits `(*batch, space.classes)`.
-
-    Attributes:
-        training: settings as a reference classifier.
-    """
-
-    training: ClassVar[TrainingSettings]
+    """Maps samples `(*batch, *space.shape)` to logits `(*batch, space.classes)`."""
 
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule: ...
@@ -147,3 +143,44 @@ class SmallResNet(Classifier):
             network = ClassifierModule(features, 8 * width, space.classes)
         initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
         return network
+
+
+@piece("branch")
+class Branch(Classifier):
+    """The class branch of a discriminator, its trunk and the class layer of an auxiliary head, as a classifier.
+
+    Source: Rob-GAN, section 3.3 and figure 5: f(x; w) of the fine-tuning.
+
+    Args:
+        discriminator: the discriminator; its own head is ignored.
+    """
+
+    discriminator: Discriminator
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
+        spec = self.discriminator.model_copy(update={"head": AuxiliaryHead()})
+        whole = spec.build(space, lead, rng=rng)
+        assert isinstance(whole.head, AuxiliaryModule)
+        with torch.random.fork_rng(devices=[]):
+            branch = ClassifierModule(whole.trunk, whole.width, space.classes)
+        branch.output = whole.head.classes
+        return branch
+
+
+@piece("trunk")
+class Trunk(Discriminator):
+    """The features of a classifier with a discriminator's head, as a discriminator.
+
+    Args:
+        classifier: the classifier; its layer of logits is ignored.
+    """
+
+    classifier: Classifier
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
+        require_square_images(self, space, lead)
+        body = self.classifier.build(replace(space, classes=1), (), rng=rng)
+        with torch.random.fork_rng(devices=[]):
+            head = self.head.build(body.width, space.classes, nn.Linear)
+        initialise(head, lambda _name: xavier_uniform(1.0), rng=rng)
+        return DiscriminatorModule(body.features, body.width, head)

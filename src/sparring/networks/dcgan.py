@@ -101,7 +101,6 @@ class DCGANDiscriminator(Discriminator):
         features = 8 * 2**doublings * self.width
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, doublings, self.width, self.batch_norm)
-            head = self.head.build(features, space.classes, nn.Linear, bias=False)
-            network = DiscriminatorModule(trunk, features, head)
+            network = self.with_head(trunk, features, space, bias=False)
         initialise(network, lambda _name: normal(_STD), rng=rng)
         return network

@@ -162,3 +162,9 @@ class Discriminator(Network, family="discriminator"):
 
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule: ...
+
+    def with_head(
+        self, trunk: nn.Module, width: int, space: Space, dense: DenseLayer = nn.Linear, *, bias: bool = True
+    ) -> DiscriminatorModule:
+        """A trunk with the head; arguments as in `DiscriminatorModule` and `Head.build`."""
+        return DiscriminatorModule(trunk, width, self.head.build(width, space.classes, dense, bias=bias))

@@ -135,4 +135,4 @@ class MLPDiscriminator(Discriminator):
         def dense(inputs: int, outputs: int, bias: bool) -> Dense:
             return Dense(inputs, outputs, lead, rng=rng, bias=bias)
 
-        return DiscriminatorModule(trunk, widths[-1], self.head.build(widths[-1], space.classes, dense))
+        return self.with_head(trunk, widths[-1], space, dense)

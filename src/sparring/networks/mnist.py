@@ -110,7 +110,6 @@ class MNISTDiscriminator(Discriminator):
         channels, side = require_square_images(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, side, self.width, self.batch_norm)
-            head = self.head.build(16 * self.width, space.classes, nn.Linear)
-            network = DiscriminatorModule(trunk, 16 * self.width, head)
+            network = self.with_head(trunk, 16 * self.width, space)
         initialise(network, lambda _name: normal(0.02), rng=rng)
         return network

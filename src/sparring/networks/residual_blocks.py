@@ -19,8 +19,60 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.conditional import ClassNorm
 from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
+
+EPS = 2e-5
+"""Added to variances in the published generators."""
+
+ClassNorm = Callable[[int], nn.Module]
+"""Channels to a layer `(features (n, channels, height, width), one-hot classes (n, classes)) -> features`."""
+
+
+class ConditionalBatchNorm(nn.Module):
+    """y = gamma_c (x - mean) / sqrt(variance + eps) + beta_c, one scale and shift for each class c, initially 1 and 0.
+
+    Source: Dumoulin, Shlens, Kudlur 2017, equation (5); Miyato, Koyama 2018, appendix.
+
+    Args:
+        width: channels.
+        classes: how many.
+        momentum: the share of the newest batch in the running mean and variance.
+    """
+
+    def __init__(self, width: int, classes: int, momentum: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(width, eps=EPS, momentum=momentum, affine=False)
+        self.gamma = nn.Parameter(torch.ones(classes, width))
+        self.beta = nn.Parameter(torch.zeros(classes, width))
+
+    def forward(self, x: Tensor, classes: Tensor) -> Tensor:
+        gamma, beta = classes @ self.gamma, classes @ self.beta
+        return torch.addcmul(beta[:, :, None, None], gamma[:, :, None, None], self.norm(x))
+
+
+class UnconditionalBatchNorm(nn.Module):
+    """Batch normalisation with one gamma and one beta for all classes.
+
+    Args:
+        width: channels.
+        momentum: the share of the newest batch in the running mean and variance.
+        eps: added to variances.
+    """
+
+    def __init__(self, width: int, momentum: float, eps: float = EPS) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(width, eps=eps, momentum=momentum)
+
+    def forward(self, x: Tensor, _classes: Tensor) -> Tensor:
+        out: Tensor = self.norm(x)
+        return out
+
+
+def class_norm(classes: int | None, momentum: float) -> ClassNorm:
+    """Normalisations for this many classes, or unconditional ones for None."""
+    if classes is None:
+        return lambda width: UnconditionalBatchNorm(width, momentum)
+    return lambda width: ConditionalBatchNorm(width, classes, momentum)
 
 
 class GeneratorBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""The residual networks of SN-GAN and Rob-GAN, with any widths, at any side bottom x 2^k.
+"""The residual networks of SN-GAN and Rob-GAN, and the generator of WGAN-GP, with any widths, at any side bottom x 2^k.
 
 Generator: latents -> bottom x bottom features, blocks of which the first k double the side, BN, ReLU, 3 x 3
 convolution, tanh. The latents of a code enter at the dense layer, its class at the normalisations of the blocks. A side
@@ -24,13 +24,15 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count, Probability, Widths
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings
-from sparring.networks.conditional import EPS, ClassNorm, class_norm
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_residual
 from sparring.networks.products import OneDNNLinear
 from sparring.networks.residual_blocks import (
+    EPS,
     BlockLayers,
+    ClassNorm,
     InputBlock,
+    class_norm,
     halving_block,
     keeping_block,
     same_size_block,
@@ -51,7 +53,7 @@ class ResidualGeneratorModule(nn.Module):
         widths: channels before the first block and after each block.
         channels: of the images.
         norm: makes the normalisations of the blocks.
-        momentum: of the last normalisation.
+        last_norm: the last normalisation.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class ResidualGeneratorModule(nn.Module):
         channels: int,
         *,
         norm: ClassNorm,
-        momentum: float,
+        last_norm: nn.Module,
     ) -> None:
         super().__init__()
         self.latent = latent
@@ -76,7 +78,7 @@ class ResidualGeneratorModule(nn.Module):
             kind(*pair, norm) for kind, pair in zip(kinds, itertools.pairwise(widths), strict=True)
         )
         self.output = nn.Sequential(
-            nn.BatchNorm2d(widths[-1], eps=EPS, momentum=momentum),
+            last_norm,
             nn.ReLU(),
             nn.Conv2d(widths[-1], channels, 3, padding=1),
             nn.Tanh(),
@@ -122,8 +124,9 @@ class ResidualGenerator(Generator):
         widths = tuple(self.width * multiple for multiple in multiples)
         norm = class_norm(space.classes if self.conditional else None, self.momentum)
         with torch.random.fork_rng(devices=[]):
+            last_norm = nn.BatchNorm2d(widths[-1], eps=EPS, momentum=self.momentum)
             network = ResidualGeneratorModule(
-                self.latent, bottom, doublings, widths, channels, norm=norm, momentum=self.momentum
+                self.latent, bottom, doublings, widths, channels, norm=norm, last_norm=last_norm
             )
         initialise(network, xavier_residual, rng=rng)
         return network
@@ -202,7 +205,6 @@ class ResidualDiscriminator(Discriminator):
         widths = tuple(self.width * multiple for multiple in multiples)
         with torch.random.fork_rng(devices=[]):
             trunk = ResidualTrunk(channels, widths, halvings, self.layers())
-            head = self.head.build(widths[-1], space.classes, nn.Linear, bias=self.head_bias)
-        network = DiscriminatorModule(trunk, widths[-1], head)
+            network = self.with_head(trunk, widths[-1], space, bias=self.head_bias)
         initialise(network, xavier_residual, rng=rng)
         return network

@@ -17,42 +17,17 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings, require_square_images
-from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
+from sparring.networks.folded import PooledConv, PooledProjection
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_residual
-from sparring.networks.products import OneDNNLinear
-from sparring.networks.residual_blocks import DiscriminatorBlock, InputBlock, bare, keeping_block
-
-
-class UpBlock(nn.Module):
-    """BN, ReLU, up-sampling, convolution, BN, ReLU, convolution; 1 x 1 convolution on the shortcut."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-        self.conv1, self.conv2 = UpsampledConv(width, width), nn.Conv2d(width, width, 3, padding=1)
-        self.shortcut = UpsampledProjection(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(torch.relu(self.norm2(self.conv1(torch.relu(self.norm1(x))))))
-        out: Tensor = h + self.shortcut(x)
-        return out
-
-
-class ResNetGeneratorModule(nn.Module):
-    """Codes `(n, inputs)` to images `(n, channels, side, side)` in [-1, 1]."""
-
-    def __init__(self, inputs: int, channels: int, doublings: int, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.dense = OneDNNLinear(inputs, width * 16)
-        self.blocks = nn.Sequential(*(UpBlock(width) for _ in range(doublings)))
-        self.norm = nn.BatchNorm2d(width)
-        self.output = nn.Conv2d(width, channels, 3, padding=1)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        h = self.blocks(self.dense(codes).reshape(-1, self.width, 4, 4))
-        return torch.tanh(self.output(torch.relu(self.norm(h))))
+from sparring.networks.residual_blocks import (
+    DiscriminatorBlock,
+    InputBlock,
+    UnconditionalBatchNorm,
+    bare,
+    keeping_block,
+)
+from sparring.networks.sn_resnet import ResidualGeneratorModule
 
 
 class ResNetTrunk(nn.Module):
@@ -72,6 +47,10 @@ class ResNetTrunk(nn.Module):
         return torch.relu(self.blocks(images)).mean(dim=(2, 3))
 
 
+def _norm(width: int) -> nn.Module:
+    return UnconditionalBatchNorm(width, momentum=0.1, eps=1e-5)
+
+
 @piece("resnet")
 class ResNetGenerator(Generator):
     """WGAN-GP's residual generator.
@@ -85,9 +64,13 @@ class ResNetGenerator(Generator):
     width: Count = 128
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        channels, _bottom, doublings = require_halvings(self, space, lead)
+        channels, bottom, doublings = require_halvings(self, space, lead)
+        widths = (self.width,) * (doublings + 1)
         with torch.random.fork_rng(devices=[]):
-            network = ResNetGeneratorModule(self.inputs(space), channels, doublings, self.width)
+            last_norm = nn.BatchNorm2d(self.width)
+            network = ResidualGeneratorModule(
+                self.inputs(space), bottom, doublings, widths, channels, norm=_norm, last_norm=last_norm
+            )
         initialise(network, xavier_residual, rng=rng)
         return network
 
@@ -105,7 +88,6 @@ class ResNetDiscriminator(Discriminator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         channels, _side = require_square_images(self, space, lead, 8)
         with torch.random.fork_rng(devices=[]):
-            head = self.head.build(self.width, space.classes, nn.Linear)
-            network = DiscriminatorModule(ResNetTrunk(channels, self.width), self.width, head)
+            network = self.with_head(ResNetTrunk(channels, self.width), self.width, space)
         initialise(network, xavier_residual, rng=rng)
         return network

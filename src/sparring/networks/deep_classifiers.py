@@ -1,18 +1,23 @@
-"""PreActResNet-18: the residual classifier with activations before convolutions, at any side.
+"""The classifiers of the robustness figures, for square images of any side: VGG-16 and PreActResNet-18.
 
-3 x 3 convolution, four stages of two blocks with 1, 2, 4, 8 times `width` channels, of which all but the first halve
-the side, mean over the image, dense layer. The network of Rob-GAN's robustness figures at 32 pixels has no batch
-normalisation and LeakyReLU 0.2; the usual one is `batch_norm: true, slope: 0`. As in the published code, the sum after
-the last block is not normalised. Kernels are N(0, 2 / fan_out) and have no biases; the dense layer is
-Xavier-uniform.
+Kernels are N(0, 2 / fan_out) and have no biases; the dense layer is Xavier-uniform.
 
-Source: He, Zhang, Ren, Sun 2016 (Identity Mappings in Deep Residual Networks); Rob-GAN's published code.
+VGG-16, in the form for small images: five groups of 3 x 3 convolutions with 1, 2, 4, 8, 8 times `width` channels, each
+followed by BN and ReLU, max pooling after each group, mean over the remaining image (one pixel at a side of 32), dense
+layer. Odd sides are pooled with a partial last window, so a side below 32 ends in one pixel too.
+
+PreActResNet-18: 3 x 3 convolution, four stages of two blocks with 1, 2, 4, 8 times `width` channels, of which all but
+the first halve the side, mean over the image, dense layer. The network of Rob-GAN's robustness figures at 32 pixels has
+no batch normalisation and LeakyReLU 0.2; the usual one is `batch_norm: true, slope: 0`. As in the published code, the
+sum after the last block is not normalised.
+
+Source: Simonyan, Zisserman 2015, table 1, column D, with the dense layers of its CIFAR form; He, Zhang, Ren, Sun 2016
+(Identity Mappings in Deep Residual Networks); Rob-GAN's published code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +27,43 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count, NonNegative
 from sparring.core.shapes import Space
 from sparring.networks.base import require_square_images
-from sparring.networks.classifiers import Classifier, ClassifierModule, TrainingSettings
+from sparring.networks.classifiers import Classifier, ClassifierModule
 from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
+
+_GROUPS = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
+"""Channels after every convolution, in units of the width."""
+
+
+def _vgg_layers(channels: int, width: int) -> Iterator[nn.Module]:
+    inputs = channels
+    for group in _GROUPS:
+        for multiple in group:
+            outputs = multiple * width
+            yield nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+            yield nn.BatchNorm2d(outputs)
+            yield nn.ReLU(inplace=True)
+            inputs = outputs
+        yield nn.MaxPool2d(2, ceil_mode=True)
+
+
+@piece("vgg16")
+class VGG16(Classifier):
+    """VGG-16 with BN and one dense layer; square images of any side.
+
+    Args:
+        width: channels of the first group (64 in the paper).
+    """
+
+    width: Count = 64
+
+    def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
+        channels, _side = require_square_images(self, space, lead)
+        with torch.random.fork_rng(devices=[]):
+            features = nn.Sequential(*_vgg_layers(channels, self.width), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            network = ClassifierModule(features, 8 * self.width, space.classes)
+        initialise(network, lambda name: xavier_uniform() if name == "output" else kaiming_normal(), rng=rng)
+        return network
+
 
 _STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))
 """Channels in units of the width, and the stride of the first block."""
@@ -82,8 +122,6 @@ class PreActResNet18(Classifier):
         batch_norm: before every activation; off in Rob-GAN.
         slope: of the activations below zero: 0.2 in Rob-GAN, usually 0.
     """
-
-    training: ClassVar[TrainingSettings] = TrainingSettings(images_seen=1_500_000, rate=1e-3, shift=4, mirrored=0.5)
 
     width: Count = 64
     batch_norm: bool = False
