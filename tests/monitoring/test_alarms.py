@@ -1,10 +1,8 @@
-"""Alarms from made-up logs, collapse metrics against closed forms, and checks that leave no trace."""
+"""Alarms from synthetic logs, collapse metrics against closed forms, and checks without side effects."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +19,7 @@ from sparring.monitoring.collapse_metrics import (
     effective_number,
 )
 from sparring.recipes import Recipe, load
-from sparring.report import report_runs
-from sparring.runs.folder import RunFolder
-from sparring.training.loop import train
-from torture.collapses import constant_generator, one_mode, planted, scaled_discriminator
+from torture.collapses import one_mode
 
 HEALTHY = {
     "collapse_spread": 0.9,
@@ -117,7 +112,7 @@ def test_the_monitor_reports_each_alarm_of_the_log_once() -> None:
     assert monitor.alarms() == alarms(rows, recipe)
 
 
-@pytest.mark.parametrize("steps", [1, 49, 50, 99, 149, 10_000, 156_250])
+@pytest.mark.parametrize("steps", [1, 49, 50, 149, 156_250])
 def test_two_checks_take_four_percent_of_the_budget(steps: int) -> None:
     assert 2 * check_interval(steps) <= max(2, 0.04 * steps)
     assert steps // check_interval(steps) <= 2 * CHECKS
@@ -175,7 +170,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_check_leaves_no_trace(kind: str) -> None:
+def test_a_check_has_no_side_effects(kind: str) -> None:
     game = _game(*KINDS[kind], "batch_size=8")
     before = {name: tensor.clone() for name, tensor in game.state().items()}
     modes, drawn = [module.training for module in game.networks.modules()], torch.get_rng_state()
@@ -188,32 +183,3 @@ def test_a_check_leaves_no_trace(kind: str) -> None:
     assert all(parameter.grad is None for parameter in game.networks.parameters())
     assert GANCollapseMetrics(game, None).measure(3) == first
     assert first.keys() <= COLLAPSE_METRICS.keys()
-
-
-def test_pages_and_summaries_name_the_game_that_collapsed(short: Callable[..., Recipe], tmp_path: Path) -> None:
-    recipe = short("replicas=2", "steps=50", "log_every=0", "checkpoint_every=0")
-    with planted(20, lambda game: constant_generator(game, 1)):
-        summary = train(recipe, tmp_path / "sick", device="cpu")
-    train(short("steps=4"), tmp_path / "short", device="cpu")
-    sick = RunFolder.open(tmp_path / "sick")
-    assert {"step": 22, "game": 1, "kind": "constant generator"}.items() <= summary.alarms[0].as_json().items()
-    assert list(summary.alarms) == alarms(sick.rows(), recipe)
-    runs = [sick, RunFolder.open(tmp_path / "short")]
-    text = report_runs(runs, tmp_path / "report.html", title="two").read_text(encoding="utf-8")
-    assert "<th>alarms</th>" in text
-    assert text.count('class="flags alarms"') == 1
-    assert "seed 1, round 22 to the end" in text
-
-
-def test_alarms_depend_on_earlier_rows_only(short: Callable[..., Recipe], tmp_path: Path) -> None:
-    recipe = short("steps=40", "checkpoint_every=0", "objective=log")
-    with planted(10, lambda game: scaled_discriminator(game, 0)):
-        train(recipe, tmp_path / "run", device="cpu")
-    rows = RunFolder.open(tmp_path / "run").rows()
-    whole = alarms(rows, recipe)
-    assert whole
-    for end in range(len(rows)):
-        so_far = alarms(rows[:end], recipe)
-        assert [(a.step, a.kind) for a in so_far] == [
-            (a.step, a.kind) for a in whole if end and a.step <= rows[end - 1]["step"]
-        ]

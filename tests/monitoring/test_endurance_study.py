@@ -12,13 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import FGSM, Attack
-from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
 from sparring.core.shapes import Bounds, Space
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.gan.state import GANState
-from sparring.monitoring.endurance_study import AttackCounts, EnduranceStudy, attack_until, described, difference
+from sparring.monitoring.endurance_study import AttackCounts, EnduranceStudy, attack_until, difference
 from sparring.recipes import Recipe
 from sparring.training.loop import train
 
@@ -78,7 +77,7 @@ def test_samples_stop_when_they_arrive() -> None:
     assert found.moved.flatten().tolist() == pytest.approx([0.49, 0.48])
 
 
-@pytest.mark.parametrize("score", [-60.0, -20.0, -1.0, 0.0, 1.0, 20.0, 60.0])
+@pytest.mark.parametrize("score", [-60.0, -1.0, 0.0, 20.0])
 def test_the_difference_of_probabilities_keeps_its_slope(score: float) -> None:
     leaf, target = torch.tensor(score, requires_grad=True), torch.tensor(0.3)
     found = difference(leaf, target)
@@ -108,7 +107,7 @@ def run(short: Callable[..., Recipe], tmp_path: Path, no_metrics: None) -> Path:
     return tmp_path / "run"
 
 
-def test_the_summary_of_a_run_equals_the_verb(run: Path) -> None:
+def test_the_summary_of_a_run_equals_the_command(run: Path) -> None:
     metrics = json.loads((run / "summary.json").read_bytes())["metrics"]
     initial, trained = study_attacks([run], EnduranceStudy(), device="cpu")
     assert (initial["generator"], trained["generator"]) == ("initial", "trained")
@@ -144,17 +143,11 @@ def test_replicas_and_opponents(short: Callable[..., Recipe]) -> None:
 
 
 def test_points_need_an_absolute_epsilon(short: Callable[..., Recipe], run_path: Path) -> None:
-    summary = train(short("evaluate_every=20"), run_path, device="cpu")
+    summary = train(short("steps=2", "evaluate_every=2"), run_path, device="cpu")
     assert not [name for name in summary.metrics if name.startswith("attacks_")]
     rows = study_attacks([run_path, run_path], attack_study("{name: fgsm, epsilon: 0.5}", within=0.1, cap=5, samples=4))
     assert len(rows) == 4
     assert all("epsilon 0.5 in the data's units" in row["protocol"] for row in rows)
-
-
-def test_the_protocol_counts_the_samples_that_there_are(run: Path) -> None:
-    for wanted, found in ((361, 360), (5, 5)):
-        for row in study_attacks([run], EnduranceStudy(samples=wanted, cap=1), device="cpu"):
-            assert f"; {found} samples a side" in row["protocol"]
 
 
 def test_settings_are_read_as_in_a_recipe() -> None:
@@ -165,17 +158,3 @@ def test_settings_are_read_as_in_a_recipe() -> None:
             attack_study("fgsm", samples=4, **settings_)  # type: ignore[arg-type]
     with pytest.raises(InvalidRecord, match="did you mean fgsm"):
         attack_study("fgsn", within=0.1, cap=3, samples=4)
-
-
-def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
-        study_attacks([tmp_path], EnduranceStudy())
-
-
-def test_descriptions_state_settings_that_are_not_defaults() -> None:
-    plain, other = (
-        EnduranceStudy.model_validate({"attack": attack}).attack
-        for attack in ("fgsm", {"name": "gradient", "epsilon": 0.5, "steps": 3, "ball": "l2"})
-    )
-    assert described(plain, UNIT).startswith("fgsm, epsilon 1/255") and "steps" not in described(plain, UNIT)
-    assert "steps 3" in described(other, UNIT) and "l2" in described(other, UNIT)

@@ -68,7 +68,7 @@ def assert_same(ones: Sequence[Tensor], others: Sequence[Tensor]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.integers(1, 3),
     st.integers(1, 4),

@@ -14,7 +14,6 @@ from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import sha256
 from sparring.core.randomness import Rng
 from sparring.networks import InceptionFeatures, InceptionV3, extractors
-from sparring.networks.inception import max_pool, mean_pool
 
 CPU = torch.device("cpu")
 PUBLISHED = {
@@ -75,19 +74,6 @@ def test_images_are_resized_to_299_pixels(network: InceptionV3) -> None:
     rows = image[..., 3:5].mean(dim=3)
     expected = (1 - down) * rows[..., 0] + down * rows[..., 1]
     assert torch.allclose(reached[0][..., 50, 149], expected, atol=1e-5)
-
-
-def test_mean_pooling_does_not_count_padding() -> None:
-    assert torch.allclose(mean_pool(torch.ones(1, 1, 5, 5)), torch.ones(1, 1, 5, 5))
-    corner = torch.zeros(1, 1, 4, 4)
-    corner[..., 0, 0] = 1
-    assert mean_pool(corner)[0, 0, :2, :2].flatten().tolist() == pytest.approx([1 / 4, 1 / 6, 1 / 6, 1 / 9])
-
-
-def test_maximum_pooling_ignores_padding() -> None:
-    x = -1 - Rng.of(0).uniform((1, 1, 4, 4))  # negative: zeros of a padding would win
-    assert torch.equal(max_pool(x)[0, 0, 0, 0], x[0, 0, :2, :2].max())
-    assert max_pool(x).shape == x.shape
 
 
 def mean_of(x: torch.Tensor) -> torch.Tensor:

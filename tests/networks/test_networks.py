@@ -1,4 +1,4 @@
-"""Properties of all networks: sides, refusals, memory format, autocast, packing, parts shared with classifiers."""
+"""Properties of all networks: sides, refusals, memory format, autocast, parts shared with classifiers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from network_tools import images
 from torch import nn
 
 from sparring.core.errors import UsageError
-from sparring.core.modules import frozen
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.lipschitz import SpectralNorm
@@ -64,7 +63,7 @@ DISCRIMINATORS = [
     Trunk(classifier=VGG16(width=2), head=AuxiliaryHead()),
     Trunk(classifier=PreActResNet18(width=2)),
 ]
-BOTTOMS = {8: 4, 16: 4, 28: 7, 32: 4, 48: 3, 64: 4, 128: 4}
+BOTTOMS = {8: 4, 28: 7, 48: 3, 64: 4}
 """The smallest side inside the SN-GAN and Rob-GAN generators, by the side of the image."""
 
 
@@ -90,7 +89,7 @@ def test_generators_make_images_of_every_side(spec: Generator, side: int) -> Non
 
 
 @pytest.mark.parametrize("spec", DISCRIMINATORS, ids=named)
-@pytest.mark.parametrize("side", [8, 32, 128])
+@pytest.mark.parametrize("side", [8, 64])
 def test_discriminators_have_gradients_at_every_side(spec: Discriminator, side: int) -> None:
     space = images(side)
     x = Rng.of(1).uniform((3, *space.shape), -1.0, 1.0).requires_grad_()
@@ -101,7 +100,7 @@ def test_discriminators_have_gradients_at_every_side(spec: Discriminator, side: 
 
 
 @pytest.mark.parametrize("spec", [VGG16(width=2), PreActResNet18(width=2)], ids=named)
-@pytest.mark.parametrize("side", [4, 8, 28, 50])
+@pytest.mark.parametrize("side", [4, 28, 50])
 def test_classifiers_take_any_side(spec: Classifier, side: int) -> None:
     network = spec.build(images(side), (), rng=Rng.of(0))
     logits = network(Rng.of(1).uniform((3, 3, side, side), -1.0, 1.0))
@@ -153,15 +152,12 @@ def test_discriminators_under_spectral_norm_memory_format_and_autocast(spec: Dis
 
 POWERS_OF_TWO = [
     (PLANE, (), "square images"),
-    (images(28), (), "side of 8, 16, 32"),
     (images(4), (), "side of 8, 16, 32"),
-    (Space((3, 32, 16), IMAGE_BOUNDS), (), "square images"),
     (Space((3, 32, 32), None), (), "declare None"),
     (images(32), (2,), "does not support packed games"),
 ]
 REFUSED: list[tuple[Network, Space, tuple[int, ...], str]] = [
-    *((spec, *case) for spec in (GENERATORS[0], DISCRIMINATORS[0], GENERATORS[2]) for case in POWERS_OF_TWO),
-    (MNISTGenerator(latent=4), PLANE, (), "square images"),
+    *((spec, *case) for spec in (GENERATORS[0], DISCRIMINATORS[0]) for case in POWERS_OF_TWO),
     (MNISTGenerator(latent=4), images(30), (), "divisible by 4"),
     (MNISTDiscriminator(), images(28), (4,), "does not support packed games"),
     (RobGANGenerator(), images(4), (), "side of 8, 16, 28"),
@@ -190,27 +186,9 @@ def test_own_blocks_go_to_any_side() -> None:
     assert trunk.blocks(torch.zeros(2, 3, 24, 24)).shape == (2, 6, 12, 12)
 
 
-def test_a_packed_network_equals_its_games() -> None:
-    packed = MLPDiscriminator(hidden=(8, 8)).build(PLANE, (3,), rng=Streams(5, 3).rng("init"))
-    x = Rng.of(0).normal((3, 7, 2))
-    for index in range(3):
-        single = MLPDiscriminator(hidden=(8, 8)).build(PLANE, (), rng=Streams(5 + index).rng("init"))
-        torch.testing.assert_close(packed(x).score[index], single(x[index]).score)
-
-
-def test_gradients_flow_through_a_frozen_network() -> None:
-    network = MLPDiscriminator(hidden=(4,)).build(PLANE, (), rng=Rng.of(0))
-    x = torch.zeros(3, 2, requires_grad=True)
-    with frozen(network.parameters()):
-        network(x).score.sum().backward()
-    assert x.grad is not None
-    assert all(p.grad is None and p.requires_grad for p in network.parameters())
-
-
 @pytest.mark.parametrize(
     ("spec", "space", "lead"),
     [
-        (MLPDiscriminator(hidden=(8, 4)), Space((2,), None, CLASSES), ()),
         (MLPDiscriminator(hidden=(8, 4)), Space((2,), None, CLASSES), (2,)),
         (MLPDiscriminator(hidden=(8, 4)), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),
         (RobGANDiscriminator(width=2), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),

@@ -11,7 +11,7 @@ from torch.autograd import grad
 
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Space
-from sparring.networks import ASGANResNetGenerator, Generator, ResNetGenerator, products
+from sparring.networks import Generator, ResNetGenerator, products
 from sparring.networks.products import OneDNNLinear, affine
 
 LEADS = [(), (3,)]
@@ -93,9 +93,7 @@ def test_small_products_use_torch() -> None:
     assert "Affine" not in type(affine(x[1:], weight, bias).grad_fn).__name__
 
 
-@pytest.mark.parametrize(
-    "spec", [ASGANResNetGenerator(width=64), ResNetGenerator(width=64)], ids=lambda spec: spec.name
-)
+@pytest.mark.parametrize("spec", [ResNetGenerator(width=64)], ids=lambda spec: spec.name)
 def test_generators_export_and_compile(spec: Generator, calls: list[torch.Size]) -> None:
     space = Space((3, 16, 16), IMAGE_BOUNDS)
     network = spec.build(space, (), rng=Rng.of(0)).eval()
