@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 from sparring.classifier.load import load_classifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import attacked, train_step
-from sparring.core.errors import NonFinite, UsageError
+from sparring.core.errors import UsageError
 from sparring.core.progress import Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
@@ -28,9 +26,7 @@ from sparring.gan.load import load_gan
 from sparring.monitoring import classifier_metrics
 from sparring.monitoring.classifier_metrics import ClassifierMetrics, main_attack
 from sparring.networks import ClassifierModule
-from sparring.optimizers import StepDecay
-from sparring.recipes import ClassifierRecipe, Recipe, changed, load, parse_yaml, to_yaml, validated
-from sparring.recipes.json_schema import json_schema
+from sparring.recipes import ClassifierRecipe, changed, load, to_yaml, validated
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 
@@ -159,21 +155,12 @@ class _Crash(Progress):
             raise RuntimeError("killed")
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ("optimizer={name: adam, lr: 0.01, schedule: steps}", "attack={name: pgd, steps: 2}", "warmup.end=9"),
-        ("optimizer={name: sgd, lr: 0.1, momentum: 0.9}", "memory_format=channels_last"),
-        ("precision=bf16", "criterion=margin", "data.augment=[{name: flip}]"),
-    ],
-)
-def test_stopped_and_resumed_equals_undisturbed(
-    overrides: tuple[str, ...], game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopped_and_resumed_equals_undisturbed(game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier_metrics, "STEPS", 1)
     own = tmp_path / "game"
     shutil.copytree(game, own)
-    recipe = classifier_recipe(fakes(own, 0.5), "evaluate_every=6", *overrides)
+    coarse = ("precision=bf16", "criterion=margin", "data.augment=[{name: flip}]")
+    recipe = classifier_recipe(fakes(own, 0.5), "evaluate_every=6", *coarse)
     train(recipe, tmp_path / "whole", device="cpu")
     with pytest.raises(RuntimeError, match="killed"):
         train(recipe, tmp_path / "stopped", device="cpu", progress=_Crash(7))
@@ -185,7 +172,7 @@ def test_stopped_and_resumed_equals_undisturbed(
     assert len(verify(tmp_path / "stopped")) == 3
 
 
-def test_a_weight_of_zero_asks_for_no_generator() -> None:
+def test_a_weight_of_zero_needs_no_generator() -> None:
     with_zero, without = state_of(classifier_recipe("fakes={run: nowhere, weight: 0}")), state_of(classifier_recipe())
     for step in range(3):
         train_step(with_zero, step)
@@ -209,7 +196,7 @@ def test_the_generator_is_frozen_and_draws_afresh(game: Path) -> None:
     assert labels.bincount(minlength=10).sub(200).abs().max() < 60  # uniform: a standard deviation is 13
 
 
-def test_the_attack_leaves_the_classifier_without_a_trace_and_the_update_does_not() -> None:
+def test_the_attack_does_not_change_the_classifier_and_the_update_does() -> None:
     state = state_of(classifier_recipe())
     before, (batch,) = copy_of(state.network), list(state.batches(0))
     moved = attacked(state, batch, 0)
@@ -240,13 +227,13 @@ def test_the_rate_follows_its_schedule() -> None:
     assert moved == [True, True, True, False, False]
 
 
-def test_the_criterion_is_what_the_attack_ascends() -> None:
+def test_the_attack_ascends_the_criterion() -> None:
     batches = list(state_of(classifier_recipe()).batches(0))
     found = [attacked(state_of(classifier_recipe(f"criterion={name}")), *batches, 0) for name in ("margin", "dlr")]
     assert not torch.equal(*found)
 
 
-def test_a_run_says_what_it_reached(tmp_path: Path) -> None:
+def test_the_summary_of_a_run(tmp_path: Path) -> None:
     recipe = classifier_recipe("evaluate_every=4", "optimizer.lr=0.2")
     summary = train(recipe, tmp_path / "run", device="cpu")
     run = RunFolder.open(tmp_path / "run")
@@ -318,7 +305,6 @@ def test_the_measures_of_a_linear_classifier_have_closed_forms() -> None:
     [
         ("{name: fgsm, epsilon: 2/255}", "epsilon 2/255"),
         ("none", "epsilon 8/255"),
-        ("direct", "epsilon 8/255"),
         ("{name: pgd, epsilon: 1, ball: l2, direction: normalised}", "epsilon 255/255"),
     ],
 )
@@ -330,13 +316,7 @@ def test_the_main_attack_has_the_budget_of_the_training(attack: str, words: str)
     assert main.direction.name == ("normalised" if "l2" in attack else "sign")
 
 
-def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
-    with pytest.raises(NonFinite, match=r"not finite: .*classifier|loss on real"):
-        train(classifier_recipe("optimizer.lr=1e30"), tmp_path / "run", device="cpu")
-    assert RunFolder.open(tmp_path / "run").summary().status == "non-finite"
-
-
-def test_a_classifier_goes_on_from_another(tmp_path: Path) -> None:
+def test_a_classifier_starts_from_another(tmp_path: Path) -> None:
     train(classifier_recipe(), tmp_path / "first", device="cpu")
     second = state_of(classifier_recipe(f"start.run={tmp_path / 'first'}", "seed=3"))
     assert_same(
@@ -382,20 +362,9 @@ def test_a_recipe_of_a_classifier_is_one_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "parent.yaml"
     path.write_text(to_yaml(recipe))
     assert load(str(path)) == recipe
-    assert validated(parse_yaml(to_yaml(recipe), "again"), "again") == recipe
     (tmp_path / "child.yaml").write_text("extends: parent.yaml\nfakes.weight: 0.3\nattack: none\n")
     child = load(str(tmp_path / "child.yaml"), ["optimizer.lr=1"])
     assert isinstance(child, ClassifierRecipe)
     assert child == classifier_recipe("fakes={run: somewhere, weight: 0.3}", "attack=none", "optimizer.lr=1")
-    validator = jsonschema.Draft202012Validator(json_schema(Recipe, ClassifierRecipe))
-    for known in (recipe, load("dishonest/ring")):
-        validator.validate(json.loads(json.dumps(known.model_dump(mode="json"))))
-    with pytest.raises(jsonschema.ValidationError):
-        validator.validate(recipe.model_dump(mode="json") | {"fakes": {"weight": 0.5}})
     with pytest.raises(InvalidRecord, match=r"generatr = .*unknown key"):
         load(str(path), ["generatr=mlp"])
-
-
-def test_a_rate_drops_in_steps() -> None:
-    schedule = StepDecay(after=(0.25, 0.5), drop=0.1)
-    assert [schedule.factor(step / 8) for step in range(8)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01])

@@ -26,13 +26,12 @@ from sparring.training.loop import train
 
 CPU = torch.device("cpu")
 SHORT = ["steps=1", "batch_size=8"]
-IMAGES = ("generator={name: mnist, latent: 4, width: 4, conditional: true}",)
 Play = Callable[..., Path]
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Plays a game of two rounds on the digits, and says where."""
+    """Trains a game of two rounds on the digits and returns its folder."""
 
     def run(*overrides: str) -> Path:
         keys = ["generator={name: mlp, latent: 4, hidden: [8]}", "generator.conditional=true", "lipschitz=none"]
@@ -52,27 +51,24 @@ def state_of(path: Path, *overrides: str, game: int = 0) -> ClassifierState:
 
 
 def logits_agree(state: ClassifierState, networks: LoadedGAN) -> bool:
-    """Whether the classifier tells the classes that D's head tells."""
+    """Whether the classifier has the class logits of D's head."""
     samples = state.source.batch(0, 8, state.streams).samples
     with torch.no_grad():
         verdict = networks.networks.discriminator.eval()(samples)
         return torch.allclose(state.network.eval()(samples), verdict.classes, rtol=1e-4, atol=1e-5)
 
 
-DISCRIMINATORS = {
-    "mlp": "{name: mlp, hidden: [8]}",
-    "mnist": "{name: mnist, width: 4}",
-    "trunk": "{name: trunk, classifier: {name: small_resnet, width: 2}}",
-    "resnet": "{name: resnet, width: 4}",
-}
-
-
-@pytest.mark.parametrize("discriminator", DISCRIMINATORS)
-@pytest.mark.parametrize("lipschitz", ["none", "spectral_norm"])
-def test_the_branch_of_an_auxiliary_head_says_what_the_head_says(
-    discriminator: str, lipschitz: str, play: Play
-) -> None:
-    keys = [f"discriminator={DISCRIMINATORS[discriminator]}", "discriminator.head=auxiliary", "class_loss=split"]
+@pytest.mark.parametrize(
+    ("discriminator", "lipschitz"),
+    [
+        ("{name: mlp, hidden: [8]}", "spectral_norm"),
+        ("{name: mnist, width: 4}", "none"),
+        ("{name: mnist, width: 4}", "spectral_norm"),
+        ("{name: trunk, classifier: {name: small_resnet, width: 2}}", "none"),
+    ],
+)
+def test_a_branch_has_the_logits_of_its_auxiliary_head(discriminator: str, lipschitz: str, play: Play) -> None:
+    keys = [f"discriminator={discriminator}", "discriminator.head=auxiliary", "class_loss=split"]
     path = play(*keys, f"lipschitz={lipschitz}")
     assert logits_agree(state_of(path), load_gan(RunFolder.open(path), "cpu"))
 
@@ -89,19 +85,13 @@ def test_a_head_without_classes_gives_its_trunk_and_a_note(head: str, play: Play
     assert torch.equal(state.network.output.weight, drawn.output.weight)
 
 
-@pytest.mark.parametrize("game", [0, 2])
-def test_one_of_packed_games_is_chosen(game: int, play: Play) -> None:
-    keys = ["discriminator.head=auxiliary", "class_loss=split", "ema=0.5"]
+def test_one_of_packed_games_is_chosen(play: Play) -> None:
+    game, keys = 2, ["discriminator.head=auxiliary", "class_loss=split", "ema=0.5"]
     path = play("replicas=3", *keys)
     packed = load_gan(RunFolder.open(path), "cpu")
     state = state_of(path, game=game)
     assert logits_agree(state, packed.game(game))
     assert not logits_agree(state, packed.game(1))
-    drawn = packed.draw(5, "test", 0)
-    assert drawn.labels is not None
-    alone = packed.game(game).draw(5, "test", 0)
-    torch.testing.assert_close(drawn.samples[game], alone.samples)
-    assert alone.labels is not None and torch.equal(drawn.labels[game], alone.labels)
     sampler = packed.game(game).networks.sampler
     mine, theirs = state.fakes[0].network.state_dict(), sampler.state_dict()
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
@@ -150,36 +140,34 @@ def test_a_game_on_data_without_labels_has_no_class_to_tune_for(play: Play, tmp_
         finetuning(RunFolder.open(path))
 
 
-def test_the_whole_way(play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_finetune_command(
+    play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     game, out = play("discriminator.head=auxiliary", "class_loss=split"), tmp_path / "tuned"
-    code, told, noted = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
+    code, printed, noted = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
     assert code == 0
     assert str(out / "recipe.yaml") in noted
-    assert "robust_accuracy_test" in told
-    assert f"report: {out / 'report.html'}" in told
+    assert "robust_accuracy_test" in printed
+    assert f"report: {out / 'report.html'}" in printed
     recipe = RunFolder.open(out).recipe()
     assert isinstance(recipe, ClassifierRecipe)
     assert load_classifier(RunFolder.open(out), "cpu").step == 3
-    assert sparring("resume", out)[0] == 0
     assert sparring("verify", out)[0] == 0
-    assert sparring("show", out / "recipe.yaml")[0] == 0
-    code, told, _ = sparring("evaluate", out, "--samples", 20, "--device", "cpu", "--json")
+    code, printed, _ = sparring("evaluate", out, "--samples", 20, "--device", "cpu", "--json")
     assert code == 0
-    assert "accuracy_train" in json.loads(told)["metrics"]
+    assert "accuracy_train" in json.loads(printed)["metrics"]
     refused = [
         ("sample", out),
         ("attack-endurance", out),
         ("finetune", out, "--out", tmp_path / "x"),
     ]
     for command in refused:
-        code, _, told = sparring(*command)
+        code, _, error = sparring(*command)
         assert code == 2, command
-        assert "trains a classifier, so there is no generator" in told
+        assert "trains a classifier, so there is no generator" in error
 
 
-def test_an_attack_without_a_budget_is_not_inherited_and_that_is_said(play: Play) -> None:
+def test_an_attack_without_a_budget_is_not_inherited(play: Play) -> None:
     made = finetuning(RunFolder.open(play("regime={name: replace, attack: {name: pgd, epsilon: 0}}")))
     assert made.recipe.attack == PGD(steps=5)
     assert any("was trained against no attack" in note for note in made.notes)
-    inherited = finetuning(RunFolder.open(play("regime={name: replace, attack: {name: pgd, epsilon: 0.1}}")))
-    assert not any("was trained against no attack" in note for note in inherited.notes)

@@ -60,7 +60,7 @@ DCGAN_TABLES = {
     64: ((1024, 4), (512, 8), (256, 16), (128, 32), (3, 64)),
     128: ((2048, 4), (1024, 8), (512, 16), (256, 32), (128, 64), (3, 128)),
 }
-"""Channels and side behind every layer of the generator, and backwards of the discriminator; the one at 128 is not published."""
+"""Channels and side behind every layer of the generator, reversed of the discriminator; that at 128 is ours."""
 
 
 @pytest.mark.parametrize("side", DCGAN_TABLES)

@@ -27,10 +27,6 @@ def test_a_shipped_recipe_round_trips(name: str) -> None:
     assert validated(parse_yaml(to_yaml(recipe), name), name) == recipe
 
 
-def test_the_papers_recipes_are_there() -> None:
-    assert set(recipe_names()) >= {"dishonest/ring", "dishonest/digits", "dishonest/mnist", "dishonest/cifar10"}
-
-
 def test_the_ring_has_the_papers_hyper_parameters() -> None:
     ring = load("dishonest/ring")
     assert (ring.generator.latent, ring.batch_size) == (256, 512)
@@ -39,7 +35,7 @@ def test_the_ring_has_the_papers_hyper_parameters() -> None:
     assert ring.lipschitz.model_dump() == {"name": "clip", "bound": 0.1}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(
     st.floats(0, 1),
     st.sampled_from([name for name in members(FAMILIES["objective"]) if name != "apart"]),
@@ -58,16 +54,11 @@ MISTAKES = {
     "objective=hinj": ("objective.name", "did you mean hinge?"),
     "objective={name: hinge, margn: 1}": ("objective.margn", "did you mean margin?"),
     "steps=many": ("steps", "should be a valid integer"),
-    "steps=1.5": ("steps", "valid integer"),
     "steps=0": ("steps", "greater than or equal to 1"),
-    "ema=False": ("ema", "valid number"),
     "ema=1": ("ema", "less than 1"),
-    "batch_size=true": ("batch_size", "valid integer"),
     "feedback.probability=1.2": ("feedback.probability", "less than or equal to 1"),
     "feedback.probability=.nan": ("feedback.probability", "finite"),
     "optimizers.generator.lr=-1e-4": ("optimizers.generator.lr", "greater than 0"),
-    "optimizers.generator.epsilon=-1e-8": ("optimizers.generator.epsilon", "greater than 0"),
-    "optimizers.generator.betas=[0, 1]": ("optimizers.generator.betas", "unknown key"),
     "regime.epsilon=-8/255": ("regime.epsilon", "unknown key"),
     "generator.hidden=[64, -1]": ("generator.hidden.1", "greater than or equal to 1"),
     "precision=fp8": ("precision", "'fp32', 'tf32' or 'bf16'"),
@@ -88,15 +79,6 @@ def test_a_mistake_is_named_with_its_key_path(override: str) -> None:
     assert caught.value.exit_code == 2
     assert [".".join(problem.path) for problem in caught.value.problems] == [path]
     assert words in str(caught.value.problems[0])
-
-
-def test_of_thousands_of_mistakes_the_first_twenty_are_listed_and_all_are_counted() -> None:
-    with pytest.raises(InvalidRecord) as caught:
-        validated({f"key{index}": 1 for index in range(4_000)}, "recipe.yaml")
-    first, *lines, last = caught.value.cause.splitlines()
-    assert (len(lines), "mistakes" in first) == (20, True)
-    assert int(first.split()[2].replace(",", "")) == len(caught.value.problems) > 4_000
-    assert f"and {len(caught.value.problems) - 20:,} more" in last
 
 
 @pytest.mark.parametrize(
@@ -133,7 +115,7 @@ def test_a_recipe_that_is_not_there_is_refused(name: str, words: str) -> None:
         load(name)
 
 
-def test_every_override_that_is_none_is_named() -> None:
+def test_every_malformed_override_is_named() -> None:
     with pytest.raises(UsageError) as caught:
         load("dishonest/ring", ["steps", "=3", "generator.hidden.0=3", "seed=1"])
     assert [line.split(":")[0].split(" is ")[0] for line in caught.value.cause.splitlines()] == [
@@ -162,10 +144,6 @@ def test_yaml_numbers_are_what_they_look_like(text: str, value: Any) -> None:
     assert type(parse_yaml(text, "value")) is type(value)
 
 
-def test_a_name_can_be_given_keys(short: Callable[..., Recipe]) -> None:
-    assert short("objective=tanh", "objective.rate=0.5").objective.model_dump()["rate"] == 0.5
-
-
 def test_keys_below_what_a_piece_leaves_out_can_be_changed(short: Callable[..., Recipe]) -> None:
     recipe = short("regime=mixed", "regime.attack.epsilon=0.25", "regime.attack.ball.name=l2")
     assert recipe == short("regime={name: mixed, attack: {name: direct, epsilon: 0.25, ball: l2}}")
@@ -173,10 +151,6 @@ def test_keys_below_what_a_piece_leaves_out_can_be_changed(short: Callable[..., 
 
 def test_another_piece_takes_its_own_defaults() -> None:
     assert load("dat/cifar10-dcgan", ["regime.attack.name=fgsm"]) == load("dat/cifar10-dcgan", ["regime.attack=fgsm"])
-
-
-def test_a_path_is_a_store() -> None:
-    assert load("dishonest/mnist", ["data=some/where"]).data.model_dump()["path"] == "some/where"
 
 
 @pytest.mark.parametrize(("probability", "warned"), [(0.0, False), (0.49, False), (0.5, True), (0.9, True)])

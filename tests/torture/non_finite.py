@@ -1,4 +1,4 @@
-"""One number is not finite, somewhere, in some round: the run ends before it is saved, and says where."""
+"""A number that is not finite, anywhere in any round, ends the run before it is saved; the error names the place."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Attack
-from sparring.classifier.state import ClassifierState, FrozenGenerator
 from sparring.core.descent import Descent
 from sparring.core.errors import NonFinite
 from sparring.gan import sampling
 from sparring.gan.state import GANState
-from sparring.networks import ClassifierModule, Generator
+from sparring.networks import Generator
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
@@ -34,12 +33,12 @@ BAD = (math.nan, math.inf, -math.inf)
 
 
 class Planter:
-    """Spoils one number of a tensor, in one round and in what is looked at after it.
+    """Replaces one number of a tensor, in one round and in the measurement after it.
 
     Args:
         at: the round, from 1.
-        bad: what stands there then.
-        draw: which number of a tensor it is.
+        bad: the number.
+        draw: chooses its place in a tensor.
         recipe: of the run.
     """
 
@@ -48,11 +47,11 @@ class Planter:
         self._draw = draw
 
     def begin(self, training: Task, step: int) -> None:
-        """Note what is trained, and which round begins."""
+        """Remember what is trained and whether the round has come."""
         self.training, self.is_due = training, step + 1 == self.at
 
     def spoil(self, tensor: Tensor) -> Tensor:
-        """The tensor, with one number of it spoilt if the round has come."""
+        """The tensor, with one number replaced if the round has come."""
         if not self.is_due or not tensor.numel():
             return tensor
         where = torch.zeros(tensor.shape, dtype=torch.bool)
@@ -60,25 +59,9 @@ class Planter:
         return tensor.masked_fill(where, self.bad)
 
     def one_of(self, tensors: Sequence[Tensor]) -> None:
-        """Spoil one number of one of the tensors, in place."""
+        """Replace one number of one of the tensors, in place."""
         chosen = self._draw.choice([tensor for tensor in tensors if tensor.is_floating_point()])
         chosen.data.copy_(self.spoil(chosen.data))
-
-    def behind(self, samples: Tensor) -> Tensor:
-        """The same samples, but a gradient that comes back to them is spoilt."""
-        found: Tensor = _Behind.apply(samples, self)
-        return found
-
-
-class _Behind(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, samples: Tensor, planter: Planter) -> Tensor:
-        ctx.planter = planter
-        return samples.view_as(samples)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return ctx.planter.spoil(gradients[0]), None
 
 
 Patch = tuple[Any, str, Callable[..., Any]]
@@ -86,7 +69,7 @@ Patch = tuple[Any, str, Callable[..., Any]]
 
 
 class Site(NamedTuple):
-    """A place that a number is planted at.
+    """A place in which a number is planted.
 
     Args:
         cause: what the error names, as a pattern.
@@ -102,47 +85,37 @@ class Site(NamedTuple):
 
 
 def _result(owner: Any, name: str, spoil: Callable[[Any], Any]) -> Patch:
-    """A function whose result is spoilt."""
+    """A function with one number of its result replaced."""
     original = getattr(owner, name)
     return owner, name, lambda *arguments, **options: spoil(original(*arguments, **options))
 
 
 def _field(owner: Any, name: str, planter: Planter, field: str) -> Patch:
-    """A function with one field of its result spoilt."""
+    """A function with one number of a field of its result replaced."""
     return _result(owner, name, lambda found: found._replace(**{field: planter.spoil(getattr(found, field))}))
 
 
 def _before(owner: Any, name: str, act: Callable[..., object]) -> Patch:
-    """A function before which something happens."""
+    """A function with something done before it."""
     original = getattr(owner, name)
 
-    def later(*arguments: Any, **options: Any) -> Any:
+    def patched(*arguments: Any, **options: Any) -> Any:
         act(*arguments)
         return original(*arguments, **options)
 
-    return owner, name, later
+    return owner, name, patched
 
 
 def _after(owner: Any, name: str, act: Callable[..., object]) -> Patch:
-    """A function after which something happens."""
+    """A function with something done after it."""
     original = getattr(owner, name)
 
-    def earlier(*arguments: Any, **options: Any) -> Any:
-        found = original(*arguments, **options)
+    def patched(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
         act(*arguments)
-        return found
+        return result
 
-    return owner, name, earlier
-
-
-def _behind(owner: Any, name: str, planter: Planter) -> Patch:
-    """A method whose samples get a spoilt gradient back, where it is they that one is taken of."""
-    original = getattr(owner, name)
-
-    def spoilt(self: Any, samples: Tensor) -> Any:
-        return original(self, planter.behind(samples) if samples.is_leaf and samples.requires_grad else samples)
-
-    return owner, name, spoilt
+    return owner, name, patched
 
 
 def _data(planter: Planter) -> Sequence[Patch]:
@@ -150,14 +123,14 @@ def _data(planter: Planter) -> Sequence[Patch]:
 
 
 def _piece(key: str, name: str) -> Callable[[Planter], Sequence[Patch]]:
-    """A function of one of the recipe's pieces, whose result is spoilt."""
+    """A function of one of the recipe's pieces, with its result spoilt."""
     return lambda planter: [_result(type(getattr(planter.recipe, key)), name, planter.spoil)]
 
 
 def _stepping(
     player: str, spoil: Callable[[Planter, torch.optim.Optimizer], object]
 ) -> Callable[[Planter], list[Patch]]:
-    """What is spoilt of a player when its optimizer has stepped."""
+    """Spoil a network or its optimizer after the step."""
 
     def plant(planter: Planter) -> list[Patch]:
         steps: list[str] = []
@@ -194,7 +167,7 @@ def _gradients(player: str) -> Callable[[Planter], list[Patch]]:
 
 
 def _at_the_end(spoil: Callable[[Planter, GANState], object]) -> Callable[[Planter], list[Patch]]:
-    """What is spoilt of a game when its round is nearly over."""
+    """Spoil a game at the end of a round."""
     return lambda planter: [_after(GANState, "_update_average", lambda game: spoil(planter, game))]
 
 
@@ -206,7 +179,7 @@ def _too_large(planter: Planter, game: GANState) -> None:
 
 
 def _hooked(planter: Planter) -> Callable[..., None]:
-    """What a generator draws outside of training."""
+    """The samples that a generator draws outside of training."""
 
     def act(_recipe: Recipe, generator: nn.Module, _codes: Tensor) -> None:
         if planter.is_due:
@@ -226,13 +199,10 @@ SITES: dict[str, Site] = {
     "latents": Site("input of generator", GAMES, lambda p: [_field(Generator, "draw", p, "values")]),
     "generated samples": Site(INPUT, GAMES, lambda p: [_field(GANState, "generate", p, "samples")]),
     "score": Site(D, GAMES, lambda p: [_field(GANState, "judge", p, "score")]),
-    "class logits": Site(D, ["classes"], lambda p: [_field(GANState, "judge", p, "classes")]),
     "class loss": Site(D, ["classes"], _piece("class_loss", "payoff")),
     "payoff of D on real": Site(D, GAMES, _piece("objective", "real")),
-    "payoff of D on fake": Site(D, GAMES, _piece("objective", "fake")),
     "payoff of G": Site(G, GAMES, lambda p: [_result(type(p.recipe.feedback), "transmit", p.spoil)]),
     "penalty": Site(D, ["GP", "adversarial penalty"], _piece("lipschitz", "penalty")),
-    "gradient of an attack": Site(".+", ATTACKED, lambda p: [_behind(GANState, "judge", p)]),
     "adversarial samples": Site(
         INPUT, ATTACKED, lambda p: [_result(Attack, name, p.spoil) for name in ("__call__", "from_gradient")]
     ),
@@ -248,11 +218,6 @@ SITES: dict[str, Site] = {
     "running statistics of generator": Site(
         ".+", ["images", "classes"], _at_the_end(lambda p, game: p.one_of(list(game.generator.buffers())))
     ),
-    "running statistics of discriminator": Site(
-        ".+",
-        ["images", "spectral norm, replicas"],
-        _at_the_end(lambda p, game: p.one_of(list(game.discriminator.buffers()))),
-    ),
     "running mean": Site(".+", GAMES, _at_the_end(lambda p, game: p.one_of(list(game.networks.average.parameters())))),
     "overflow": Site(
         "output of discriminator",
@@ -262,17 +227,7 @@ SITES: dict[str, Site] = {
     "samples of a measurement": Site(
         "samples of G in eval mode", GAMES, lambda p: [_before(sampling, "rendered", _hooked(p))], MEASURED
     ),
-    "extractor": Site(
-        "features or logits of", ["images"], lambda p: [_field(ClassifierModule, "extract", p, "logits")], MEASURED
-    ),
     "real samples of a classifier": Site("input of classifier", LEARNED, _data),
-    "fakes": Site(
-        "input of classifier", ["classifier from runs"], lambda p: [_field(FrozenGenerator, "draw", p, "samples")]
-    ),
-    "class logits of a classifier": Site(".+", LEARNED, lambda p: [_result(ClassifierState, "classify", p.spoil)]),
-    "adversarial samples of a classifier": Site(
-        "input of classifier", LEARNED, lambda p: [_result(Attack, "__call__", p.spoil)]
-    ),
     "class loss of a classifier": Site(
         ".+", LEARNED, lambda p: [_result(torch.nn.functional, "cross_entropy", p.spoil)]
     ),
@@ -285,7 +240,7 @@ SITES: dict[str, Site] = {
 
 FIRST = {
     *("real samples", "latents", "generated samples", "score", "payoff of D on real", "payoff of G", "penalty"),
-    *("gradient of an attack", "adversarial samples", "gradient of discriminator", "weights of generator"),
+    *("adversarial samples", "gradient of discriminator", "weights of generator"),
     *("moments of discriminator", "running mean", "running statistics of generator", "samples of a measurement"),
     "class loss of a classifier",
 }
@@ -294,7 +249,7 @@ FIRST = {
 
 @contextmanager
 def planted(site: Site, planter: Planter) -> Iterator[None]:
-    """A block in which runs meet the number."""
+    """A block in which the number is planted."""
     noting = [_before(kind, "play", planter.begin) for kind in (GANTask, ClassifierTask)]
     with ExitStack() as patches:
         for owner, name, replacement in [*site.plant(planter), *noting]:
@@ -302,8 +257,8 @@ def planted(site: Site, planter: Planter) -> Iterator[None]:
         yield
 
 
-def trial(trial: Trial) -> None:
-    """Plant one number, see the run end, and see it go on."""
+def _trial(trial: Trial) -> None:
+    """Plant one number; the run ends, and is completed without it."""
     site = SITES[trial.turn(sorted(SITES, key=lambda name: name not in FIRST))]
     kind, at, bad = trial.draw.choice(site.kinds), trial.draw.choice(site.at), trial.draw.choice(BAD)
     recipe, path = recipe_of(kind, trial.shared), trial.folder / "run"
@@ -312,7 +267,7 @@ def trial(trial: Trial) -> None:
     run = RunFolder(path)
     for _ in range(2):  # the second time from the last checkpoint
         planter = Planter(at, bad, trial.draw, recipe)
-        planter.is_due = (run.checkpoints / f"{at:09d}").exists()  # what begins there measures first
+        planter.is_due = (run.checkpoints / f"{at:09d}").exists()  # a start there measures first
         with planted(site, planter):
             error = _ended(recipe, path)
         assert error.exit_code == 6
@@ -336,5 +291,5 @@ def _ended(recipe: AnyRecipe, path: Path) -> NonFinite:
 
 
 PROMISE = Promise(
-    6, "A number that is not finite ends the run in its round, by name, and is never saved", len(FIRST), 240, trial
+    6, "A number that is not finite ends the run in its round, by name, and is never saved", len(FIRST), 240, _trial
 )

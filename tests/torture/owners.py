@@ -1,4 +1,4 @@
-"""Of many processes that start one run at the same time, one trains it; the others say so and touch nothing."""
+"""Of many processes that start one run at the same time, one trains it; the others exit and change nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparring.runs.lock import LOCK, owner
 from sparring.training.loop import resume, train
 from torture.games import play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial
-from torture.starts import KILLED, Start, Witness, kill_all, require_swept
+from torture.starts import KILLED, Start, Witness, kill_all
 
 _STARTERS = 6
 _KIND = "flip"
@@ -54,7 +54,7 @@ def _together(trial: Trial) -> None:
     draw.shuffle(starters)
     gate = trial.folder / "gate"
     owning, others = _start_together(trial, starters, gate)
-    # To train where a run without an owner lies is a mistake of its own.
+    # `train` on an existing run is a usage error.
     assert set(others) <= {_BUSY, _USAGE} and others.count(_USAGE) <= starters.count(_begin), others
     gate.touch()
     assert owning.code() == _DONE
@@ -62,7 +62,7 @@ def _together(trial: Trial) -> None:
 
 
 def _start_together(trial: Trial, starters: Sequence[_Starter], gate: Path) -> tuple[Start, list[int]]:
-    """Start all at the same moment; the one that trains, waiting at a gate, and the exit codes of the others."""
+    """Start all together; return the one that trains, waiting at a gate, and the exit codes of the others."""
     run, recipe, after = trial.folder / "run", recipe_of(_KIND, trial.shared), trial.draw.randint(8, 20)
     barrier = multiprocessing.get_context("fork").Barrier(len(starters))
 
@@ -85,30 +85,8 @@ def _start_together(trial: Trial, starters: Sequence[_Starter], gate: Path) -> t
     return owning, [start.code() for start in others]
 
 
-def _owners_killed(trial: Trial) -> None:
-    """Several try to own a run again and again, and each owner is killed, until the run is complete."""
-    run, recipe, draw = trial.folder / "run", recipe_of(_KIND, trial.shared), trial.draw
-    kills = draw.randint(2, 6)
-    starters: list[Start] = []
-    while True:
-        starters = [start for start in starters if start.is_alive]
-        starters += [Start(lambda witness: play(recipe, run, witness)) for _ in range(4 - len(starters))]
-        time.sleep(draw.uniform(0, 0.3))
-        if kills:
-            named = owner(run)
-            victims = [start for start in starters if named and named.startswith(f"process {start.number} ")]
-            for victim in victims:
-                victim.code(within=0)
-                kills -= 1
-        elif all(start.code() in (_DONE, _USAGE, _BUSY) for start in starters):
-            break
-    play(recipe, run)
-    require_swept(run)
-    require_same(undisturbed(_KIND, trial.shared), run)
-
-
 def _stale_lock(trial: Trial) -> None:
-    """A lock file that a killed process left locks nobody out."""
+    """The lock file of a killed process locks no other process out."""
     run, recipe, after = trial.folder / "run", recipe_of(_KIND, trial.shared), trial.draw.randint(1, 20)
     start = Start(lambda witness: play(recipe, run, _Pause(witness, after, trial.folder / "never")))
     while start.last < after:
@@ -151,7 +129,7 @@ def _resumed(run: Path) -> int:
     return Start(lambda witness: resume(run, device="cpu", progress=witness)).code()
 
 
-_WAYS = (_together, _stale_lock, _children_live_on, _owners_killed)
+_WAYS = (_together, _stale_lock, _children_live_on)
 
 
 def _trial(trial: Trial) -> None:

@@ -1,7 +1,7 @@
-"""Signals at any moment, once and twice: the right exit code, everything saved, no process left, and the run goes on.
+"""One or two signals at any moment: the right exit code, everything saved, no process left, and the run can be resumed.
 
-A process is cut where a line of ours or of Python's library is about to run within some part of its work, each line
-with the same chance: lines are counted in an undisturbed process first.
+A process receives its signal before a random line of our code or of Python's library within some part of its work, all
+lines being equally likely: they are counted in an undisturbed process first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +23,10 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import sparring.__main__
-import sparring.report
 from sparring import cli
 from sparring.core.errors import Flagged
 from sparring.core.signals import STOPS
+from sparring.data import verify as verify_store
 from sparring.evaluation.verify import verify
 from sparring.recipes import to_yaml
 from sparring.runs.folder import RunFolder
@@ -40,35 +39,28 @@ from torture.starts import require_swept
 
 Place = tuple[Any, str]
 """A function by its owner and name."""
-VERB: Place = (cli, "app")
+COMMAND: Place = (cli, "app")
 TRAINING: dict[str, tuple[str, Place]] = {
     "a round": ("flip, replicas", (gan_task, "play_round")),
     "measuring": ("images", (GANTask, "measure")),
     "a save": ("spectral norm, replicas", (RunFolder, "save")),
     "pictures": ("symmetric", (GANTask, "save_pictures")),
-    "the whole verb": ("plain", VERB),
+    "the whole command": ("plain", COMMAND),
     "measuring a classifier": ("classifier", (ClassifierTask, "measure")),
 }
-"""The parts of training that are cut, each with the kind of its recipe."""
-MADE = "made"
-"""The output of other verbs, in the trial's folder."""
-VERBS: dict[str, Callable[[Trial], list[object]]] = {
-    "data prepare": lambda trial: ["data", "prepare", "digits", "--out", trial.folder / MADE],
-    "sample": lambda trial: ["sample", undisturbed("images", trial.shared), "--out", trial.folder / f"{MADE}.png"],
-    "report": lambda trial: ["report", shutil.copytree(undisturbed("plain", trial.shared), trial.folder / MADE)],
-}
+"""The parts of training in which a signal comes, each with the kind of its recipe."""
 
 
 @dataclass
 class Cut:
-    """Signals at a line of a part of the work.
+    """Signals at a line of a function.
 
     Args:
         place: the function whose lines are counted.
         at: the line, from 1; 0 only counts.
         signals: the first comes at the line, a second one some time later.
         later: seconds.
-        notes: a file for the number of lines.
+        notes: file for the number of lines.
     """
 
     place: Place
@@ -79,7 +71,7 @@ class Cut:
     lines: int = field(default=0, init=False)
 
     def install(self) -> None:
-        """Trace the part of the work in this process."""
+        """Trace the function in this process."""
         owner, name = self.place
         original = getattr(owner, name)
 
@@ -96,7 +88,7 @@ class Cut:
 
     def _trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
         if event == "call" and "site-packages" in frame.f_code.co_filename:
-            return None  # too many lines, and none needs care
+            return None  # too many lines
         if event == "line":
             self.lines += 1
             if self.lines == self.at:
@@ -152,7 +144,7 @@ def _run_command(arguments: Sequence[object], out: Path, err: Path, prepare: Cal
 
 
 def _require_group_ended(group: int) -> None:
-    """No process of this group lives on; the deadline is against hanging."""
+    """No process of this group is left; the deadline is against hanging."""
     deadline = time.monotonic() + 600
     while left := _alive(group):
         assert time.monotonic() < deadline, f"processes are left: {left}"
@@ -209,7 +201,7 @@ def _train_command(kind: str, trial: Trial, *overrides: str) -> list[object]:
 
 
 def train(trial: Trial, name: str) -> None:
-    """Training is cut, and ends as if it had not been."""
+    """A signal during training: the resumed run ends like an undisturbed one."""
     kind, place = TRAINING[name]
     whole, out = undisturbed(kind, trial.shared), trial.folder / "run"
     ended = cut(trial, f"train {name}", place, lambda each: _train_command(kind, each))
@@ -221,16 +213,18 @@ def train(trial: Trial, name: str) -> None:
     require_same(whole, out)
 
 
-def verb(trial: Trial, name: str) -> None:
-    """A verb is cut, leaves nothing half-made, and completes when it is run again."""
-    ended = cut(trial, name, VERB, VERBS[name])
-    for made in trial.folder.glob(MADE):
-        assert any(made.iterdir()), "an empty folder is left"
-    if ended.code <= 128 or name == "report":
-        return
-    if not (trial.folder / MADE).exists():
-        ended = run(VERBS[name](trial), trial.folder)
+def prepare_data(trial: Trial) -> None:
+    """A signal during `data prepare` leaves nothing half-made; the command can be repeated."""
+    store = trial.folder / "store"
+
+    def arguments(each: Trial) -> list[object]:
+        return ["data", "prepare", "digits", "--out", each.folder / "store"]
+
+    ended = cut(trial, "data prepare", COMMAND, arguments)
+    if ended.code > 128 and not store.exists():
+        ended = run(arguments(trial), trial.folder)
         assert ended.code == 0, ended
+    assert verify_store(store)
     require_swept(trial.folder)
 
 
@@ -290,7 +284,7 @@ def lost_terminal(trial: Trial) -> None:
 
 
 def demonstration(trial: Trial) -> None:
-    """The demo's processes stop together, each with its run saved, whichever of them receives the signal."""
+    """The demo's processes stop together and save their runs, if one or all of them receive the signal."""
     everyone, signals, out = trial.draw.random() < 0.5, trial.draw.choice([1, 2]), trial.folder / "demo"
     number = signal.SIGINT if everyone else trial.draw.choice(STOPS)  # Ctrl-C reaches every process of a terminal
     process = _start(["demo", "--out", out, "--steps", 1000000, "--seeds", 2])
@@ -308,7 +302,7 @@ def demonstration(trial: Trial) -> None:
 
 
 def _start(arguments: Sequence[object]) -> subprocess.Popen[str]:
-    """Start a process of its own, and wait until it handles signals: before that, Python itself dies of them."""
+    """Start a process and wait until it handles signals: before that, they kill Python itself."""
     command = [sys.executable, "-m", "sparring", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     process: subprocess.Popen[str] = subprocess.Popen(command, **pipes)  # type: ignore[call-overload]
@@ -330,22 +324,17 @@ def _train(name: str) -> Callable[[Trial], None]:
     return lambda trial: train(trial, name)
 
 
-def _verb(name: str) -> Callable[[Trial], None]:
-    return lambda trial: verb(trial, name)
-
-
 SCENES: tuple[Callable[[Trial], None], ...] = (
     long_measurement,
     real_process,
     _train("a round"),
     _train("a save"),
-    _verb("data prepare"),
+    prepare_data,
     *(_train(name) for name in TRAINING if name not in ("a round", "a save")),
-    *(_verb(name) for name in VERBS if name != "data prepare"),
     lost_terminal,
     demonstration,
 )
-"""The parts of the work that are cut; `make test` tries the first five."""
+"""`make test` tries the first five."""
 
 
 def _trial(trial: Trial) -> None:
