@@ -58,9 +58,8 @@ def test_sizes_are_the_published_ones() -> None:
 DCGAN_TABLES = {
     32: ((512, 4), (256, 8), (128, 16), (3, 32)),
     64: ((1024, 4), (512, 8), (256, 16), (128, 32), (3, 64)),
-    128: ((2048, 4), (1024, 8), (512, 16), (256, 32), (128, 64), (3, 128)),
 }
-"""Channels and side behind every layer of the generator, reversed of the discriminator; that at 128 is ours."""
+"""Channels and side after every layer of the generator; in reverse, of the discriminator."""
 
 
 @pytest.mark.parametrize("side", DCGAN_TABLES)

@@ -27,16 +27,15 @@ from torture.promise import Promise, Trial
 
 _SHORT = ("steps=4", "log_every=2", "checkpoint_every=2", "evaluate_every=4")
 _OWN = {"flip": ("sample_every=4",), "classifier from runs": ("steps=2",)}
-"""Overrides with which each recipe soon writes all of its files."""
+"""Overrides with which a short run writes every kind of file."""
 _NUMBERS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)
 
 
 class Command(ABC):
     """A command, on files below a folder."""
 
-    @abstractmethod
     def prepare(self, folder: Path, shared: Path) -> None:
-        """Make what the command works on."""
+        """Make the files that the command reads."""
 
     @abstractmethod
     def run(self, folder: Path, shared: Path) -> None:
@@ -44,11 +43,11 @@ class Command(ABC):
 
     @abstractmethod
     def check_failed(self, folder: Path, shared: Path) -> None:
-        """After it failed, the old is there or the new: never neither."""
+        """After a failure, the old files or the new ones are there."""
 
     @abstractmethod
     def check_done(self, folder: Path, shared: Path) -> None:
-        """After it succeeded, everything is there."""
+        """After success, all files are there."""
 
 
 class Train(Command):
@@ -60,9 +59,6 @@ class Train(Command):
 
     def __init__(self, kind: str) -> None:
         self.kind, self.reached = kind, 0
-
-    def prepare(self, folder: Path, shared: Path) -> None:
-        pass
 
     def recipe(self, shared: Path) -> AnyRecipe:
         return recipe_of(self.kind, shared, *_SHORT, *_OWN[self.kind])
@@ -141,9 +137,6 @@ class Write(Command):
 
 class Prepare(Command):
     """A store of the built-in digits."""
-
-    def prepare(self, folder: Path, shared: Path) -> None:
-        pass
 
     def run(self, folder: Path, shared: Path) -> None:
         prepare("digits", folder / "parent" / "store")
