@@ -140,9 +140,7 @@ def test_a_game_on_data_without_labels_has_no_class_to_tune_for(play: Play, tmp_
         finetuning(RunFolder.open(path))
 
 
-def test_finetune_command(
-    play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_finetune_command(play: Play, sparring: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     game, out = play("discriminator.head=auxiliary", "class_loss=split"), tmp_path / "tuned"
     code, printed, noted = sparring("finetune", game, "--out", out, "--device", "cpu", "steps=3", "evaluate_every=2")
     assert code == 0

@@ -34,6 +34,7 @@ _NUMBERS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)
 class Command(ABC):
     """A command, on files below a folder."""
 
+    @abstractmethod
     def prepare(self, folder: Path, shared: Path) -> None:
         """Make the files that the command reads."""
 
@@ -59,6 +60,9 @@ class Train(Command):
 
     def __init__(self, kind: str) -> None:
         self.kind, self.reached = kind, 0
+
+    def prepare(self, folder: Path, shared: Path) -> None:
+        pass
 
     def recipe(self, shared: Path) -> AnyRecipe:
         return recipe_of(self.kind, shared, *_SHORT, *_OWN[self.kind])
@@ -137,6 +141,9 @@ class Write(Command):
 
 class Prepare(Command):
     """A store of the built-in digits."""
+
+    def prepare(self, folder: Path, shared: Path) -> None:
+        pass
 
     def run(self, folder: Path, shared: Path) -> None:
         prepare("digits", folder / "parent" / "store")
