@@ -30,6 +30,7 @@ def first_non_finite(
         The input or output of a layer, or the gradient of a parameter; None if the second run is finite.
     """
     for optimizer in optimizers.values():
+        optimizer.zero_grad()  # the failed step kept its gradients
         for group in optimizer.param_groups:
             group["initial_lr"] = 0.0
     with _hooked(networks) as found:

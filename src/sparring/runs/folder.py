@@ -69,7 +69,7 @@ class RunFolder:
                 with storage_errors(path), whole_folder(path) as folder:
                     (folder / "samples").mkdir()
                     (folder / "checkpoints").mkdir()
-                    (folder / "recipe.yaml").write_text(text)
+                    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
                     (folder / "environment.json").write_bytes(json_bytes(environment))
                     (folder / "metrics.jsonl").touch()
                     owned.enter_context(lock.owned(path, place=folder))
