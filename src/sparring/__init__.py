@@ -7,4 +7,4 @@ Everything the command line does is a function call; the pieces work on any `nn.
     train(load("dishonest/ring-small", ["steps=1000"]), Path("runs/ring"))
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -99,23 +99,13 @@ def test_parts_of_a_batch_are_the_batch(data: Digits | Ring, number: int) -> Non
     assert torch.equal(torch.cat([part.samples for part in parts]), whole.samples)
 
 
-class _Third(ProcessGroup):
-    part = Part(2, 3)
-
-    def average(self, tensors: object) -> None:
-        raise AssertionError
-
-    def maximum(self, number: int) -> int:
-        raise AssertionError
-
-
 @pytest.mark.parametrize(
     ("change", "key"), [("batch_size=50", "batch_size"), ("replicas=2", "replicas")], ids=["uneven", "packed"]
 )
 def test_what_cannot_be_split_is_refused(change: str, key: str) -> None:
     recipe = require_game(load("dishonest/ring-small", ["replicas=1", change]), "a test")
     with pytest.raises(UsageError, match=key):
-        GANState(recipe, recipe.data.open(CPU), CPU, _Third())
+        GANState(recipe, recipe.data.open(CPU), CPU, ProcessGroup(Part(2, 3)))
 
 
 _RUN = (

@@ -1,4 +1,4 @@
-"""Where numbers stop being finite: the first output of a layer, found by running a failed round again."""
+"""Tensors that are not finite, by name: a failed round is run again with hooks on every layer."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from sparring.core.errors import NonFinite
 
 
 def first_non_finite(
-    networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], play: Callable[[], None]
+    networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer], train: Callable[[], None]
 ) -> str | None:
     """Run a failed round again and name the first tensor that is not finite.
 
-    Every learning rate is zero, so that all parameters stay those from before the step that failed. What the round
-    adds to moments and statistics is lost with the run.
+    All learning rates are zero, so that parameters stay those from before the failed step. Changes of optimizer moments
+    and running statistics are lost with the run.
 
     Args:
-        networks: by the names that the answer has.
+        networks: by name.
         optimizers: of these networks.
-        play: the round.
+        train: runs the round.
 
     Returns:
-        The input or output of a layer, or the gradient of a parameter; None if the second run is finite.
+        The input or output of a layer, or the gradient of a parameter; None if everything is finite this time.
     """
     for optimizer in optimizers.values():
         optimizer.zero_grad()  # the failed step kept its gradients
         for group in optimizer.param_groups:
             group["initial_lr"] = 0.0
-    with _hooked(networks) as found:
+    with _hooked(networks) as names:
         try:
-            play()
+            train()
         except NotFiniteStep as failed:
-            found += [
+            names += [
                 f"gradient of {failed.name}.{name}"
                 for name, parameter in networks[failed.name].named_parameters()
                 if parameter.grad is not None and not parameter.grad.isfinite().all()
             ]
-    return next(iter(found), None)
+    return next(iter(names), None)
 
 
 @contextmanager
 def _hooked(networks: Mapping[str, nn.Module]) -> Iterator[list[str]]:
-    """Forward hooks on every layer, which add the name of what is not finite to the list."""
-    found: list[str] = []
+    """A list that forward hooks on every layer extend by the names of tensors that are not finite."""
+    names: list[str] = []
 
     def check(what: str, name: str, values: Any) -> None:
         tensors = values if isinstance(values, tuple) else (values,)
         if not all(value.isfinite().all() for value in tensors if isinstance(value, Tensor)):
-            found.append(f"{what} of {name}")
+            names.append(f"{what} of {name}")
 
     hooks = []
     for root, network in networks.items():
@@ -62,7 +62,7 @@ def _hooked(networks: Mapping[str, nn.Module]) -> Iterator[list[str]]:
             hooks.append(layer.register_forward_pre_hook(lambda _, inputs, name=name: check("input", name, inputs)))
             hooks.append(layer.register_forward_hook(lambda _, __, outputs, name=name: check("output", name, outputs)))
     try:
-        yield found
+        yield names
     finally:
         for hook in hooks:
             hook.remove()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -69,6 +69,23 @@ class Record(BaseModel):
     """A frozen record that refuses unknown keys, wrong types and non-finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @classmethod
+    def validated(cls, values: Any, what: str, remedy: str) -> Self:
+        """The record of plain values from a user.
+
+        Args:
+            values: as YAML or JSON has them.
+            what: their name in the error.
+            remedy: of the error.
+
+        Raises:
+            InvalidRecord: with every mistake.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InvalidRecord(what, problems_in(error, cls.model_fields), remedy) from None
 
     @model_validator(mode="wrap")
     @classmethod

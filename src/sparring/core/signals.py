@@ -74,7 +74,7 @@ def stop_request() -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    previous = {number: signal.getsignal(number) for number in handled_signals()}
+    previous = {number: signal.getsignal(number) for number in _not_ignored()}
 
     def restore() -> None:
         for number, handler in previous.items():
@@ -93,15 +93,15 @@ def stop_request() -> Iterator[StopRequest]:
         restore()
 
 
-def handled_signals() -> list[signal.Signals]:
-    """The stop signals that this process was not started to ignore, as under `nohup`."""
-    return [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
-
-
 def terminate_on_signals() -> None:
     """From here on, a stop signal outside of `stop_request` raises Terminated."""
-    for number in handled_signals():
+    for number in _not_ignored():
         signal.signal(number, _terminate)
+
+
+def _not_ignored() -> list[signal.Signals]:
+    """The stop signals that this process does not ignore, as it does under `nohup`."""
+    return [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

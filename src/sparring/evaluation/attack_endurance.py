@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import ValidationError
-
 from sparring.core.randomness import Rng
-from sparring.core.records import InvalidRecord, problems_in
 from sparring.gan.load import load_gan
 from sparring.monitoring.endurance_study import EnduranceStudy, Opponent
 from sparring.recipes import parse_yaml
@@ -32,11 +29,7 @@ def attack_study(attack: str, *, within: float, cap: int, samples: int) -> Endur
         InvalidRecord: there is no such attack, or a setting is out of range.
     """
     values = {"attack": parse_yaml(attack, attack), "tolerance": within, "cap": cap, "samples": samples}
-    try:
-        return EnduranceStudy.model_validate(values)
-    except ValidationError as error:
-        remedy = "see `sparring list attacks`"
-        raise InvalidRecord("attack", problems_in(error, EnduranceStudy.model_fields), remedy) from None
+    return EnduranceStudy.validated(values, "attack", "see `sparring list attacks`")
 
 
 def study_attacks(paths: Sequence[Path], study: EnduranceStudy, *, device: str = "auto") -> list[dict[str, Any]]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from sparring.core.errors import UsageError
-from sparring.core.records import InvalidRecord, problems_in
 from sparring.recipes.base import TrainingRecipe
 from sparring.recipes.classifier import ClassifierRecipe
 from sparring.recipes.gan import Recipe
@@ -33,12 +30,7 @@ def validated(values: Any, what: str) -> AnyRecipe:
     Raises:
         InvalidRecord: with every mistake.
     """
-    record = record_for(values)
-    try:
-        return record.model_validate(values)
-    except ValidationError as error:
-        problems = problems_in(error, record.model_fields)
-        raise InvalidRecord(what, problems, "`sparring show RECIPE` prints every key") from None
+    return record_for(values).validated(values, what, "`sparring show RECIPE` prints every key")
 
 
 def require_game(recipe: TrainingRecipe, what: str) -> Recipe:

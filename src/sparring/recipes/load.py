@@ -7,11 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from sparring.core.errors import UsageError
 from sparring.core.pieces import AnyPiece
-from sparring.core.records import InvalidRecord, nearest, problems_in
+from sparring.core.records import nearest
 from sparring.recipes.any_recipe import AnyRecipe, validated
 from sparring.recipes.overrides import changed, set_key
 from sparring.recipes.yaml import parse_yaml
@@ -58,11 +56,7 @@ def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
     Raises:
         InvalidRecord: there is no such piece, or its keys are wrong.
     """
-    try:
-        return family.model_validate(parse_yaml(text, text))
-    except ValidationError as error:
-        remedy = f"see `sparring list {family.family}`"
-        raise InvalidRecord(text, problems_in(error), remedy) from None
+    return family.validated(parse_yaml(text, text), text, f"see `sparring list {family.family}`")
 
 
 def read_text(path: Path) -> str:

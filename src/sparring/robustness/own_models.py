@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sparring.core.errors import CorruptInput, UsageError, printable
 from sparring.core.files import read_file, sha256
 from sparring.core.pieces import import_object, members
-from sparring.core.records import InvalidRecord, Record, problems_in
+from sparring.core.records import Record
 from sparring.core.shapes import IMAGE_BOUNDS, Samples, expand_like
 from sparring.data import Data, Store
 from sparring.recipes import parse_piece, parse_yaml
@@ -206,11 +206,8 @@ def parse_model(text: str, weights: str | None = None, inputs: dict[str, Any] | 
     """
     values = parse_yaml(text, text) if text.startswith("{") else {"model": text}
     settings = {"weights": weights, "inputs": inputs}
-    try:
-        return OwnModel.model_validate({key: value for key, value in settings.items() if value} | values)
-    except ValidationError as error:
-        remedy = "write module:factory, or {model: module:factory, weights: FILE, inputs: {range: [0, 1]}}"
-        raise InvalidRecord(text, problems_in(error, OwnModel.model_fields), remedy) from None
+    remedy = "write module:factory, or {model: module:factory, weights: FILE, inputs: {range: [0, 1]}}"
+    return OwnModel.validated({key: value for key, value in settings.items() if value} | values, text, remedy)
 
 
 def _parse_data(text: str) -> Data:

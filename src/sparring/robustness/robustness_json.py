@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 from torch import Tensor
 
 from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
 from sparring.core.files import storage_errors, write_whole
 from sparring.core.progress import SILENT, Progress
-from sparring.core.records import Count, Every, InvalidRecord, Record, problems_in
+from sparring.core.records import Count, Every, Record
 from sparring.robustness.own_models import OwnModel, parse_model
 from sparring.robustness.run_targets import OpenedTargets, targets_of_run
 from sparring.robustness.targets import Target
@@ -58,11 +58,7 @@ def robustness_options(values: dict[str, Any]) -> RobustnessOptions:
     Raises:
         InvalidRecord: a value is invalid.
     """
-    try:
-        return RobustnessOptions.model_validate(values)
-    except ValidationError as error:
-        problems = problems_in(error, RobustnessOptions.model_fields)
-        raise InvalidRecord("robustness", problems, "see `sparring robustness --help`") from None
+    return RobustnessOptions.validated(values, "robustness", "see `sparring robustness --help`")
 
 
 def evaluate_robustness(

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from sparring.attacks import (
     APGD,
     FGSM,
@@ -36,7 +34,7 @@ from sparring.attacks import (
 )
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.errors import UsageError
-from sparring.core.records import InvalidRecord, nearest, problems_in
+from sparring.core.records import nearest
 from sparring.core.shapes import Space
 from sparring.recipes import parse_yaml
 from sparring.robustness.targets import Target
@@ -165,10 +163,7 @@ def _from_file(path: Path) -> list[Threat]:
         raise UsageError(f"{path}: {error.strerror}", "give a YAML file with a list of threats") from None
     if not isinstance(listed, list):
         raise UsageError(f"{path}: not a list of threats", "write one `- {name: ..., kind: ..., attack: ...}` a line")
-    try:
-        return [Threat.model_validate(values) for values in listed]
-    except ValidationError as error:
-        raise InvalidRecord(str(path), problems_in(error, Threat.model_fields), "see `sparring list attacks`") from None
+    return [Threat.validated(values, str(path), "see `sparring list attacks`") for values in listed]
 
 
 def _with_budget(attack: Attack | None) -> Attack | None:

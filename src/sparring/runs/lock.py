@@ -1,4 +1,4 @@
-"""One process owns a folder. The lock is the kernel's and ends with the process, however the process ends."""
+"""One process owns a folder: by a lock of the operating system, which ends with the process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparring.core.errors import FolderBusy
 from sparring.core.files import storage_errors
 
 LOCK = ".lock"
-"""The lock file of a folder. It stays; what it says is for error messages alone."""
+"""The lock file of a folder. It stays; its text, the owner, is for error messages only."""
 _PATIENCE = 0.5
 """Seconds to wait for the lock: `owner` takes it for a moment."""
 
