@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from new_run import new_run
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
 from sparring.runs.folder import RunFolder
@@ -98,7 +99,7 @@ def copied(run: RunFolder, path: Path) -> RunFolder:
 def played(path: Path, overrides: list[str], wins: int, games: int = 3, status: str = "complete") -> RunFolder:
     """A run folder as the engine leaves it, without playing: `wins` of `games` end with all modes."""
     recipe = load("dishonest/ring-small", [f"replicas={games}", "steps=200", *overrides])
-    run = RunFolder.create(path, recipe, {"device": "cpu (test)"})
+    run = new_run(path, recipe, {"device": "cpu (test)"})
     for step in (100, 200):
         success = [float(game < wins and step == 200) for game in range(games)]
         run.append_row({"step": step, "d_real": [0.7] * games, "d_fake": [0.2] * games, "success": success})

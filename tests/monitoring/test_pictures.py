@@ -12,11 +12,11 @@ import torch
 from linear_discriminator import CPU, IMAGES, Linear, game_of
 from torch import nn
 
+from new_run import new_run
 from sparring.core.errors import NonFinite
 from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe
 from sparring.monitoring.pictures import BINS, PATH_IMAGES, PATHS, SHOWN, histogram, save_probe
 from sparring.recipes import Recipe
-from sparring.runs.folder import RunFolder
 
 
 @pytest.mark.parametrize(("slope", "named"), [(1e38, "input gradient"), (math.inf, "score")])
@@ -27,7 +27,7 @@ def test_gradients_that_are_not_finite_are_not_saved(
     weight = torch.zeros(1, 8, 8)
     weight[0, 3, 3] = slope  # the score stays finite, its square does not
     game.networks.discriminator = Linear(weight)
-    run = RunFolder.create(run_path, game.recipe, {})
+    run = new_run(run_path, game.recipe)
     with pytest.raises(NonFinite, match=f"round 4: not finite: {named} of D"):
         save_probe(game, DiscriminatorProbe(game.source, CPU), run, 4)
     assert not run.probes.exists()
@@ -35,7 +35,7 @@ def test_gradients_that_are_not_finite_are_not_saved(
 
 def test_saved_arrays_equal_the_probe(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short(*IMAGES, "replicas=2", "ema=0.9"))
-    run = RunFolder.create(run_path, game.recipe, {})
+    run = new_run(run_path, game.recipe)
     probe = DiscriminatorProbe(game.source, CPU)
     save_probe(game, probe, run, 12)
     with np.load(run.probes / "000000012.npz") as file:
@@ -54,7 +54,7 @@ def test_saved_arrays_equal_the_probe(short: Callable[..., Recipe], run_path: Pa
 def test_interpolations_are_straight_lines_between_latents(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short(*IMAGES, "ema=0"))
     game.networks.generator = _Latents()
-    run = RunFolder.create(run_path, game.recipe, {})
+    run = new_run(run_path, game.recipe)
     save_probe(game, DiscriminatorProbe(game.source, CPU), run, 0)
     with np.load(run.probes / "000000000.npz") as file:
         between = torch.from_numpy(file["between"][0, :, :, 0, 0, :4]).float() / 127.5 - 1
@@ -74,7 +74,7 @@ class _Latents(nn.Module):
 
 def test_points_have_no_probe_pictures(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short())
-    run = RunFolder.create(run_path, game.recipe, {})
+    run = new_run(run_path, game.recipe)
     save_probe(game, DiscriminatorProbe(game.source, CPU), run, 0)
     assert not run.probes.exists()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from new_run import new_run
 from report_pages import Page, copied, played
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
@@ -125,7 +126,7 @@ def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:
 
 def test_an_unbiased_distance_may_fall_below_zero(tmp_path: Path) -> None:
     for name, starts in (("kernel_distance", None), ("frechet_distance", 0.0)):
-        run = RunFolder.create(tmp_path / name, load("dishonest/digits", ["replicas=1"]), {})
+        run = new_run(tmp_path / name, load("dishonest/digits", ["replicas=1"]))
         run.append_row({"step": 100, name: -0.002})
         own, *_ = charts(read_run(run), "run")
         (shared,) = shared_charts([read_run(run)])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from new_run import new_run
 from report_pages import HARMLESS, HOSTILE, Page, copied, played
 from sparring.core.errors import UsageError
 from sparring.recipes import load
@@ -150,7 +151,7 @@ def test_every_state_of_a_run_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_run_with_nothing_yet_has_a_page(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path / "run", load("dishonest/ring-small"), {})
+    run = new_run(tmp_path / "run", load("dishonest/ring-small"))
     page = Page(report_run(run))
     assert "Nothing is logged yet." in page.text
     assert "No samples were saved." in page.text

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from new_run import new_run
 from report_pages import Page, played
 from sparring.recipes import AnyRecipe, load, validated
 from sparring.report import report_run, report_runs
@@ -35,7 +36,7 @@ def recipe(**changes: Any) -> AnyRecipe:
 
 def taught(path: Path, *, sides: tuple[str, ...] = ("real",), best: float = 0.75, **changes: Any) -> RunFolder:
     """A run folder as the engine leaves it, without training; the accuracies of round 4 are lower than of round 2."""
-    run = RunFolder.create(path, recipe(**changes), {"device": "cpu (test)"})
+    run = new_run(path, recipe(**changes), {"device": "cpu (test)"})
     for step, shift in ((2, 0.0), (4, 0.125)):
         row = {"loss": 2.5 - step / 2, "gradient_classifier": 1.5}
         for side in sides:
@@ -149,7 +150,7 @@ def test_a_game_and_a_classifier_share_a_page(tmp_path: Path) -> None:
 
 
 def test_a_classifier_with_nothing_yet_has_a_page(tmp_path: Path) -> None:
-    page = Page(report_run(RunFolder.create(tmp_path / "run", recipe(), {})))
+    page = Page(report_run(new_run(tmp_path / "run", recipe())))
     assert "Nothing is logged yet." in page.text
     assert not page.named("svg")
 
@@ -164,7 +165,7 @@ def test_what_a_real_run_logs_is_known(tmp_path: Path) -> None:
 
 def test_a_game_with_classes_shows_what_d_s_class_head_gets_right(tmp_path: Path) -> None:
     keys = ["class_loss=ac", "discriminator.head=auxiliary", "generator.conditional=true", "regime=symmetric"]
-    run = RunFolder.create(tmp_path / "run", load("dishonest/digits", [*keys, "replicas=1"]), {})
+    run = new_run(tmp_path / "run", load("dishonest/digits", [*keys, "replicas=1"]))
     names = ("class_accuracy_real", "class_accuracy_real_adversarial", "class_accuracy_fake")
     run.append_row({"step": 1, "payoff_d": -1.0, "payoff_g": -2.0} | dict(zip(names, (0.75, 0.5, 0.25), strict=True)))
     drawn = {chart.title: chart for chart in charts(read_run(run), "x")}

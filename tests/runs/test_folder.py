@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from new_run import new_run
 from sparring.core.errors import CorruptInput, FolderBusy, NonFinite
 from sparring.core.shapes import Space
 from sparring.recipes import Recipe
@@ -20,7 +21,7 @@ from torture.promise import Promise
 
 @pytest.fixture
 def run(short: Callable[..., Recipe], run_path: Path) -> RunFolder:
-    return RunFolder.create(run_path, short(), {})
+    return new_run(run_path, short())
 
 
 def save(run: RunFolder, step: int, value: float = 0.0) -> None:

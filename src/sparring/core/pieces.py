@@ -165,16 +165,16 @@ def summary(cls: type[Any]) -> str:
 
 def _import(family: type[AnyPiece], reference: str) -> type[AnyPiece]:
     try:
-        found = import_object(reference)
+        attribute = import_object(reference)
     except ImportError as error:
         raise UnknownPiece(_mistake(reference, f"cannot be imported: {error}")) from None
-    if not (isinstance(found, type) and issubclass(found, family)):
+    if not (isinstance(attribute, type) and issubclass(attribute, family)):
         wanted = f"{family.__module__}.{family.__qualname__}"
         raise UnknownPiece(_mistake(reference, f"is not a subclass of {wanted}"))
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+    if inspect.isabstract(attribute):
+        missing = ", ".join(sorted(attribute.__abstractmethods__))
         raise UnknownPiece(_mistake(reference, f"is abstract: it does not define {missing}"))
-    return found
+    return attribute
 
 
 def _mistake(

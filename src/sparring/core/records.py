@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sparring.core.errors import UsageError
 
+AnyRecord = TypeVar("AnyRecord", bound="Record")
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -71,7 +72,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
     @classmethod
-    def validated(cls, values: Any, what: str, remedy: str) -> Self:
+    def validated(cls: type[AnyRecord], values: Any, what: str, remedy: str) -> AnyRecord:
         """The record of plain values from a user.
 
         Args:
@@ -85,7 +86,7 @@ class Record(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise InvalidRecord(what, problems_in(error, cls.model_fields), remedy) from None
+            raise InvalidRecord(what, problems_in(error), remedy) from None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -102,18 +103,10 @@ def as_one(problems: Iterable[Problem]) -> PydanticCustomError:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name closest to a mistyped one, or up to three that are about as close; empty if none is close."""
-    plain = _plain(word)
-    if len(plain) > _LONGEST:
-        return ""
-    scored = [(difflib.SequenceMatcher(None, plain, _plain(each)).ratio(), each) for each in known]
-    best = max((score for score, _ in scored), default=0.0)
-    close = [each for score, each in sorted(scored, key=lambda pair: -pair[0]) if score >= max(_ALIKE, best - _TIED)]
-    return " or ".join(close[:3])
-
-
-_LONGEST, _ALIKE, _TIED = 100, 0.65, 0.05
-"""The longest name that is compared, the least similarity of a suggestion, and the difference that ties two."""
+    """The known name closest to a mistyped one; empty if none is close."""
+    names = {_plain(name): name for name in known}
+    close = difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.65)
+    return names[close[0]] if close else ""
 
 
 def _plain(word: str) -> str:

@@ -110,7 +110,7 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def _detach_lost_terminal() -> None:
-    """Send output to /dev/null where the terminal is gone: a write to it would be an error."""
+    """Send output to /dev/null if the terminal has closed: a write to it would fail."""
     for stream in range(3):
         try:
             termios.tcgetattr(stream)

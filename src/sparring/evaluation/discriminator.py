@@ -18,9 +18,10 @@ from sparring.core.modules import evaluating
 from sparring.core.randomness import Rng
 from sparring.core.shapes import sample_norm
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
+from sparring.evaluation.result import Evaluation
 from sparring.gan.load import load_gan
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import Evaluation, MetricValue
+from sparring.runs.schema import MetricValue
 
 _SAMPLES = 512
 """Real samples, and generated samples per game."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from sparring.classifier.load import load_classifier
 from sparring.evaluation.discriminator import evaluate_discriminator
 from sparring.evaluation.generator import SAMPLES, evaluate_generator
+from sparring.evaluation.result import Evaluation
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import Evaluation
 
 
 def evaluate(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sparring.evaluation.result import Evaluation
 from sparring.gan.load import load_gan
 from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.networks import Extractor
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import Evaluation
 
 SAMPLES = 10_000
 """Samples per game, by default."""

@@ -80,12 +80,6 @@ class RunFolder:
             yield cls(path)
 
     @classmethod
-    def create(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> RunFolder:
-        """A new run folder that no process owns; as `created`."""
-        with cls.created(path, recipe, environment) as run:
-            return run
-
-    @classmethod
     def require_free(cls, path: Path) -> None:
         """Refuse a path that a run cannot be made at.
 

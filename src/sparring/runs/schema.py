@@ -149,14 +149,6 @@ class Summary(StoredRecord):
     alarms: tuple[Alarm, ...] = ()
 
 
-class Evaluation(StoredRecord):
-    """The networks of a checkpoint, measured again; `problems` names what could not be read or measured."""
-
-    step: int
-    metrics: dict[str, MetricValue]
-    problems: tuple[str, ...]
-
-
 class Rate(StoredRecord):
     """A share of samples with its 95 % Wilson interval."""
 

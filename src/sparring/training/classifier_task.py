@@ -33,7 +33,7 @@ class ClassifierTask(Task):
         self.measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, classifier.device)
         self._collapse = ClassifierCollapseMetrics(classifier)
 
-    def play(self, step: int) -> None:
+    def train_round(self, step: int) -> None:
         train_step(self.classifier, step)
 
     def state(self) -> dict[str, Tensor]:
@@ -41,7 +41,7 @@ class ClassifierTask(Task):
 
     def locate(self, step: int) -> str | None:
         optimizers = {"classifier": self.classifier.optimizer}
-        return first_non_finite({"classifier": self.classifier.network}, optimizers, lambda: self.play(step))
+        return first_non_finite({"classifier": self.classifier.network}, optimizers, lambda: self.train_round(step))
 
     def remarks(self) -> list[str]:
         return self.recipe.attack.remarks()
@@ -62,5 +62,5 @@ class ClassifierTask(Task):
             f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "
             "chosen on the same samples"
         )
-        found = {f"{name}_best": entry for name, entry in self.measures.values(best, note).items()}
-        return self.measures.values(measured[-1]) | found
+        at_best = {f"{name}_best": entry for name, entry in self.measures.values(best, note).items()}
+        return self.measures.values(measured[-1]) | at_best

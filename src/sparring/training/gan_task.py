@@ -42,7 +42,7 @@ class GANTask(Task):
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHeadMetrics(game)] if heads else []
 
-    def play(self, step: int) -> None:
+    def train_round(self, step: int) -> None:
         play_round(self.game, step)
 
     def state(self) -> dict[str, Tensor]:
@@ -54,13 +54,9 @@ class GANTask(Task):
     def locate(self, step: int) -> str | None:
         if self.game.group.part.of > 1:
             return None  # the other processes have ended
-        game = self.game
-        game.generator, game.discriminator = (
-            game.networks.generator,
-            game.networks.discriminator,
-        )  # eager
-        networks = {"generator": game.generator, "discriminator": game.discriminator}
-        return first_non_finite(networks, self.game.optimizers, lambda: play_round(self.game, step))
+        networks = {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
+        self.game.generator, self.game.discriminator = networks.values()  # not compiled, so that hooks are called
+        return first_non_finite(networks, self.game.optimizers, lambda: self.train_round(step))
 
     def measure(self, done: int) -> dict[str, Any]:
         if self.measures is None:

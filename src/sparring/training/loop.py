@@ -136,7 +136,7 @@ class _Session:
             # Run.
             self.done = step + 1
             try:
-                task.play(step)
+                task.train_round(step)
             except NotFiniteStep as failed:
                 self._refuse(task.locate(step) or str(failed), failed.replicas)
             # Save.
@@ -240,7 +240,7 @@ def _train_along(path: Path, state: GANState | ClassifierState, start: int) -> S
     If the first one ends because of a signal or a number that is not finite, this one exits with its code.
 
     Raises:
-        SparringError: another process is gone.
+        SparringError: another process has ended.
     """
     assert isinstance(state, GANState), "a classifier is trained by one process"
     with stop_request() as request:

@@ -32,7 +32,7 @@ class Task(ABC):
     picture_every: int
 
     @abstractmethod
-    def play(self, step: int) -> None:
+    def train_round(self, step: int) -> None:
         """Run round `step`.
 
         Raises:
