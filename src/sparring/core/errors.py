@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Any
 
 
 class SparringError(Exception):
@@ -110,7 +110,7 @@ def print_note(text: str) -> None:
         print_text(text, sys.stderr)
 
 
-def print_text(text: str, out: TextIO | None = None) -> None:
+def print_text(text: str, out: Any = None) -> None:
     """Print lines of text that may contain untrusted text.
 
     Args:
