@@ -250,7 +250,7 @@ FIRST = {
 @contextmanager
 def planted(site: Site, planter: Planter) -> Iterator[None]:
     """A block in which the number is planted."""
-    noting = [_before(kind, "play", planter.begin) for kind in (GANTask, ClassifierTask)]
+    noting = [_before(kind, "train_round", planter.begin) for kind in (GANTask, ClassifierTask)]
     with ExitStack() as patches:
         for owner, name, replacement in [*site.plant(planter), *noting]:
             patches.enter_context(mock.patch.object(owner, name, replacement))
