@@ -30,7 +30,7 @@ def planted(round_: int, damage: Callable[[GANState | ClassifierState], None]) -
             damage(self.game if isinstance(self, GANTask) else self.classifier)
         plays[type(self)](self, step)  # type: ignore[arg-type]
 
-    with patch.object(GANTask, "play", damaged), patch.object(ClassifierTask, "play", damaged):
+    with patch.object(GANTask, "train_round", damaged), patch.object(ClassifierTask, "train_round", damaged):
         yield
 
 
