@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sparring.attacks import main_attack
 from sparring.classifier.load import load_classifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import attacked, train_step
@@ -24,7 +25,7 @@ from sparring.evaluation.evaluate import evaluate
 from sparring.evaluation.verify import verify
 from sparring.gan.load import load_gan
 from sparring.monitoring import classifier_metrics
-from sparring.monitoring.classifier_metrics import ClassifierMetrics, main_attack
+from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.networks import ClassifierModule
 from sparring.recipes import ClassifierRecipe, changed, load, to_yaml, validated
 from sparring.runs.folder import RunFolder

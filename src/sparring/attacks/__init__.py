@@ -18,6 +18,8 @@ from sparring.attacks.gradient import (
     Sign,
     Start,
     ZeroStart,
+    main_attack,
+    pgd_within,
 )
 from sparring.attacks.losses import (
     DLR,
@@ -82,6 +84,8 @@ __all__ = [
     "batch_axes_of",
     "fool",
     "in_scales",
+    "main_attack",
+    "pgd_within",
     "scales",
     "width_of",
 ]

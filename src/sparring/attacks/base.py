@@ -85,6 +85,18 @@ class Attack(Piece, family="attack"):
         """The budget, for reports."""
         return f"epsilon {scales(self.epsilon, space)}"
 
+    @final
+    def describe(self, space: Space) -> str:
+        """Name and budget, and all settings that differ from their defaults, for reports."""
+        parts = [self.name, self.describe_size(space)]
+        for key, value in self.model_dump(mode="json").items():
+            field = type(self).model_fields.get(key)
+            if field is None or key == "epsilon" or getattr(self, key) == field.get_default():
+                continue
+            is_name = isinstance(value, dict) and value.keys() == {"name"}
+            parts.append(f"{key} {value['name'] if is_name else value}")
+        return ", ".join(parts)
+
     @abstractmethod
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         """The moved samples before the family's final projection."""

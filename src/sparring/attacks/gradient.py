@@ -209,6 +209,21 @@ class PGDL2(GradientAttack):
     direction: Direction = Normalised()
 
 
+def pgd_within(
+    ball: Ball, epsilon: float, *, steps: int = 20, source: GradientEstimator | None = None
+) -> GradientAttack:
+    """PGD with the usual direction of this ball."""
+    member = PGDL2 if isinstance(ball, L2) else PGD
+    return member(epsilon=epsilon, ball=ball, steps=steps, source=source or Autograd())
+
+
+def main_attack(trained: Attack | None) -> GradientAttack:
+    """PGD-20 with the ball and budget of a classifier's adversarial training, by default L-infinity and 8/255."""
+    if trained is None or not trained.ball.limited:
+        return PGD(steps=20)
+    return pgd_within(trained.ball, trained.epsilon)
+
+
 @piece("direct")
 class Direct(GradientAttack):
     """One step epsilon grad, neither signed nor bounded: DAT's perturbation (equation 10)."""

@@ -17,8 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import PGD, Attack, Classify, Normalised, Sign, Threat, fool
-from sparring.core.balls import L2
+from sparring.attacks import Attack, Classify, Threat, fool, main_attack
 from sparring.core.gradients import input_gradient
 from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating, untraced
@@ -33,9 +32,6 @@ SAMPLES = 1000
 """Held-out samples of a measurement, at most, and as many training samples."""
 CLASS_HEAD_SAMPLES = 256
 """The same for D's class head, which is measured at every evaluation of a game."""
-EPSILON = 8 / 255
-"""The budget of the attack on a classifier that was trained without one."""
-STEPS = 20
 _AT_ONCE = 250
 """Samples a backward pass."""
 
@@ -56,7 +52,7 @@ class ClassifierMetrics:
     ) -> None:
         self.seed, self.space = seed, source.facts.space
         self.attack = main_attack(trained)
-        self.threat = Threat(name=f"PGD-{STEPS}", kind="white-box", attack=self.attack)
+        self.threat = Threat(name=f"PGD-{self.attack.steps}", kind="white-box", attack=self.attack)
         test = source.held_out(samples, rng=Rng.of(0, device))
         train = source.unaugmented().batch(0, len(test.samples), Streams(0, None, device))
         self._batches = {"test": test, "train": train}
@@ -164,11 +160,3 @@ class ClassHeadMetrics:
             return classes[index]
 
         return classify
-
-
-def main_attack(trained: Attack | None) -> PGD:
-    """PGD-20 with the ball and budget of a classifier's adversarial training, by default L-infinity and 8/255."""
-    if trained is None or not trained.ball.limited:
-        return PGD(epsilon=EPSILON, steps=STEPS)
-    direction = Normalised() if isinstance(trained.ball, L2) else Sign()
-    return PGD(epsilon=trained.epsilon, ball=trained.ball, direction=direction, steps=STEPS)

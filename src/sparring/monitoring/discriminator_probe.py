@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,15 +19,15 @@ from sparring.attacks import FGSM
 from sparring.core.gradients import input_gradient
 from sparring.core.modules import evaluating, untraced
 from sparring.core.non_finite import require_finite
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores, Space, over_samples, sample_norm
 from sparring.data import Source
+from sparring.gan.load import LoadedGAN
 from sparring.gan.sampling import draw
-from sparring.gan.state import Networks
+from sparring.gan.state import GANState
 from sparring.metrics import wasserstein1
 from sparring.metrics.input_gradients import absolute_sum, sparsity
 from sparring.networks.precision import judge
-from sparring.recipes import Recipe
 
 PROBED = 256
 """Real samples of a probe, at most, and as many generated ones."""
@@ -36,22 +36,8 @@ ATTACK = FGSM(epsilon=1 / 255)
 _AT_ONCE = 64
 """Samples a backward pass."""
 
-
-@runtime_checkable
-class GAN(Protocol):
-    """A GAN in training, or loaded from a checkpoint."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """Its recipe."""
-
-    @property
-    def networks(self) -> Networks:
-        """Both networks."""
-
-    @property
-    def streams(self) -> Streams:
-        """Random streams."""
+GAN = GANState | LoadedGAN
+"""A GAN in training, or loaded from a checkpoint."""
 
 
 class Probed(NamedTuple):

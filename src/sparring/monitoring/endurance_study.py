@@ -13,7 +13,7 @@ Source: Direct Adversarial Training for GANs, equation (1) and figure 1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
@@ -99,7 +99,7 @@ class EnduranceStudy(Record):
             "trained": "as it is after training",
         }[opponent]
         return (
-            f"mean number of attacks ({described(self.attack, space)}) until |D(x) - mean D of the other side| <= "
+            f"mean number of attacks ({self.attack.describe(space)}) until |D(x) - mean D of the other side| <= "
             f"{self.tolerance:g}, D = sigmoid(score) in eval mode; {self._count(real)} samples a side, the generated "
             f"ones of G {state}; at most {self.cap} attacks, which is the number for samples that never got there; "
             "overshot: the share whose last attack jumped over the tolerance to the far side of the mean"
@@ -198,16 +198,3 @@ def _set_batch_statistics(generator: nn.Module, gan: GAN) -> None:
             layer.momentum = None  # the plain mean over all batches so far
     shape, rng = (*gan.recipe.lead, _WARM_UP), gan.streams.rng("study/settle")
     generator.train()(gan.recipe.generator.draw(shape, gan.networks.space, rng=rng).values)
-
-
-def described(attack: Attack, space: Space) -> str:
-    """An attack as text: its size on all scales of the samples, and all settings that differ from their defaults."""
-    fields = type(attack).model_fields
-    own = {key for key, field in fields.items() if field.is_required() or getattr(attack, key) != field.get_default()}
-    other = {key: value for key, value in attack.model_dump(mode="json").items() if key in own - {"epsilon"}}
-    return ", ".join([f"{attack.name}, {attack.describe_size(space)}", *(f"{k} {_name(v)}" for k, v in other.items())])
-
-
-def _name(value: Any) -> Any:
-    """The name of a piece without keys; other values as they are."""
-    return value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value

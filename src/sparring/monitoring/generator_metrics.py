@@ -13,7 +13,7 @@ from sparring.core.intervals import wilson
 from sparring.core.pieces import members
 from sparring.core.randomness import Rng
 from sparring.data import Source
-from sparring.metrics import Metric, Reference, ReferenceClassifier
+from sparring.metrics import Metric, Reference
 from sparring.monitoring.reference_networks import classifier_for, is_image_data, real_features
 from sparring.recipes import Recipe
 from sparring.runs.schema import MetricValue
@@ -56,11 +56,6 @@ class GeneratorMetrics:
         )
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]
-
-    @property
-    def classifier(self) -> ReferenceClassifier | None:
-        """The classifier of the data, or None."""
-        return self.reference.classifier
 
     def measure(self, samples: Tensor, *, packed: bool) -> dict[str, float | list[float]]:
         """Every metric on the samples of every game; a list with replicas.

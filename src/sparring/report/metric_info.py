@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 
+from sparring.attacks import main_attack
 from sparring.core.errors import SparringError
 from sparring.core.intervals import percent
 from sparring.data import Mixture
 from sparring.metrics import Classes
-from sparring.monitoring.classifier_metrics import main_attack
 from sparring.recipes import ClassifierRecipe
 from sparring.report.chart_specs import is_of_training, load_table
 from sparring.report.format import number

@@ -15,8 +15,6 @@ from sparring.attacks import (
     APGD,
     FGSM,
     NES,
-    PGD,
-    PGDL2,
     SPSA,
     Attack,
     Autograd,
@@ -31,6 +29,7 @@ from sparring.attacks import (
     TargetedCrossEntropy,
     TargetedDLR,
     Threat,
+    pgd_within,
 )
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.errors import UsageError
@@ -74,7 +73,7 @@ class Budgets:
         source: GradientEstimator = Autograd(),  # noqa: B008
     ) -> GradientAttack:
         """PGD in this norm; at the main epsilon by default."""
-        return _pgd(self.ball, self.main if epsilon is None else epsilon, steps=steps, source=source)
+        return pgd_within(self.ball, self.main if epsilon is None else epsilon, steps=steps, source=source)
 
     def main_threat(self, epsilon: float) -> Threat:
         """PGD-20 with restarts: tried at every epsilon, on training samples and for transfer."""
@@ -177,18 +176,6 @@ def _default_epsilon(target: Target) -> float:
     return _COLOUR if len(target.space.shape) == 3 and target.space.shape[0] == 3 else _GREY
 
 
-def _pgd(
-    ball: Ball,
-    epsilon: float,
-    *,
-    steps: int = 20,
-    source: GradientEstimator = Autograd(),  # noqa: B008
-) -> GradientAttack:
-    if ball.norm == L2.norm:
-        return PGDL2(epsilon=epsilon, steps=steps, source=source)
-    return PGD(epsilon=epsilon, steps=steps, ball=ball, source=source)
-
-
 def _white_box(budgets: Budgets, name: str, attack: Callable[[float], Attack], **settings: object) -> list[Threat]:
     """A threat at every epsilon."""
     return [
@@ -221,7 +208,7 @@ def _targeted(budgets: Budgets) -> list[Threat]:
 
 def _other_norm(budgets: Budgets) -> list[Threat]:
     ball, epsilon = budgets.other_norm
-    return [Threat(name=f"PGD-20 ({ball.norm})", kind="other", attack=_pgd(ball, epsilon))]
+    return [Threat(name=f"PGD-20 ({ball.norm})", kind="other", attack=pgd_within(ball, epsilon))]
 
 
 def _square(budgets: Budgets) -> list[Threat]:

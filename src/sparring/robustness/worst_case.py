@@ -23,7 +23,6 @@ from sparring.core.intervals import percent
 from sparring.core.non_finite import require_finite
 from sparring.core.progress import SILENT, Progress
 from sparring.core.randomness import Rng, derive
-from sparring.monitoring.endurance_study import described
 from sparring.robustness.sanity_checks import gradients_are_strongest, sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
 from sparring.robustness.threat_sets import Budgets, budgets_of, chosen_threats
@@ -112,7 +111,7 @@ def attack_target(
         samples=len(target.samples),
         evaluated_on=target.evaluated_on,
         classes=target.classes,
-        trained_against=trained and f"{trained.ball.norm}, {described(trained, target.space)}",
+        trained_against=trained and f"{trained.ball.norm}, {trained.describe(target.space)}",
         remarks=tuple(trained.remarks()) if trained else (),
         clean=clean,
         train_clean=train_clean,

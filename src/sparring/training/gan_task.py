@@ -38,7 +38,7 @@ class GANTask(Task):
         self.picture_every = game.recipe.sample_every
         self.measures = _measures(game, progress)
         self.probe = DiscriminatorProbe(game.source, game.device)
-        self._collapse = GANCollapseMetrics(game, self.measures.classifier if self.measures else None)
+        self._collapse = GANCollapseMetrics(game, self.measures.reference.classifier if self.measures else None)
         heads = self.measures is not None and game.recipe.class_loss.needs_logits
         self.class_heads = [ClassHeadMetrics(game)] if heads else []
 
