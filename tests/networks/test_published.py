@@ -132,7 +132,7 @@ def test_forward_passes_by_hand() -> None:
         network.build(images(8), (), rng=Rng.of(0))
         for network in (ASGANResNetGenerator(latent=5, width=8), ASGANResNetDiscriminator(width=8))
     )
-    dense, block, output = generator.layers[0], generator.layers[2], generator.layers[3]
+    dense, block, output = generator[0], generator[2], generator[3]
     h = dense(z).reshape(4, 8, 4, 4)
     wide = F.interpolate(torch.relu(normalised(h)), scale_factor=2.0, mode="bilinear")
     h = F.interpolate(h, scale_factor=2.0, mode="bilinear") + block.main[6](torch.relu(normalised(block.main[3](wide))))
@@ -186,9 +186,9 @@ def test_pre_activation_blocks_by_hand(batch_norm: bool) -> None:
 
 def test_initial_weights_follow_their_distribution() -> None:
     network = MNISTGenerator(latent=256).build(MNIST, (), rng=Rng.of(0))
-    weights = network.get_parameter("dense.3.weight")
+    weights = network.get_parameter("3.weight")
     assert float(weights.detach().std()) == pytest.approx(0.02, rel=0.01)
-    assert float(network.get_parameter("dense.3.bias").detach().abs().max()) == 0
+    assert float(network.get_parameter("3.bias").detach().abs().max()) == 0
     for spec in (DCGANGenerator(width=32), DCGANDiscriminator(width=32)):
         drawn = torch.cat([kernel.detach().flatten() for _, kernel in kernels(spec.build(CIFAR, (), rng=Rng.of(0)))])
         deviation = 4 / math.sqrt(drawn.numel())  # in standard errors of the mean, and nearly so of the spread
@@ -197,10 +197,8 @@ def test_initial_weights_follow_their_distribution() -> None:
     asgan = ASGANResNetGenerator(width=32).build(CIFAR, (), rng=Rng.of(0))
     for name, inputs, outs in (("0", 100, 512), ("3.main.3", 9 * 32, 9 * 32), ("5", 9 * 32, 27)):
         bound = math.sqrt(6 / (inputs + outs))
-        assert float(asgan.get_parameter(f"layers.{name}.weight").detach().abs().max()) == pytest.approx(
-            bound, rel=0.01
-        )
-        assert float(asgan.get_parameter(f"layers.{name}.bias").detach().abs().max()) == 0
+        assert float(asgan.get_parameter(f"{name}.weight").detach().abs().max()) == pytest.approx(bound, rel=0.01)
+        assert float(asgan.get_parameter(f"{name}.bias").detach().abs().max()) == 0
     resnet = ResNetDiscriminator().build(CIFAR, (), rng=Rng.of(0))
     bound = math.sqrt(2) * math.sqrt(6 / (9 * 256))
     assert float(resnet.get_parameter("trunk.blocks.1.conv1.weight").detach().abs().max()) == pytest.approx(

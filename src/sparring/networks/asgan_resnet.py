@@ -69,22 +69,15 @@ class ResampleBlock(nn.Module):
         return out
 
 
-class ASGANResNetGeneratorModule(nn.Module):
+def _generator(inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
     """Codes `(n, inputs)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
-
-    def __init__(self, inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            OneDNNLinear(inputs, width * 16),
-            nn.Unflatten(1, (width, 4, 4)),
-            *(ResampleBlock(width, width, _up, batch_norm) for _ in range(doublings)),
-            nn.Conv2d(width, channels, 3, padding=1),
-            nn.Tanh(),
-        )
-
-    def forward(self, codes: Tensor) -> Tensor:
-        images: Tensor = self.layers(codes)
-        return images
+    return nn.Sequential(
+        OneDNNLinear(inputs, width * 16),
+        nn.Unflatten(1, (width, 4, 4)),
+        *(ResampleBlock(width, width, _up, batch_norm) for _ in range(doublings)),
+        nn.Conv2d(width, channels, 3, padding=1),
+        nn.Tanh(),
+    )
 
 
 def _trunk(channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
@@ -115,7 +108,7 @@ class ASGANResNetGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = ASGANResNetGeneratorModule(self.inputs(space), channels, doublings, self.width, self.batch_norm)
+            network = _generator(self.inputs(space), channels, doublings, self.width, self.batch_norm)
         initialise(network, lambda _name: xavier_uniform(), rng=rng)
         return network
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -31,21 +31,14 @@ _STD = 0.02
 _SLOPE = 0.2
 
 
-class DCGANGeneratorModule(nn.Module):
+def _generator(inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
     """Codes `(n, inputs)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
-
-    def __init__(self, inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> None:
-        super().__init__()
-        widths = [width * 2**step for step in reversed(range(doublings))]
-        layers = _block(nn.ConvTranspose2d(inputs, widths[0], 4, bias=False), batch_norm, nn.ReLU())
-        for wide, narrow in itertools.pairwise(widths):
-            layers += _block(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), batch_norm, nn.ReLU())
-        output = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False)
-        self.layers = nn.Sequential(nn.Unflatten(1, (inputs, 1, 1)), *layers, output, nn.Tanh())
-
-    def forward(self, codes: Tensor) -> Tensor:
-        images: Tensor = self.layers(codes)
-        return images
+    widths = [width * 2**step for step in reversed(range(doublings))]
+    layers = _block(nn.ConvTranspose2d(inputs, widths[0], 4, bias=False), batch_norm, nn.ReLU())
+    for wide, narrow in itertools.pairwise(widths):
+        layers += _block(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), batch_norm, nn.ReLU())
+    output = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False)
+    return nn.Sequential(nn.Unflatten(1, (inputs, 1, 1)), *layers, output, nn.Tanh())
 
 
 def _trunk(channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
@@ -79,7 +72,7 @@ class DCGANGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
-            network = DCGANGeneratorModule(self.inputs(space), channels, doublings, self.width, self.batch_norm)
+            network = _generator(self.inputs(space), channels, doublings, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(_STD), rng=rng)
         return network
 

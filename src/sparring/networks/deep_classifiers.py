@@ -17,7 +17,7 @@ Source: Simonyan, Zisserman 2015, table 1, column D, with the dense layers of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,15 @@ def _vgg_layers(channels: int, width: int) -> Iterator[nn.Module]:
         yield nn.MaxPool2d(2, ceil_mode=True)
 
 
+def _classifier(layers: Iterable[nn.Module], width: int, space: Space, *, rng: Rng) -> ClassifierModule:
+    """Layers, made here if they are a generator, the mean of their `width` channels over the image, a dense layer."""
+    with torch.random.fork_rng(devices=[]):
+        features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        network = ClassifierModule(features, width, space.classes)
+    initialise(network, lambda name: xavier_uniform() if name == "output" else kaiming_normal(), rng=rng)
+    return network
+
+
 @piece("vgg16")
 class VGG16(Classifier):
     """VGG-16 with BN and one dense layer; square images of any side.
@@ -58,11 +67,7 @@ class VGG16(Classifier):
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
         channels, _side = require_square_images(self, space, lead)
-        with torch.random.fork_rng(devices=[]):
-            features = nn.Sequential(*_vgg_layers(channels, self.width), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-            network = ClassifierModule(features, 8 * self.width, space.classes)
-        initialise(network, lambda name: xavier_uniform() if name == "output" else kaiming_normal(), rng=rng)
-        return network
+        return _classifier(_vgg_layers(channels, self.width), 8 * self.width, space, rng=rng)
 
 
 _STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))
@@ -103,7 +108,8 @@ class ProjectedBlock(nn.Module):
         return out
 
 
-def _blocks(width: int, active: Active) -> Iterator[nn.Module]:
+def _preact_layers(channels: int, width: int, active: Active) -> Iterator[nn.Module]:
+    yield _conv3(channels, width)
     inputs = width
     for multiple, stride in _STAGES:
         outputs = multiple * width
@@ -134,13 +140,4 @@ class PreActResNet18(Classifier):
         def active(inputs: int) -> nn.Module:
             return nn.Sequential(norm(inputs), nn.LeakyReLU(self.slope))
 
-        with torch.random.fork_rng(devices=[]):
-            features = nn.Sequential(
-                _conv3(channels, self.width),
-                *_blocks(self.width, active),
-                nn.AdaptiveAvgPool2d(1),
-                nn.Flatten(),
-            )
-            network = ClassifierModule(features, 8 * self.width, space.classes)
-        initialise(network, lambda name: xavier_uniform() if name == "output" else kaiming_normal(), rng=rng)
-        return network
+        return _classifier(_preact_layers(channels, self.width, active), 8 * self.width, space, rng=rng)

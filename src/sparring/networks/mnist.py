@@ -10,7 +10,7 @@ Source: Xu, Li, Jegelka, appendix B.2, whose generator has no batch normalisatio
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -24,33 +24,24 @@ from sparring.networks.products import OneDNNLinear
 _SLOPE = 0.2
 
 
-class MNISTGeneratorModule(nn.Module):
+def _generator(inputs: int, channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
     """Codes `(n, inputs)` to images `(n, channels, side, side)` in [-1, 1]."""
-
-    def __init__(self, inputs: int, channels: int, side: int, width: int, batch_norm: bool) -> None:
-        super().__init__()
-        small = side // 4
-        flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
-        self.dense = nn.Sequential(
-            OneDNNLinear(inputs, 16 * width),
-            flat(16 * width),
-            nn.ReLU(),
-            OneDNNLinear(16 * width, 2 * width * small * small),
-            flat(2 * width * small * small),
-            nn.ReLU(),
-            nn.Unflatten(1, (2 * width, small, small)),
-        )
-        self.convolutions = nn.Sequential(
-            nn.ConvTranspose2d(2 * width, width, 4, 2, 1),
-            images(width),
-            nn.ReLU(),
-            nn.ConvTranspose2d(width, channels, 4, 2, 1),
-            nn.Tanh(),
-        )
-
-    def forward(self, codes: Tensor) -> Tensor:
-        images: Tensor = self.convolutions(self.dense(codes))
-        return images
+    small = side // 4
+    flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
+    return nn.Sequential(
+        OneDNNLinear(inputs, 16 * width),
+        flat(16 * width),
+        nn.ReLU(),
+        OneDNNLinear(16 * width, 2 * width * small * small),
+        flat(2 * width * small * small),
+        nn.ReLU(),
+        nn.Unflatten(1, (2 * width, small, small)),
+        nn.ConvTranspose2d(2 * width, width, 4, 2, 1),
+        images(width),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1),
+        nn.Tanh(),
+    )
 
 
 def _trunk(channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
@@ -89,7 +80,7 @@ class MNISTGenerator(Generator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
         channels, side = require_square_images(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
-            network = MNISTGeneratorModule(self.inputs(space), channels, side, self.width, self.batch_norm)
+            network = _generator(self.inputs(space), channels, side, self.width, self.batch_norm)
         initialise(network, lambda _name: normal(0.02), rng=rng)
         return network
 
