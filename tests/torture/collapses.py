@@ -23,7 +23,7 @@ Damage = Callable[[GANState], None]
 @contextmanager
 def planted(round_: int, damage: Callable[[GANState | ClassifierState], None]) -> Iterator[None]:
     """Damage every training within the block just before this round, counted from 0."""
-    plays = {GANTask: GANTask.play, ClassifierTask: ClassifierTask.play}
+    plays = {GANTask: GANTask.train_round, ClassifierTask: ClassifierTask.train_round}
 
     def damaged(self: GANTask | ClassifierTask, step: int) -> None:
         if step == round_:
