@@ -22,7 +22,7 @@ RING = "dishonest/ring-small"
 
 def results_of(*words: str, **numbers: list[int] | list[float]) -> list[CellResult]:
     """Cells of a grid with these numbers, one after another."""
-    cells = cells_of(unvalidated(RING), parse_grid([*words, "replicas=1"]), RING)
+    cells = cells_of(unvalidated(RING), parse_grid(words), RING)
     return [
         CellResult(cell, "complete", "", {name: Estimate(values[cell.index]) for name, values in numbers.items()})
         for cell in cells

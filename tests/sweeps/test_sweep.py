@@ -16,9 +16,8 @@ from sparring.core.errors import CorruptInput, FolderBusy, NonFinite, UsageError
 from sparring.recipes import AnyRecipe
 from sparring.report import report_folder
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
-from sparring.sweeps.demo import CELLS, demo
 from sparring.sweeps.executor import Executor, LocalExecutor, Outcome, train_run
-from sparring.sweeps.sweep import RunsFailed, resume_sweep, sweep
+from sparring.sweeps.sweep import DEMO_CELLS, RunsFailed, demo, resume_sweep, sweep
 from sparring.sweeps.sweep_folder import FAILED, FILE, SweepFolder
 from sparring.sweeps.table import rows_of
 from sparring.training.loop import train
@@ -122,7 +121,7 @@ def test_another_sweep_in_the_same_folder_is_refused(whole: SweepFolder, recipe:
 
 
 def test_a_mistake_creates_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cell 5 .* and 4 more"):
+    with pytest.raises(UsageError, match="cell 1 "):
         sweep(RING, ["batch_size=16,0"], tmp_path / "out", executor=InProcess())
     assert not list(tmp_path.iterdir())
 
@@ -215,7 +214,7 @@ def test_damaged_runs_and_failures_are_reported(whole: SweepFolder) -> None:
 
 def test_the_demo_trains_its_cells_and_keeps_them(tmp_path: Path) -> None:
     runs = demo(tmp_path, steps=2, seeds=2)
-    assert list(runs) == list(CELLS) == ["log-p0", "log-p0.4", "square_root-p0", "square_root-p0.4"]
+    assert list(runs) == list(DEMO_CELLS) == ["log-p0", "log-p0.4", "square_root-p0", "square_root-p0.4"]
     written = {name: (run.path / "summary.json").stat().st_mtime_ns for name, run in runs.items()}
     again = demo(tmp_path, steps=2, seeds=2)
     assert {name: (run.path / "summary.json").stat().st_mtime_ns for name, run in again.items()} == written

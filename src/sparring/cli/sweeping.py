@@ -21,13 +21,13 @@ def demo(
     """Run the main experiment on built-in data: a report in minutes on two CPU cores."""
     from sparring.report import report_runs
     from sparring.runs.schema import SUMMARY, Summary
-    from sparring.sweeps.demo import TITLE
-    from sparring.sweeps.demo import demo as run_demo
+    from sparring.sweeps.sweep import DEMO_TITLE
+    from sparring.sweeps.sweep import demo as run_demo
 
     with show_progress("rounds") as progress:
         runs = run_demo(out, steps=steps, seeds=seeds, progress=progress)
     summaries = {name: Summary.read(run.path / SUMMARY) for name, run in runs.items()}
-    page = report_runs(list(runs.values()), out / "report.html", title=TITLE)
+    page = report_runs(list(runs.values()), out / "report.html", title=DEMO_TITLE)
     if as_json:
         print_json({"report": str(page), "runs": {name: summary.as_json() for name, summary in summaries.items()}})
         return

@@ -116,7 +116,7 @@ def report_sweep(sweep: SweepFolder) -> Path:
     """
     folders = [sweep.folder(run) for run in sweep.runs()]
     trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
-    return report_runs(trained, sweep.report, title=sweep.path.name, grid=sweep_map(sweep.results()))
+    return report_runs(trained, sweep.path / "report.html", title=sweep.path.name, grid=sweep_map(sweep.results()))
 
 
 def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: SweepMap | None = None) -> Path:

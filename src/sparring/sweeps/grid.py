@@ -1,7 +1,6 @@
 """A grid of recipes: dotted keys with the values that each takes, and a cell for every combination of them.
 
-A cell is one game or one classifier. A recipe of several packed games is as many cells, one for each seed; which cells
-are trained together is decided by `packing`.
+A cell is one game or one classifier. Cells that differ in nothing but consecutive seeds share a run.
 """
 
 from __future__ import annotations
@@ -11,18 +10,19 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sparring.core.errors import UsageError
-from sparring.core.records import SHOWN
-from sparring.recipes import AnyRecipe, parse_yaml, set_key, validated
+from sparring.recipes import AnyRecipe, Recipe, parse_yaml, set_key, validated
 
 Grid = dict[str, tuple[Any, ...]]
 """Dotted keys and their values, in the order in which keys are set. The last key varies fastest."""
 MOST_CELLS = 10_000
 """Cells of a grid."""
+MOST_PACKED = 64
+"""Games in one run. Beyond this a core gains nothing by packing more."""
 
 _RANGE = re.compile(r"(-?[0-9]+)\.\.(-?[0-9]+)")
 
@@ -42,31 +42,48 @@ class Cell:
     recipe: AnyRecipe
 
 
+@dataclass(frozen=True)
+class Pack:
+    """Cells that are trained in one run.
+
+    Args:
+        recipe: of the run.
+        cells: one for each game of the run, by seed.
+    """
+
+    recipe: AnyRecipe
+    cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the run folder: index of the first cell, and the number of cells if there are several."""
+        first = f"{min(cell.index for cell in self.cells):04d}"
+        return first if len(self.cells) == 1 else f"{first}x{len(self.cells)}"
+
+    def split(self) -> list[Pack]:
+        """Every cell as a run of its own."""
+        return [Pack(cell.recipe, (cell,)) for cell in self.cells]
+
+
 def parse_grid(words: Sequence[str]) -> Grid:
     """Parse `KEY=A,B,...`: values in YAML, `0..9` for the integers from 0 to 9.
 
     Raises:
-        UsageError: names every mistake: no `=`, no values, a value or a key given twice, an empty range.
+        UsageError: no `=`, no values, a value or a key given twice, an empty range.
     """
     grid: Grid = {}
-    mistakes: list[UsageError] = []
     for word in words:
-        try:
-            key, equals, text = word.partition("=")
-            if not equals or not key:
-                raise UsageError(f"{word!r} is not KEY=VALUES", "write, for example, objective=log,hinge seed=0..4")
-            if key in grid:
-                raise UsageError(f"{key}: given twice", "give all of its values at once: KEY=A,B,...")
-            grid[key] = _values(text, word)
-        except UsageError as error:
-            mistakes.append(error)
-    if mistakes:
-        raise UsageError("\n".join(error.cause for error in mistakes), mistakes[0].remedy)
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{word!r} is not KEY=VALUES", "write, for example, objective=log,hinge seed=0..4")
+        if key in grid:
+            raise UsageError(f"{key}: given twice", "give all of its values at once: KEY=A,B,...")
+        grid[key] = _values(text, word)
     return grid
 
 
 def cells_of(base: Mapping[str, Any], grid: Grid, what: str) -> list[Cell]:
-    """Every cell of a grid, as a valid recipe.
+    """Every cell of a grid, as a valid recipe of one game: the `replicas` of the recipe are not used.
 
     Args:
         base: plain values of the recipe that the grid changes.
@@ -74,28 +91,22 @@ def cells_of(base: Mapping[str, Any], grid: Grid, what: str) -> list[Cell]:
         what: name of the recipe in errors.
 
     Raises:
-        UsageError: recipes of cells are invalid (names every mistake with its cells), the grid is too large, or it
-            varies `replicas`.
+        UsageError: the recipe of a cell is invalid (names the first such cell and all of its mistakes), the grid is
+            too large, or it sets `replicas`.
     """
-    if len(grid.get("replicas", ())) > 1:
+    if "replicas" in grid:
         raise UsageError("replicas: a sweep chooses how many games it packs", "vary the seed instead: seed=0..9")
-    by_games = _one_seed_a_cell(base, grid)
-    count = math.prod(len(values) for values in by_games.values())
+    count = math.prod(len(values) for values in grid.values())
     if count > MOST_CELLS:
         raise UsageError(f"the grid has {count:,} cells, more than {MOST_CELLS:,}", "sweep a part of it")
-    varied = [key for key, values in by_games.items() if len(values) > 1]
-    found, mistakes = list[Cell](), dict[str, list[str]]()
-    for index, values in enumerate(itertools.product(*by_games.values())):
-        settings = dict(zip(by_games, values, strict=True))
-        shown = {key: settings[key] for key in varied}
+    found = list[Cell]()
+    for index, values in enumerate(itertools.product(*grid.values())):
+        settings = dict(zip(grid, values, strict=True))
+        varied = {key: value for key, value in settings.items() if len(grid[key]) > 1}
         try:
-            found.append(Cell(index, shown, _single(_recipe(base, settings, what))))
+            found.append(Cell(index, varied, _recipe(base, settings, what)))
         except UsageError as error:
-            mistakes.setdefault(error.cause, []).append(f"cell {index} ({assignments(shown)})")
-    if mistakes:
-        lines = [f"{_first_of(cells)}: {cause}" for cause, cells in mistakes.items()]
-        more = [f"... and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-        raise UsageError("\n".join([*lines[:SHOWN], *more]), "`sparring show RECIPE` prints every key")
+            raise UsageError(f"cell {index} ({assignments(varied)}): {error.cause}", error.remedy) from None
     return found
 
 
@@ -107,10 +118,6 @@ def assignments(settings: Mapping[str, Any]) -> str:
 def table_value(value: Any) -> Any:
     """A value as it is in a table: numbers, booleans and strings unchanged, lists and mappings as JSON."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) or value is None else value
-
-
-def _first_of(cells: Sequence[str]) -> str:
-    return cells[0] if len(cells) == 1 else f"{cells[0]} and {len(cells) - 1:,} more"
 
 
 def _values(text: str, word: str) -> tuple[Any, ...]:
@@ -136,24 +143,48 @@ def _range(first: int, last: int, word: str) -> range:
 
 def _recipe(base: Mapping[str, Any], settings: Mapping[str, Any], what: str) -> AnyRecipe:
     values = copy.deepcopy(dict(base))
+    values.pop("replicas", None)
     for key, value in settings.items():
         set_key(values, key, copy.deepcopy(value))
     return validated(values, what)
 
 
-def _single(recipe: AnyRecipe) -> AnyRecipe:
-    """The recipe of one game."""
-    return recipe if recipe.replicas == 1 else recipe.model_copy(update={"replicas": 1})
+def packs(cells: Sequence[Cell], workers: int) -> list[Pack]:
+    """The runs that train all cells, in the order of their first cells.
+
+    Args:
+        cells: of a grid.
+        workers: runs at a time. Packs are as large as they can be while every worker has one.
+    """
+    groups, wanted = list(_groups(cells)), min(workers, len(cells))
+    sizes = range(MOST_PACKED, 0, -1)
+    size = next(size for size in sizes if sum(math.ceil(len(group) / size) for group in groups) >= wanted)
+    made = [pack for group in groups for pack in _divided(group, math.ceil(len(group) / size))]
+    return sorted(made, key=lambda pack: min(cell.index for cell in pack.cells))
 
 
-def _one_seed_a_cell(base: Mapping[str, Any], grid: Grid) -> Grid:
-    """The grid with the seeds of the recipe's replicas as its last key, unless it varies the seed already."""
-    if len(grid.get("seed", ())) > 1:
-        return grid
-    games = {**base, **{key: values[0] for key, values in grid.items()}}.get("replicas", 1)
-    if not isinstance(games, int) or games < 2 or games > MOST_CELLS:
-        return grid  # one game, or a mistake that validation reports
-    seed = grid["seed"][0] if "seed" in grid else base.get("seed", 0)
-    if not isinstance(seed, int):
-        return grid
-    return {key: values for key, values in grid.items() if key != "seed"} | {"seed": tuple(range(seed, seed + games))}
+def _groups(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    """Cells that may be packed: with consecutive seeds, and equal in everything else."""
+    alike: dict[object, list[Cell]] = {}
+    for cell in sorted(cells, key=lambda cell: cell.recipe.seed):
+        alike.setdefault(_all_but_seed(cell), []).append(cell)
+    for group in alike.values():
+        for _, consecutive in itertools.groupby(enumerate(group), lambda item: item[1].recipe.seed - item[0]):
+            yield [cell for _, cell in consecutive]
+
+
+def _all_but_seed(cell: Cell) -> object:
+    """What packed cells have in common. A cell that cannot be packed has nothing in common with others."""
+    recipe = cell.recipe
+    if not isinstance(recipe, Recipe) or not (recipe.generator.packs and recipe.discriminator.packs):
+        return cell.index
+    return recipe.model_copy(update={"seed": 0}).model_dump_json()
+
+
+def _divided(cells: Sequence[Cell], parts: int) -> Iterator[Pack]:
+    """So many packs of nearly equal length."""
+    bounds = [len(cells) * part // parts for part in range(parts + 1)]
+    for low, high in itertools.pairwise(bounds):
+        recipe = cells[low].recipe
+        packed = recipe if high - low == 1 else recipe.model_copy(update={"replicas": high - low})
+        yield Pack(packed, tuple(cells[low:high]))

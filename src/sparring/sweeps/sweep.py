@@ -1,4 +1,4 @@
-"""Sweeps: every cell of a grid is trained, or resumed; runs that fail do not stop the others."""
+"""Sweeps: every cell of a grid is trained, or resumed; runs that fail do not stop the others. The demo is four runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core.errors import NonFinite, SparringError
+from sparring.core.errors import NonFinite, SparringError, UsageError
 from sparring.core.progress import SILENT, Progress
-from sparring.sweeps.executor import Executor, train_runs
+from sparring.recipes import load
+from sparring.runs.folder import RunFolder
+from sparring.sweeps.executor import Executor, LocalExecutor, status_of, train_runs
 from sparring.sweeps.sweep_folder import SweepFolder
 from sparring.sweeps.table import Row
+
+DEMO_RECIPE = "dishonest/ring-small"
+DEMO_CELLS = {
+    f"{objective}-p{probability:g}": (f"objective={objective}", f"feedback.probability={probability}")
+    for objective in ("log", "square_root")
+    for probability in (0.0, 0.4)
+}
+"""Recipe changes by name: the standard objective and a robust one, with and without an adversary on D's feedback."""
+DEMO_TITLE = "A GAN that survives a dishonest discriminator"
 
 
 @dataclass(frozen=True)
@@ -85,3 +96,34 @@ def _train(opened: SweepFolder, executor: Executor, progress: Progress) -> Sweep
                 failed[run.name] = error
     failed = dict(sorted(failed.items()))
     return SweepResult(opened.write(failed), opened.csv, opened.parquet, failed)
+
+
+def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, progress: Progress = SILENT) -> dict[str, RunFolder]:
+    """Train every cell, its seeds packed into one run. Complete runs are kept, stopped ones are resumed.
+
+    Args:
+        out: the folder of the runs.
+        steps: rounds of every game.
+        seeds: games in every cell, with seeds 0, 1, ...
+        progress: follows the rounds of all runs.
+
+    Returns:
+        The complete runs by name.
+
+    Raises:
+        UsageError: the folder of a cell holds a run of another recipe.
+        SparringError: what the first run failed with; the others are stopped and saved.
+    """
+    recipes = {
+        out / name: load(DEMO_RECIPE, [*changes, f"steps={steps}", f"replicas={seeds}"])
+        for name, changes in DEMO_CELLS.items()
+    }
+    for path, recipe in recipes.items():
+        if (path / "recipe.yaml").is_file() and RunFolder.open(path).recipe() != recipe:
+            raise UsageError(f"{path}: holds a run of another recipe", "choose another --out, or remove that folder")
+    with LocalExecutor() as executor:
+        missing = {path: recipe for path, recipe in recipes.items() if status_of(path) != "complete"}
+        for _, error in train_runs(missing, executor, progress):
+            if error:
+                raise error
+    return {path.name: RunFolder.open(path) for path in recipes}

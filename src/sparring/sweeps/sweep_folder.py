@@ -36,8 +36,7 @@ from sparring.runs.folder import RunFolder
 from sparring.runs.lock import owned
 from sparring.runs.trust import require_trusted, trust
 from sparring.sweeps.executor import status_of
-from sparring.sweeps.grid import Cell, cells_of, parse_grid
-from sparring.sweeps.packing import Pack, packs
+from sparring.sweeps.grid import Cell, Pack, cells_of, packs, parse_grid
 from sparring.sweeps.table import CellResult, Row, results_of, rows_of, write_table
 
 FILE, FAILED = "sweep.yaml", "failed.json"
@@ -72,7 +71,7 @@ class SweepFolder:
     Attributes:
         cells: of the grid.
         packs: the runs that train them.
-        csv, parquet, report: files of its results.
+        csv, parquet: files of its results.
 
     Raises:
         UsageError: recipes of cells are invalid; names all of them.
@@ -83,7 +82,6 @@ class SweepFolder:
         self.cells: list[Cell] = cells_of(plan.recipe, dict(plan.grid), what)
         self.packs: list[Pack] = packs(self.cells, plan.workers)
         self.csv, self.parquet = path / "cells.csv", path / "cells.parquet"
-        self.report = path / "report.html"
 
     @classmethod
     def create(cls, path: Path, recipe: str, words: Sequence[str], workers: int) -> SweepFolder:

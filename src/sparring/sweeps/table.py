@@ -18,8 +18,7 @@ import pyarrow.parquet
 from sparring.core.errors import CorruptInput
 from sparring.core.files import write_whole
 from sparring.runs.schema import SUMMARY, Estimate, Summary
-from sparring.sweeps.grid import Cell, table_value
-from sparring.sweeps.packing import Pack
+from sparring.sweeps.grid import Cell, Pack, table_value
 
 Row = dict[str, Any]
 
