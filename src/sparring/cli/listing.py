@@ -74,7 +74,7 @@ def _keys(cls: type[Piece]) -> str:
 def _properties(family: str, cls: type[Any]) -> Row:
     """Properties that are checked numerically; None for a piece with a key that has no default."""
     from sparring.objectives import is_increasing, is_odd
-    from sparring.theory import perturbation_row
+    from sparring.theory.theorem_coverage import perturbation_row
 
     piece = None if any(field.is_required() for field in cls.model_fields.values()) else cls()
     if family == "objective":

@@ -24,7 +24,7 @@ from sparring.feedback import (
 )
 from sparring.objectives import Apart, Cubic, Erf, Linear, Log, Objective, PiecewiseLinear, Sine, Tanh
 from sparring.recipes import parse_piece
-from sparring.theory import PerturbationRow, TheoryRow, perturbation_row, theory_rows
+from sparring.theory.theorem_coverage import PerturbationRow, TheoryRow, perturbation_row, theory_rows
 
 DATA = (0.4, 0.3, 0.2, 0.1, 0.0)
 """P_data: four unequal modes, and one outcome of probability zero."""

@@ -139,7 +139,7 @@ def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
     from sparring.recipes import Recipe
     from sparring.report import report_run
     from sparring.runs.folder import RunFolder
-    from sparring.theory import covered_by
+    from sparring.theory.theorem_coverage import covered_by
 
     folder = RunFolder.open(out)
     page = report_run(folder)

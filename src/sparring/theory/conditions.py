@@ -108,18 +108,14 @@ def in_h(f: ScoreFunction) -> Membership:
     score = torch.cat([-above.flip(0), torch.zeros(1, dtype=torch.float64), above])
     theta, value, mirrored = torch.sigmoid(score), f(score), f(-score)
     bound = value[torch.isfinite(value)].abs().max().clamp(min=torch.finfo(torch.float64).tiny)
+    uneven = ~((value + mirrored).abs() <= TOLERANCE * bound) & torch.isfinite(value)
     saturated = value.abs() >= (1 - TOLERANCE) * bound
     flat = torch.cat([torch.zeros(1, dtype=torch.bool), saturated[1:] & saturated[:-1]])
     rise = torch.cat([torch.ones(1, dtype=torch.float64), value.diff()])
     grows = (rise > 0) | (flat & (rise >= -TOLERANCE * bound))
     return Membership(
         finite=_first(~torch.isfinite(value), theta, value, "f is not finite"),
-        odd=_first(
-            ~((value + mirrored).abs() <= TOLERANCE * bound) & torch.isfinite(value),
-            theta,
-            value,
-            "f(theta) is not -f(1 - theta)",
-        ),
+        odd=_first(uneven, theta, value, "f(theta) is not -f(1 - theta)"),
         increasing=_first(~grows, theta, value, "f does not increase"),
     )
 

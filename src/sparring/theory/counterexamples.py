@@ -14,12 +14,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from sparring.core.randomness import Rng
-from sparring.theory.distributions import Distribution, distribution, total_variation
-from sparring.theory.finite_games import FiniteGame
+from sparring.theory.finite_games import Distribution, FiniteGame, distribution, total_variation
 
 BLENDS = (1.0, 0.6, 0.3, 0.1, 0.03)
 """Weight of a candidate in its blend with the data: a wrong sign may show only where D is near 1/2."""
 ROUNDING = 1e-12
+_DISTANCE = 0.01
+"""The smallest total variation that counts as another distribution."""
 
 
 class Deviation(NamedTuple):
@@ -66,29 +67,20 @@ def candidates(data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int) -> F
     return torch.cat([data + blend * (corners - data) for blend in BLENDS]).clamp(min=0)
 
 
-def search(
-    game: FiniteGame, data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int = 200, distance: float = 0.01
-) -> Deviation:
-    """The P_G at least `distance` in total variation from the data where V(P_G) - V(P_data) is smallest.
+def search(game: FiniteGame, data: Float64[Tensor, " outcomes"], *, rng: Rng, draws: int = 200) -> Deviation:
+    """The P_G at least 0.01 in total variation from the data where V(P_G) - V(P_data) is smallest.
 
     Args:
         game: the optimal discriminator, f_G and the adversary.
-        data: P_data, `(outcomes)`.
+        data: P_data, `(outcomes)`, of at least two outcomes.
         rng: for the random candidates.
         draws: random candidates.
-        distance: the smallest total variation that counts as another distribution.
-
-    Raises:
-        ValueError: no candidate is that far away.
     """
     tried: Distribution = candidates(data, rng=rng, draws=draws)
-    tried = tried[total_variation(data.expand_as(tried), tried) >= distance]
-    if len(tried) == 0:
-        raise ValueError(f"no candidate lies {distance:g} or more from the data in total variation")
+    tried = tried[total_variation(data.expand_as(tried), tried) >= _DISTANCE]
     values = game.value(data.expand_as(tried), tried)
     index = int(values.nan_to_num(torch.inf, torch.inf, -torch.inf).argmin())
-    reference = float(game.value(data, data))
-    return Deviation(tuple(tried[index].tolist()), float(values[index]), reference)
+    return Deviation(tuple(tried[index].tolist()), float(values[index]), float(game.value(data, data)))
 
 
 def overstated_flip(theta: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
-"""Finite games, exactly: optimal discriminators, and equation (3.4), the generator's objective.
+"""Finite games, exactly: divergences, optimal discriminators, and equation (3.4), the generator's objective.
 
-P is the data's distribution, Q the generator's. D is written as its score s = logit D(x), in [-inf, inf] with
-both ends allowed, because 1 - D(x) is then -s without rounding; f is a function of the score, and a
-perturbation a map from score to score. A psi on [0, 1] becomes one by `on_scores`.
+P is the data's distribution, Q the generator's: fp64 tensors whose last axis counts outcomes; leading axes count games.
+Divergences take 0 log 0 as 0, and are infinite where the supports require it. D is written as its score
+s = logit D(x), in [-inf, inf] with both ends allowed, because 1 - D(x) is then -s without rounding; f is a function of
+the score, and a perturbation a map from score to score. A psi on [0, 1] becomes one by `on_scores`.
 
 Source: Xu, Li, Jegelka, sections 2 to 4 and appendix A.
 """
@@ -17,13 +18,49 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from sparring.theory.distributions import Distribution, Values, expectation, jsd, kl
-
+Distribution = Float64[Tensor, "*games outcomes"]
+Values = Float64[Tensor, "*games"]
 OutcomeScores = Float64[Tensor, "*games outcomes"]
 ScoreFunction = Callable[[Tensor], Tensor]
 """A payoff f or a perturbation psi as a function of the score."""
 Mixture = Sequence[tuple[float, ScoreFunction]]
 """Definition 2: perturbations with their probabilities, which sum to 1."""
+
+
+def distribution(weights: Float64[Tensor, "*games outcomes"]) -> Distribution:
+    """Weights scaled to sum to 1.
+
+    Args:
+        weights: non-negative, not all zero, `(*games, outcomes)`.
+
+    Raises:
+        ValueError: a weight is negative or not finite, or all of them are zero.
+    """
+    total = weights.sum(-1, keepdim=True)
+    if not bool((weights >= 0).all() and torch.isfinite(weights).all() and (total > 0).all()):
+        raise ValueError("weights of a distribution should be finite, not negative and not all zero")
+    return weights / total
+
+
+def expectation(p: Distribution, values: Float64[Tensor, "*games outcomes"]) -> Values:
+    """E_p[values], where an outcome of probability zero counts nothing, however infinite: 0 * inf = 0."""
+    return torch.where(p > 0, p * values, torch.zeros_like(values)).sum(-1)
+
+
+def kl(p: Distribution, q: Distribution) -> Values:
+    """KL(p || q) = sum p log(p / q), in nats; infinite where q misses a part of p."""
+    return expectation(p, p.log() - q.log())
+
+
+def jsd(p: Distribution, q: Distribution) -> Values:
+    """JSD(p || q) = (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in nats, at most log 2."""
+    middle = (p + q) / 2
+    return (kl(p, middle) + kl(q, middle)) / 2
+
+
+def total_variation(p: Distribution, q: Distribution) -> Values:
+    """TV(p, q) = sum |p - q| / 2, in [0, 1]."""
+    return (p - q).abs().sum(-1) / 2
 
 
 class FiniteGame(NamedTuple):

@@ -60,13 +60,11 @@ class Coverage(Record):
     Args:
         framework: 1 for f_D = log and f_G in H, 2 for both in H.
         theorem: the one that guarantees P_G = P_data at the optimum; None if neither does.
-        honest_probability: the adversary's probability of psi(d) = d.
         reasons: why the theorem applies, or what violates its conditions, as short sentences.
     """
 
     framework: Framework | None
     theorem: Theorem | None
-    honest_probability: float
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -80,7 +78,6 @@ class TheoryRow(NamedTuple):
     Args:
         objective: its name and arguments.
         adversary: its name.
-        framework: as in `Coverage`.
         theorem: as in `Coverage`.
         value_at_data: V at P_G = P_data.
         smallest_excess: the smallest V(P_G) - V(P_data) found over other P_G.
@@ -90,7 +87,6 @@ class TheoryRow(NamedTuple):
 
     objective: str
     adversary: str
-    framework: Framework | None
     theorem: Theorem | None
     value_at_data: float
     smallest_excess: float
@@ -117,19 +113,11 @@ def covered_by(objective: Payoffs, feedback: DishonestChannel) -> Coverage:
     violated = [] if is_mostly_honest(honest) else [f"honest with probability {honest:.4g}, not more than 0.5"]
     violated += _outside_theorem_5(feedback) if framework == "1" else []
     theorem = THEOREMS[framework] if framework and not violated else None
-    return Coverage(
-        framework=framework,
-        theorem=theorem,
-        honest_probability=honest,
-        reasons=(*reasons, *violated),
-    )
+    return Coverage(framework=framework, theorem=theorem, reasons=(*reasons, *violated))
 
 
 def theory_rows(
-    objectives: Sequence[Payoffs],
-    adversaries: Mapping[str, DishonestChannel],
-    data: Sequence[float],
-    seed: int = 0,
+    objectives: Sequence[Payoffs], adversaries: Mapping[str, DishonestChannel], data: Sequence[float]
 ) -> list[TheoryRow]:
     """Every objective against every adversary on a finite game, at the optimal discriminator.
 
@@ -139,7 +127,6 @@ def theory_rows(
         objectives: those without a known optimal discriminator (see `finite_game`) are left out.
         adversaries: by name.
         data: P_data.
-        seed: of the search for P_G.
 
     Source: Xu, Li, Jegelka, lemma 1, theorems 5 and 6.
     """
@@ -149,15 +136,13 @@ def theory_rows(
             game = finite_game(objective, feedback)
             if game is None:
                 continue
-            coverage = covered_by(objective, feedback)
-            best = search(game, torch.tensor(data, dtype=torch.float64), rng=Rng.of(seed))
+            best = search(game, torch.tensor(data, dtype=torch.float64), rng=Rng.of(0))
             broken = f"broken by P_G = ({', '.join(f'{weight:.3g}' for weight in best.at)})"
             rows.append(
                 TheoryRow(
                     objective=_label(objective),
                     adversary=name,
-                    framework=coverage.framework,
-                    theorem=coverage.theorem,
+                    theorem=covered_by(objective, feedback).theorem,
                     value_at_data=best.reference,
                     smallest_excess=best.excess,
                     at=best.at,
