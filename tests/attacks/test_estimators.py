@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import BIM, FGSM, NES, SPSA, FiniteDifferences, GradientEstimator, RandomDirection
+from sparring.attacks import FGSM, NES, SPSA, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.core.gradients import input_gradient
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Bounds, Space
@@ -58,18 +58,6 @@ def test_finite_differences_are_the_gradient() -> None:
     assert [a / b for a, b in pairwise(errors)] == pytest.approx([4, 4], rel=0.15)  # O(h^2)
 
 
-def test_a_few_coordinates_are_each_samples_own() -> None:
-    x = samples(900)
-    found = estimate(FiniteDifferences(coordinates=6), x, linear).flatten(1)
-    chosen = found != 0
-    assert (chosen.sum(1) == 6).all()
-    torch.testing.assert_close(found[chosen], GRADIENT.flatten().expand(900, -1)[chosen])
-    assert len(set(map(tuple, chosen.int().tolist()))) > 700  # of 18564 subsets
-    share = 6 / FEATURES
-    assert (chosen.double().mean(0) - share).abs().max() < 4.5 * math.sqrt(share * (1 - share) / 900)
-    assert torch.equal(estimate(FiniteDifferences(coordinates=99), x, linear) != 0, torch.ones_like(x) > 0)
-
-
 @pytest.mark.parametrize(("estimator", "excess"), [(NES, FEATURES + 1), (SPSA, FEATURES - 1)])
 @pytest.mark.parametrize("count", [1, 5, 40])
 def test_smoothed_estimates_have_the_moments_of_theory(estimator: type[NES | SPSA], excess: int, count: int) -> None:
@@ -91,33 +79,9 @@ def test_smoothed_estimates_turn_to_the_gradient_with_samples(estimator: type[NE
     assert means[3] == pytest.approx(math.sqrt(64 / (64 + FEATURES)), abs=0.03)
 
 
-@pytest.mark.parametrize("estimator", [FiniteDifferences(), NES(), SPSA()], ids=lambda each: each.name)
-def test_a_width_means_the_same_in_every_range(estimator: GradientEstimator) -> None:
-    x, loss = samples(5), network_loss(5)
-    unit = Space(SPACE.shape, Bounds(0.0, 1.0))
-    halved = estimate(estimator, (x + 1) / 2, lambda s: loss(2 * s - 1), unit)
-    torch.testing.assert_close(halved, 2 * estimate(estimator, x, loss), rtol=1e-6, atol=1e-8)
-
-
 def test_a_step_along_estimates_cannot_be_made_from_a_known_gradient() -> None:
     assert FGSM().can_reuse() and FGSM(source=RandomDirection()).can_reuse()
     attack = FGSM(source=NES())
     assert not attack.can_reuse()
     with pytest.raises(NotImplementedError):
         attack.from_gradient(samples(2), samples(2), space=SPACE, rng=Rng.of(0))
-
-
-def test_a_black_box_attack_nears_the_white_box_one() -> None:
-    x, loss = 0.5 * samples(32), network_loss(32)
-
-    def risen(source: str | dict[str, object]) -> float:
-        attack = BIM.model_validate({"epsilon": 0.05, "steps": 5, "source": source})
-        found = attack(x, loss, network=nn.Module(), space=SPACE, rng=Rng.of(0))
-        with torch.no_grad():
-            return float((loss(found) - loss(x)).mean())
-
-    white = risen("autograd")
-    for name in ("nes", "spsa"):
-        few, many = (risen({"name": name, "samples": count}) for count in (2, 100))
-        assert 0 < few < 0.8 * white < 0.9 * white < many < 1.02 * white
-    assert risen("finite_differences") == pytest.approx(white, rel=1e-6)
