@@ -11,11 +11,13 @@ import torch
 
 from data_layouts import images
 from sparring.data import Store, prepare
-from sparring.evaluation.discriminator import evaluate_discriminator
+from sparring.evaluation.discriminator import measure_discriminator
+from sparring.gan.load import load_gan
 from sparring.monitoring.discriminator_probe import DiscriminatorProbe
 from sparring.monitoring.reference_networks import classifier_for
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 
 CPU = torch.device("cpu")
@@ -63,5 +65,7 @@ def test_steepness_names_where_it_was_measured(
     players = ("generator={name: mlp, latent: 4, hidden: [8]}", "discriminator={name: mlp, hidden: [8]}")
     recipe = short(f"data={data.path}", *players, "steps=1")
     train(recipe, tmp_path / "run", device="cpu")
-    words = evaluate_discriminator(tmp_path / "run", device="cpu").metrics["steepest_pair"].protocol
+    loaded = load_gan(RunFolder.open(tmp_path / "run"), "cpu")
+    metrics, _ = measure_discriminator(loaded, loaded.data(), seed=0)
+    words = metrics["steepest_pair"].protocol
     assert names_only(words, kind) and f"at 20 {kind} and 20 generated samples" in words

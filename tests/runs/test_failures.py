@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sparring.core.errors import NonFinite, SparringError, StorageError
 from sparring.core.progress import Progress
 from sparring.core.step_log import StepLog
-from sparring.evaluation.generator import evaluate_generator
+from sparring.evaluation.evaluate import evaluate
 from sparring.gan.state import Networks
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
@@ -72,7 +72,7 @@ def test_a_generator_of_samples_that_are_not_finite_is_not_measured(
     train(short("steps=1"), run_path, device="cpu")
     monkeypatch.setattr(Networks, "sampler", property(lambda self: _Overflowing()))
     with pytest.raises(NonFinite, match="samples of G"):
-        evaluate_generator(run_path, samples=64, device="cpu")
+        evaluate(run_path, samples=64, device="cpu")
 
 
 @pytest.mark.parametrize("moment", ["fsync", "rename", "mkdir"])

@@ -54,16 +54,15 @@ def _rows(path: Path, study: EnduranceStudy, device: str) -> list[dict[str, Any]
     loaded = load_gan(RunFolder.open(path), device)
     source = loaded.data()
     real = source.held_out(study.samples, rng=Rng.of(0, loaded.streams.device)).samples
+    space = source.facts.space
     opponents: tuple[Opponent, ...] = get_args(Opponent)
     return [
         {
             "run": str(path),
             "step": loaded.step,
             "generator": opponent,
-            "numbers": {
-                name: values.tolist() for name, values in study.run(loaded, real, source.facts.space, opponent).items()
-            },
-            "protocol": study.protocol(real, source.facts.space, opponent),
+            "numbers": {name: values.tolist() for name, values in study.run(loaded, real, space, opponent).items()},
+            "protocol": study.protocol(real, space, opponent),
             "problems": list(loaded.problems),
         }
         for opponent in opponents

@@ -6,8 +6,7 @@ Every number is a slope of the score in L2, in units of the data as the networks
 from __future__ import annotations
 
 import copy
-from pathlib import Path
-from typing import NamedTuple
+import math
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +16,9 @@ from sparring.core.gradients import input_gradient
 from sparring.core.modules import evaluating
 from sparring.core.randomness import Rng
 from sparring.core.shapes import sample_norm
+from sparring.data import Source
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
-from sparring.evaluation.result import Evaluation
-from sparring.gan.load import load_gan
-from sparring.runs.folder import RunFolder
+from sparring.gan.load import LoadedGAN
 from sparring.runs.schema import MetricValue
 
 _SAMPLES = 512
@@ -29,69 +27,40 @@ _BATCH = 512
 _PROTOCOL = "slopes of D's score in L2, eval mode, samples as D sees them"
 
 
-class GradientNorms(NamedTuple):
-    """||grad_x D(x)|| over samples x, in fp32 or fp64."""
-
-    mean: float
-    max: float
-
-
-class Steepness(NamedTuple):
-    """How steep the discriminator of one game is.
+def measure_discriminator(loaded: LoadedGAN, source: Source, seed: int) -> tuple[dict[str, MetricValue], list[str]]:
+    """Slopes on real and freshly generated samples, and a Lipschitz bound.
 
     Args:
-        real: gradient norms at real samples.
-        fake: gradient norms at generated samples.
-        steepest_pair: the largest |D(x) - D(y)| / ||x - y|| of a real x and a generated y.
-    """
-
-    real: GradientNorms
-    fake: GradientNorms
-    steepest_pair: float
-
-
-def evaluate_discriminator(path: Path, *, seed: int = 0, device: str = "auto") -> Evaluation:
-    """Measure the discriminator of a run's newest checkpoint on real and freshly generated samples.
-
-    Args:
-        path: the run folder.
+        loaded: the networks of a checkpoint.
+        source: of real samples.
         seed: number of the latents' stream.
-        device: where to measure.
 
     Returns:
-        Slopes and a Lipschitz bound; without a bound, a problem names the operation of D whose norm is not known.
+        Metrics by name, and problems; without a bound, a problem names the operation of D whose norm is not known.
 
     Raises:
-        UsageError: no run, or no checkpoint.
-        CorruptInput: no checkpoint can be read.
         NonFinite: a sample is not finite.
     """
-    loaded = load_gan(RunFolder.open(path), device)
-    lead, source = loaded.recipe.lead, loaded.data()
+    lead, network = loaded.recipe.lead, loaded.networks.discriminator
     real = source.held_out(_SAMPLES, rng=Rng.of(0, loaded.streams.device)).samples
     fake = loaded.draw(len(real), "evaluate", seed).samples
-    network, problems, metrics = loaded.networks.discriminator, list(loaded.problems), {}
+    metrics, problems = {}, []
     try:
         bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()
         metrics["lipschitz_bound"] = _metric(bounds, f"{_PROTOCOL}, for all inputs: by the norms of D's layers", lead)
     except UsageError as error:
         problems.append(error.cause)
-    games = steepness(network, real.expand(*lead, *real.shape), fake, lead)
-    columns = {
-        "gradient_norm_real": [game.real.mean for game in games],
-        "gradient_norm_real_max": [game.real.max for game in games],
-        "gradient_norm_fake": [game.fake.mean for game in games],
-        "gradient_norm_fake_max": [game.fake.max for game in games],
-        "steepest_pair": [game.steepest_pair for game in games],
-    }
     counts = f"{len(real)} {source.facts.evaluated_on} and {len(real)} generated samples"
     protocol = f"{_PROTOCOL}: gradients at {counts}; all pairs of these"
+    columns = steepness(network, real.expand(*lead, *real.shape), fake, lead)
     metrics |= {name: _metric(values, protocol, lead) for name, values in columns.items()}
-    return Evaluation(step=loaded.step, metrics=metrics, problems=tuple(problems))
+    return metrics, problems
 
 
-def steepness(discriminator: nn.Module, real: Tensor, fake: Tensor, lead: tuple[int, ...] = ()) -> list[Steepness]:
-    """Measure a discriminator, or each of R packed ones.
+def steepness(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, lead: tuple[int, ...] = ()
+) -> dict[str, list[float]]:
+    """Slopes of a discriminator at samples, or of each of R packed ones.
 
     Args:
         discriminator: returns a `Verdict`.
@@ -100,15 +69,15 @@ def steepness(discriminator: nn.Module, real: Tensor, fake: Tensor, lead: tuple[
         lead: `(replicas,)` for packed games.
 
     Returns:
-        One record for each game.
+        One number for each game: mean and largest ||grad D|| at real and at fake samples, and the largest
+        |D(x) - D(y)| / ||x - y|| of a real x and a generated y.
     """
-    axes = len(lead) + 1
-    pairs = steepest_pairs(discriminator, real, fake, axes).reshape(-1).tolist()
-    norms = [gradient_norms(discriminator, samples, axes).reshape(len(pairs), -1) for samples in (real, fake)]
-    at_real, at_fake = (
-        [GradientNorms(float(game.mean()), float(game.max())) for game in samples_norms] for samples_norms in norms
-    )
-    return list(map(Steepness, at_real, at_fake, pairs))
+    axes, columns = len(lead) + 1, {}
+    for origin, samples in (("real", real), ("fake", fake)):
+        games = gradient_norms(discriminator, samples, axes).reshape(math.prod(lead), -1)
+        columns[f"gradient_norm_{origin}"] = [float(norms.mean()) for norms in games]
+        columns[f"gradient_norm_{origin}_max"] = [float(norms.max()) for norms in games]
+    return columns | {"steepest_pair": steepest_pairs(discriminator, real, fake, axes).reshape(-1).tolist()}
 
 
 def gradient_norms(discriminator: nn.Module, samples: Tensor, batch_axes: int = 1) -> Tensor:

@@ -5,48 +5,80 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.classifier.load import load_classifier
-from sparring.evaluation.discriminator import evaluate_discriminator
-from sparring.evaluation.generator import SAMPLES, evaluate_generator
-from sparring.evaluation.result import Evaluation
+from sparring.evaluation.discriminator import measure_discriminator
+from sparring.gan.load import load_gan
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
+from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
+from sparring.runs.schema import MetricValue, StoredRecord
+
+_NO_METRIC = (
+    "no metric of G applies to these data; for images without labels, name a feature extractor: "
+    "--extractor '{name: inception, weights: FILE}'"
+)
+
+
+class Evaluation(StoredRecord):
+    """The networks of a checkpoint, measured again.
+
+    Args:
+        step: the round of the checkpoint.
+        metrics: by name.
+        problems: newer checkpoints that could not be read, and what could not be measured.
+    """
+
+    step: int
+    metrics: dict[str, MetricValue]
+    problems: tuple[str, ...]
 
 
 def evaluate(
-    path: Path,
-    *,
-    samples: int = SAMPLES,
-    extractor: Extractor | None = None,
-    seed: int = 0,
-    device: str = "auto",
+    path: Path, *, samples: int = 10_000, extractor: Extractor | None = None, seed: int = 0, device: str = "auto"
 ) -> Evaluation:
-    """`evaluate_generator` and `evaluate_discriminator` of a GAN, or `evaluate_classifier`; arguments are theirs."""
-    if isinstance(RunFolder.open(path).recipe(), ClassifierRecipe):
-        return evaluate_classifier(path, samples=samples, seed=seed, device=device)
-    generator = evaluate_generator(path, samples=samples, extractor=extractor, seed=seed, device=device)
-    discriminator = evaluate_discriminator(path, seed=seed, device=device)
-    problems = tuple(dict.fromkeys((*generator.problems, *discriminator.problems)))
-    return Evaluation(step=generator.step, metrics=generator.metrics | discriminator.metrics, problems=problems)
+    """Measure a run's newest checkpoint again.
 
-
-def evaluate_classifier(path: Path, *, samples: int, seed: int = 0, device: str = "auto") -> Evaluation:
-    """Measure a classifier: accuracy with and without attack, and local Lipschitz values.
+    Of a GAN: the quality of fresh samples, slopes of D and a Lipschitz bound.
+    Of a classifier: accuracy with and without attack, and local Lipschitz values.
 
     Args:
         path: the run folder.
-        samples: held-out samples at most, and as many training samples.
-        seed: number of the attack's stream.
+        samples: generated samples per game, compared with at most as many real images; of a classifier held-out
+            samples at most, and as many training samples.
+        extractor: of the features in which images are compared; None takes the recipe's.
+        seed: number of the stream of latents or of the attack; training never draws from it.
         device: where to measure.
 
+    Returns:
+        Every metric that applies to the data; problems name what could not be measured.
+
     Raises:
-        UsageError: the run is a GAN, or has no checkpoint.
-        CorruptInput: no checkpoint can be read.
-        NonFinite: a logit or a gradient is not finite.
+        UsageError: no run, no checkpoint, or no weights of the extractor.
+        CorruptInput: no checkpoint can be read, or the extractor's weights have another hash.
+        NonFinite: a sample, a logit or a gradient is not finite.
     """
-    loaded, place = load_classifier(RunFolder.open(path), device), choose_device(device)
+    run = RunFolder.open(path)
+    if isinstance(run.recipe(), ClassifierRecipe):
+        return _classifier(run, samples, seed, device)
+    return _gan(run, samples, extractor, seed, device)
+
+
+def _gan(run: RunFolder, samples: int, extractor: Extractor | None, seed: int, device: str) -> Evaluation:
+    loaded = load_gan(run, device)
+    source = loaded.data()
+    recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
+    quality = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples)
+    drawn = loaded.draw(samples, "evaluate", seed).samples
+    metrics = quality.values(quality.measure(drawn, packed=bool(loaded.recipe.lead)))
+    problems = (*loaded.problems, *(() if quality.metrics else (_NO_METRIC,)))
+    slopes, unknown = measure_discriminator(loaded, source, seed)
+    return Evaluation(step=loaded.step, metrics=metrics | slopes, problems=(*problems, *unknown))
+
+
+def _classifier(run: RunFolder, samples: int, seed: int, device: str) -> Evaluation:
+    loaded, place = load_classifier(run, device), choose_device(device)
     recipe = loaded.recipe
     metrics = ClassifierMetrics(recipe.trained_against, recipe.seed, loaded.data(), place, samples=samples)
     numbers = metrics.measure(loaded.network, loaded.classify, seed)

@@ -31,8 +31,6 @@ _DENSE = 1 << 20
 _TOLERANCE = 1e-6
 """Relative accuracy of iterated norms; they converge from below, so it is added to them."""
 
-Operator = Callable[[Tensor], Tensor]
-
 
 def lipschitz_bound(discriminator: nn.Module, shape: tuple[int, ...], lead: tuple[int, ...] = ()) -> Tensor:
     """A number L with |D(x) - D(y)| <= L ||x - y||_2 for all x and y, D in eval mode.
@@ -57,7 +55,7 @@ def lipschitz_bound(discriminator: nn.Module, shape: tuple[int, ...], lead: tupl
     return score.bound
 
 
-def operator_norm(operator: Operator, shape: tuple[int, ...]) -> float:
+def operator_norm(operator: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> float:
     """sup ||A x - A 0|| / ||x|| of an affine operator on tensors of this shape, in fp64.
 
     Args:
@@ -153,10 +151,6 @@ def _only(call: Call) -> Bounded:
     return call.moving[0]
 
 
-def _isometry(call: Call) -> Tensor:
-    return _only(call).bound
-
-
 def _affine(call: Call) -> Tensor:
     x = _only(call)
     return x.bound * operator_norm(call.at, tuple(x.shape))
@@ -243,7 +237,7 @@ _AFFINE = (
 )
 
 _RULES: dict[str, Callable[[Call], Tensor]] = (
-    dict.fromkeys(_ISOMETRIES, _isometry)
+    dict.fromkeys(_ISOMETRIES, _at_most(1.0))
     | dict.fromkeys(_AFFINE, _affine)
     | dict.fromkeys(("linear", "matmul"), _matrix(0))
     | dict.fromkeys(("addmm", "baddbmm"), _matrix(1))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sparring.core.errors import UsageError
 from sparring.core.files import write_whole
 from sparring.data import Batch
 from sparring.gan.load import load_gan
-from sparring.monitoring.pictures import png_grid, png_points
+from sparring.monitoring.pictures import npz_bytes, png_grid, png_points
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder
 
@@ -59,6 +56,4 @@ def _picture(batch: Batch, lead: int) -> bytes:
 
 
 def _arrays(batch: Batch, _lead: int) -> bytes:
-    out = io.BytesIO()
-    np.savez_compressed(out, **{name: each.cpu().numpy() for name, each in batch._asdict().items() if each is not None})
-    return out.getvalue()
+    return npz_bytes({name: each.cpu().numpy() for name, each in batch._asdict().items() if each is not None})

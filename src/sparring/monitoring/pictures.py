@@ -59,7 +59,7 @@ def save_samples(game: GANState, run: RunFolder, step: int) -> None:
         images = game.draw(count, "pictures", 0, spread(count, space.classes)).samples
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
     elif space.shape == (2,):
-        write_whole(run.samples / f"{step:09d}.npz", _npz(_points(game)))
+        write_whole(run.samples / f"{step:09d}.npz", npz_bytes(_points(game)))
 
 
 def save_probe(game: GANState, probe: DiscriminatorProbe, run: RunFolder, step: int) -> None:
@@ -104,7 +104,7 @@ def save_probe(game: GANState, probe: DiscriminatorProbe, run: RunFolder, step: 
     arrays["counts"], arrays["edges"] = (np.stack(each) for each in zip(*histograms, strict=True))
     with storage_errors(run.probes):
         run.probes.mkdir(exist_ok=True)
-    write_whole(run.probes / f"{step:09d}.npz", _npz(arrays))
+    write_whole(run.probes / f"{step:09d}.npz", npz_bytes(arrays))
 
 
 def png_grid(images: Tensor) -> bytes:
@@ -171,7 +171,8 @@ def _interpolations(game: GANState) -> Tensor:
     return as_bytes(images.reshape(*recipe.lead, PATHS, PATH_IMAGES, *images.shape[len(recipe.lead) + 1 :]))
 
 
-def _npz(arrays: Arrays) -> bytes:
+def npz_bytes(arrays: Arrays) -> bytes:
+    """Arrays by name as a compressed npz file."""
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     return out.getvalue()
