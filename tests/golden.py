@@ -36,7 +36,7 @@ from sparring.classifier.finetune import finetuning
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.evaluation.evaluate import evaluate
 from sparring.recipes import load
-from sparring.robustness.robustness_json import evaluate_robustness, robustness_options
+from sparring.robustness.robustness_json import RobustnessOptions, evaluate_robustness
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 
@@ -149,7 +149,8 @@ def _evaluated(run: Path) -> Case:
 def _robust(run: Path, **options: Any) -> Case:
     """Accuracy under attack of the heads of a run, and what became of the first images."""
     out = Path(f"{run}, {options}")
-    found = evaluate_robustness(run, robustness_options({"samples": 40, **options}), out=out, device="cpu").as_json()
+    chosen = RobustnessOptions.model_validate({"samples": 40, **options})
+    found = evaluate_robustness(run, chosen, out=out, device="cpu").as_json()
     with np.load(out / "robustness.npz") as file:
         arrays = {name: file[name] for name in file.files}
     shown = {name: each.tolist() for name, each in arrays.items() if each.dtype == np.int64}

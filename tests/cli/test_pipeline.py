@@ -14,7 +14,7 @@ import pytest
 from sparring.classifier.finetune import finetuning
 from sparring.data import prepare
 from sparring.data.digits import load_digits
-from sparring.evaluation.generator import evaluate_generator
+from sparring.evaluation.evaluate import evaluate
 from sparring.evaluation.samples import write_samples
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, load
@@ -66,7 +66,7 @@ def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, m
     options = RobustnessOptions(samples=6, threats="fgsm", epsilons=(0.1,))
     for run in (tmp_path / "run", tmp_path / "tuned"):
         found = evaluate_robustness(run, options, device="cpu")
-        assert json.loads((run / "robustness.json").read_text())["subjects"] == found.as_json()["subjects"]
+        assert json.loads((run / "robustness.json").read_text())["targets"] == found.as_json()["targets"]
         assert report_run(RunFolder.open(run)).is_file()
     assert write_samples(tmp_path / "run", tmp_path / "drawn.npz", count=10, seed=0)["samples"] == 10
-    assert evaluate_generator(tmp_path / "run", samples=16, device="cpu").step == 1
+    assert evaluate(tmp_path / "run", samples=16, device="cpu").step == 1

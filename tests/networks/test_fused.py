@@ -13,7 +13,7 @@ from sparring.lipschitz import SpectralNorm
 from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet, prepared_for_attack
 from sparring.networks.fused import fused
 from sparring.robustness.targets import target_of
-from sparring.robustness.trials import try_threat
+from sparring.robustness.worst_case import try_threat
 
 SPACE = Space((3, 8, 8), IMAGE_BOUNDS, 4)
 IMAGES = Rng.of(1).uniform((12, *SPACE.shape), -1.0, 1.0)

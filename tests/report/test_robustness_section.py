@@ -72,12 +72,12 @@ def target(name: str = "class head", strength: float = 30.0, **changes: Any) -> 
     )
     value = worst[1]["accuracy"]["value"]
     return {
-        "subject": name, "samples": 500, "evaluated_on": "held-out", "classes": [str(digit) for digit in range(10)],
+        "target": name, "samples": 500, "evaluated_on": "held-out", "classes": [str(digit) for digit in range(10)],
         "trained_against": f"PGD, L-infinity, epsilon {in_scales(8 / 255)}, 10 steps",
         "clean": rate(0.968), "train_clean": rate(0.998),
         "train_attacked": [{"epsilon": epsilon, "accuracy": rate(left(epsilon, 0.5))} for epsilon in EPSILONS],
         "epsilons": list(EPSILONS), "main_epsilon": 8 / 255, "attacks": linf + l2 + other, "worst": worst,
-        "battery": [
+        "sanity_checks": [
             {"check": check, "holds": True, "detail": f"{index}.5 % against {index}.0 %"}
             for index, check in enumerate(CHECKS)
         ] + [{"check": "transfer is weaker", "holds": None, "detail": "no other run was given"}],
@@ -99,9 +99,9 @@ def flagged(name: str = "class head", **changes: Any) -> dict[str, Any]:
     """The same target with a failed check."""
     sound = target(name, **changes)
     failed = {"check": "more steps help", "holds": False, "detail": "PGD-20 61.2 %, PGD-1 55.0 %"}
-    battery = [failed if check["check"] == failed["check"] else check for check in sound["battery"]]
+    checks = [failed if check["check"] == failed["check"] else check for check in sound["sanity_checks"]]
     flags = ["more steps help: PGD-20 61.2 %, PGD-1 55.0 %"]
-    return sound | {"battery": battery, "flags": flags, "headline": None}
+    return sound | {"sanity_checks": checks, "flags": flags, "headline": None}
 
 
 def images(epsilons: tuple[float, ...], count: int = 10) -> dict[str, npt.NDArray[Any]]:
@@ -122,7 +122,7 @@ def images(epsilons: tuple[float, ...], count: int = 10) -> dict[str, npt.NDArra
 
 def evaluated(run: RunFolder, *targets: Mapping[str, Any]) -> RunFolder:
     """The run with what an evaluation writes into its folder."""
-    (run.path / "robustness.json").write_text(json.dumps({"step": 200, "seed": 3, "subjects": targets}))
+    (run.path / "robustness.json").write_text(json.dumps({"step": 200, "seed": 3, "targets": targets}))
     blocks = {
         f"{index}/{name}": array
         for index, each in enumerate(targets)
@@ -162,7 +162,7 @@ def test_every_number_of_the_file_is_on_the_page(run: RunFolder) -> None:
         assert f"{len(entry['attacks'])} attacks" in table or len(entry["attacks"]) == 1
         assert "".join(percents(entry["accuracy"])) in table
     checks = page.text.split("Sanity checks")[1].split("Every attack")[0]
-    for check in values["battery"]:
+    for check in values["sanity_checks"]:
         mark = "✓ holds" if check["holds"] else "– does not apply"
         assert f"{check['check']}{mark}{check['detail']}" in checks
     matrix = page.text.split("Transfer")[1].split("Adversarial samples made on one network")[0]
@@ -236,7 +236,7 @@ def test_several_targets_have_a_section_each(run: RunFolder) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"subjects": 3}', b'{"seed": 3, "step": 1, "subjects": [{}]}'])
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"targets": 3}', b'{"seed": 3, "step": 1, "targets": [{}]}'])
 def test_a_damaged_file_is_a_note(run: RunFolder, content: bytes) -> None:
     (run.path / "robustness.json").write_bytes(content)
     for page in (Page(report_run(run)), Page(report_runs([run], run.path / "all.html", title="t"))):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -20,13 +19,14 @@ from torch import Tensor, nn
 from robust_models import dense, sound
 from sparring.cli import main
 from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.files import sha256
 from sparring.core.records import InvalidRecord
 from sparring.gan.load import load_gan
 from sparring.recipes import load
 from sparring.report.strips import load_examples
+from sparring.robustness.load import OwnModel, targets_of_run
 from sparring.robustness.model_checks import changes, network_state
-from sparring.robustness.own_models import InputScale, OwnModel, run_or_model
-from sparring.robustness.run_targets import targets_of_run
+from sparring.robustness.robustness_json import run_or_model
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 
@@ -127,7 +127,7 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], gam
     assert "class head: " in answer.out and "withstand 3 attacks" in answer.out and "FLAG" not in answer.out
     assert "trained against L-infinity, pgd, epsilon 12.8/255" in answer.out
     found = json.loads((game / "robustness.json").read_text())
-    (entry,) = found["subjects"]
+    (entry,) = found["targets"]
     assert found["step"] == 120 and entry["evaluated_on"] == "held-out" and entry["main_epsilon"] == 0.05
     assert entry["transfer"]["targets"] == ["class head", str(game)]
     assert "transfer" in {row["kind"] for row in entry["attacks"]}
@@ -139,16 +139,16 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Callable[..., Answer], gam
 
 
 def test_a_flag_is_printed_and_written_and_is_the_exit_code(sparring: Callable[..., Answer], tmp_path: Path) -> None:
-    path = tmp_path / "begun"
+    path = tmp_path / "one round"
     train(load("dishonest/digits", [*SMALL, "replicas=1", "steps=1"]), path, device="cpu")
     answer = sparring("robustness", path, *QUICK, "--on", "class")
     assert answer.code == 7
     assert "FLAG: better than chance: clean accuracy" in answer.out and "withstand" not in answer.out
     assert "flag" in answer.err and "do not quote" in answer.err
-    (entry,) = json.loads((path / "robustness.json").read_text())["subjects"]
+    (entry,) = json.loads((path / "robustness.json").read_text())["targets"]
     assert entry["headline"] is None and entry["flags"]
     as_json = sparring("robustness", path, *QUICK, "--json", "--out", tmp_path / "elsewhere")
-    assert as_json.code == 7 and json.loads(as_json.out)["subjects"][0]["flags"] == entry["flags"]
+    assert as_json.code == 7 and json.loads(as_json.out)["targets"][0]["flags"] == entry["flags"]
     assert (tmp_path / "elsewhere" / "robustness.npz").is_file()
 
 
@@ -213,32 +213,23 @@ def test_an_own_model_has_its_weights_and_input_range(own: Path) -> None:
     assert not network.training
 
 
-def test_inputs_are_scaled_as_the_model_wants() -> None:
-    scale = InputScale(range=(0.0, 255.0), mean=(10.0, 20.0), std=(2.0, 4.0))
-    target = run_or_model("torch.nn:Identity", input_range="0,255", mean="10,20", std="2,4")
-    assert isinstance(target, OwnModel) and target.inputs == scale
+def test_pixels_have_the_range_that_the_model_wants() -> None:
+    model = run_or_model("torch.nn:Identity", input_range="0,255")
+    assert model == OwnModel(model="torch.nn:Identity", input_range=(0.0, 255.0))
     x = torch.rand(3, 2, 4, 4) * 2 - 1
-    pixels = (x + 1) / 2 * 255
-    expected = torch.stack([(pixels[:, 0] - 10) / 2, (pixels[:, 1] - 20) / 4], dim=1)
-    assert torch.allclose(target.load(torch.device("cpu"))(x), expected, atol=1e-4)
-    for values in ({"range": (1.0, 0.0)}, {"std": (0.0,)}):
-        with pytest.raises(ValueError, match=r"is not below|above 0"):
-            InputScale(**values)  # type: ignore[arg-type]
+    assert torch.allclose(model.load(torch.device("cpu"))(x), (x + 1) / 2 * 255, atol=1e-4)
 
 
 def test_an_own_model_on_the_command_line(sparring: Callable[..., Answer], own: Path, game: Path) -> None:
-    weights, other = own / "weights.safetensors", f"{{model: own_model:make, weights: {own / 'weights.safetensors'}}}"
-    options = ("--data", "digits", "--weights", weights, "--out", own / "found")
-    answer = sparring(
-        "robustness", "own_model:make", *QUICK, *options, "--transfer-from", game, "--transfer-from", other
-    )
+    options = ("--data", "digits", "--weights", own / "weights.safetensors", "--out", own / "found")
+    others = ("--transfer-from", game, "--transfer-from", "own_model:make")
+    answer = sparring("robustness", "own_model:make", *QUICK, *options, *others)
     assert answer.code == 0, answer.err
     found = json.loads((own / "found" / "robustness.json").read_text())
-    (entry,) = found["subjects"]
-    assert found["step"] is None and entry["subject"] == "own_model:make" and entry["trained_against"] is None
+    (entry,) = found["targets"]
+    assert found["step"] is None and entry["target"] == "own_model:make" and entry["trained_against"] is None
     assert entry["transfer"]["targets"] == ["own_model:make", str(game), "own_model:make"]
-    accuracy = entry["transfer"]["accuracy"]
-    assert accuracy[0][0] == accuracy[2][0] == accuracy[0][2], "the same network twice"
+    assert found["model"]["weights_sha256"] == sha256(own / "weights.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +238,7 @@ def test_an_own_model_on_the_command_line(sparring: Callable[..., Answer], own: 
         (("--data", "digits"), 2, "--out FOLDER"),
         (("--out", "OUT"), 2, "--data digits"),
         (("--data", "digits", "--out", "OUT", "--weights", "none.safetensors"), 2, "no such file"),
-        (("--data", "digits", "--out", "OUT", "--mean", "a"), 2, "inputs.mean"),
+        (("--data", "digits", "--out", "OUT", "--input-range", "a"), 2, "input_range"),
     ],
 )
 def test_missing_options_of_a_model_are_named(
@@ -267,14 +258,14 @@ def test_weights_other_than_safetensors_are_refused(own: Path) -> None:
     for file in ("pickled.pt", "weights.pt", "cut.safetensors"):
         with pytest.raises(CorruptInput, match=file) as caught:
             load_from(file)
-        assert "turn it into safetensors" in caught.value.remedy
-    with pytest.raises(CorruptInput, match=r"not the weights of torch\.nn:Identity"):
+        assert "safetensors.torch.save_file" in caught.value.remedy
+    with pytest.raises(CorruptInput, match=r"weights\.safetensors: tensor"):
         load_from("weights.safetensors", "torch.nn:Identity")
     for model, message in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):
         with pytest.raises(UsageError, match=message):
             load_from("weights.safetensors", model)
     with pytest.raises(InvalidRecord, match="model"):
-        run_or_model("{model: none, widths: 3, x: 'a:b'}")
+        run_or_model("own model:make")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +276,7 @@ def test_weights_other_than_safetensors_are_refused(own: Path) -> None:
         (("--epsilons", "0"), "each should be above 0"),
         (("--threats", "fgsn"), "did you mean fgsm"),
         (("--data", "digits"), "a run has its own data"),
-        (("--transfer-from", "nowhere"), "transfer from nowhere: no such run"),
+        (("--transfer-from", "nowhere"), "nowhere: no such run"),
         (("--epsilons", "0.1,8"), "8/255"),
     ],
 )
@@ -301,19 +292,6 @@ def test_a_run_keeps_its_own_evaluation(sparring: Callable[..., Answer], game: P
     assert answer.code == 2 and "keeps its own evaluation" in answer.err
     answer = sparring("robustness", "nowhere", *QUICK)
     assert answer.code == 2 and "no such run" in answer.err
-
-
-def test_robustness_json_has_the_hash_of_the_weights(own: Path) -> None:
-    weights = own / "weights.safetensors"
-    save_file({"a": torch.zeros(1)}, weights)
-    model = OwnModel(model="own_model:make", weights=str(weights), inputs=InputScale(range=(-1.0, 1.0)))
-    described = model.described("digits")
-    assert described["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert (
-        described["data"] == "digits"
-        and described["inputs"]["range"] == [-1.0, 1.0]
-        and described["model"] == "own_model:make"
-    )
 
 
 def test_training_samples_have_no_generalization_gap(game: Path) -> None:

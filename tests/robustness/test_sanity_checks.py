@@ -16,12 +16,10 @@ from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, a
 from sparring.core.balls import Linf
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
-from sparring.robustness.attack_under_test import Attempt
-from sparring.robustness.model_checks import changes, network_state
-from sparring.robustness.sanity_checks import gradients_are_strongest, sanity_checks
+from sparring.robustness.model_checks import changes, gradients_are_strongest, network_state
+from sparring.robustness.sanity_checks import Attempt, sanity_checks
 from sparring.robustness.targets import Target, rate, target_of
 from sparring.robustness.threat_sets import budgets_of
-from sparring.robustness.trials import Trial
 from sparring.runs.schema import SanityCheck, ThreatResult
 
 COUNT = 100
@@ -255,13 +253,13 @@ def test_every_change_of_a_network_is_seen() -> None:
     ]
 
 
-def trial(kind: str, epsilon: float, correct: list[int]) -> Trial:
+def trial(kind: str, epsilon: float, correct: list[int]) -> tuple[ThreatResult, Tensor]:
     held = torch.tensor(correct, dtype=torch.bool)
     result = ThreatResult(
         name=kind, kind=kind, norm=Linf.norm, epsilon=epsilon, scales="", accuracy=rate(held), loss_start=0.0,
         loss_end=1.0, seconds=0.0, forwards=1.0, backwards=1.0,
     )  # fmt: skip
-    return Trial(result, held, shown=torch.zeros(0, 1), predicted=torch.zeros(0, dtype=torch.int64))
+    return result, held
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
 from sparring.robustness.targets import target_of
-from sparring.robustness.threat_sets import SETS, THREATS, budgets_of, chosen_threats
+from sparring.robustness.threat_sets import budgets_of, chosen_threats
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_budgets_of_colour_images_and_points() -> None:
     x = Rng.of(0).normal((100, 2)) * 5
     points = target_of(nn.Linear(2, 2), x, torch.zeros(100).long(), low=None, high=None)
     assert budgets_of(points).main == 1.0
-    other, size = budgets_of(colour).other_norm
-    assert other == L2() and size == pytest.approx(8 / 255 * math.sqrt(12) / 4)
+    other = budgets_of(colour).in_other_norm()
+    assert other.ball == L2() and other.main == pytest.approx(8 / 255 * math.sqrt(12) / 4)
     chosen = budgets_of(on_digits(sound("linear").network, TRAINED_AGAINST, count=20), [0.3, 0.1, 0.2])
     assert chosen.epsilons == (0.1, 0.2, 0.3) and chosen.main == 0.1
     assert budgets_of(colour, [0.3, 0.1, 0.2]).main == 0.2
@@ -52,10 +52,7 @@ def test_budgets_of_colour_images_and_points() -> None:
 def test_sets_are_lists_of_names() -> None:
     target = sound("mlp")
     budgets = budgets_of(target)
-    assert [t.name for t in chosen_threats("standard", budgets)] == [
-        t.name for t in chosen_threats(",".join(SETS["standard"]), budgets)
-    ]
-    assert all(name in THREATS for names in SETS.values() for name in names)
+    assert chosen_threats("quick", budgets) == chosen_threats("fgsm, apgd-ce, noise", budgets)
     kinds = {threat.kind for threat in chosen_threats("standard", budgets)}
     assert kinds == {"white-box", "black-box", "noise", "other"}
     with pytest.raises(UsageError, match="no 'sqare'; did you mean square"):

@@ -114,8 +114,6 @@ def robustness(
     input_range: Annotated[
         str, typer.Option(help="For a model: the range of its input pixels.", show_default="0,1")
     ] = "",
-    mean: Annotated[str, typer.Option(help="For a model: subtracted from every channel after that.")] = "",
-    std: Annotated[str, typer.Option(help="For a model: every channel is divided by it last.")] = "",
     out: Annotated[Path | None, typer.Option(help="Where robustness.json goes.", show_default="the run folder")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples and attacks.")] = 0,
     device: Device = "auto",
@@ -124,8 +122,12 @@ def robustness(
 ) -> None:
     """Attack the classifier of a run, or a model of your own, and check whether the result is to be believed."""
     from sparring.report import report_folder
-    from sparring.robustness.own_models import run_or_model
-    from sparring.robustness.robustness_json import evaluate_robustness, require_unflagged, robustness_options
+    from sparring.robustness.robustness_json import (
+        RobustnessOptions,
+        evaluate_robustness,
+        require_unflagged,
+        run_or_model,
+    )
 
     set_threads(threads)
     values = {
@@ -138,8 +140,8 @@ def robustness(
         "data": data or None,
         "seed": seed,
     }
-    options = robustness_options(values)
-    model = run_or_model(target, weights=weights, input_range=input_range, mean=mean, std=std)
+    options = RobustnessOptions.validated(values, "robustness", "see `sparring robustness --help`")
+    model = run_or_model(target, weights=weights, input_range=input_range)
     with show_progress("threats") as progress:
         result = evaluate_robustness(model, options, out=out, device=device, progress=progress)
     if as_json:

@@ -5,21 +5,24 @@ Source: Carlini et al. 2019, On evaluating adversarial robustness; Athalye, Carl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sparring.attacks import Criterion, width_of
+from sparring.attacks import CrossEntropy, width_of
 from sparring.core.gradients import input_gradient
 from sparring.core.intervals import percent
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.targets import Target, rate
-from sparring.runs.schema import SanityCheck
+from sparring.runs.schema import SanityCheck, ThreatResult
 
+HALF_A_POINT = 0.005 + 1e-9
+"""Tolerance of accuracies."""
+_GRADIENT_FREE = ("black-box", "transfer", "noise")
 _FORWARDS = 5
 _AGREE = 1e-4
 """Tolerance of repeated logits, relative to the largest logit or to 1."""
@@ -35,44 +38,71 @@ _JITTER = 5e-3
 _LONGEST_STEP = (1e-3, 1e-2)
 """Bounds of the longest step, in Euclidean length and units of [0, 1]."""
 
-NetworkState = Mapping[str, bytes | Tensor | None]
+_LOSS = CrossEntropy()
+"""The loss whose gradient attacks follow."""
+NetworkState = dict[str, bytes | None]
 
 
-def model_checks(target: Target, criterion: Criterion, *, rng: Rng) -> Iterator[SanityCheck]:
+def model_checks(target: Target, *, rng: Rng) -> Iterator[SanityCheck]:
     """Checks of the model on all samples of the target.
 
     Args:
         target: the model and its samples.
-        criterion: the loss whose gradient attacks follow.
         rng: of random directions.
     """
     logits = target.predicted_logits(target.samples)
     yield _is_better_than_chance(target, logits)
     yield _returns_logits(logits)
     yield _is_deterministic(target, logits)
-    slopes = _slopes(target, criterion, rng=rng)
+    slopes = _slopes(target, rng)
     yield _has_gradients(slopes)
     yield _gradients_match_differences(slopes)
 
 
 def network_state(network: nn.Module) -> NetworkState:
-    """A copy of parameters, their gradients, buffers and modes, by name."""
-    state: dict[str, bytes | Tensor | None] = {}
+    """Parameters, their gradients, buffers and modes, bit for bit, by name."""
+    state: NetworkState = {}
     for name, parameter in network.named_parameters():
-        state[f"parameter {name}"] = parameter.detach().clone()
-        state[f"gradient of {name}"] = None if parameter.grad is None else parameter.grad.detach().clone()
+        state[f"parameter {name}"] = _bits(parameter)
+        state[f"gradient of {name}"] = None if parameter.grad is None else _bits(parameter.grad)
         state[f"requires_grad of {name}"] = bytes([parameter.requires_grad])
     for name, buffer in network.named_buffers():
-        state[f"buffer {name}"] = buffer.detach().clone()
+        state[f"buffer {name}"] = _bits(buffer)
     for name, module in network.named_modules():
         state[f"mode of {name or 'the network'}"] = bytes([module.training])
     return state
 
 
 def changes(before: NetworkState, after: NetworkState) -> list[str]:
-    """The names of entries that differ, bit for bit."""
-    names = dict.fromkeys([*before, *after])
-    return [name for name in names if name not in before or not _same(before[name], after.get(name))]
+    """The names of entries that differ."""
+    return [name for name in before | after if before.get(name, b"absent") != after.get(name, b"absent")]
+
+
+def _bits(values: Tensor) -> bytes:
+    return values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def gradients_are_strongest(tried: Sequence[tuple[ThreatResult, Bool[Tensor, " n"]]]) -> SanityCheck:
+    """No gradient-free attack should beat all gradient attacks together at equal norm and epsilon.
+
+    Gradients are masked otherwise.
+
+    Args:
+        tried: the result of every threat, and which samples are classified correctly under it.
+    """
+    name, compared = "gradient attacks are strongest", []
+    for result, _ in tried:
+        size = (result.norm, result.epsilon)
+        peers = [correct for peer, correct in tried if peer.kind == "white-box" and (peer.norm, peer.epsilon) == size]
+        if result.kind in _GRADIENT_FREE and peers:
+            together = float(torch.stack(peers).all(0).double().mean())
+            compared.append((together, result.accuracy.value, result.name))
+    if not compared:
+        detail = "no attack without gradients was tried at the same norm and epsilon as one with gradients"
+        return SanityCheck(name=name, holds=None, detail=detail)
+    together, without, strongest = max(compared, key=lambda row: row[0] - row[1])
+    detail = f"accuracy {percent(together)} under all gradient attacks, {percent(without)} under {strongest}"
+    return SanityCheck(name=name, holds=together <= without + HALF_A_POINT, detail=detail)
 
 
 class _Slopes(NamedTuple):
@@ -89,24 +119,24 @@ class _Slopes(NamedTuple):
     across: Tensor
 
 
-def _slopes(target: Target, criterion: Criterion, *, rng: Rng) -> _Slopes:
+def _slopes(target: Target, rng: Rng) -> _Slopes:
     def gradient_of(part: Samples, labels: Tensor) -> Samples:
         # In fp64 from the logits on: the slope p - 1 of a confident sample cancels in fp32.
-        return input_gradient(lambda samples: criterion.loss(target.logits(samples).double(), labels), part).gradient
+        return input_gradient(lambda samples: _LOSS.loss(target.logits(samples).double(), labels), part).gradient
 
     x = _inside_range(target, rng)
     gradient = torch.cat([gradient_of(*part) for part in target.batches(x)]).double()
     noise = rng.normal(x.shape).to(gradient)
     vanishes = ~gradient.flatten(1).any(1)
     along = torch.where(expand_like(vanishes, x), noise, gradient)
-    return _Slopes(vanishes, *(_error(target, criterion, x, gradient, each) for each in (along, noise)))
+    return _Slopes(vanishes, *(_error(target, x, gradient, each) for each in (along, noise)))
 
 
-def _error(target: Target, criterion: Criterion, x: Samples, gradient: Samples, direction: Samples) -> Tensor:
+def _error(target: Target, x: Samples, gradient: Samples, direction: Samples) -> Tensor:
     """|g.u - (loss(x + h u) - loss(x - h u)) / 2h|, relative to the larger of the two, for unit vectors u."""
 
     def loss(samples: Samples) -> Tensor:
-        return criterion.loss(target.predicted_logits(samples.to(x)).double(), target.labels)
+        return _LOSS.loss(target.predicted_logits(samples.to(x)).double(), target.labels)
 
     width = width_of(target.space)
     unit = direction / expand_like(torch.linalg.vector_norm(direction.flatten(1), dim=1), direction)
@@ -181,13 +211,3 @@ def _is_better_than_chance(target: Target, logits: Float[Tensor, "n classes"]) -
     commonest = float(target.labels.bincount().max()) / len(target.labels)
     detail = f"clean accuracy {percent(clean.value)}, always the commonest class {percent(commonest)}"
     return SanityCheck(name="better than chance", holds=clean.interval[0] > commonest, detail=detail)
-
-
-def _same(one: bytes | Tensor | None, other: bytes | Tensor | None) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.shape == other.shape and one.dtype == other.dtype and torch.equal(_bits(one), _bits(other))
-    return type(one) is type(other) and one == other
-
-
-def _bits(values: Tensor) -> Tensor:
-    return values.contiguous().reshape(-1).view(torch.uint8)

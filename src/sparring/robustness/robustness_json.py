@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 from pydantic import Field
-from torch import Tensor
 
 from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
 from sparring.core.files import storage_errors, write_whole
 from sparring.core.progress import SILENT, Progress
 from sparring.core.records import Count, Every, Record
-from sparring.robustness.own_models import OwnModel, parse_model
-from sparring.robustness.run_targets import OpenedTargets, targets_of_run
+from sparring.monitoring.pictures import npz_bytes
+from sparring.recipes import parse_yaml
+from sparring.robustness.load import OpenedTargets, OwnModel, target_of_model, targets_of_run
 from sparring.robustness.targets import Target
-from sparring.robustness.worst_case import attack_target
+from sparring.robustness.worst_case import robust_accuracy
 from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
 
 _ON = {"class head": "class", "source head": "source", "both": "both"}
@@ -52,13 +50,27 @@ class RobustnessOptions(Record):
     seed: Every = 0
 
 
-def robustness_options(values: dict[str, Any]) -> RobustnessOptions:
-    """Options from plain values.
+def run_or_model(text: str, *, weights: str = "", input_range: str = "") -> Path | OwnModel:
+    """A run folder, or a model of the user's own.
+
+    Args:
+        text: a folder, or `module:factory`.
+        weights: of a model, a file.
+        input_range: `low,high` of a model's input pixels.
 
     Raises:
-        InvalidRecord: a value is invalid.
+        UsageError: there is no such folder, or settings of a model are given for a run.
+        InvalidRecord: a setting of a model is invalid.
     """
-    return RobustnessOptions.validated(values, "robustness", "see `sparring robustness --help`")
+    settings = {"weights": weights} if weights else {}
+    settings |= {"input_range": parse_yaml(f"[{input_range}]", input_range)} if input_range else {}
+    if ":" in text and not Path(text).exists():
+        return OwnModel.validated({"model": text} | settings, text, "name it as module:factory, its range as low,high")
+    if not Path(text).exists():
+        raise UsageError(f"{text}: no such run", "name a run folder, or a model as module:factory")
+    if settings:
+        raise UsageError(f"{text}: a run has its own weights and inputs", "give them with module:factory alone")
+    return Path(text)
 
 
 def evaluate_robustness(
@@ -88,7 +100,7 @@ def evaluate_robustness(
         folder.mkdir(parents=True, exist_ok=True)
     opened = _open(what, options, device)
     attacked = [
-        attack_target(
+        robust_accuracy(
             target,
             epsilons=options.epsilons,
             threats=options.threats,
@@ -108,8 +120,10 @@ def evaluate_robustness(
     # The numbers are removed first and written last, so that they never lie beside images of another evaluation.
     with storage_errors(folder / ROBUSTNESS):
         (folder / ROBUSTNESS).unlink(missing_ok=True)
-    images = {f"{index}/{name}": each for index, part in enumerate(attacked) for name, each in part.images.items()}
-    write_whole(folder / ROBUSTNESS_EXAMPLES, _npz(images))
+    images = {
+        f"{index}/{name}": each.numpy() for index, part in enumerate(attacked) for name, each in part.images.items()
+    }
+    write_whole(folder / ROBUSTNESS_EXAMPLES, npz_bytes(images))
     result.write(folder / ROBUSTNESS)
     return result
 
@@ -142,7 +156,7 @@ def _open(what: Path | OwnModel, options: RobustnessOptions, device: str) -> Ope
     if isinstance(what, OwnModel):
         if options.on or options.game:
             raise UsageError(f"{what.model}: a model has one head and is not packed", "leave --on and --game out")
-        return what.open(options.data, samples=samples, seed=seed, device=device)
+        return target_of_model(what, options.data, samples=samples, seed=seed, device=device)
     if options.data is not None:
         raise UsageError(f"{what}: a run has its own data", "leave --data out")
     return targets_of_run(what, on=options.on, game=options.game, samples=samples, seed=seed, device=device)
@@ -150,18 +164,9 @@ def _open(what: Path | OwnModel, options: RobustnessOptions, device: str) -> Ope
 
 def _transfer_source(text: str, target: Target, options: RobustnessOptions, device: str) -> Target:
     """Another network of the target's task; its samples are not used."""
-    path = Path(text)
-    if path.is_dir():
-        on = (_ON.get(target.name, "class"),)
-        opened = targets_of_run(path, on=on, samples=_FEW, seed=options.seed, device=device)
-        return replace(opened.targets[0], name=text)
-    if ":" not in text:
-        raise UsageError(f"transfer from {text}: no such run", "name a run folder, or a model as module:factory")
-    return parse_model(text).beside(target)
-
-
-def _npz(images: dict[str, Tensor]) -> bytes:
-    out = io.BytesIO()
-    arrays: dict[str, Any] = {name: values.numpy() for name, values in images.items()}
-    np.savez_compressed(out, **arrays)
-    return out.getvalue()
+    other = run_or_model(text)
+    if isinstance(other, OwnModel):
+        return other.beside(target)
+    on = (_ON.get(target.name, "class"),)
+    opened = targets_of_run(other, on=on, samples=_FEW, seed=options.seed, device=device)
+    return replace(opened.targets[0], name=text)

@@ -132,9 +132,7 @@ def target_of(
         low, high: that range; None for samples without one.
         name: for tables; the network's class by default.
         classes: their names; numbers by default.
-        evaluated_on: whether the samples were held out of training.
-        training: training samples and labels, for the generalization gap.
-        trained_against: the attack of its adversarial training.
+        evaluated_on, training, trained_against: as of a `Target`.
 
     Raises:
         UsageError: the network does not return logits of these samples, or the samples leave the range.

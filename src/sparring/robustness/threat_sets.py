@@ -7,8 +7,9 @@ names, which users can also write themselves: `--threats fgsm,apgd-ce,square`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sparring.attacks import (
@@ -47,6 +48,7 @@ _RESTARTS = 2
 _FEW_FEATURES, _RESTARTS_WITH_FEW = 8, 20
 _MOST_DIFFERENCES = 256
 """Features, at most, for full finite differences."""
+_QUICK = "fgsm,apgd-ce,noise"
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,12 @@ class Budgets:
         """Of the main threat: in few dimensions, where losses have local maxima, more."""
         return _RESTARTS if math.prod(self.space.shape) > _FEW_FEATURES else _RESTARTS_WITH_FEW
 
-    @property
-    def other_norm(self) -> tuple[Ball, float]:
-        """The other norm and its size for the main one: epsilon_2 = epsilon_inf sqrt(features) / 4."""
+    def in_other_norm(self) -> Budgets:
+        """The main budget in the other norm: epsilon_2 = epsilon_inf sqrt(features) / 4."""
         ratio = _SHARE_OF_CORNER * math.sqrt(math.prod(self.space.shape))
         if self.ball.norm == L2.norm:
-            return Linf(), self.main / ratio
-        return L2(), self.main * ratio
+            return replace(self, ball=Linf(), main=self.main / ratio)
+        return replace(self, ball=L2(), main=self.main * ratio)
 
 
 def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budgets:
@@ -142,17 +143,16 @@ def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Thr
         return [*main, *choice]
     if Path(choice).suffix in (".yaml", ".yml"):
         return [*main, *_from_file(Path(choice))]
-    names = SETS.get(choice) or [name.strip() for name in choice.split(",")]
-    return [*main, *(threat for name in names for threat in _find(name)(budgets))]
-
-
-def _find(name: str) -> Build:
-    if name not in THREATS:
-        close = nearest(name, [*SETS, *THREATS])
-        hint = f"; did you mean {close}?" if close else ""
-        known = ", ".join([*SETS, *THREATS])
-        raise UsageError(f"threats: there is no {name!r}{hint}", f"give a YAML file, or names of: {known}")
-    return THREATS[name]
+    known = _threats(budgets)
+    names = list(known) if choice == "standard" else (_QUICK if choice == "quick" else choice).split(",")
+    for name in map(str.strip, names):
+        if name not in known:
+            close = nearest(name, ["standard", "quick", *known])
+            hint = f"; did you mean {close}?" if close else ""
+            listed = ", ".join(["standard", "quick", *known])
+            raise UsageError(f"threats: there is no {name!r}{hint}", f"give a YAML file, or names of: {listed}")
+        main += known[name]
+    return main
 
 
 def _from_file(path: Path) -> list[Threat]:
@@ -176,91 +176,38 @@ def _default_epsilon(target: Target) -> float:
     return _COLOUR if len(target.space.shape) == 3 and target.space.shape[0] == 3 else _GREY
 
 
-def _white_box(budgets: Budgets, name: str, attack: Callable[[float], Attack], **settings: object) -> list[Threat]:
-    """A threat at every epsilon."""
-    return [
-        Threat.model_validate({"name": name, "kind": "white-box", "attack": attack(epsilon), **settings})
-        for epsilon in budgets.epsilons
-    ]
-
-
-def _fgsm(budgets: Budgets) -> list[Threat]:
-    """One step of size epsilon, along the sign or, in L2, along the normalised gradient."""
-    ball, direction = budgets.ball, budgets.pgd().direction
-    return _white_box(budgets, "FGSM", lambda epsilon: FGSM(epsilon=epsilon, ball=ball, direction=direction))
-
-
-def _apgd_ce(budgets: Budgets) -> list[Threat]:
-    return _white_box(budgets, "APGD-CE", lambda epsilon: APGD(epsilon=epsilon, ball=budgets.ball, steps=50))
-
-
-def _apgd_t(budgets: Budgets) -> list[Threat]:
-    def attack(epsilon: float) -> Attack:
-        return APGD(epsilon=epsilon, ball=budgets.ball, steps=30)
-
-    return _white_box(budgets, "APGD-T", attack, criterion=TargetedDLR(), targets=9)
-
-
-def _targeted(budgets: Budgets) -> list[Threat]:
-    criterion = TargetedCrossEntropy()
-    return [Threat(name="targeted PGD-20", kind="white-box", attack=budgets.pgd(), criterion=criterion, targets=3)]
-
-
-def _other_norm(budgets: Budgets) -> list[Threat]:
-    ball, epsilon = budgets.other_norm
-    return [Threat(name=f"PGD-20 ({ball.norm})", kind="other", attack=pgd_within(ball, epsilon))]
-
-
-def _square(budgets: Budgets) -> list[Threat]:
-    if len(budgets.space.shape) != 3:
-        return []
-    square = SquareL2 if budgets.ball.norm == L2.norm else SquareLinf
-    attack = square(epsilon=budgets.main, queries=500)
-    return [Threat(name="Square-500", kind="black-box", attack=attack, criterion=Margin())]
-
-
-def _nes(budgets: Budgets) -> list[Threat]:
-    return [Threat(name="NES PGD-10", kind="black-box", attack=budgets.pgd(steps=10, source=NES(samples=25)))]
-
-
-def _spsa(budgets: Budgets) -> list[Threat]:
-    return [Threat(name="SPSA PGD-10", kind="black-box", attack=budgets.pgd(steps=10, source=SPSA(samples=25)))]
-
-
-def _finite_differences(budgets: Budgets) -> list[Threat]:
-    if math.prod(budgets.space.shape) > _MOST_DIFFERENCES:
-        return []
-    attack = budgets.pgd(steps=5, source=FiniteDifferences())
-    return [Threat(name="finite-difference PGD-5", kind="black-box", attack=attack)]
-
-
-def _dimming(budgets: Budgets) -> list[Threat]:
-    if budgets.space.bounds is None:
-        return []
-    return [Threat(name="dimming by half", kind="other", attack=Dimming(epsilon=0.5))]
-
-
-def _noise(budgets: Budgets) -> list[Threat]:
-    attack = RandomSearch(epsilon=budgets.main, ball=budgets.ball, queries=1)
-    return [Threat(name="noise", kind="noise", attack=attack)]
-
-
-Build = Callable[[Budgets], list[Threat]]
-THREATS: Mapping[str, Build] = {
-    "fgsm": _fgsm,
-    "apgd-ce": _apgd_ce,
-    "apgd-t": _apgd_t,
-    "targeted": _targeted,
-    "square": _square,
-    "nes": _nes,
-    "spsa": _spsa,
-    "finite-differences": _finite_differences,
-    "other-norm": _other_norm,
-    "dimming": _dimming,
-    "noise": _noise,
-}
-"""Threats by the names that `--threats` accepts; one that does not apply to the samples is left out."""
-SETS: Mapping[str, tuple[str, ...]] = {
-    "standard": tuple(THREATS),
-    "quick": ("fgsm", "apgd-ce", "noise"),
-}
+def _threats(budgets: Budgets) -> dict[str, list[Threat]]:
+    """Threats by the names that `--threats` accepts; none under a name that does not apply to the samples."""
+    epsilon, ball, shape = budgets.main, budgets.ball, budgets.space.shape
+    white_box, black_box = partial(Threat, kind="white-box"), partial(Threat, kind="black-box")
+    fgsm = white_box(name="FGSM", attack=FGSM(epsilon=epsilon, ball=ball, direction=budgets.pgd().direction))
+    apgd = white_box(name="APGD-CE", attack=APGD(epsilon=epsilon, ball=ball, steps=50))
+    apgd_t = APGD(epsilon=epsilon, ball=ball, steps=30)
+    square = SquareL2 if ball.norm == L2.norm else SquareLinf
+    other = budgets.in_other_norm()
+    threats = {
+        "fgsm": [fgsm.at(each) for each in budgets.epsilons],
+        "apgd-ce": [apgd.at(each) for each in budgets.epsilons],
+        "apgd-t": [
+            white_box(name="APGD-T", attack=apgd_t, criterion=TargetedDLR(), targets=9).at(each)
+            for each in budgets.epsilons
+        ],
+        "targeted": [
+            white_box(name="targeted PGD-20", attack=budgets.pgd(), criterion=TargetedCrossEntropy(), targets=3)
+        ],
+        "square": [black_box(name="Square-500", attack=square(epsilon=epsilon, queries=500), criterion=Margin())],
+        "nes": [black_box(name="NES PGD-10", attack=budgets.pgd(steps=10, source=NES(samples=25)))],
+        "spsa": [black_box(name="SPSA PGD-10", attack=budgets.pgd(steps=10, source=SPSA(samples=25)))],
+        "finite-differences": [
+            black_box(name="finite-difference PGD-5", attack=budgets.pgd(steps=5, source=FiniteDifferences()))
+        ],
+        "other-norm": [Threat(name=f"PGD-20 ({other.ball.norm})", kind="other", attack=other.pgd())],
+        "dimming": [Threat(name="dimming by half", kind="other", attack=Dimming(epsilon=0.5))],
+        "noise": [Threat(name="noise", kind="noise", attack=RandomSearch(epsilon=epsilon, ball=ball, queries=1))],
+    }
+    inapplicable = {
+        "square": len(shape) != 3,
+        "finite-differences": math.prod(shape) > _MOST_DIFFERENCES,
+        "dimming": budgets.space.bounds is None,
+    }
+    return {name: [] if inapplicable.get(name) else each for name, each in threats.items()}

@@ -4,7 +4,7 @@
 
 For any classifier, in eval mode and left unchanged:
 
-    result = robust_accuracy(target_of(network, images, labels, low=0.0, high=1.0), epsilons=[8 / 255])
+    result = robust_accuracy(target_of(network, images, labels, low=0.0, high=1.0), epsilons=[8 / 255]).robustness
     print(result.headline or result.flags)
 
 Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figures 2 and 6 and table 1.
@@ -12,23 +12,54 @@ Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figure
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from sparring.attacks import Threat, scales
+from sparring.attacks import Dimming, Fooled, Threat, fool, scales, width_of
+from sparring.core.balls import Linf
 from sparring.core.intervals import percent
 from sparring.core.non_finite import require_finite
 from sparring.core.progress import SILENT, Progress
 from sparring.core.randomness import Rng, derive
-from sparring.robustness.sanity_checks import gradients_are_strongest, sanity_checks
+from sparring.core.shapes import Samples
+from sparring.robustness.model_checks import gradients_are_strongest
+from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
 from sparring.robustness.threat_sets import Budgets, budgets_of, chosen_threats
-from sparring.robustness.transfer import transfer_matrix
-from sparring.robustness.trials import Trial, example_images, try_threat, try_transfer
-from sparring.runs.schema import AccuracyAt, ExampleBlock, Headline, Rate, TargetRobustness, WorstCase
+from sparring.robustness.transfer import adversarial_samples, require_same_task, transfer_matrix
+from sparring.runs.schema import (
+    AccuracyAt,
+    ExampleBlock,
+    Headline,
+    Rate,
+    TargetRobustness,
+    ThreatResult,
+    WorstCase,
+)
+
+_SHOWN = 8
+"""Samples kept as example images."""
+
+
+class Trial(NamedTuple):
+    """The outcome of one threat on a target.
+
+    Args:
+        result: its entry of robustness.json.
+        correct: which samples are classified correctly, clean and attacked.
+        shown: the first attacked samples.
+        predicted: their predicted classes.
+    """
+
+    result: ThreatResult
+    correct: Bool[Tensor, " n"]
+    shown: Samples
+    predicted: Int[Tensor, " k"]
 
 
 class AttackedTarget(NamedTuple):
@@ -44,21 +75,6 @@ class AttackedTarget(NamedTuple):
 
 
 def robust_accuracy(
-    target: Target,
-    *,
-    epsilons: Sequence[float] | None = None,
-    threats: str | Sequence[Threat] = "standard",
-    transfer_from: Sequence[Target] = (),
-    seed: int = 0,
-    progress: Progress = SILENT,
-) -> TargetRobustness:
-    """The robustness of a target; arguments are those of `attack_target`."""
-    return attack_target(
-        target, epsilons=epsilons, threats=threats, transfer_from=transfer_from, seed=seed, progress=progress
-    ).robustness
-
-
-def attack_target(
     target: Target,
     *,
     epsilons: Sequence[float] | None = None,
@@ -101,7 +117,7 @@ def attack_target(
         shown = [trial for trial in trials if trial.result.name == main.name]
         images = example_images(target, shown)
     checks = sanity_checks(target, budgets.pgd(), epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
-    checks.append(gradients_are_strongest(trials))
+    checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
     progress.advance(total, total)
     worst = tuple(worst_cases(trials, target))
     flags = tuple(f"{check.name}: {check.detail}" for check in checks if check.holds is False)
@@ -129,6 +145,35 @@ def attack_target(
     return AttackedTarget(robustness, images)
 
 
+def try_threat(target: Target, threat: Threat, *, rng: Rng) -> Trial:
+    """Try a threat with all of its restarts and targets."""
+    began = time.perf_counter()
+    network, space = target.network, target.space
+    parts = [
+        fool(threat, target.logits, x, labels, network=network, space=space, rng=rng, through=target.fast_logits)
+        for x, labels in target.batches()
+    ]
+    fooled = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
+    return _trial(target, threat, fooled, began)
+
+
+def try_transfer(target: Target, source: Target, threat: Threat, *, rng: Rng) -> Trial:
+    """Try the adversarial samples of another network; only the target's own calls are counted.
+
+    Raises:
+        UsageError: the networks have different tasks.
+    """
+    require_same_task(target, source)
+    began, labels = time.perf_counter(), target.labels
+    moved = torch.cat([adversarial_samples(source, threat, x, part, rng=rng) for x, part in target.batches()])
+    before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
+    losses = (threat.criterion.loss(logits, labels) for logits in (before, after))
+    wrong = (before.argmax(1) != labels) | (after.argmax(1) != labels)
+    calls = (torch.full_like(labels, count) for count in (2, 0))
+    named = threat.model_copy(update={"name": f"{threat.name} on {source.name}", "kind": "transfer"})
+    return _trial(target, named, Fooled(moved, wrong, *losses, *calls), began)
+
+
 def worst_cases(trials: Sequence[Trial], target: Target) -> Iterator[WorstCase]:
     """The worst case per sample for every norm and epsilon that was tried, over all threats of at most that epsilon."""
     for norm, epsilon in dict.fromkeys((trial.result.norm, trial.result.epsilon) for trial in trials):
@@ -140,6 +185,52 @@ def worst_cases(trials: Sequence[Trial], target: Target) -> Iterator[WorstCase]:
             accuracy=rate(torch.stack([trial.correct for trial in within]).all(0)),
             attacks=tuple(trial.result.name for trial in within if trial.result.epsilon == epsilon),
         )
+
+
+def example_images(target: Target, trials: Sequence[Trial]) -> dict[str, Tensor]:
+    """The first images of every trial; empty where samples are not images.
+
+    Args:
+        target: the target of the trials.
+        trials: k of them.
+
+    Returns:
+        clean, adversarial: uint8 `(k, n, channels, height, width)`; perturbation: int8 of the same shape, 127 for a
+        change of epsilon, or in norms other than L-infinity for the largest change; labels, predicted_clean,
+        predicted: int64 `(k, n)`.
+    """
+    bounds = target.space.bounds
+    if not trials or bounds is None or len(target.space.shape) != 3:
+        return {}
+    clean, labels = target.samples[:_SHOWN], target.labels[:_SHOWN]
+    blocks = {
+        "clean": [_as_bytes(clean, bounds)] * len(trials),
+        "adversarial": [_as_bytes(trial.shown, bounds) for trial in trials],
+        "perturbation": [_magnified(trial, clean, target) for trial in trials],
+        "labels": [labels] * len(trials),
+        "predicted_clean": [target.predicted_logits(clean).argmax(1)] * len(trials),
+        "predicted": [trial.predicted for trial in trials],
+    }
+    return {name: torch.stack(parts).cpu() for name, parts in blocks.items()}
+
+
+def _trial(target: Target, threat: Threat, fooled: Fooled, began: float) -> Trial:
+    shown, epsilon = fooled.samples[:_SHOWN], threat.attack.epsilon
+    result = ThreatResult(
+        name=threat.name,
+        kind=threat.kind,
+        norm=_norm_of(threat),
+        epsilon=epsilon,
+        scales=scales(epsilon, target.space),
+        accuracy=rate(~fooled.fooled),
+        loss_start=_mean(fooled.loss_start),
+        loss_end=_mean(fooled.loss_end),
+        seconds=time.perf_counter() - began,
+        forwards=_mean(fooled.forwards),
+        backwards=_mean(fooled.backwards),
+        settings=threat.model_dump(mode="json"),
+    )
+    return Trial(result, ~fooled.fooled, shown, target.predicted_logits(shown).argmax(1))
 
 
 def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[Rate | None, tuple[AccuracyAt, ...]]:
@@ -168,3 +259,24 @@ def _headline(target: Target, budgets: Budgets, worst: Sequence[WorstCase], clea
 
 def _rng(seed: int, threat: Threat, target: Target) -> Rng:
     return Rng.of(derive(seed, f"robustness/{threat.name}/{threat.attack.epsilon}", 0), target.samples.device)
+
+
+def _norm_of(threat: Threat) -> str:
+    """The norm of the budget; the attack's own name if it does not search the whole ball."""
+    attack = threat.attack
+    return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
+
+
+def _as_bytes(images: Samples, bounds: tuple[float, float]) -> Tensor:
+    low, high = bounds
+    return ((images - low) / (high - low) * 255 + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+def _magnified(trial: Trial, clean: Samples, target: Target) -> Tensor:
+    moved, result = trial.shown - clean, trial.result
+    limit = result.epsilon * width_of(target.space) if result.norm == Linf.norm else float(moved.abs().max())
+    return (127 * moved / max(limit, 1e-12)).round().clamp(-127, 127).to(torch.int8)
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean())

@@ -254,7 +254,7 @@ class TargetRobustness(StoredRecord):
         transfer: None without other networks.
     """
 
-    name: str = Field(alias="subject")
+    name: str = Field(alias="target")
     samples: int
     evaluated_on: str
     classes: tuple[str, ...]
@@ -267,7 +267,7 @@ class TargetRobustness(StoredRecord):
     main_epsilon: Epsilon
     attacks: tuple[ThreatResult, ...]
     worst: tuple[WorstCase, ...]
-    sanity_checks: tuple[SanityCheck, ...] = Field(alias="battery")
+    sanity_checks: tuple[SanityCheck, ...]
     flags: tuple[str, ...]
     headline: Headline | None
     examples: tuple[ExampleBlock, ...]
@@ -287,6 +287,6 @@ class Robustness(StoredRecord):
 
     step: int | None
     seed: int
-    targets: tuple[TargetRobustness, ...] = Field(alias="subjects")
+    targets: tuple[TargetRobustness, ...]
     problems: tuple[str, ...] = ()
     model: dict[str, Any] | None = None

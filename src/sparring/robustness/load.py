@@ -1,0 +1,288 @@
+"""Targets from a run, the heads of its discriminator or its classifier, or from a model of the user's own.
+
+    class     the discriminator's class logits
+    source    logits (-s/2, s/2) of the classes fake and real, s the score; half of the samples are generated
+    both      log p(c | x) + log p(t | x) for class c and source t, at 2 c + t; real samples alone
+
+Networks are evaluated in fp32, whatever the precision of their training: rounding can mask gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from sparring.classifier.load import load_classifier
+from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.files import read_file, sha256
+from sparring.core.pieces import import_object, members
+from sparring.core.randomness import Rng, Streams, derive
+from sparring.core.records import Record
+from sparring.core.shapes import IMAGE_BOUNDS, Samples
+from sparring.data import Batch, Data, Source, Store
+from sparring.gan.load import LoadedGAN, load_gan
+from sparring.networks import Verdict
+from sparring.recipes import ClassifierRecipe, parse_piece
+from sparring.robustness.targets import Target, target_of
+from sparring.runs.environment import choose_device
+from sparring.runs.folder import RunFolder
+from sparring.runs.tensors import fill, tensors_in
+
+
+class OpenedTargets(NamedTuple):
+    """Targets and their origin.
+
+    Args:
+        targets: one for each head that was asked for.
+        step: the round of the checkpoint; None for a model of the user's own.
+        problems: newer checkpoints that could not be read.
+    """
+
+    targets: tuple[Target, ...]
+    step: int | None
+    problems: tuple[str, ...]
+
+
+def targets_of_run(
+    path: Path, *, on: tuple[str, ...] = (), game: int = 0, samples: int = 500, seed: int = 0, device: str = "auto"
+) -> OpenedTargets:
+    """The targets of a run's newest checkpoint.
+
+    Args:
+        path: the run folder, of a GAN or a classifier.
+        on: heads of a discriminator: `class`, `source`, `both`; by default `class` if there is a class head.
+        game: index of a packed game.
+        samples: how many, at most, and as many training samples.
+        seed: of the choice of samples.
+        device: where to attack.
+
+    Raises:
+        UsageError: no run, no checkpoint, no such game, or no such head.
+        CorruptInput: no checkpoint can be read.
+    """
+    run = RunFolder.open(path)
+    if isinstance(run.recipe(), ClassifierRecipe):
+        if on not in ((), ("class",)) or game:
+            raise UsageError(f"{path}: a classifier has one head and is not packed", "leave --on and --game out")
+        return _classifier(run, samples, seed, device)
+    loaded = load_gan(run, device).game(game)
+    source, classifies = loaded.data(), loaded.recipe.discriminator.head.classifies
+    chosen = on or (("class",) if classifies else ("source",))
+    for name in chosen:
+        if name not in _HEADS:
+            raise UsageError(f"on = {name!r}: no such head", f"one of: {', '.join(_HEADS)}")
+        if name != "source" and not classifies:
+            raise UsageError(f"{path}: its discriminator has no class head", "evaluate its source head: --on source")
+    targets = tuple(_HEADS[name](loaded, source, samples, seed) for name in chosen)
+    return OpenedTargets(targets, loaded.step, loaded.problems)
+
+
+class OwnModel(Record):
+    """A model of the user's own.
+
+    Args:
+        model: `package.module:factory`, a function or class that makes the network without arguments.
+        weights: a safetensors file; None keeps the network's own.
+        input_range: of the pixels that it takes.
+    """
+
+    model: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    weights: str | None = None
+    input_range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
+
+    def described(self, data: str | None) -> dict[str, Any]:
+        """Model, weights with their hash, input range and data, as robustness.json records them."""
+        digest = sha256(Path(self.weights)) if self.weights else None
+        return self.model_dump(mode="json") | {"weights_sha256": digest, "data": data}
+
+    def load(self, device: torch.device) -> nn.Module:
+        """The network with its weights, in eval mode, for images in [-1, 1].
+
+        Raises:
+            UsageError: it cannot be made, or there is no such file.
+            CorruptInput: the file of weights is not safetensors, or not of this network.
+        """
+        try:
+            network = import_object(self.model)()
+        except Exception as error:  # any code may run here
+            raise UsageError(
+                f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
+                "name a function without arguments, from a module of the working folder",
+            ) from None
+        if not isinstance(network, nn.Module):
+            made_type = type(network).__name__
+            raise UsageError(f"model = {self.model!r}: makes a {made_type}, not a Module", "return the network itself")
+        if self.weights is not None:
+            _load_weights(network, Path(self.weights))
+        return _OfPixels(network, *self.input_range).to(device).eval()
+
+    def beside(self, target: Target) -> Target:
+        """The model as a source of transfer attacks on a target, with a few of the target's samples."""
+        few = target.first(2)
+        made = target_of(self.load(target.samples.device), few.samples, few.labels, low=None, high=None)
+        return replace(made, name=self.model, space=target.space)
+
+
+class _OfPixels(nn.Module):
+    """A network that takes pixels from low to high, for images in [-1, 1]."""
+
+    def __init__(self, network: nn.Module, low: float, high: float) -> None:
+        super().__init__()
+        self.network, self.low, self.high = network, low, high
+
+    def forward(self, samples: Samples) -> Tensor:
+        logits: Tensor = self.network(self.low + (samples + 1) / 2 * (self.high - self.low))
+        return logits
+
+
+def target_of_model(own: OwnModel, data: str | None, *, samples: int, seed: int, device: str) -> OpenedTargets:
+    """A model of the user's own as a target, with samples of labelled images.
+
+    Args:
+        own: the model.
+        data: `digits`, a store's folder, or another source as in a recipe.
+        samples: how many, at most, and as many training samples.
+        seed: of the choice of samples.
+        device: where to attack.
+
+    Raises:
+        UsageError: no data, or data without labels; see also `OwnModel.load`.
+    """
+    if data is None:
+        raise UsageError(f"{own.model}: no data are given", "add --data digits, or --data with a store's folder")
+    place = choose_device(device)
+    is_piece = data in members(Data) or data.startswith("{")
+    source = (parse_piece(Data, data) if is_piece else Store(path=data)).open(place)
+    if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
+        raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
+    held_out, training = _evaluation_samples(source, samples, seed, place)
+    target = target_of(
+        own.load(place),
+        held_out.samples,
+        _labels(held_out),
+        low=IMAGE_BOUNDS.low,
+        high=IMAGE_BOUNDS.high,
+        name=own.model,
+        classes=source.facts.classes,
+        evaluated_on=source.facts.evaluated_on,
+        training=training,
+    )
+    return OpenedTargets((target,), None, ())
+
+
+def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[Batch, Batch]:
+    """Samples for evaluation, and as many training samples, never augmented."""
+    held_out = source.held_out(count, rng=Rng.of(derive(seed, "robustness/samples", 0), device))
+    training = source.unaugmented().batch(0, len(held_out.samples), Streams(seed, None, device))
+    return held_out, training
+
+
+def _classifier(run: RunFolder, samples: int, seed: int, device: str) -> OpenedTargets:
+    loaded = load_classifier(run, device)
+    source = loaded.data()
+    held_out, training = _evaluation_samples(source, samples, seed, next(loaded.network.parameters()).device)
+    target = Target(
+        name="classifier",
+        network=loaded.network,
+        space=loaded.space,
+        samples=held_out.samples,
+        labels=_labels(held_out),
+        classes=source.facts.classes,
+        evaluated_on=source.facts.evaluated_on,
+        training=training,
+        trained_against=loaded.recipe.trained_against,
+    )
+    return OpenedTargets((target,), loaded.step, loaded.problems)
+
+
+def _class_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
+    held_out, training = _evaluation_samples(source, samples, seed, loaded.streams.device)
+    return _head("class head", loaded, source, _class_logits, held_out, training, source.facts.classes)
+
+
+def _source_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
+    halves = _evaluation_samples(source, max(1, samples // 2), seed, loaded.streams.device)
+    held_out, training = (
+        _with_generated(real, loaded.draw(len(real.samples), f"robustness/{name}", seed).samples)
+        for real, name in zip(halves, ("samples", "training"), strict=True)
+    )
+    return _head("source head", loaded, source, _source_logits, held_out, training, ("fake", "real"))
+
+
+def _both_heads(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
+    batches = _evaluation_samples(source, samples, seed, loaded.streams.device)
+    held_out, training = (Batch(batch.samples, 2 * _labels(batch) + 1) for batch in batches)
+    names = tuple(f"{name} {origin}" for name in source.facts.classes for origin in ("fake", "real"))
+    return _head("both", loaded, source, _both_logits, held_out, training, names)
+
+
+_HEADS: dict[str, Callable[[LoadedGAN, Source, int, int], Target]] = {
+    "class": _class_head,
+    "source": _source_head,
+    "both": _both_heads,
+}
+
+
+def _head(
+    name: str,
+    loaded: LoadedGAN,
+    source: Source,
+    read: Callable[[Verdict], Tensor],
+    held_out: Batch,
+    training: Batch,
+    classes: tuple[str, ...],
+) -> Target:
+    return Target(
+        name=name,
+        network=loaded.networks.discriminator,
+        space=loaded.networks.space,
+        samples=held_out.samples,
+        labels=_labels(held_out),
+        classes=classes,
+        read=read,
+        evaluated_on=source.facts.evaluated_on,
+        training=training,
+        trained_against=loaded.recipe.regime.trained_against,
+    )
+
+
+def _class_logits(verdict: Verdict) -> Tensor:
+    assert verdict.classes is not None
+    return verdict.classes
+
+
+def _source_logits(verdict: Verdict) -> Tensor:
+    return torch.stack([-verdict.score / 2, verdict.score / 2], dim=-1)
+
+
+def _both_logits(verdict: Verdict) -> Tensor:
+    source = F.logsigmoid(torch.stack([-verdict.score, verdict.score], dim=-1))
+    return (F.log_softmax(_class_logits(verdict), dim=-1)[:, :, None] + source[:, None, :]).flatten(1)
+
+
+def _with_generated(real: Batch, generated: Tensor) -> Batch:
+    """Real samples (1) and generated ones (0), alternating, so that every batch holds both."""
+    samples = torch.stack([real.samples, generated], dim=1).flatten(0, 1)
+    return Batch(samples, torch.tensor([1, 0], device=samples.device).repeat(len(generated)))
+
+
+def _labels(batch: Batch) -> Tensor:
+    assert batch.labels is not None
+    return batch.labels
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file", "give a safetensors file")
+    try:
+        fill(network, tensors_in(read_file(path), "no weights of this network"))
+    except CorruptInput as error:
+        remedy = "save this network's weights with safetensors.torch.save_file"
+        raise CorruptInput(f"{path}: {error.cause}", remedy) from None
