@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import main_attack
+from sparring.attacks import PGD, main_attack
 from sparring.classifier.load import load_classifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import attacked, train_step
@@ -157,7 +157,7 @@ class _Crash(Progress):
 
 
 def test_stopped_and_resumed_equals_undisturbed(game: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier_metrics, "STEPS", 1)
+    monkeypatch.setattr(classifier_metrics, "main_attack", lambda trained: PGD(steps=1))
     own = tmp_path / "game"
     shutil.copytree(game, own)
     coarse = ("precision=bf16", "criterion=margin", "data.augment=[{name: flip}]")
