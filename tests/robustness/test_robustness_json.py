@@ -218,6 +218,12 @@ def test_pixels_have_the_range_that_the_model_wants() -> None:
     assert model == OwnModel(model="torch.nn:Identity", input_range=(0.0, 255.0))
     x = torch.rand(3, 2, 4, 4) * 2 - 1
     assert torch.allclose(model.load(torch.device("cpu"))(x), (x + 1) / 2 * 255, atol=1e-4)
+    scaled = run_or_model("torch.nn:Identity", mean="0.5,0.25", std="0.5")
+    wanted = torch.stack([((x[:, 0] + 1) / 2 - 0.5) / 0.5, ((x[:, 1] + 1) / 2 - 0.25) / 0.5], dim=1)
+    assert torch.allclose(scaled.load(torch.device("cpu"))(x), wanted, atol=1e-6)
+    for wrong in ({"input_range": "1,0"}, {"std": "0"}):
+        with pytest.raises(InvalidRecord):
+            run_or_model("torch.nn:Identity", **wrong)
 
 
 def test_an_own_model_on_the_command_line(sparring: Callable[..., Answer], own: Path, game: Path) -> None:
@@ -258,7 +264,7 @@ def test_weights_other_than_safetensors_are_refused(own: Path) -> None:
     for file in ("pickled.pt", "weights.pt", "cut.safetensors"):
         with pytest.raises(CorruptInput, match=file) as caught:
             load_from(file)
-        assert "safetensors.torch.save_file" in caught.value.remedy
+        assert "from safetensors.torch import save_file" in caught.value.remedy
     with pytest.raises(CorruptInput, match=r"weights\.safetensors: tensor"):
         load_from("weights.safetensors", "torch.nn:Identity")
     for model, message in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):

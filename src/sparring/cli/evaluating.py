@@ -114,6 +114,8 @@ def robustness(
     input_range: Annotated[
         str, typer.Option(help="For a model: the range of its input pixels.", show_default="0,1")
     ] = "",
+    mean: Annotated[str, typer.Option(help="For a model: subtracted from every channel after that.")] = "",
+    std: Annotated[str, typer.Option(help="For a model: the divisor of every channel, last.")] = "",
     out: Annotated[Path | None, typer.Option(help="Where robustness.json goes.", show_default="the run folder")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the samples and attacks.")] = 0,
     device: Device = "auto",
@@ -141,7 +143,7 @@ def robustness(
         "seed": seed,
     }
     options = RobustnessOptions.validated(values, "robustness", "see `sparring robustness --help`")
-    model = run_or_model(target, weights=weights, input_range=input_range)
+    model = run_or_model(target, weights=weights, input_range=input_range, mean=mean, std=std)
     with show_progress("threats") as progress:
         result = evaluate_robustness(model, options, out=out, device=device, progress=progress)
     if as_json:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sparring.classifier.load import load_classifier
@@ -84,18 +84,37 @@ def targets_of_run(
     return OpenedTargets(targets, loaded.step, loaded.problems)
 
 
+_CONVERT = (
+    "convert a .pt file: python -c 'import sys, torch; from safetensors.torch import save_file; "
+    "save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])' WEIGHTS.pt WEIGHTS.safetensors"
+)
+Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+
+
 class OwnModel(Record):
-    """A model of the user's own.
+    """A model of the user's own. Of pixels p in [0, 1] it sees (low + p (high - low) - mean) / std.
 
     Args:
         model: `package.module:factory`, a function or class that makes the network without arguments.
         weights: a safetensors file; None keeps the network's own.
-        input_range: of the pixels that it takes.
+        input_range: low and high.
+        mean, std: of every channel, or one for all.
     """
 
     model: str = Field(pattern=r"^[\w.]+:[\w.]+$")
     weights: str | None = None
     input_range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
+    mean: Channels = (0.0,)
+    std: Channels = (1.0,)
+
+    @model_validator(mode="after")
+    def _is_a_scale(self) -> OwnModel:
+        low, high = self.input_range
+        if low >= high:
+            raise ValueError(f"input_range: {low:g} is not below {high:g}")
+        if min(self.std) <= 0:
+            raise ValueError("std: should be above 0")
+        return self
 
     def described(self, data: str | None) -> dict[str, Any]:
         """Model, weights with their hash, input range and data, as robustness.json records them."""
@@ -121,7 +140,7 @@ class OwnModel(Record):
             raise UsageError(f"model = {self.model!r}: makes a {made_type}, not a Module", "return the network itself")
         if self.weights is not None:
             _load_weights(network, Path(self.weights))
-        return _OfPixels(network, *self.input_range).to(device).eval()
+        return _OfPixels(network, self).to(device).eval()
 
     def beside(self, target: Target) -> Target:
         """The model as a source of transfer attacks on a target, with a few of the target's samples."""
@@ -131,14 +150,18 @@ class OwnModel(Record):
 
 
 class _OfPixels(nn.Module):
-    """A network that takes pixels from low to high, for images in [-1, 1]."""
+    """A network behind the input scale of its model, for images in [-1, 1]."""
 
-    def __init__(self, network: nn.Module, low: float, high: float) -> None:
+    def __init__(self, network: nn.Module, model: OwnModel) -> None:
         super().__init__()
-        self.network, self.low, self.high = network, low, high
+        self.network, self.range = network, model.input_range
+        self.register_buffer("mean", torch.tensor(model.mean).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(model.std).reshape(-1, 1, 1), persistent=False)
 
     def forward(self, samples: Samples) -> Tensor:
-        logits: Tensor = self.network(self.low + (samples + 1) / 2 * (self.high - self.low))
+        low, high = self.range
+        pixels = low + (samples + 1) / 2 * (high - low)
+        logits: Tensor = self.network((pixels - self.get_buffer("mean")) / self.get_buffer("std"))
         return logits
 
 
@@ -284,5 +307,4 @@ def _load_weights(network: nn.Module, path: Path) -> None:
     try:
         fill(network, tensors_in(read_file(path), "no weights of this network"))
     except CorruptInput as error:
-        remedy = "save this network's weights with safetensors.torch.save_file"
-        raise CorruptInput(f"{path}: {error.cause}", remedy) from None
+        raise CorruptInput(f"{path}: {error.cause}", _CONVERT) from None

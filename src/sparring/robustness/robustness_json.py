@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -50,20 +50,24 @@ class RobustnessOptions(Record):
     seed: Every = 0
 
 
-def run_or_model(text: str, *, weights: str = "", input_range: str = "") -> Path | OwnModel:
+def run_or_model(
+    text: str, *, weights: str = "", input_range: str = "", mean: str = "", std: str = ""
+) -> Path | OwnModel:
     """A run folder, or a model of the user's own.
 
     Args:
         text: a folder, or `module:factory`.
         weights: of a model, a file.
         input_range: `low,high` of a model's input pixels.
+        mean, std: one number, or one for every channel separated by commas.
 
     Raises:
         UsageError: there is no such folder, or settings of a model are given for a run.
         InvalidRecord: a setting of a model is invalid.
     """
-    settings = {"weights": weights} if weights else {}
-    settings |= {"input_range": parse_yaml(f"[{input_range}]", input_range)} if input_range else {}
+    scale = {"input_range": input_range, "mean": mean, "std": std}
+    settings: dict[str, Any] = {key: parse_yaml(f"[{value}]", value) for key, value in scale.items() if value}
+    settings |= {"weights": weights} if weights else {}
     if ":" in text and not Path(text).exists():
         return OwnModel.validated({"model": text} | settings, text, "name it as module:factory, its range as low,high")
     if not Path(text).exists():
