@@ -131,6 +131,7 @@ def _torchrun(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_a_game_of_two_processes_is_stopped_and_resumed(
     sparring: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def test_an_error_of_one_run_is_yielded_and_the_others_are_complete(
     assert list(outcomes.values()) == [None, None] and {status_of(path) for path in outcomes} == {"complete"}
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_and_the_run_is_complete(
     executor: LocalExecutor, short: Callable[..., Recipe], tmp_path: Path
 ) -> None:

@@ -33,7 +33,10 @@ class _KillOne(Progress):
 
 
 @needs_ray
+@pytest.mark.long
 def test_ray_restarts_a_killed_task_and_stops_all_at_the_end(short: Callable[..., Recipe], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="auto: no cluster answers"):  # before there is one
+        RayExecutor("auto")
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     runs = {
         tmp_path / "finite": short("steps=300", "log_every=1", "checkpoint_every=50"),
@@ -62,9 +65,3 @@ def test_without_ray_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_an_impossible_address_is_refused() -> None:
     with pytest.raises(UsageError, match="--address nonsense"):
         RayExecutor("nonsense")
-
-
-@needs_ray
-def test_a_missing_cluster_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="auto: no cluster answers"):
-        RayExecutor("auto")
