@@ -6,7 +6,7 @@ Source: Arjovsky et al. 2017, algorithm 1; Xu, Li, Jegelka, sections 5.1 and 5.2
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sparring.core.pieces import piece
 from sparring.core.records import Positive
@@ -25,5 +25,6 @@ class Clip(Lipschitz):
 
     @torch.no_grad()
     def constrain(self, discriminator: nn.Module) -> None:
-        for parameter in discriminator.parameters():
-            parameter.clamp_(-self.bound, self.bound)
+        parameters: list[Tensor] = list(discriminator.parameters())
+        torch._foreach_clamp_min_(parameters, -self.bound)
+        torch._foreach_clamp_max_(parameters, self.bound)
