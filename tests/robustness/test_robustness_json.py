@@ -24,8 +24,9 @@ from sparring.core.records import InvalidRecord
 from sparring.gan.load import load_gan
 from sparring.recipes import load
 from sparring.report.strips import load_examples
-from sparring.robustness.load import OwnModel, targets_of_run
+from sparring.robustness.load import targets_of_run
 from sparring.robustness.model_checks import changes, network_state
+from sparring.robustness.own_model import OwnModel
 from sparring.robustness.robustness_json import run_or_model
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train

@@ -1,4 +1,4 @@
-"""Targets from a run, the heads of its discriminator or its classifier, or from a model of the user's own.
+"""Targets: the heads of a discriminator, the classifier of a run, or a model of the user's own.
 
     class     the discriminator's class logits
     source    logits (-s/2, s/2) of the classes fake and real, s the score; half of the samples are generated
@@ -10,30 +10,26 @@ Networks are evaluated in fp32, whatever the precision of their training: roundi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from sparring.classifier.load import load_classifier
-from sparring.core.errors import CorruptInput, UsageError
-from sparring.core.files import read_file, sha256
-from sparring.core.pieces import import_object, members
+from sparring.core.errors import UsageError
+from sparring.core.pieces import members
 from sparring.core.randomness import Rng, Streams, derive
-from sparring.core.records import Record
-from sparring.core.shapes import IMAGE_BOUNDS, Samples
+from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Batch, Data, Source, Store
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, parse_piece
+from sparring.robustness.own_model import OwnModel
 from sparring.robustness.targets import Target, target_of
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.tensors import fill, tensors_in
 
 
 class OpenedTargets(NamedTuple):
@@ -82,87 +78,6 @@ def targets_of_run(
             raise UsageError(f"{path}: its discriminator has no class head", "evaluate its source head: --on source")
     targets = tuple(_HEADS[name](loaded, source, samples, seed) for name in chosen)
     return OpenedTargets(targets, loaded.step, loaded.problems)
-
-
-_CONVERT = (
-    "convert a .pt file: python -c 'import sys, torch; from safetensors.torch import save_file; "
-    "save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])' WEIGHTS.pt WEIGHTS.safetensors"
-)
-Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
-
-
-class OwnModel(Record):
-    """A model of the user's own. Of pixels p in [0, 1] it sees (low + p (high - low) - mean) / std.
-
-    Args:
-        model: `package.module:factory`, a function or class that makes the network without arguments.
-        weights: a safetensors file; None keeps the network's own.
-        input_range: low and high.
-        mean, std: of every channel, or one for all.
-    """
-
-    model: str = Field(pattern=r"^[\w.]+:[\w.]+$")
-    weights: str | None = None
-    input_range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
-    mean: Channels = (0.0,)
-    std: Channels = (1.0,)
-
-    @model_validator(mode="after")
-    def _is_a_scale(self) -> OwnModel:
-        low, high = self.input_range
-        if low >= high:
-            raise ValueError(f"input_range: {low:g} is not below {high:g}")
-        if min(self.std) <= 0:
-            raise ValueError("std: should be above 0")
-        return self
-
-    def described(self, data: str | None) -> dict[str, Any]:
-        """Model, weights with their hash, input range and data, as robustness.json records them."""
-        digest = sha256(Path(self.weights)) if self.weights else None
-        return self.model_dump(mode="json") | {"weights_sha256": digest, "data": data}
-
-    def load(self, device: torch.device) -> nn.Module:
-        """The network with its weights, in eval mode, for images in [-1, 1].
-
-        Raises:
-            UsageError: it cannot be made, or there is no such file.
-            CorruptInput: the file of weights is not safetensors, or not of this network.
-        """
-        try:
-            network = import_object(self.model)()
-        except Exception as error:  # any code may run here
-            raise UsageError(
-                f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
-                "name a function without arguments, from a module of the working folder",
-            ) from None
-        if not isinstance(network, nn.Module):
-            made_type = type(network).__name__
-            raise UsageError(f"model = {self.model!r}: makes a {made_type}, not a Module", "return the network itself")
-        if self.weights is not None:
-            _load_weights(network, Path(self.weights))
-        return _OfPixels(network, self).to(device).eval()
-
-    def beside(self, target: Target) -> Target:
-        """The model as a source of transfer attacks on a target, with a few of the target's samples."""
-        few = target.first(2)
-        made = target_of(self.load(target.samples.device), few.samples, few.labels, low=None, high=None)
-        return replace(made, name=self.model, space=target.space)
-
-
-class _OfPixels(nn.Module):
-    """A network behind the input scale of its model, for images in [-1, 1]."""
-
-    def __init__(self, network: nn.Module, model: OwnModel) -> None:
-        super().__init__()
-        self.network, self.range = network, model.input_range
-        self.register_buffer("mean", torch.tensor(model.mean).reshape(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(model.std).reshape(-1, 1, 1), persistent=False)
-
-    def forward(self, samples: Samples) -> Tensor:
-        low, high = self.range
-        pixels = low + (samples + 1) / 2 * (high - low)
-        logits: Tensor = self.network((pixels - self.get_buffer("mean")) / self.get_buffer("std"))
-        return logits
 
 
 def target_of_model(own: OwnModel, data: str | None, *, samples: int, seed: int, device: str) -> OpenedTargets:
@@ -299,12 +214,3 @@ def _with_generated(real: Batch, generated: Tensor) -> Batch:
 def _labels(batch: Batch) -> Tensor:
     assert batch.labels is not None
     return batch.labels
-
-
-def _load_weights(network: nn.Module, path: Path) -> None:
-    if not path.exists():
-        raise UsageError(f"{path}: no such file", "give a safetensors file")
-    try:
-        fill(network, tensors_in(read_file(path), "no weights of this network"))
-    except CorruptInput as error:
-        raise CorruptInput(f"{path}: {error.cause}", _CONVERT) from None

@@ -15,7 +15,8 @@ from sparring.core.progress import SILENT, Progress
 from sparring.core.records import Count, Every, Record
 from sparring.monitoring.pictures import npz_bytes
 from sparring.recipes import parse_yaml
-from sparring.robustness.load import OpenedTargets, OwnModel, target_of_model, targets_of_run
+from sparring.robustness.load import OpenedTargets, target_of_model, targets_of_run
+from sparring.robustness.own_model import OwnModel
 from sparring.robustness.targets import Target
 from sparring.robustness.worst_case import robust_accuracy
 from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness

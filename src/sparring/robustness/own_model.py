@@ -1,0 +1,108 @@
+"""A model of the user's own: made by a function, with weights from a file and inputs of its own scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.files import read_file, sha256
+from sparring.core.pieces import import_object
+from sparring.core.records import Record
+from sparring.core.shapes import Samples
+from sparring.robustness.targets import Target, target_of
+from sparring.runs.tensors import fill, tensors_in
+
+_CONVERT = (
+    "convert a .pt file: python -c 'import sys, torch; from safetensors.torch import save_file; "
+    "save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])' WEIGHTS.pt WEIGHTS.safetensors"
+)
+Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+
+
+class OwnModel(Record):
+    """A model of the user's own. Of pixels p in [0, 1] it sees (low + p (high - low) - mean) / std.
+
+    Args:
+        model: `package.module:factory`, a function or class that makes the network without arguments.
+        weights: a safetensors file; None keeps the network's own.
+        input_range: low and high.
+        mean, std: of every channel, or one for all.
+    """
+
+    model: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    weights: str | None = None
+    input_range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
+    mean: Channels = (0.0,)
+    std: Channels = (1.0,)
+
+    @model_validator(mode="after")
+    def _is_a_scale(self) -> OwnModel:
+        low, high = self.input_range
+        if low >= high:
+            raise ValueError(f"input_range: {low:g} is not below {high:g}")
+        if min(self.std) <= 0:
+            raise ValueError("std: should be above 0")
+        return self
+
+    def described(self, data: str | None) -> dict[str, Any]:
+        """Model, weights with their hash, input range and data, as robustness.json records them."""
+        digest = sha256(Path(self.weights)) if self.weights else None
+        return self.model_dump(mode="json") | {"weights_sha256": digest, "data": data}
+
+    def load(self, device: torch.device) -> nn.Module:
+        """The network with its weights, in eval mode, for images in [-1, 1].
+
+        Raises:
+            UsageError: it cannot be made, or there is no such file.
+            CorruptInput: the file of weights is not safetensors, or not of this network.
+        """
+        try:
+            network = import_object(self.model)()
+        except Exception as error:  # any code may run here
+            raise UsageError(
+                f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
+                "name a function without arguments, from a module of the working folder",
+            ) from None
+        if not isinstance(network, nn.Module):
+            made_type = type(network).__name__
+            raise UsageError(f"model = {self.model!r}: makes a {made_type}, not a Module", "return the network itself")
+        if self.weights is not None:
+            _load_weights(network, Path(self.weights))
+        return _OfPixels(network, self).to(device).eval()
+
+    def beside(self, target: Target) -> Target:
+        """The model as a source of transfer attacks on a target, with a few of the target's samples."""
+        few = target.first(2)
+        made = target_of(self.load(target.samples.device), few.samples, few.labels, low=None, high=None)
+        return replace(made, name=self.model, space=target.space)
+
+
+class _OfPixels(nn.Module):
+    """A network behind the input scale of its model, for images in [-1, 1]."""
+
+    def __init__(self, network: nn.Module, model: OwnModel) -> None:
+        super().__init__()
+        self.network, self.range = network, model.input_range
+        self.register_buffer("mean", torch.tensor(model.mean).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(model.std).reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, samples: Samples) -> Tensor:
+        low, high = self.range
+        pixels = low + (samples + 1) / 2 * (high - low)
+        logits: Tensor = self.network((pixels - self.get_buffer("mean")) / self.get_buffer("std"))
+        return logits
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file", "give a safetensors file")
+    try:
+        fill(network, tensors_in(read_file(path), "no weights of this network"))
+    except CorruptInput as error:
+        raise CorruptInput(f"{path}: {error.cause}", _CONVERT) from None
