@@ -11,7 +11,7 @@ from piece_arguments import ARGUMENTS
 from sparring.core.pieces import FAMILIES, Piece, find, members, piece
 from sparring.core.shapes import Scores
 from sparring.objectives import Hinge, Objective
-from sparring.testing import check  # imports every family
+from sparring.testing import _CONTRACTS, check  # imports every family
 
 ON_DISK = {("data", "store"), ("extractor", "inception")}
 """Checked in tests of their own, which make the files first."""
@@ -23,6 +23,10 @@ EVERY = [(family, name) for family in FAMILIES for name in members(FAMILIES[fami
 def test_a_registered_piece_keeps_its_contract(family: str, name: str) -> None:
     values = {"name": name} | ARGUMENTS.get((family, name), {})
     check(FAMILIES[family].model_validate(values))
+
+
+def test_every_contract_is_that_of_a_family() -> None:
+    assert set(_CONTRACTS) == set(FAMILIES) - {"augmentation"}
 
 
 def test_every_family_has_members() -> None:

@@ -6,41 +6,20 @@ Our own tests run it over every registered piece.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 from sparring.core.pieces import FAMILIES, Piece, summary
 from sparring.recipes import parse_yaml
-from sparring.testing import attacks, data_and_metrics, networks, payoffs, updates
+from sparring.testing import attacks, game, networks_and_data
 
 __all__ = ["check"]
 
-_CONTRACTS: dict[str, Callable[[Any], None]] = {
-    "aim": attacks.check_aim,
-    "attack": attacks.check_attack,
-    "ball": attacks.check_ball,
-    "class_loss": payoffs.check_class_loss,
-    "classifier": networks.check_classifier,
-    "criterion": attacks.check_criterion,
-    "data": data_and_metrics.check_data,
-    "delivery": payoffs.check_delivery,
-    "direction": attacks.check_direction,
-    "discriminator": networks.check_discriminator,
-    "estimator": attacks.check_estimator,
-    "extractor": networks.check_extractor,
-    "feedback": payoffs.check_feedback,
-    "generator": networks.check_generator,
-    "head": networks.check_head,
-    "lipschitz": updates.check_lipschitz,
-    "metric": data_and_metrics.check_metric,
-    "objective": payoffs.check_objective,
-    "optimizer": updates.check_optimizer,
-    "perturbation": payoffs.check_perturbation,
-    "prior": networks.check_prior,
-    "regime": updates.check_regime,
-    "schedule": updates.check_schedule,
-    "start": attacks.check_start,
+_CONTRACTS = {
+    name.removeprefix("check_"): contract
+    for module in (attacks, game, networks_and_data)
+    for name, contract in vars(module).items()
+    if name.startswith("check_")
 }
+"""By family: `check_FAMILY` of one of the modules."""
 
 
 def check(piece: Piece) -> None:
