@@ -7,8 +7,7 @@ import signal
 import sys
 
 from sparring.core.errors import SparringError, print_error
-from sparring.core.processes import count
-from sparring.core.signals import STOPS, Terminated, terminate_on_signals
+from sparring.core.process import STOPS, Terminated, process_count, terminate_on_signals
 
 
 def main() -> None:
@@ -16,7 +15,7 @@ def main() -> None:
     try:
         _run()
     except SystemExit as end:
-        if count() > 1 and isinstance(end.code, int):
+        if process_count() > 1 and isinstance(end.code, int):
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(end.code)  # in exit handlers, a torch thread that frees a tensor meanwhile aborts the process

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.attacks import FGSM, NES, SPSA, FiniteDifferences, GradientEstimator, RandomDirection
-from sparring.core.gradients import input_gradient
+from sparring.core.modules import input_gradient
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Bounds, Space
 

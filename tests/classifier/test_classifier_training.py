@@ -17,7 +17,7 @@ from sparring.classifier.load import load_classifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import attacked, train_step
 from sparring.core.errors import UsageError
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
 from sparring.data import Source, prepare

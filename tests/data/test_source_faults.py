@@ -30,7 +30,7 @@ from data_layouts import (
     write_parquet,
 )
 from sparring.core.errors import CorruptInput, StorageError, UsageError
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.data import prepare
 
 GREY = images(6, 5, 4)

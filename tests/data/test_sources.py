@@ -40,7 +40,7 @@ from data_layouts import (
     write_lmdb,
     write_parquet,
 )
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.data import StoreManifest, load_digits, prepare, verify
 from sparring.data.faults import Faults
 from sparring.data.sources.npz import _levels

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from sparring.core.gradients import input_gradient
+from sparring.core.modules import input_gradient
 from sparring.core.randomness import Rng
 from sparring.metrics import wasserstein1, wasserstein2
 from sparring.metrics.input_gradients import absolute_sum, picture, sparsity

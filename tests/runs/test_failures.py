@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import NonFinite, SparringError, StorageError
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.core.step_log import StepLog
 from sparring.evaluation.evaluate import evaluate
 from sparring.gan.state import Networks

@@ -14,7 +14,7 @@ import torch
 
 from sparring.classifier.step import train_step
 from sparring.core.errors import Interrupted
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round

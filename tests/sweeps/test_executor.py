@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import Interrupted, NonFinite, SparringError
-from sparring.core.progress import SILENT, Progress
+from sparring.core.process import SILENT, Progress
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.folder import RunFolder
 from sparring.sweeps.executor import Executor, LocalExecutor, Outcome, rounds_logged, status_of, train_run, train_runs

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import UsageError
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.recipes import Recipe
 from sparring.sweeps.executor import rounds_logged, status_of, train_runs
 from sparring.sweeps.ray_executor import RayExecutor

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.recipes import AnyRecipe, load
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder

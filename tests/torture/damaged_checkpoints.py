@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import CorruptInput
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparring.core.errors import Interrupted, SparringError, StorageError
 from sparring.core.files import PREFIX
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.data import prepare
 from sparring.data import verify as verify_store
 from sparring.evaluation.samples import write_samples

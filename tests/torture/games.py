@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sparring.core.progress import SILENT, Progress
+from sparring.core.process import SILENT, Progress
 from sparring.recipes import AnyRecipe, changed, load, validated
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from torture.disk import operations
 from torture.games import CHECKPOINT_EVERY, KINDS, made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial

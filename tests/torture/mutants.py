@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sparring.classifier.state import ClassifierState
 from sparring.core.distributed import ProcessGroup
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.runs.folder import RunFolder

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from sparring.recipes import AnyRecipe
 from sparring.training.loop import resume, train
 from torture.games import play, recipe_of, require_same, undisturbed

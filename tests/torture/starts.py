@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from sparring.core.errors import SparringError
 from sparring.core.files import PREFIX
-from sparring.core.progress import Progress
+from sparring.core.process import Progress
 from torture import games
 
 _FORK = multiprocessing.get_context("fork")

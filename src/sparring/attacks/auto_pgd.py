@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
 from sparring.attacks.gradient import RandomStart, Start
-from sparring.core.gradients import input_gradient
+from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count

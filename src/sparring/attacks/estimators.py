@@ -14,7 +14,7 @@ import torch
 
 from sparring.attacks.base import Epsilon, LossFunction, batch_axes_of, width_of
 from sparring.core.balls import euclidean
-from sparring.core.gradients import input_gradient
+from sparring.core.modules import input_gradient
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count

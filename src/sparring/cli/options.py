@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sparring.core.errors import UsageError
-from sparring.core.processes import count
+from sparring.core.process import process_count
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -37,5 +37,7 @@ def require_one_process(verb: str) -> None:
     Raises:
         UsageError: torchrun started several processes.
     """
-    if count() > 1:
-        raise UsageError(f"{verb}: {count()} processes cannot run one sweep", "start it without torchrun: --workers N")
+    if process_count() > 1:
+        raise UsageError(
+            f"{verb}: {process_count()} processes cannot run one sweep", "start it without torchrun: --workers N"
+        )

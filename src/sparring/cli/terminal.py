@@ -17,8 +17,7 @@ from rich.text import Text
 
 from sparring.core.errors import print_note, print_text, printable
 from sparring.core.pieces import Piece
-from sparring.core.processes import rank
-from sparring.core.progress import Progress
+from sparring.core.process import Progress, rank
 from sparring.runs.schema import MetricValue
 
 Row = dict[str, Any]

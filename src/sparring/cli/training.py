@@ -21,7 +21,7 @@ from sparring.cli.options import (
 )
 from sparring.cli.terminal import print_json, print_metrics, print_problems, show_progress
 from sparring.core.errors import print_text
-from sparring.core.processes import rank
+from sparring.core.process import rank
 
 if TYPE_CHECKING:
     from sparring.runs.schema import Summary

@@ -8,6 +8,7 @@ averaged.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from sparring.core.errors import SparringError, UsageError
-from sparring.core.processes import count, local_count, local_rank, rank
+from sparring.core.process import process_count, rank
 from sparring.core.randomness import WHOLE, Part
 
 _PATIENCE = timedelta(hours=2)
@@ -110,19 +111,20 @@ def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
     Args:
         device: `cpu`, `cuda`, or `auto`: a GPU for every process, where there are as many.
     """
-    if count() == 1:
+    if process_count() == 1:
         yield SINGLE, device
         return
-    place = _place(device, local_rank(), local_count())
+    place = _place(device)
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield ProcessGroup(Part(rank(), count()), place), str(place)
+        yield ProcessGroup(Part(rank(), process_count()), place), str(place)
     finally:
         dist.destroy_process_group()
 
 
-def _place(device: str, number: int, processes: int) -> torch.device:
-    gpus = torch.cuda.device_count()
+def _place(device: str) -> torch.device:
+    """The device of this rank; every process of a machine needs a GPU of its own."""
+    processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
     if device == "cpu" or (device == "auto" and gpus < processes):
         return torch.device("cpu")
     if device not in ("auto", "cuda") or gpus < processes:
@@ -130,5 +132,6 @@ def _place(device: str, number: int, processes: int) -> torch.device:
             f"device {device!r}: {processes} processes on this machine need a GPU each, and there are {gpus}",
             "use auto or cpu, or start fewer",
         )
-    torch.cuda.set_device(number)
-    return torch.device("cuda", number)
+    place = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.cuda.set_device(place)
+    return place

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -41,6 +41,7 @@ class Streams:
 
     Attributes:
         seeds: the seed of every game.
+        lead: the leading shape of every batch: `()` for a single game, `(replicas,)` for packed ones.
         part: the part of every batch that is drawn; all of it unless `parted`.
     """
 
@@ -48,7 +49,7 @@ class Streams:
 
     def __init__(self, seed: int, replicas: int | None = None, device: torch.device | str = "cpu") -> None:
         self.seeds = tuple(range(seed, seed + (replicas or 1)))
-        self.replicas = replicas
+        self.lead = () if replicas is None else (replicas,)
         self.device = torch.device(device)
 
     def parted(self, part: Part) -> Streams:
@@ -57,18 +58,14 @@ class Streams:
         streams.part = part
         return streams
 
-    @property
-    def lead(self) -> tuple[int, ...]:
-        """The leading shape of every batch: `()` for a single game, `(replicas,)` for packed ones."""
-        return () if self.replicas is None else (self.replicas,)
+    def derived(self, name: str, number: int = 0) -> list[int]:
+        """A 63-bit seed for every game, independent for different names and numbers."""
+        keys = [f"{seed}/{name}/{number}".encode() for seed in self.seeds]
+        return [int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1 for key in keys]
 
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
-
-        def seeds() -> list[int]:
-            return [derive(seed, name, number) for seed in self.seeds]
-
-        return Rng(seeds, self.device, stacked=self.replicas is not None, part=self.part)
+        return Rng(partial(self.derived, name, number), self.device, stacked=bool(self.lead), part=self.part)
 
 
 class Rng:
@@ -127,9 +124,3 @@ class Rng:
         for row, generator in zip(out if self._stacked else [out], self._generators, strict=True):
             fill(row, generator)
         return out if parts == 1 else out.chunk(parts)[self._part.rank]
-
-
-def derive(seed: int, name: str, number: int) -> int:
-    """A 63-bit seed for the stream `name` at `number`, independent for different arguments."""
-    digest = hashlib.blake2b(f"{seed}/{name}/{number}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1

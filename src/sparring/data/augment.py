@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.core.pieces import Piece, piece
-from sparring.core.randomness import Streams, derive
+from sparring.core.randomness import Streams
 from sparring.core.records import Count
 from sparring.core.shapes import IMAGE_BOUNDS, expand_like
 
@@ -137,8 +137,7 @@ def augmented(x: Tensor, augment: Sequence[Augmentation], positions: Tensor, str
         streams: the game's; only its seeds are used.
     """
     for index, each in enumerate(augment):
-        bases = [derive(seed, f"augment/{each.name}", index) for seed in streams.seeds]
-        rows = torch.stack([positions + base for base in bases])
+        rows = torch.stack([positions + base for base in streams.derived(f"augment/{each.name}", index)])
         x = each(x, rows.reshape(*streams.lead, -1).to(x.device, non_blocking=True))
     return x
 

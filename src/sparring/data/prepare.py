@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparring.core.errors import UsageError
 from sparring.core.files import storage_errors, whole_folder, write_whole
-from sparring.core.progress import SILENT, Progress
+from sparring.core.process import SILENT, Progress
 from sparring.data.faults import Faults
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, StoredFile, StoredSplit, StoreManifest
 from sparring.data.selection import Dropped, Selection

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import UsageError
-from sparring.core.gradients import input_gradient
-from sparring.core.modules import evaluating
+from sparring.core.modules import evaluating, input_gradient
 from sparring.core.randomness import Rng
 from sparring.core.shapes import sample_norm
 from sparring.data import Source

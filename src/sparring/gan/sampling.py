@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sparring.core.descent import require_finite
 from sparring.core.modules import evaluating
-from sparring.core.non_finite import require_finite
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
 from sparring.data import Batch

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from sparring.core.descent import Descent
 from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.errors import UsageError
-from sparring.core.gradients import input_gradient
-from sparring.core.modules import batch_statistics, untraced
+from sparring.core.modules import batch_statistics, input_gradient, untraced
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Space, over_samples
 from sparring.core.step_log import StepLog

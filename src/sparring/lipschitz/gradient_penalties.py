@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sparring.core.gradients import input_gradient
+from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import NonNegative

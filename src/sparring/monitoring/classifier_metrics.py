@@ -18,10 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.attacks import Attack, Classify, Threat, fool, main_attack
-from sparring.core.gradients import input_gradient
+from sparring.core.descent import require_finite
 from sparring.core.intervals import wilson
-from sparring.core.modules import evaluating, untraced
-from sparring.core.non_finite import require_finite
+from sparring.core.modules import evaluating, input_gradient, untraced
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, sample_norm
 from sparring.data import Source

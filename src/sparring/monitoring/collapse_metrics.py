@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.classifier.state import ClassifierState
-from sparring.core.gradients import input_gradient
-from sparring.core.modules import untraced
+from sparring.core.modules import input_gradient, untraced
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores, over_samples, sample_norm
 from sparring.data import Batch

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from sparring.attacks import FGSM
-from sparring.core.gradients import input_gradient
-from sparring.core.modules import evaluating, untraced
-from sparring.core.non_finite import require_finite
+from sparring.core.descent import require_finite
+from sparring.core.modules import evaluating, input_gradient, untraced
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores, Space, over_samples, sample_norm
 from sparring.data import Source

@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.attacks import width_of
+from sparring.core.descent import require_finite
 from sparring.core.files import storage_errors, write_whole
 from sparring.core.modules import evaluating
-from sparring.core.non_finite import require_finite
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes, expand_like, sample_norm
 from sparring.gan.sampling import rendered
 from sparring.gan.state import GANState

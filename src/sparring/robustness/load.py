@@ -20,7 +20,7 @@ from torch import Tensor
 from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
-from sparring.core.randomness import Rng, Streams, derive
+from sparring.core.randomness import Streams
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Batch, Data, Source, Store
 from sparring.gan.load import LoadedGAN, load_gan
@@ -117,8 +117,9 @@ def target_of_model(own: OwnModel, data: str | None, *, samples: int, seed: int,
 
 def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[Batch, Batch]:
     """Samples for evaluation, and as many training samples, never augmented."""
-    held_out = source.held_out(count, rng=Rng.of(derive(seed, "robustness/samples", 0), device))
-    training = source.unaugmented().batch(0, len(held_out.samples), Streams(seed, None, device))
+    streams = Streams(seed, None, device)
+    held_out = source.held_out(count, rng=streams.rng("robustness/samples"))
+    training = source.unaugmented().batch(0, len(held_out.samples), streams)
     return held_out, training
 
 

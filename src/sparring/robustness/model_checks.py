@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sparring.attacks import CrossEntropy, width_of
-from sparring.core.gradients import input_gradient
 from sparring.core.intervals import percent
+from sparring.core.modules import input_gradient
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.targets import Target, rate

@@ -11,7 +11,7 @@ from pydantic import Field
 from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
 from sparring.core.files import storage_errors, write_whole
-from sparring.core.progress import SILENT, Progress
+from sparring.core.process import SILENT, Progress
 from sparring.core.records import Count, Every, Record
 from sparring.monitoring.pictures import npz_bytes
 from sparring.recipes import parse_yaml

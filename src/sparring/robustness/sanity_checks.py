@@ -19,7 +19,7 @@ from torch import Tensor
 from sparring.attacks import PGD, Attack, CrossEntropy, GradientAttack, RandomSearch, Threat, attempt, width_of
 from sparring.core.balls import Linf
 from sparring.core.intervals import percent
-from sparring.core.randomness import Rng, derive
+from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.model_checks import HALF_A_POINT, changes, model_checks, network_state
 from sparring.robustness.targets import Target, full_precision
@@ -72,7 +72,7 @@ class AttackUnderTest:
 
     def rng(self, name: str) -> Rng:
         """A random stream of this test."""
-        return Rng.of(derive(self._seed, f"sanity_checks/{name}", 0), self.target.samples.device)
+        return Streams(self._seed, None, self.target.samples.device).rng(f"sanity_checks/{name}")
 
     def threat(self, attack: Attack) -> Threat:
         """One try of an attack."""

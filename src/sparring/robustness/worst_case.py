@@ -22,10 +22,10 @@ from torch import Tensor
 
 from sparring.attacks import Dimming, Fooled, Threat, fool, scales, width_of
 from sparring.core.balls import Linf
+from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
-from sparring.core.non_finite import require_finite
-from sparring.core.progress import SILENT, Progress
-from sparring.core.randomness import Rng, derive
+from sparring.core.process import SILENT, Progress
+from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import gradients_are_strongest
 from sparring.robustness.sanity_checks import sanity_checks
@@ -258,7 +258,7 @@ def _headline(target: Target, budgets: Budgets, worst: Sequence[WorstCase], clea
 
 
 def _rng(seed: int, threat: Threat, target: Target) -> Rng:
-    return Rng.of(derive(seed, f"robustness/{threat.name}/{threat.attack.epsilon}", 0), target.samples.device)
+    return Streams(seed, None, target.samples.device).rng(f"robustness/{threat.name}/{threat.attack.epsilon}")
 
 
 def _norm_of(threat: Threat) -> str:

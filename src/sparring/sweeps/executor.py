@@ -26,8 +26,7 @@ from typing import Any
 import torch
 
 from sparring.core.errors import SparringError, unexpected
-from sparring.core.progress import Progress
-from sparring.core.signals import STOPS
+from sparring.core.process import STOPS, Progress
 from sparring.recipes import AnyRecipe, validated
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder

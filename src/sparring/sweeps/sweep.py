@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparring.core.errors import NonFinite, SparringError, UsageError
-from sparring.core.progress import SILENT, Progress
+from sparring.core.process import SILENT, Progress
 from sparring.recipes import load
 from sparring.runs.folder import RunFolder
 from sparring.sweeps.executor import Executor, LocalExecutor, status_of, train_runs

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
-from sparring.core.non_finite import first_non_finite
+from sparring.core.descent import first_non_finite
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.monitoring.collapse_metrics import ClassifierCollapseMetrics
 from sparring.recipes import ClassifierRecipe

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sparring.core.non_finite import first_non_finite
-from sparring.core.progress import Progress
+from sparring.core.descent import first_non_finite
+from sparring.core.process import Progress
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.monitoring.classifier_metrics import ClassHeadMetrics

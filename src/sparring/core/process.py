@@ -1,4 +1,8 @@
-"""SIGTERM, SIGINT and SIGHUP: the first one is a request to stop after this step, a second one ends the process."""
+"""This process: its rank among those of `torchrun`, the progress that it shows, and the signals that stop it.
+
+The first of SIGTERM, SIGINT and SIGHUP is a request to stop after this step, a second one ends the process. Does not
+import torch.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,29 @@ from types import FrameType
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """The signals of a scheduler, of Ctrl-C, and of a closed terminal."""
+
+
+def rank() -> int:
+    """The rank of this process, from 0; 0 without `torchrun`."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def process_count() -> int:
+    """The number of processes; 1 without `torchrun`."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+class Progress:
+    """Progress of whatever takes long; shows nothing. Override what is to be shown."""
+
+    def note(self, text: str) -> None:
+        """A remark for the user."""
+
+    def advance(self, done: int, total: int) -> None:
+        """`done` of `total` are complete: rounds, images or threats."""
+
+
+SILENT = Progress()
 
 
 class StopSignal(BaseException):
