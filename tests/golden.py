@@ -36,7 +36,8 @@ from sparring.classifier.finetune import finetuning
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.evaluation.evaluate import evaluate
 from sparring.recipes import load
-from sparring.robustness.robustness_json import RobustnessOptions, evaluate_robustness
+from sparring.robustness.load import RobustnessOptions
+from sparring.robustness.robustness_json import evaluate_robustness
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from itertools import pairwise
 
@@ -68,9 +69,8 @@ def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150
     x, y = source.held_out(count, rng=Rng.of(0))
     assert y is not None
     training = source.batch(0, count, Streams(0))
-    return target_of(
-        network, x, y, low=-1.0, high=1.0, name="digits", training=Batch(*training), trained_against=attack
-    )
+    target = target_of(network, x, y, low=-1.0, high=1.0, name="digits", trained_against=attack)
+    return replace(target, training=Batch(*training))
 
 
 class Thresholds(nn.Module):

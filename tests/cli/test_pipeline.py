@@ -19,7 +19,8 @@ from sparring.evaluation.samples import write_samples
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, load
 from sparring.report import report_run
-from sparring.robustness.robustness_json import RobustnessOptions, evaluate_robustness
+from sparring.robustness.load import RobustnessOptions
+from sparring.robustness.robustness_json import evaluate_robustness
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from sparring.core.records import InvalidRecord
 from sparring.gan.load import load_gan
 from sparring.recipes import load
 from sparring.report.strips import load_examples
-from sparring.robustness.load import targets_of_run
+from sparring.robustness.load import OpenedTargets, RobustnessOptions, open_targets
 from sparring.robustness.model_checks import changes, network_state
 from sparring.robustness.own_model import OwnModel
 from sparring.robustness.robustness_json import run_or_model
@@ -75,6 +75,10 @@ def game(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "game"
     train(load("dishonest/digits", [*SMALL, "replicas=2", "steps=120"]), path, device="cpu")
     return path
+
+
+def targets_of_run(path: Path, **options: Any) -> OpenedTargets:
+    return open_targets(path, RobustnessOptions(**options), "cpu")
 
 
 def logits_of(path: Path, on: str, samples: Tensor, game: int = 0) -> Tensor:

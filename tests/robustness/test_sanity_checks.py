@@ -12,14 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robust_models import SOUND, on_digits, sound
-from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, attempt, width_of
+from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, attempt, pgd_within, width_of
 from sparring.core.balls import Linf
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
 from sparring.robustness.model_checks import changes, gradients_are_strongest, network_state
-from sparring.robustness.sanity_checks import Attempt, sanity_checks
+from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, rate, target_of
 from sparring.robustness.threat_sets import budgets_of
+from sparring.robustness.transfer import Attempt
 from sparring.runs.schema import SanityCheck, ThreatResult
 
 COUNT = 100
@@ -28,7 +29,7 @@ COUNT = 100
 def checked(target: Target, attack: GradientAttack | None = None, attempt: Attempt = attempt) -> list[SanityCheck]:
     """The checks with the usual attack, or with another one or another way of running it."""
     budgets = budgets_of(target)
-    attack = attack or budgets.pgd()
+    attack = attack or pgd_within(budgets.ball, budgets.main)
     return sanity_checks(target, attack, epsilons=budgets.epsilons, samples=COUNT, attempt=attempt)
 
 

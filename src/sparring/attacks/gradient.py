@@ -21,7 +21,7 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Samples, Space
 
-_LINF, _L2 = Linf(), L2()
+_LINF, _L2, _GRADIENT = Linf(), L2(), Autograd()
 
 
 class Start(Piece, family="start"):
@@ -209,12 +209,10 @@ class PGDL2(GradientAttack):
     direction: Direction = Normalised()
 
 
-def pgd_within(
-    ball: Ball, epsilon: float, *, steps: int = 20, source: GradientEstimator | None = None
-) -> GradientAttack:
+def pgd_within(ball: Ball, epsilon: float, *, steps: int = 20, source: GradientEstimator = _GRADIENT) -> GradientAttack:
     """PGD with the usual direction of this ball."""
     member = PGDL2 if isinstance(ball, L2) else PGD
-    return member(epsilon=epsilon, ball=ball, steps=steps, source=source or Autograd())
+    return member(epsilon=epsilon, ball=ball, steps=steps, source=source)
 
 
 def main_attack(trained: Attack | None) -> GradientAttack:

@@ -124,12 +124,8 @@ def robustness(
 ) -> None:
     """Attack the classifier of a run, or a model of your own, and check whether the result is to be believed."""
     from sparring.report import report_folder
-    from sparring.robustness.robustness_json import (
-        RobustnessOptions,
-        evaluate_robustness,
-        require_unflagged,
-        run_or_model,
-    )
+    from sparring.robustness.load import RobustnessOptions
+    from sparring.robustness.robustness_json import evaluate_robustness, require_unflagged, run_or_model
 
     set_threads(threads)
     values = {

@@ -10,17 +10,21 @@ Networks are evaluated in fp32, whatever the precision of their training: roundi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
+from sparring.attacks import Epsilon
 from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
 from sparring.core.randomness import Streams
+from sparring.core.records import Count, Every, Record
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Batch, Data, Source, Store
 from sparring.gan.load import LoadedGAN, load_gan
@@ -30,6 +34,32 @@ from sparring.robustness.own_model import OwnModel
 from sparring.robustness.targets import Target, target_of
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
+
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class RobustnessOptions(Record):
+    """What is attacked, and how.
+
+    Args:
+        on: heads of a discriminator: class, source, both; the class head by default if there is one.
+        epsilons: sizes in units of [0, 1]; by default half, one and two times that of the adversarial training.
+        threats: a set, names, or a file.
+        samples: how many, at most, and as many training samples.
+        transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
+        game: index of a packed game.
+        data: for a model: `digits`, a store's folder, or another source as in a recipe.
+        seed: of samples and attacks.
+    """
+
+    on: Words = ()
+    epsilons: Annotated[tuple[Epsilon, ...], Field(strict=False)] | None = None
+    threats: str = "standard"
+    samples: Count = 500
+    transfer_from: Words = ()
+    game: Every = 0
+    data: str | None = None
+    seed: Every = 0
 
 
 class OpenedTargets(NamedTuple):
@@ -46,87 +76,54 @@ class OpenedTargets(NamedTuple):
     problems: tuple[str, ...]
 
 
-def targets_of_run(
-    path: Path, *, on: tuple[str, ...] = (), game: int = 0, samples: int = 500, seed: int = 0, device: str = "auto"
-) -> OpenedTargets:
-    """The targets of a run's newest checkpoint.
+def open_targets(what: Path | OwnModel, options: RobustnessOptions, device: str = "auto") -> OpenedTargets:
+    """The targets of a run's newest checkpoint, or a model of the user's own, with samples to attack.
 
     Args:
-        path: the run folder, of a GAN or a classifier.
-        on: heads of a discriminator: `class`, `source`, `both`; by default `class` if there is a class head.
-        game: index of a packed game.
-        samples: how many, at most, and as many training samples.
-        seed: of the choice of samples.
+        what: the folder of a run, or a model.
+        options: the heads, the game and the samples.
         device: where to attack.
 
     Raises:
-        UsageError: no run, no checkpoint, no such game, or no such head.
+        UsageError: no run, no checkpoint, no labelled images, or an option does not fit; see also `OwnModel.load`.
         CorruptInput: no checkpoint can be read.
     """
-    run = RunFolder.open(path)
+    if isinstance(what, OwnModel):
+        _require_one_head(what.model, options)
+        return OpenedTargets((_own_model(what, options, choose_device(device)),), None, ())
+    if options.data is not None:
+        raise UsageError(f"{what}: a run has its own data", "leave --data out")
+    run = RunFolder.open(what)
     if isinstance(run.recipe(), ClassifierRecipe):
-        if on not in ((), ("class",)) or game:
-            raise UsageError(f"{path}: a classifier has one head and is not packed", "leave --on and --game out")
-        return _classifier(run, samples, seed, device)
-    loaded = load_gan(run, device).game(game)
-    source, classifies = loaded.data(), loaded.recipe.discriminator.head.classifies
-    chosen = on or (("class",) if classifies else ("source",))
-    for name in chosen:
-        if name not in _HEADS:
-            raise UsageError(f"on = {name!r}: no such head", f"one of: {', '.join(_HEADS)}")
-        if name != "source" and not classifies:
-            raise UsageError(f"{path}: its discriminator has no class head", "evaluate its source head: --on source")
-    targets = tuple(_HEADS[name](loaded, source, samples, seed) for name in chosen)
-    return OpenedTargets(targets, loaded.step, loaded.problems)
+        _require_one_head(str(what), options)
+        return _classifier(run, options, device)
+    return _heads(run, options, device)
 
 
-def target_of_model(own: OwnModel, data: str | None, *, samples: int, seed: int, device: str) -> OpenedTargets:
-    """A model of the user's own as a target, with samples of labelled images.
+def _require_one_head(name: str, options: RobustnessOptions) -> None:
+    if options.on not in ((), ("class",)) or options.game:
+        raise UsageError(f"{name}: a classifier has one head and is not packed", "leave --on and --game out")
 
-    Args:
-        own: the model.
-        data: `digits`, a store's folder, or another source as in a recipe.
-        samples: how many, at most, and as many training samples.
-        seed: of the choice of samples.
-        device: where to attack.
 
-    Raises:
-        UsageError: no data, or data without labels; see also `OwnModel.load`.
-    """
+def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device) -> Target:
+    data = options.data
     if data is None:
-        raise UsageError(f"{own.model}: no data are given", "add --data digits, or --data with a store's folder")
-    place = choose_device(device)
+        raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a store's folder")
     is_piece = data in members(Data) or data.startswith("{")
-    source = (parse_piece(Data, data) if is_piece else Store(path=data)).open(place)
+    source = (parse_piece(Data, data) if is_piece else Store(path=data)).open(device)
+    low, high = IMAGE_BOUNDS
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
-    held_out, training = _evaluation_samples(source, samples, seed, place)
-    target = target_of(
-        own.load(place),
-        held_out.samples,
-        _labels(held_out),
-        low=IMAGE_BOUNDS.low,
-        high=IMAGE_BOUNDS.high,
-        name=own.model,
-        classes=source.facts.classes,
-        evaluated_on=source.facts.evaluated_on,
-        training=training,
-    )
-    return OpenedTargets((target,), None, ())
+    held_out, training = _evaluation_samples(source, options.samples, options.seed, device)
+    target = target_of(model.load(device), held_out.samples, _labels(held_out), low=low, high=high, name=model.model)
+    facts = source.facts
+    return replace(target, classes=facts.classes, evaluated_on=facts.evaluated_on, training=training)
 
 
-def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[Batch, Batch]:
-    """Samples for evaluation, and as many training samples, never augmented."""
-    streams = Streams(seed, None, device)
-    held_out = source.held_out(count, rng=streams.rng("robustness/samples"))
-    training = source.unaugmented().batch(0, len(held_out.samples), streams)
-    return held_out, training
-
-
-def _classifier(run: RunFolder, samples: int, seed: int, device: str) -> OpenedTargets:
+def _classifier(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:
     loaded = load_classifier(run, device)
-    source = loaded.data()
-    held_out, training = _evaluation_samples(source, samples, seed, next(loaded.network.parameters()).device)
+    source, place = loaded.data(), next(loaded.network.parameters()).device
+    held_out, training = _evaluation_samples(source, options.samples, options.seed, place)
     target = Target(
         name="classifier",
         network=loaded.network,
@@ -139,6 +136,28 @@ def _classifier(run: RunFolder, samples: int, seed: int, device: str) -> OpenedT
         trained_against=loaded.recipe.trained_against,
     )
     return OpenedTargets((target,), loaded.step, loaded.problems)
+
+
+def _heads(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:
+    loaded = load_gan(run, device).game(options.game)
+    classifies = loaded.recipe.discriminator.head.classifies
+    chosen = options.on or (("class",) if classifies else ("source",))
+    for name in chosen:
+        if name not in _HEADS:
+            raise UsageError(f"on = {name!r}: no such head", f"one of: {', '.join(_HEADS)}")
+        if name != "source" and not classifies:
+            raise UsageError(f"{run.path}: its discriminator has no class head", "evaluate the other: --on source")
+    source = loaded.data()
+    targets = tuple(_HEADS[name](loaded, source, options.samples, options.seed) for name in chosen)
+    return OpenedTargets(targets, loaded.step, loaded.problems)
+
+
+def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[Batch, Batch]:
+    """Samples for evaluation, and as many training samples, never augmented."""
+    streams = Streams(seed, None, device)
+    held_out = source.held_out(count, rng=streams.rng("robustness/samples"))
+    training = source.unaugmented().batch(0, len(held_out.samples), streams)
+    return held_out, training
 
 
 def _class_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:

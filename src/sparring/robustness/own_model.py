@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,9 +77,9 @@ class OwnModel(Record):
 
     def beside(self, target: Target) -> Target:
         """The model as a source of transfer attacks on a target, with a few of the target's samples."""
+        low, high = target.space.bounds or (None, None)
         few = target.first(2)
-        made = target_of(self.load(target.samples.device), few.samples, few.labels, low=None, high=None)
-        return replace(made, name=self.model, space=target.space)
+        return target_of(self.load(few.samples.device), few.samples, few.labels, low=low, high=high, name=self.model)
 
 
 class _OfPixels(nn.Module):

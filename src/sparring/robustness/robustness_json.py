@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from sparring.attacks import Epsilon
 from sparring.core.errors import Flagged, UsageError
 from sparring.core.files import storage_errors, write_whole
 from sparring.core.process import SILENT, Progress
-from sparring.core.records import Count, Every, Record
 from sparring.monitoring.pictures import npz_bytes
 from sparring.recipes import parse_yaml
-from sparring.robustness.load import OpenedTargets, target_of_model, targets_of_run
+from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.own_model import OwnModel
 from sparring.robustness.targets import Target
 from sparring.robustness.worst_case import robust_accuracy
@@ -24,31 +20,6 @@ from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
 _ON = {"class head": "class", "source head": "source", "both": "both"}
 _FEW = 16
 """Samples of another run, which are not used."""
-Words = Annotated[tuple[str, ...], Field(strict=False)]
-
-
-class RobustnessOptions(Record):
-    """What is attacked, and how.
-
-    Args:
-        on: heads of a discriminator: class, source, both; the class head by default if there is one.
-        epsilons: sizes in units of [0, 1]; by default half, one and two times that of the adversarial training.
-        threats: a set, names, or a file.
-        samples: how many, at most, and as many training samples.
-        transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
-        game: index of a packed game.
-        data: for a model: `digits`, a store's folder, or another source as in a recipe.
-        seed: of samples and attacks.
-    """
-
-    on: Words = ()
-    epsilons: Annotated[tuple[Epsilon, ...], Field(strict=False)] | None = None
-    threats: str = "standard"
-    samples: Count = 500
-    transfer_from: Words = ()
-    game: Every = 0
-    data: str | None = None
-    seed: Every = 0
 
 
 def run_or_model(
@@ -103,13 +74,13 @@ def evaluate_robustness(
     folder = _folder(what, out)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    opened = _open(what, options, device)
+    opened = open_targets(what, options, device)
     attacked = [
         robust_accuracy(
             target,
             epsilons=options.epsilons,
             threats=options.threats,
-            transfer_from=[_transfer_source(text, target, options, device) for text in options.transfer_from],
+            transfer_from=[_transfer_source(text, target, options.seed, device) for text in options.transfer_from],
             seed=options.seed,
             progress=progress,
         )
@@ -156,22 +127,10 @@ def _folder(what: Path | OwnModel, out: Path | None) -> Path:
     return folder
 
 
-def _open(what: Path | OwnModel, options: RobustnessOptions, device: str) -> OpenedTargets:
-    samples, seed = options.samples, options.seed
-    if isinstance(what, OwnModel):
-        if options.on or options.game:
-            raise UsageError(f"{what.model}: a model has one head and is not packed", "leave --on and --game out")
-        return target_of_model(what, options.data, samples=samples, seed=seed, device=device)
-    if options.data is not None:
-        raise UsageError(f"{what}: a run has its own data", "leave --data out")
-    return targets_of_run(what, on=options.on, game=options.game, samples=samples, seed=seed, device=device)
-
-
-def _transfer_source(text: str, target: Target, options: RobustnessOptions, device: str) -> Target:
+def _transfer_source(text: str, target: Target, seed: int, device: str) -> Target:
     """Another network of the target's task; its samples are not used."""
     other = run_or_model(text)
     if isinstance(other, OwnModel):
         return other.beside(target)
-    on = (_ON.get(target.name, "class"),)
-    opened = targets_of_run(other, on=on, samples=_FEW, seed=options.seed, device=device)
-    return replace(opened.targets[0], name=text)
+    options = RobustnessOptions(on=(_ON.get(target.name, "class"),), samples=_FEW, seed=seed)
+    return replace(open_targets(other, options, device).targets[0], name=text)

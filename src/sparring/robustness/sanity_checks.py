@@ -8,7 +8,7 @@ Hein 2020.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ from sparring.core.intervals import percent
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.model_checks import HALF_A_POINT, changes, model_checks, network_state
-from sparring.robustness.targets import Target, full_precision
-from sparring.robustness.transfer import adversarial_samples, substitute
+from sparring.robustness.targets import Target
+from sparring.robustness.transfer import Attempt, adversarial_samples, substitute
 from sparring.runs.schema import SanityCheck
 
 _SAMPLES = 200
@@ -35,10 +35,6 @@ _ROUNDING = 1e-6
 """Of sizes, in units of [0, 1]."""
 _USED = 0.9
 """The share of epsilon that signed steps should use."""
-
-
-Attempt = Callable[..., Samples]
-"""One try of a threat on every sample; the signature is that of `attacks.attempt`."""
 
 
 class AttackedSamples(NamedTuple):
@@ -74,10 +70,6 @@ class AttackUnderTest:
         """A random stream of this test."""
         return Streams(self._seed, None, self.target.samples.device).rng(f"sanity_checks/{name}")
 
-    def threat(self, attack: Attack) -> Threat:
-        """One try of an attack."""
-        return Threat(name=attack.name, kind="white-box", attack=attack)
-
     def at(self, epsilon: float) -> AttackedSamples:
         """The result at another epsilon, with proportional step sizes."""
         scaled = self.attack.scaled(epsilon / self.attack.epsilon)
@@ -86,12 +78,12 @@ class AttackUnderTest:
     def under(self, attack: GradientAttack) -> AttackedSamples:
         """The result of a form of the attack under test; all forms start from the same random draws."""
         if attack not in self.results:
-            self.results[attack] = self._run(self._attempt, attack, "attack", self._tries)
+            self.results[attack] = self._best_of_tries(attack)
         return self.results[attack]
 
-    def under_other(self, attack: Attack) -> AttackedSamples:
-        """The result of an attack that is not under test."""
-        return self._run(attempt, attack, attack.name, 1)
+    def accuracy_under(self, other: Attack, source: Target, stream: str) -> float:
+        """The accuracy under one try of another attack on this target, or on a network whose samples transfer."""
+        return self._judged(adversarial_samples(source, _threat(other), rng=self.rng(stream))).accuracy
 
     def losses(self, logits: Tensor) -> Tensor:
         """The loss that the attack ascends: the cross-entropy of all samples, `(n)` in fp64."""
@@ -102,22 +94,21 @@ class AttackUnderTest:
         moved = result.samples.double() - self.target.samples.double()
         return self.attack.ball.size(moved, 1) / width_of(self.target.space)
 
-    def _run(self, attempt: Attempt, attack: Attack, stream: str, tries: int) -> AttackedSamples:
+    def _best_of_tries(self, attack: GradientAttack) -> AttackedSamples:
         """The best of the tries, even if it lowers the loss of the clean sample."""
-        target, rng, threat = self.target, self.rng(stream), self.threat(attack)
+        target, rng = self.target, self.rng("attack")
         best, highest = target.samples, torch.full_like(target.labels, -torch.inf, dtype=torch.float64)
-        for _ in range(tries):
-            parts = [
-                attempt(threat, target.logits, x, labels, network=target.network, space=target.space, rng=rng)
-                for x, labels in target.batches()
-            ]
-            moved = torch.cat(parts)
+        for _ in range(self._tries):
+            moved = adversarial_samples(target, _threat(attack), rng=rng, attempt=self._attempt)
             logits = target.predicted_logits(moved)
             loss = self.losses(logits).nan_to_num(-torch.inf)
             rank = torch.where(logits.argmax(1) != target.labels, torch.inf, loss)
             better = (rank > highest) | (highest == -torch.inf)
             best, highest = torch.where(expand_like(better, best), moved, best), torch.where(better, rank, highest)
-        return AttackedSamples(best, self.clean.correct & target.correct(best))
+        return self._judged(best)
+
+    def _judged(self, moved: Samples) -> AttackedSamples:
+        return AttackedSamples(moved, self.clean.correct & self.target.correct(moved))
 
 
 def sanity_checks(
@@ -142,21 +133,20 @@ def sanity_checks(
         attempt: how the attack is run.
     """
     before = network_state(target.network)
-    with full_precision():
-        test = AttackUnderTest(target.first(samples), attack, attempt=attempt, tries=tries, seed=seed)
-        budgets = sorted({*epsilons, attack.epsilon})
-        checks = [
-            _raises_the_loss(test),
-            _gains_from_steps(test),
-            _gains_from_epsilon(test, budgets),
-            _beats_noise(test, budgets),
-            _changes_nothing_at_zero(test),
-            _keeps_budget_and_range(test),
-            _uses_epsilon(test),
-            *model_checks(test.target, rng=test.rng("directions")),
-            _beats_transfer(test),
-            _beats_random_search(test),
-        ]
+    test = AttackUnderTest(target.first(samples), attack, attempt=attempt, tries=tries, seed=seed)
+    budgets = sorted({*epsilons, attack.epsilon})
+    checks = [
+        _raises_the_loss(test),
+        _gains_from_steps(test),
+        _gains_from_epsilon(test, budgets),
+        _beats_noise(test, budgets),
+        _changes_nothing_at_zero(test),
+        _keeps_budget_and_range(test),
+        _uses_epsilon(test),
+        *model_checks(test.target, rng=test.rng("directions")),
+        _beats_transfer(test),
+        _beats_random_search(test),
+    ]
     changed = changes(before, network_state(target.network))
     detail = f"changed: {', '.join(changed[:3])}" if changed else "parameters, gradients, modes and buffers unchanged"
     return [*checks, SanityCheck(name="the model is unchanged", holds=not changed, detail=detail)]
@@ -174,9 +164,8 @@ def _gains_from_steps(test: AttackUnderTest) -> SanityCheck:
     one = attack.model_copy(update={"steps": 1, "step_size": None})
     twice = attack.model_copy(update={"steps": 2 * attack.steps})
     found = {form.steps: test.under(form).accuracy for form in (one, attack, twice)}
-    holds = (
-        found[attack.steps] <= found[1] + HALF_A_POINT and abs(found[attack.steps] - found[twice.steps]) <= _TWO_POINTS
-    )
+    helps = found[attack.steps] <= found[1] + HALF_A_POINT
+    holds = helps and abs(found[attack.steps] - found[twice.steps]) <= _TWO_POINTS
     accuracies = ", ".join(f"{percent(accuracy)} after {steps}" for steps, accuracy in found.items())
     detail = f"accuracy {accuracies} steps, {_on(test)}"
     return SanityCheck(name="more steps help the attack", holds=holds, detail=detail)
@@ -198,8 +187,8 @@ def _gains_from_epsilon(test: AttackUnderTest, budgets: Sequence[float]) -> Sani
 def _beats_noise(test: AttackUnderTest, budgets: Sequence[float]) -> SanityCheck:
     pairs = {}
     for epsilon in budgets:
-        noise = test.under_other(RandomSearch(epsilon=epsilon, ball=test.attack.ball, queries=1))
-        pairs[epsilon] = noise.accuracy, test.at(epsilon).accuracy
+        noise = RandomSearch(epsilon=epsilon, ball=test.attack.ball, queries=1)
+        pairs[epsilon] = test.accuracy_under(noise, test.target, noise.name), test.at(epsilon).accuracy
     holds = all(attacked <= noisy + HALF_A_POINT for noisy, attacked in pairs.values())
     listed = ", ".join(f"{percent(noisy)} to {percent(hit)} at {size:.3g}" for size, (noisy, hit) in pairs.items())
     detail = f"accuracy under noise to that under attack: {listed}, {_on(test)}"
@@ -234,26 +223,26 @@ def _uses_epsilon(test: AttackUnderTest) -> SanityCheck:
 
 
 def _beats_transfer(test: AttackUnderTest) -> SanityCheck:
-    target, attack = test.target, test.attack
-    other = substitute(target, seed=0)
+    attack, other = test.attack, substitute(test.target, seed=0)
     pgd = PGD(epsilon=attack.epsilon, steps=20, ball=attack.ball, direction=attack.direction)
-    moved = adversarial_samples(other, test.threat(pgd), target.samples, target.labels, rng=test.rng("transfer"))
-    transferred = float((test.clean.correct & target.correct(moved)).double().mean())
-    direct = test.under(attack).accuracy
-    detail = (
-        f"accuracy {percent(transferred)} under PGD-20 on {other.name}, {percent(direct)} under attack, {_on(test)}"
-    )
-    return SanityCheck(name="a transfer attack is weaker", holds=direct <= transferred + HALF_A_POINT, detail=detail)
+    accuracy = test.accuracy_under(pgd, other, "transfer")
+    return _beats(test, "a transfer attack is weaker", f"PGD-20 on {other.name}", accuracy)
 
 
 def _beats_random_search(test: AttackUnderTest) -> SanityCheck:
     search = RandomSearch(epsilon=test.attack.epsilon, ball=test.attack.ball, queries=_QUERIES)
-    searched, direct = test.under_other(search).accuracy, test.under(test.attack).accuracy
-    detail = (
-        f"accuracy {percent(searched)} under {_QUERIES} random perturbations, {percent(direct)} under attack, "
-        f"{_on(test)}"
-    )
-    return SanityCheck(name="random search is weaker", holds=direct <= searched + HALF_A_POINT, detail=detail)
+    accuracy = test.accuracy_under(search, test.target, search.name)
+    return _beats(test, "random search is weaker", f"{_QUERIES} random perturbations", accuracy)
+
+
+def _beats(test: AttackUnderTest, name: str, weaker: str, accuracy: float) -> SanityCheck:
+    direct = test.under(test.attack).accuracy
+    detail = f"accuracy {percent(accuracy)} under {weaker}, {percent(direct)} under attack, {_on(test)}"
+    return SanityCheck(name=name, holds=direct <= accuracy + HALF_A_POINT, detail=detail)
+
+
+def _threat(attack: Attack) -> Threat:
+    return Threat(name=attack.name, kind="white-box", attack=attack)
 
 
 def _on(test: AttackUnderTest) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,7 +28,12 @@ _BATCH_VALUES = 1 << 21
 Split = Literal["held-out", "training"]
 
 
-def _logits_alone(output: Any) -> Tensor:
+def logits_alone(output: Any) -> Tensor:
+    """The output of a network that returns logits.
+
+    Raises:
+        TypeError: it returns something else.
+    """
     if not isinstance(output, Tensor):
         raise TypeError(f"it returns a {type(output).__name__}, not logits alone")
     return output
@@ -57,7 +62,7 @@ class Target:
     samples: Samples
     labels: Int[Tensor, " n"]
     classes: tuple[str, ...]
-    read: Callable[[Any], Tensor] = _logits_alone
+    read: Callable[[Any], Tensor] = logits_alone
     evaluated_on: Split = "held-out"
     training: Batch | None = None
     trained_against: Attack | None = None
@@ -79,10 +84,9 @@ class Target:
         """Which samples, with the labels of the target's own, are classified correctly."""
         return self.predicted_logits(samples).argmax(1) == self.labels
 
-    def batches(self, samples: Samples | None = None) -> Iterator[tuple[Samples, Int[Tensor, " n"]]]:
-        """The samples, or others with the same labels, in batches with their labels."""
-        chosen = self.samples if samples is None else samples
-        return zip(torch.split(chosen, self.batch_size), torch.split(self.labels, self.batch_size), strict=True)
+    def batches(self, samples: Samples) -> Iterator[tuple[Samples, Int[Tensor, " n"]]]:
+        """Samples with the labels of the target's own, in batches."""
+        return zip(torch.split(samples, self.batch_size), torch.split(self.labels, self.batch_size), strict=True)
 
     @property
     def batch_size(self) -> int:
@@ -118,12 +122,9 @@ def target_of(
     low: float | None = 0.0,
     high: float | None = 1.0,
     name: str = "",
-    classes: Sequence[str] = (),
-    evaluated_on: Split = "held-out",
-    training: Batch | None = None,
     trained_against: Attack | None = None,
 ) -> Target:
-    """Any classifier as a target.
+    """Any classifier as a target; `dataclasses.replace` sets the fields that are not arguments here.
 
     Args:
         network: `(n, ...) -> (n, classes)`, logits; run in eval mode and left unchanged.
@@ -131,8 +132,7 @@ def target_of(
         labels: `(n)`.
         low, high: that range; None for samples without one.
         name: for tables; the network's class by default.
-        classes: their names; numbers by default.
-        evaluated_on, training, trained_against: as of a `Target`.
+        trained_against: the attack of its adversarial training, or None.
 
     Raises:
         UsageError: the network does not return logits of these samples, or the samples leave the range.
@@ -150,13 +150,10 @@ def target_of(
         space=Space(tuple(samples.shape[1:]), None if low is None or high is None else Bounds(low, high)),
         samples=samples,
         labels=labels,
-        classes=tuple(classes),
-        evaluated_on=evaluated_on,
-        training=training,
+        classes=(),
         trained_against=trained_against,
     )
-    count = _count_classes(target)
-    return target if classes else replace(target, classes=tuple(map(str, range(count))))
+    return replace(target, classes=tuple(map(str, range(_count_classes(target)))))
 
 
 def rate(correct: Bool[Tensor, " n"]) -> Rate:

@@ -17,12 +17,8 @@ from sparring.attacks import (
     FGSM,
     NES,
     SPSA,
-    Attack,
-    Autograd,
     Dimming,
     FiniteDifferences,
-    GradientAttack,
-    GradientEstimator,
     Margin,
     RandomSearch,
     SquareL2,
@@ -67,21 +63,10 @@ class Budgets:
     main: float
     space: Space
 
-    def pgd(
-        self,
-        epsilon: float | None = None,
-        *,
-        steps: int = 20,
-        source: GradientEstimator = Autograd(),  # noqa: B008
-    ) -> GradientAttack:
-        """PGD in this norm; at the main epsilon by default."""
-        return pgd_within(self.ball, self.main if epsilon is None else epsilon, steps=steps, source=source)
-
     def main_threat(self, epsilon: float) -> Threat:
         """PGD-20 with restarts: tried at every epsilon, on training samples and for transfer."""
-        return Threat(
-            name=f"PGD-20 x {self.restarts}", kind="white-box", attack=self.pgd(epsilon), restarts=self.restarts
-        )
+        attack, restarts = pgd_within(self.ball, epsilon), self.restarts
+        return Threat(name=f"PGD-20 x {restarts}", kind="white-box", attack=attack, restarts=restarts)
 
     @property
     def restarts(self) -> int:
@@ -109,7 +94,9 @@ def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budge
     Raises:
         UsageError: a size is out of range.
     """
-    trained = _with_budget(target.trained_against)
+    trained = target.trained_against
+    if trained is not None and not (trained.ball.limited and trained.epsilon > 0):
+        trained = None
     ball: Ball = trained.ball if trained else Linf()
     if epsilons is None:
         middle = trained.epsilon if trained else _default_epsilon(target)
@@ -165,11 +152,6 @@ def _from_file(path: Path) -> list[Threat]:
     return [Threat.validated(values, str(path), "see `sparring list attacks`") for values in listed]
 
 
-def _with_budget(attack: Attack | None) -> Attack | None:
-    """The attack if it has a limited, positive budget."""
-    return attack if attack is not None and attack.ball.limited and attack.epsilon > 0 else None
-
-
 def _default_epsilon(target: Target) -> float:
     if target.space.bounds is None:
         return float(f"{_SHARE_OF_SPREAD * float(target.samples.std()):.1g}")
@@ -179,12 +161,12 @@ def _default_epsilon(target: Target) -> float:
 def _threats(budgets: Budgets) -> dict[str, list[Threat]]:
     """Threats by the names that `--threats` accepts; none under a name that does not apply to the samples."""
     epsilon, ball, shape = budgets.main, budgets.ball, budgets.space.shape
+    pgd, other = partial(pgd_within, ball, epsilon), budgets.in_other_norm()
     white_box, black_box = partial(Threat, kind="white-box"), partial(Threat, kind="black-box")
-    fgsm = white_box(name="FGSM", attack=FGSM(epsilon=epsilon, ball=ball, direction=budgets.pgd().direction))
+    fgsm = white_box(name="FGSM", attack=FGSM(epsilon=epsilon, ball=ball, direction=pgd().direction))
     apgd = white_box(name="APGD-CE", attack=APGD(epsilon=epsilon, ball=ball, steps=50))
     apgd_t = APGD(epsilon=epsilon, ball=ball, steps=30)
     square = SquareL2 if ball.norm == L2.norm else SquareLinf
-    other = budgets.in_other_norm()
     threats = {
         "fgsm": [fgsm.at(each) for each in budgets.epsilons],
         "apgd-ce": [apgd.at(each) for each in budgets.epsilons],
@@ -192,16 +174,16 @@ def _threats(budgets: Budgets) -> dict[str, list[Threat]]:
             white_box(name="APGD-T", attack=apgd_t, criterion=TargetedDLR(), targets=9).at(each)
             for each in budgets.epsilons
         ],
-        "targeted": [
-            white_box(name="targeted PGD-20", attack=budgets.pgd(), criterion=TargetedCrossEntropy(), targets=3)
-        ],
+        "targeted": [white_box(name="targeted PGD-20", attack=pgd(), criterion=TargetedCrossEntropy(), targets=3)],
         "square": [black_box(name="Square-500", attack=square(epsilon=epsilon, queries=500), criterion=Margin())],
-        "nes": [black_box(name="NES PGD-10", attack=budgets.pgd(steps=10, source=NES(samples=25)))],
-        "spsa": [black_box(name="SPSA PGD-10", attack=budgets.pgd(steps=10, source=SPSA(samples=25)))],
+        "nes": [black_box(name="NES PGD-10", attack=pgd(steps=10, source=NES(samples=25)))],
+        "spsa": [black_box(name="SPSA PGD-10", attack=pgd(steps=10, source=SPSA(samples=25)))],
         "finite-differences": [
-            black_box(name="finite-difference PGD-5", attack=budgets.pgd(steps=5, source=FiniteDifferences()))
+            black_box(name="finite-difference PGD-5", attack=pgd(steps=5, source=FiniteDifferences()))
         ],
-        "other-norm": [Threat(name=f"PGD-20 ({other.ball.norm})", kind="other", attack=other.pgd())],
+        "other-norm": [
+            Threat(name=f"PGD-20 ({other.ball.norm})", kind="other", attack=pgd_within(other.ball, other.main))
+        ],
         "dimming": [Threat(name="dimming by half", kind="other", attack=Dimming(epsilon=0.5))],
         "noise": [Threat(name="noise", kind="noise", attack=RandomSearch(epsilon=epsilon, ball=ball, queries=1))],
     }

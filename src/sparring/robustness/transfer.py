@@ -6,11 +6,11 @@ notes 2.2, for the matrix.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.attacks import Threat, attempt, scales
 from sparring.classifier.fit import fit
@@ -18,8 +18,11 @@ from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
 from sparring.networks.initial import initialise, xavier_uniform
-from sparring.robustness.targets import Target, rate, target_of
+from sparring.robustness.targets import Target, logits_alone, rate
 from sparring.runs.schema import TransferMatrix
+
+Attempt = Callable[..., Samples]
+"""One try of a threat on every sample; the signature is that of `attacks.attempt`."""
 
 _WIDTH = 128
 _UPDATES = 300
@@ -47,8 +50,7 @@ def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0)
     clean = [each.correct(first.samples) for each in networks]
     rows = []
     for source in networks:
-        rng = Rng.of(seed, first.samples.device)
-        moved = adversarial_samples(source, threat, first.samples, first.labels, rng=rng)
+        moved = adversarial_samples(source, threat, rng=Rng.of(seed, first.samples.device))
         rows.append([rate(correct & each.correct(moved)) for correct, each in zip(clean, networks, strict=True)])
     names, epsilon = tuple(each.name for each in targets), threat.attack.epsilon
     return TransferMatrix(
@@ -62,11 +64,11 @@ def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0)
     )
 
 
-def adversarial_samples(source: Target, threat: Threat, samples: Samples, labels: Tensor, *, rng: Rng) -> Samples:
-    """Adversarial samples of one network from all samples, misclassified or not."""
-    network, space, size = source.network, source.space, source.batch_size
-    batches = zip(torch.split(samples, size), torch.split(labels, size), strict=True)
-    return torch.cat([attempt(threat, source.logits, *each, network=network, space=space, rng=rng) for each in batches])
+def adversarial_samples(target: Target, threat: Threat, *, rng: Rng, attempt: Attempt = attempt) -> Samples:
+    """One try of a threat on all samples of a target, misclassified or not."""
+    network, space = target.network, target.space
+    batches = target.batches(target.samples)
+    return torch.cat([attempt(threat, target.logits, *each, network=network, space=space, rng=rng) for each in batches])
 
 
 def require_same_task(target: Target, other: Target) -> None:
@@ -103,8 +105,7 @@ def substitute(target: Target, *, seed: int = 0) -> Target:
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
     picks = (rng.integers((_BATCH,), len(samples)) for _ in range(_UPDATES))
     fit(network, ((samples[picked], predictions[picked]) for picked in picks), optimizer)
-    trained = target_of(network, target.samples, target.labels, low=None, high=None, classes=target.classes)
-    return replace(trained, name=f"a substitute of {target.name}", space=target.space)
+    return replace(target, name=f"a substitute of {target.name}", network=network, read=logits_alone)
 
 
 def _task(target: Target) -> str:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from torch import Tensor
 
-from sparring.attacks import Dimming, Fooled, Threat, fool, scales, width_of
+from sparring.attacks import Dimming, Fooled, Threat, fool, pgd_within, scales, width_of
 from sparring.core.balls import Linf
 from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
@@ -53,13 +54,11 @@ class Trial(NamedTuple):
         result: its entry of robustness.json.
         correct: which samples are classified correctly, clean and attacked.
         shown: the first attacked samples.
-        predicted: their predicted classes.
     """
 
     result: ThreatResult
     correct: Bool[Tensor, " n"]
     shown: Samples
-    predicted: Int[Tensor, " k"]
 
 
 class AttackedTarget(NamedTuple):
@@ -116,7 +115,8 @@ def robust_accuracy(
         matrix = transfer_matrix([target, *transfer_from], main, seed=seed) if transfer_from else None
         shown = [trial for trial in trials if trial.result.name == main.name]
         images = example_images(target, shown)
-    checks = sanity_checks(target, budgets.pgd(), epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
+        attack = pgd_within(budgets.ball, budgets.main)
+        checks = sanity_checks(target, attack, epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
     checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
     progress.advance(total, total)
     worst = tuple(worst_cases(trials, target))
@@ -151,7 +151,7 @@ def try_threat(target: Target, threat: Threat, *, rng: Rng) -> Trial:
     network, space = target.network, target.space
     parts = [
         fool(threat, target.logits, x, labels, network=network, space=space, rng=rng, through=target.fast_logits)
-        for x, labels in target.batches()
+        for x, labels in target.batches(target.samples)
     ]
     fooled = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
     return _trial(target, threat, fooled, began)
@@ -165,7 +165,7 @@ def try_transfer(target: Target, source: Target, threat: Threat, *, rng: Rng) ->
     """
     require_same_task(target, source)
     began, labels = time.perf_counter(), target.labels
-    moved = torch.cat([adversarial_samples(source, threat, x, part, rng=rng) for x, part in target.batches()])
+    moved = adversarial_samples(replace(source, samples=target.samples, labels=labels), threat, rng=rng)
     before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
     losses = (threat.criterion.loss(logits, labels) for logits in (before, after))
     wrong = (before.argmax(1) != labels) | (after.argmax(1) != labels)
@@ -209,13 +209,13 @@ def example_images(target: Target, trials: Sequence[Trial]) -> dict[str, Tensor]
         "perturbation": [_magnified(trial, clean, target) for trial in trials],
         "labels": [labels] * len(trials),
         "predicted_clean": [target.predicted_logits(clean).argmax(1)] * len(trials),
-        "predicted": [trial.predicted for trial in trials],
+        "predicted": [target.predicted_logits(trial.shown).argmax(1) for trial in trials],
     }
     return {name: torch.stack(parts).cpu() for name, parts in blocks.items()}
 
 
 def _trial(target: Target, threat: Threat, fooled: Fooled, began: float) -> Trial:
-    shown, epsilon = fooled.samples[:_SHOWN], threat.attack.epsilon
+    epsilon = threat.attack.epsilon
     result = ThreatResult(
         name=threat.name,
         kind=threat.kind,
@@ -230,7 +230,7 @@ def _trial(target: Target, threat: Threat, fooled: Fooled, began: float) -> Tria
         backwards=_mean(fooled.backwards),
         settings=threat.model_dump(mode="json"),
     )
-    return Trial(result, ~fooled.fooled, shown, target.predicted_logits(shown).argmax(1))
+    return Trial(result, ~fooled.fooled, fooled.samples[:_SHOWN])
 
 
 def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[Rate | None, tuple[AccuracyAt, ...]]:
