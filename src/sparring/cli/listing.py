@@ -96,11 +96,11 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print a recipe with every key resolved, or the JSON schema of all recipes."""
-    from sparring.recipes import ClassifierRecipe, Recipe, load, to_yaml
-    from sparring.recipes.json_schema import json_schema
+    from sparring.core.pieces import json_schema
+    from sparring.recipes import AnyRecipe, load, to_yaml
 
     if schema:
-        print_json(json_schema(Recipe, ClassifierRecipe))
+        print_json(json_schema(AnyRecipe))
     elif recipe is None:
         raise UsageError("show: no RECIPE given", "name one of `sparring list recipes`, or ask for --schema")
     elif as_json:

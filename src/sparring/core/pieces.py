@@ -19,7 +19,7 @@ from abc import ABC
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import GetJsonSchemaHandler, ValidationError, model_serializer, model_validator
+from pydantic import GetJsonSchemaHandler, TypeAdapter, ValidationError, model_serializer, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -158,6 +158,23 @@ def import_object(reference: str) -> Any:
         raise ImportError(f"{type(error).__name__}: {error}") from None
 
 
+def json_schema(recipes: Any) -> dict[str, Any]:
+    """A JSON schema for editors: a record or a union of records, with every family of pieces under `$defs`."""
+    definitions: dict[str, Any] = {}
+    for name, family in FAMILIES.items():
+        short = {"enum": list(members(family)), "description": f"a {name} with its defaults"}
+        foreign = {"type": "string", "pattern": ":", "description": "package.module:Class"}
+        definitions[name] = {"anyOf": [short, foreign]}
+        for member in members(family).values():
+            schema = member.model_json_schema()
+            definitions |= schema.pop("$defs", {})
+            definitions[name]["anyOf"].append(schema)
+    schema = TypeAdapter(recipes).json_schema()
+    definitions |= schema.pop("$defs", {})
+    whole: dict[str, Any] = _refer(schema | {"$defs": definitions})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | whole
+
+
 def summary(cls: type[Any]) -> str:
     """The first line of a class's docstring."""
     return (cls.__doc__ or "").strip().split("\n")[0]
@@ -175,6 +192,16 @@ def _import(family: type[AnyPiece], reference: str) -> type[AnyPiece]:
         missing = ", ".join(sorted(attribute.__abstractmethods__))
         raise UnknownPiece(_mistake(reference, f"is abstract: it does not define {missing}"))
     return attribute
+
+
+def _refer(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_refer(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$family" in schema:
+        return {"$ref": f"#/$defs/{schema['$family']}"}
+    return {key: _refer(item) for key, item in schema.items()}
 
 
 def _mistake(

@@ -1,11 +1,20 @@
 """Recipes: the frozen record of a GAN or of a classifier's training, and the YAML files that it comes from."""
 
-from sparring.recipes.any_recipe import AnyRecipe, require_classifier, require_game, validated
 from sparring.recipes.base import TrainingRecipe
 from sparring.recipes.classifier import ClassifierRecipe, Fakes, StartingPoint
 from sparring.recipes.gan import Optimizers, Recipe
-from sparring.recipes.load import load, parse_piece, read_text, recipe_names, unvalidated
-from sparring.recipes.overrides import changed, set_key
+from sparring.recipes.load import (
+    AnyRecipe,
+    changed,
+    load,
+    parse_piece,
+    recipe_names,
+    require_classifier,
+    require_game,
+    set_key,
+    unvalidated,
+    validated,
+)
 from sparring.recipes.yaml import dump_yaml, parse_yaml, to_yaml
 
 __all__ = [
@@ -21,7 +30,6 @@ __all__ = [
     "load",
     "parse_piece",
     "parse_yaml",
-    "read_text",
     "recipe_names",
     "require_classifier",
     "require_game",

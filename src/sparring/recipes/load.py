@@ -1,18 +1,22 @@
-"""Recipes by name or path."""
+"""Recipes by name or path, with dotted keys such as `optimizers.generator.lr=1e-3` changed, validated."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import UsageError
-from sparring.core.pieces import AnyPiece
-from sparring.core.records import nearest
-from sparring.recipes.any_recipe import AnyRecipe, validated
-from sparring.recipes.overrides import changed, set_key
+from sparring.core.pieces import AnyPiece, Piece, UnknownPiece, find
+from sparring.core.records import Record, nearest
+from sparring.recipes.base import TrainingRecipe
+from sparring.recipes.classifier import ClassifierRecipe
+from sparring.recipes.gan import Recipe
 from sparring.recipes.yaml import parse_yaml
+
+AnyRecipe = Recipe | ClassifierRecipe
 
 
 def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
@@ -50,6 +54,41 @@ def unvalidated(name: str) -> dict[str, Any]:
     return _values(name, ())
 
 
+def validated(values: Any, what: str) -> AnyRecipe:
+    """A recipe from plain values, as YAML gives them.
+
+    Args:
+        values: of the recipe.
+        what: name of the recipe in errors.
+
+    Raises:
+        InvalidRecord: with every mistake.
+    """
+    return _record_for(values).validated(values, what, "`sparring show RECIPE` prints every key")
+
+
+def require_game(recipe: TrainingRecipe, what: str) -> Recipe:
+    """The recipe, if it is a GAN's.
+
+    Raises:
+        UsageError: it is a classifier's.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    raise UsageError(f"{what}: trains a classifier, so there is no generator", "name a game, or a run of one")
+
+
+def require_classifier(recipe: TrainingRecipe, what: str) -> ClassifierRecipe:
+    """The recipe, if it is a classifier's.
+
+    Raises:
+        UsageError: it is a GAN's.
+    """
+    if isinstance(recipe, ClassifierRecipe):
+        return recipe
+    raise UsageError(f"{what}: is a game, not a classifier", "`sparring finetune` makes a classifier of its D")
+
+
 def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
     """A piece as recipes write it: its name, or a YAML mapping.
 
@@ -59,21 +98,50 @@ def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
     return family.validated(parse_yaml(text, text), text, f"see `sparring list {family.family}`")
 
 
-def read_text(path: Path) -> str:
-    """The text of a recipe's file.
+def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """The plain values of a recipe with dotted keys changed, in place.
+
+    Args:
+        values: of the recipe.
+        overrides: `KEY=VALUE`, values in YAML.
 
     Raises:
-        UsageError: there is no such file, it cannot be read, or it is not UTF-8.
+        UsageError: an override has no `=`, or a key lies below a value that has no keys. Names all such overrides.
     """
-    remedy = "a recipe is a YAML file of a few lines; `sparring show RECIPE` prints one"
-    if not path.is_file():
-        raise UsageError(f"{path}: {'not a file' if path.exists() else 'no such file'}", remedy)
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}", remedy) from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text (byte {error.start:,})", "save it as UTF-8") from None
+    errors: list[UsageError] = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        try:
+            if not equals or not key:
+                raise UsageError(f"{override!r} is not KEY=VALUE", "write, for example, objective=log steps=1000")
+            set_key(values, key, parse_yaml(value, override))
+        except UsageError as error:
+            errors.append(error)
+    if errors:
+        raise UsageError("\n".join(error.cause for error in errors), errors[0].remedy)
+    return values
+
+
+def set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set a dotted key in place. Keys on the way that are missing get the defaults of their records.
+
+    Raises:
+        UsageError: it lies below a value that has no keys.
+    """
+    keys = dotted.split(".")
+    record: type[Record] | None = _record_for(values)
+    for depth, key in enumerate(keys[:-1], start=1):
+        held = values.get(key, _default(record, key))
+        held = {"name": held} if isinstance(held, str) else {} if held is None else held
+        if not isinstance(held, dict):
+            path = ".".join(keys[:depth])
+            raise UsageError(f"{dotted}: {path} holds no keys", f"give the whole value of {path}")
+        if keys[depth:] == ["name"]:
+            held = {}  # another piece has other keys
+        record = _record_at(record, key, held)
+        values[key] = held
+        values = held
+    values[keys[-1]] = value
 
 
 def _values(name: str, children: tuple[str, ...]) -> dict[str, Any]:
@@ -106,9 +174,41 @@ def _text(name: str) -> str:
     known = recipe_names()
     if name in known:
         return (resources.files("sparring.recipes") / f"{name}.yaml").read_text(encoding="utf-8")
-    try:
-        return read_text(Path(name))
-    except UsageError as error:
-        close = "" if os.path.isfile(name) else nearest(name, known)
+    path, remedy = Path(name), "`sparring list recipes` shows the names"
+    if not path.is_file():
+        close = nearest(name, known)
         hint = f"; did you mean {close}?" if close else ""
-        raise UsageError(f"{error.cause}{hint}", "`sparring list recipes` shows the names") from None
+        raise UsageError(f"{path}: {'not a file' if path.exists() else 'no such file'}{hint}", remedy)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}", remedy) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text (byte {error.start:,})", remedy) from None
+
+
+def _record_for(values: Any) -> type[Recipe] | type[ClassifierRecipe]:
+    """The record that plain values are for: the one that knows most of their keys."""
+    keys = values.keys() if isinstance(values, Mapping) else ()
+    known, of_classifier = (len(record.model_fields.keys() & keys) for record in (Recipe, ClassifierRecipe))
+    return ClassifierRecipe if of_classifier > known else Recipe
+
+
+def _default(record: type[Record] | None, key: str) -> Any:
+    """The default of a key as plain values."""
+    field = record.model_fields.get(key) if record else None
+    default = field.get_default() if field and not field.is_required() else {}
+    return default.model_dump(mode="json") if isinstance(default, Record) else default
+
+
+def _record_at(record: type[Record] | None, key: str, values: dict[str, Any]) -> type[Record] | None:
+    """The record that the values of a key are for; None if only validation can find out."""
+    field = record.model_fields.get(key) if record else None
+    if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Record)):
+        return None
+    if not issubclass(field.annotation, Piece):
+        return field.annotation
+    try:
+        return find(field.annotation, values.get("name"))
+    except UnknownPiece:
+        return None
