@@ -27,27 +27,20 @@ from sparring.networks import (
     SNGANDiscriminator,
     SNGANGenerator,
 )
-from sparring.networks.folded import (
-    FoldedConv,
-    PooledConv,
-    PooledProjection,
-    UpsampledConv,
-    UpsampledProjection,
-    unfold,
-)
+from sparring.networks.folded import FoldedConv, PooledConv, UpsampledConv, unfold
 
-KINDS = [PooledConv, PooledProjection, UpsampledConv, UpsampledProjection]
+KINDS = [PooledConv, UpsampledConv]
 SPACE = Space((3, 16, 16), IMAGE_BOUNDS, 3)
 GENERATORS = [
-    (RobGANGenerator(latent=5, width=2, conditional=True), 4),
-    (SNGANGenerator(latent=5, width=2), 4),
-    (ResNetGenerator(latent=5, width=4), 4),
+    (RobGANGenerator(latent=5, width=2, conditional=True), 2),
+    (SNGANGenerator(latent=5, width=2), 2),
+    (ResNetGenerator(latent=5, width=4), 2),
 ]
 DISCRIMINATORS = [
-    (RobGANDiscriminator(width=2, batch_norm=False, head=AuxiliaryHead()), 3),
-    (SNGANDiscriminator(width=2), 3),
-    (SNGANDiscriminator(width=2, multiples=(1, 2, 2), halvings=3), 5),
-    (ResNetDiscriminator(width=4), 4),
+    (RobGANDiscriminator(width=2, batch_norm=False, head=AuxiliaryHead()), 2),
+    (SNGANDiscriminator(width=2), 2),
+    (SNGANDiscriminator(width=2, multiples=(1, 2, 2), halvings=3), 3),
+    (ResNetDiscriminator(width=4), 2),
 ]
 """Networks, and how many of their layers are folded."""
 
@@ -98,26 +91,23 @@ def test_folded_layers_equal_their_definition(
     assert_same(everything(layer(x), leaves), everything(layer.plain(x), leaves))
 
 
-@pytest.mark.parametrize(("kind", "share"), zip(KINDS, (16 / 36, 1 / 4, 16 / 36, 1 / 4), strict=True))
-def test_folded_layers_need_fewer_products(kind: type[FoldedConv], share: float) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_folded_layers_need_fewer_products(kind: type[FoldedConv]) -> None:
     layer, x = kind(3, 5), torch.zeros(2, 3, 8, 8)
     counted = []
     for run in (layer.forward, layer.plain):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             run(x)
         counted.append(counter.get_total_flops())
-    assert counted[0] == pytest.approx(share * counted[1])
+    assert counted[0] == pytest.approx(16 / 36 * counted[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_folded_layers_have_the_weights_of_convolutions(kind: type[FoldedConv]) -> None:
-    layer, conv = kind(3, 5), nn.Conv2d(3, 5, kind.side, padding=kind.side // 2)
+    layer, conv = kind(3, 5), nn.Conv2d(3, 5, 3)
     assert {name: value.shape for name, value in layer.state_dict().items()} == {
         name: value.shape for name, value in conv.state_dict().items()
     }
-    layer.load_state_dict(conv.state_dict())
-    x = Rng.of(0).normal((2, 3, 6, 6))
-    torch.testing.assert_close(layer.convolved(x), conv(x))
 
 
 def folded_layers(network: nn.Module) -> list[FoldedConv]:

@@ -70,7 +70,7 @@ def test_a_generator_block_by_hand() -> None:
     x, labels = Rng.of(0).normal((5, 4, 3, 3)).double(), [2, 0, 1, 1, 2]
     h = F.conv2d(repeated(of_class(block.norm1, x, labels).relu()), block.conv1.weight, block.conv1.bias, padding=1)
     h = F.conv2d(of_class(block.norm2, h, labels).relu(), block.conv2.weight, block.conv2.bias, padding=1)
-    expected = h + F.conv2d(repeated(x), block.shortcut.weight, block.shortcut.bias)
+    expected = h + F.conv2d(repeated(x), block.shortcut[0].weight, block.shortcut[0].bias)
     torch.testing.assert_close(block(x, F.one_hot(torch.tensor(labels), CLASSES).double()), expected)
 
 
@@ -115,7 +115,8 @@ def test_a_discriminator_by_hand(
     h = F.avg_pool2d(inside(first, x), 2) + norm(first.shortcut[2], conv(first.shortcut[1], pooled))
     torch.testing.assert_close(first(x), h)
 
-    skipped = norm(halving.shortcut[1], conv(halving.shortcut[0], h))
+    projection = next(layer for layer in halving.shortcut.modules() if isinstance(layer, nn.Conv2d))
+    skipped = norm(halving.shortcut[1], conv(projection, h))
     expected = F.avg_pool2d(inside(halving, h.relu()), 2) + F.avg_pool2d(skipped, 2)
     torch.testing.assert_close(halving(h), expected)
     assert (halving.conv1.out_channels, halving.conv2.out_channels) == (4, 8)

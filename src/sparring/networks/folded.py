@@ -1,4 +1,4 @@
-"""A convolution and the change of side next to it as one operation with fewer products.
+"""A 3 x 3 convolution and the change of side next to it as one operation with fewer products.
 
 With the sums of neighbours in a 3 x 3 kernel, which is 0 outside,
 
@@ -8,7 +8,6 @@ With the sums of neighbours in a 3 x 3 kernel, which is 0 outside,
     w * (every pixel of x 2 x 2)    is the transposed convolution of x with S, turned by half a turn, stride 2,
 
 all with a padding of 1 pixel: 16 products a small pixel instead of 36. Borders are the same, as the padding is zero.
-A 1 x 1 kernel commutes with both changes: 1 product instead of 4.
 
 The weights of a layer are those of the convolution; `plain` is its definition, and `forward` equals it up to rounding,
 in gradients of every order too. A reparametrised kernel is computed once a pass.
@@ -17,28 +16,22 @@ in gradients of every order too. A reparametrised kernel is computed once a pass
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class FoldedConv(nn.Conv2d, ABC):
-    """A convolution that keeps the side, with a change of the side before or after it.
+    """A 3 x 3 convolution that keeps the side, with a change of the side before or after it.
 
     Args:
         inputs: channels.
         outputs: channels.
         bias: whether it has one.
-
-    Attributes:
-        side: of the kernel.
     """
 
-    side: ClassVar[int]
-
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
-        super().__init__(inputs, outputs, self.side, padding=self.side // 2, bias=bias)
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
 
     @abstractmethod
     def forward(self, input: Tensor) -> Tensor: ...
@@ -47,58 +40,26 @@ class FoldedConv(nn.Conv2d, ABC):
     def plain(self, x: Tensor) -> Tensor:
         """The definition, one operation after the other."""
 
-    def convolved(self, x: Tensor) -> Tensor:
-        """The convolution alone."""
-        return super().forward(x)
-
 
 class PooledConv(FoldedConv):
-    """A 3 x 3 convolution, then the mean over 2 x 2."""
-
-    side: ClassVar[int] = 3
+    """A convolution, then the mean over 2 x 2."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, _sums_of_neighbours(0.25 * self.weight), self.bias, stride=2, padding=1)
 
     def plain(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(self.convolved(x), 2)
-
-
-class PooledProjection(FoldedConv):
-    """A 1 x 1 convolution, then the mean over 2 x 2."""
-
-    side: ClassVar[int] = 1
-
-    def forward(self, input: Tensor) -> Tensor:
-        return self.convolved(F.avg_pool2d(input, 2))
-
-    def plain(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(self.convolved(x), 2)
+        return F.avg_pool2d(F.conv2d(x, self.weight, self.bias, padding=1), 2)
 
 
 class UpsampledConv(FoldedConv):
-    """Every pixel repeated 2 x 2, then a 3 x 3 convolution."""
-
-    side: ClassVar[int] = 3
+    """Every pixel repeated 2 x 2, then a convolution."""
 
     def forward(self, input: Tensor) -> Tensor:
         kernel = _sums_of_neighbours(self.weight.flip(2, 3))
         return F.conv_transpose2d(input, kernel.transpose(0, 1), self.bias, stride=2, padding=1)
 
     def plain(self, x: Tensor) -> Tensor:
-        return self.convolved(_repeated(x))
-
-
-class UpsampledProjection(FoldedConv):
-    """Every pixel repeated 2 x 2, then a 1 x 1 convolution."""
-
-    side: ClassVar[int] = 1
-
-    def forward(self, input: Tensor) -> Tensor:
-        return _repeated(self.convolved(input))
-
-    def plain(self, x: Tensor) -> Tensor:
-        return self.convolved(_repeated(x))
+        return F.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), self.weight, self.bias, padding=1)
 
 
 def unfold(network: nn.Module) -> None:
@@ -112,7 +73,3 @@ def _sums_of_neighbours(kernel: Tensor) -> Tensor:
     """S, `(outputs, inputs, 3, 3) -> (outputs, inputs, 4, 4)`: over neighbours in a column, then in a row."""
     columns = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))
     return F.pad(columns, (0, 1)) + F.pad(columns, (1, 0))
-
-
-def _repeated(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -4,8 +4,9 @@
     input block of D       h = pool(norm(conv(relu(norm(conv(x))))))                out = h + shortcut(x)
     other blocks of D      h = norm(conv(relu(norm(conv(relu(x))))))                out = resample(h + shortcut(x))
 
-Convolutions are 3 x 3, those of shortcuts 1 x 1. D halves the side by mean pooling. Where a convolution is next to a
-change of the side, both are one operation (`folded`); batch normalisation between them rules that out.
+Convolutions are 3 x 3, those of shortcuts 1 x 1. D halves the side by mean pooling. Where a 3 x 3 convolution is next
+to a change of the side, both are one operation (`folded`); a 1 x 1 convolution commutes with the change and comes where
+the side is smaller. Batch normalisation between them rules both out.
 
 Source: Gulrajani et al. 2017, appendix C; Miyato, Kataoka, Koyama, Yoshida 2018, appendix B.4.
 """
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sparring.networks.folded import PooledConv, PooledProjection, UpsampledConv, UpsampledProjection
+from sparring.networks.folded import PooledConv, UpsampledConv
 
 EPS = 2e-5
 """Added to variances in the published generators."""
@@ -80,11 +81,11 @@ class GeneratorBlock(nn.Module):
 
     Args:
         conv: the first convolution, with the resampling before it.
-        shortcut: the 1 x 1 convolution, with the same resampling.
+        shortcut: the 1 x 1 convolution, and the same resampling.
         norm: makes the normalisations.
     """
 
-    def __init__(self, conv: nn.Conv2d, shortcut: nn.Conv2d, norm: ClassNorm) -> None:
+    def __init__(self, conv: nn.Conv2d, shortcut: nn.Module, norm: ClassNorm) -> None:
         super().__init__()
         inputs, width = conv.in_channels, conv.out_channels
         self.norm1, self.norm2 = norm(inputs), norm(width)
@@ -100,7 +101,8 @@ class GeneratorBlock(nn.Module):
 
 def upsampling_block(inputs: int, width: int, norm: ClassNorm) -> GeneratorBlock:
     """A generator block that doubles the side by repeating pixels."""
-    return GeneratorBlock(UpsampledConv(inputs, width), UpsampledProjection(inputs, width), norm)
+    shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1), nn.Upsample(scale_factor=2.0, mode="nearest"))
+    return GeneratorBlock(UpsampledConv(inputs, width), shortcut, norm)
 
 
 def same_size_block(inputs: int, width: int, norm: ClassNorm) -> GeneratorBlock:
@@ -114,30 +116,35 @@ class BlockLayers(NamedTuple):
     Args:
         conv: (inputs, outputs, odd side of the kernel) to a convolution that keeps the side of the image.
         norm: channels to a normalisation, or to the identity.
-        last_conv, last_projection: (inputs, outputs) to the 3 x 3 and 1 x 1 convolution before `norm` and `pool`.
-        pool: makes the mean pooling, or the identity where the convolutions before it pool.
+        last_conv: as `conv`, for the convolutions before `norm` and `pool`.
+        pool: makes the mean pooling, or the identity where `last_conv` pools.
     """
 
     conv: Callable[[int, int, int], nn.Module]
     norm: Callable[[int], nn.Module]
-    last_conv: Callable[[int, int], nn.Module]
-    last_projection: Callable[[int, int], nn.Module]
+    last_conv: Callable[[int, int, int], nn.Module]
     pool: Callable[[], nn.Module]
 
 
 def normalised(bias: bool) -> BlockLayers:
     """Convolutions, with or without biases, and batch normalisation over all pixels."""
     conv = _same_conv(bias)
-    return BlockLayers(conv, nn.BatchNorm2d, partial(conv, kernel=3), partial(conv, kernel=1), partial(nn.AvgPool2d, 2))
+    return BlockLayers(conv, nn.BatchNorm2d, conv, partial(nn.AvgPool2d, 2))
 
 
 def bare(bias: bool) -> BlockLayers:
     """Convolutions without normalisation, with or without biases; the last ones of a block include its pooling."""
-    last_conv, last_projection = partial(PooledConv, bias=bias), partial(PooledProjection, bias=bias)
-    return BlockLayers(_same_conv(bias), nn.Identity, last_conv, last_projection, nn.Identity)
+    conv = _same_conv(bias)
+
+    def pooled(inputs: int, outputs: int, kernel: int) -> nn.Module:
+        if kernel == 1:
+            return nn.Sequential(nn.AvgPool2d(2), conv(inputs, outputs, 1))
+        return PooledConv(inputs, outputs, bias=bias)
+
+    return BlockLayers(conv, nn.Identity, pooled, nn.Identity)
 
 
-def _same_conv(bias: bool) -> Callable[..., nn.Module]:
+def _same_conv(bias: bool) -> Callable[[int, int, int], nn.Module]:
     def conv(inputs: int, outputs: int, kernel: int) -> nn.Module:
         return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
@@ -151,15 +158,14 @@ class InputBlock(nn.Module):
         channels: of the images.
         width: channels of the result.
         layers: of the block.
-        shortcut: x to the second summand, at half of the side.
     """
 
-    def __init__(self, channels: int, width: int, layers: BlockLayers, shortcut: nn.Module) -> None:
+    def __init__(self, channels: int, width: int, layers: BlockLayers) -> None:
         super().__init__()
-        self.conv1, self.conv2 = layers.conv(channels, width, 3), layers.last_conv(width, width)
+        self.conv1, self.conv2 = layers.conv(channels, width, 3), layers.last_conv(width, width, 3)
         self.norm1, self.norm2 = layers.norm(width), layers.norm(width)
         self.pool = layers.pool()
-        self.shortcut = shortcut
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), layers.conv(channels, width, 1), layers.norm(width))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
@@ -195,8 +201,8 @@ class DiscriminatorBlock(nn.Module):
 
 def halving_block(inputs: int, width: int, layers: BlockLayers) -> DiscriminatorBlock:
     """A discriminator block that halves the side, with a 1 x 1 convolution on its shortcut."""
-    shortcut = nn.Sequential(layers.last_projection(inputs, width), layers.norm(width))
-    return DiscriminatorBlock(inputs, width, layers, layers.last_conv(inputs, width), shortcut, layers.pool())
+    shortcut = nn.Sequential(layers.last_conv(inputs, width, 1), layers.norm(width))
+    return DiscriminatorBlock(inputs, width, layers, layers.last_conv(inputs, width, 3), shortcut, layers.pool())
 
 
 def keeping_block(inputs: int, width: int, layers: BlockLayers) -> DiscriminatorBlock:

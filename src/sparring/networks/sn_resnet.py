@@ -1,9 +1,9 @@
-"""The residual networks of SN-GAN and Rob-GAN, and the generator of WGAN-GP, with any widths, at any side bottom x 2^k.
+"""The residual networks of WGAN-GP, SN-GAN and Rob-GAN, with any widths, at any side bottom x 2^k.
 
 Generator: latents -> bottom x bottom features, blocks of which the first k double the side, BN, ReLU, 3 x 3
 convolution, tanh. The latents of a code enter at the dense layer, its class at the normalisations of the blocks. A side
 is halved while it is even and above 4: 32 = 4 x 2^3, 28 = 7 x 2^2. Discriminator: an input block, blocks of which the
-first ones halve the side, ReLU, sum over the image, a head.
+first ones halve the side, ReLU, sum or mean over the image, a head.
 
 Source: Miyato, Kataoka, Koyama, Yoshida 2018, appendix B.4; Rob-GAN, section 4.1 and figure 4; both as in their
 published code.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -133,26 +133,34 @@ class ResidualGenerator(Generator):
 
 
 class ResidualTrunk(nn.Module):
-    """Images `(n, channels, side, side)` to features `(n, widths[-1])`, summed over the image.
+    """Images `(n, channels, side, side)` to features `(n, widths[-1])`.
 
     Args:
         channels: of the images.
         widths: channels after each block.
         halvings: how many blocks, the first ones, halve the side.
         layers: of the blocks.
+        reduced: the sum or the mean over the image.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...], halvings: int, layers: BlockLayers) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: tuple[int, ...],
+        halvings: int,
+        layers: BlockLayers,
+        reduced: Callable[..., Tensor] = torch.sum,
+    ) -> None:
         super().__init__()
-        shortcut = nn.Sequential(nn.AvgPool2d(2), layers.conv(channels, widths[0], 1), layers.norm(widths[0]))
+        self.reduced = reduced
         kinds = [halving_block] * (halvings - 1) + [keeping_block] * (len(widths) - halvings)
         self.blocks = nn.Sequential(
-            InputBlock(channels, widths[0], layers, shortcut),
+            InputBlock(channels, widths[0], layers),
             *(kind(*pair, layers) for kind, pair in zip(kinds, itertools.pairwise(widths), strict=True)),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.relu(self.blocks(images)).sum(dim=(2, 3))
+        return self.reduced(torch.relu(self.blocks(images)), dim=(2, 3))
 
 
 class BlockWidths(NamedTuple):

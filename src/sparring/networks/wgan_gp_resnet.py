@@ -10,41 +10,17 @@ Source: Gulrajani et al. 2017, appendix C; Xu, Li, Jegelka, appendix C.2 (which 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings, require_square_images
-from sparring.networks.folded import PooledConv, PooledProjection
 from sparring.networks.heads import Discriminator, DiscriminatorModule
 from sparring.networks.initial import initialise, xavier_residual
-from sparring.networks.residual_blocks import (
-    DiscriminatorBlock,
-    InputBlock,
-    UnconditionalBatchNorm,
-    bare,
-    keeping_block,
-)
-from sparring.networks.sn_resnet import ResidualGeneratorModule
-
-
-class ResNetTrunk(nn.Module):
-    """Images `(n, channels, side, side)` to features `(n, width)`."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        layers, projection = bare(bias=True), PooledProjection(width, width)
-        self.blocks = nn.Sequential(
-            InputBlock(channels, width, layers, PooledProjection(channels, width)),
-            DiscriminatorBlock(width, width, layers, PooledConv(width, width), projection, nn.Identity()),
-            keeping_block(width, width, layers),
-            keeping_block(width, width, layers),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.relu(self.blocks(images)).mean(dim=(2, 3))
+from sparring.networks.residual_blocks import UnconditionalBatchNorm, bare
+from sparring.networks.sn_resnet import ResidualGeneratorModule, ResidualTrunk
 
 
 def _norm(width: int) -> nn.Module:
@@ -88,6 +64,7 @@ class ResNetDiscriminator(Discriminator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         channels, _side = require_square_images(self, space, lead, 8)
         with torch.random.fork_rng(devices=[]):
-            network = self.with_head(ResNetTrunk(channels, self.width), self.width, space)
+            trunk = ResidualTrunk(channels, (self.width,) * 4, 2, bare(bias=True), torch.mean)
+            network = self.with_head(trunk, self.width, space)
         initialise(network, xavier_residual, rng=rng)
         return network
