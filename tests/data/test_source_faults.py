@@ -127,7 +127,7 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
         "train/loose.png": CONTENTS[3],
         "train/sheep/.keep": b"",
         "more/x.png": CONTENTS[0],
-        "test/cat/0.png": png(images(1, 5, 4, 3)[0]),
+        "test/cat/0.png": png(images(1, 6, 4)[0]),
         "test/dog/text.jpg": b"%!PS-Adobe-3.0 EPSF-3.0",
     }
     found_all(
@@ -139,7 +139,7 @@ def test_image_folder_with_every_fault(tmp_path: Path) -> None:
         "train/sheep: a class without an image",
         "more: holds images, but is no split, unlike test, train",
         "train: class 'sheep' has no samples",
-        "test/cat/0.png: shape 3x5x4, where the first has 1x5x4; --size makes them alike",
+        "test/cat/0.png: shape 1x6x4, where the first has 1x5x4; --size makes them alike",
         "test/dog/text.jpg: unreadable image",
     )
 
@@ -236,7 +236,7 @@ def test_idx_with_every_fault(tmp_path: Path) -> None:
         "train: class '1' has no samples",
         "t10k-images-idx3-ubyte: cannot be read (not an IDX file of uint8 with 3 axes)",
         "t10k-labels-idx1-ubyte.gz: cannot be read (Compressed file ended",
-        "validation: there is no file of images",
+        "validation: there are no images",
         "extra-images-idx3-ubyte: train or t10k does not appear in its name",
     )
 

@@ -12,17 +12,14 @@ class Faults:
     """A list of faults; its length is their number."""
 
     def __init__(self) -> None:
-        self._shown: list[str] = []
-        self._count = 0
+        self._lines: list[str] = []
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._lines)
 
     def add(self, fault: str) -> None:
         """Note one fault: one line that says where it is and what is wrong."""
-        self._count += 1
-        if len(self._shown) < SHOWN:
-            self._shown.append(printable(fault))
+        self._lines.append(printable(fault))
 
     def raise_any(self, what: str, remedy: str) -> None:
         """Raise one error for all faults, if there are any.
@@ -34,14 +31,13 @@ class Faults:
         Raises:
             CorruptInput: with a line for each of the first, and the number of the others.
         """
-        if not self._count:
+        if not self._lines:
             return
-        what = printable(what)
-        if self._count == 1:
-            fault = self._shown[0]
-            raise CorruptInput(fault if fault.startswith(f"{what}:") else f"{what}: {fault}", remedy)
-        more = [f"and {self._count - SHOWN:,} more"] if self._count > SHOWN else []
-        raise CorruptInput("\n  ".join([f"{what} has {self._count:,} faults:", *self._shown, *more]), remedy)
+        what, (first, *others) = printable(what), self._lines
+        if not others:
+            raise CorruptInput(first if first.startswith(f"{what}:") else f"{what}: {first}", remedy)
+        more = [f"and {len(self) - SHOWN:,} more"] if len(self) > SHOWN else []
+        raise CorruptInput("\n  ".join([f"{what} has {len(self):,} faults:", *self._lines[:SHOWN], *more]), remedy)
 
 
 def first_line(error: BaseException) -> str:

@@ -1,15 +1,15 @@
-"""The manifest of a prepared store: what the data are, where they came from, each file's size and hash."""
+"""The manifest of a prepared store: what was taken of which source, and each file's size and hash."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sparring.core.errors import printable
+from sparring.core.errors import UsageError, printable
 from sparring.core.records import Bytes, Count, Every, Record
-from sparring.data.selection import Dropped, Selection
 
 FILENAME = "manifest.json"
 SAMPLES = "samples.npy"
@@ -18,6 +18,71 @@ LABELS = "labels.npy"
 Name = Annotated[str, AfterValidator(printable)]
 """A name that comes from the source; characters that would steer a terminal are escaped."""
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
+LabelRange = Annotated[tuple[Every, Every], Field(strict=False)]
+"""The first and the last class, counted from 0, both included."""
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+
+
+class Selection(Record):
+    """What is taken of a source; by default all of it.
+
+    Args:
+        labels: the classes that are kept, by their place in the source's order (ImageNet's: sorted WordNet ids). The
+            first becomes class 0 and all keep their names. None keeps all classes.
+        min_side: images with a shorter side, in pixels, are dropped; None drops none.
+        crop: the edge, in pixels, of the square in the middle that is kept of every image before it is scaled; None
+            leaves this to the scaling, which keeps the largest square.
+    """
+
+    labels: LabelRange | None = None
+    min_side: Count | None = None
+    crop: Count | None = None
+
+    def takes(self, label: int | None) -> bool:
+        """Whether samples of a class are kept."""
+        return self.labels is None or (label is not None and self.labels[0] <= label <= self.labels[1])
+
+    def takes_size(self, height: int, width: int) -> bool:
+        """Whether images of a size are kept."""
+        return self.min_side is None or min(height, width) >= self.min_side
+
+    def renumbered(self, label: int | None) -> int | None:
+        """The number that a class of the source has in the store."""
+        return label if label is None or self.labels is None else label - self.labels[0]
+
+    def left_out(self, dropped: Dropped) -> str:
+        """What was dropped of a split, for a message; empty if nothing was."""
+        classes = f"{dropped.other_classes:,} of other classes" if dropped.other_classes else ""
+        small = f"{dropped.small:,} with a side under {self.min_side}" if dropped.small else ""
+        return " and ".join(filter(None, (classes, small)))
+
+    def kept_classes(self, classes: tuple[str, ...], *, source: str) -> tuple[str, ...]:
+        """The names of the classes that are kept.
+
+        Raises:
+            UsageError: the source does not have all of these.
+        """
+        if self.labels is None:
+            return classes
+        first, last = self.labels
+        if last >= len(classes):
+            raise UsageError(
+                f"labels = {first}..{last}: {source} has {len(classes):,} classes, counted from 0",
+                "give a range within; without one, all are kept",
+            )
+        return classes[first : last + 1]
+
+
+class Dropped(Record):
+    """How many samples of a split were left out, and why.
+
+    Args:
+        other_classes: those whose class is not kept.
+        small: those of a class that is kept with a side under `Selection.min_side`.
+    """
+
+    other_classes: Every = 0
+    small: Every = 0
 
 
 class StoredFile(Record):
@@ -81,3 +146,15 @@ class StoreManifest(Record):
             for file, facts in split.files().items()
         ]
         return hashlib.sha256("\n".join([*hashes, *self.classes]).encode()).hexdigest()[:12]
+
+
+def label_range(text: str) -> tuple[int, int]:
+    """The range of classes written as FIRST..LAST, both included.
+
+    Raises:
+        UsageError: it is not a range.
+    """
+    match = _RANGE.fullmatch(text.strip())
+    if match is None or int(match[1]) > int(match[2]):
+        raise UsageError(f"labels = {text!r}: not a range FIRST..LAST", "write, for example, 151..293")
+    return int(match[1]), int(match[2])

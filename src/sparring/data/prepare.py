@@ -6,6 +6,7 @@ Samples pass one by one from the reader to the disk, pixels and labels alike.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +15,14 @@ from sparring.core.errors import UsageError
 from sparring.core.files import storage_errors, whole_folder, write_whole
 from sparring.core.process import SILENT, Progress
 from sparring.data.faults import Faults
-from sparring.data.manifest import FILENAME, LABELS, SAMPLES, StoredFile, StoredSplit, StoreManifest
-from sparring.data.selection import Dropped, Selection
+from sparring.data.manifest import FILENAME, LABELS, SAMPLES, Dropped, Selection, StoredFile, StoredSplit, StoreManifest
 from sparring.data.sources import Pixels, RawDataset, RawSample, UnreadableImage, open_source, source_name
 from sparring.data.sources.images import cropped, resized
-from sparring.data.store import is_store
-from sparring.data.writing import SplitFiles
+from sparring.data.store import is_store, write_split
 
 MOST_CLASSES = 2**16
 """Labels of more classes number the samples."""
 _EVERY = 500
-_WIDER = "keep other classes, or smaller images too"
 
 
 def prepare(
@@ -41,14 +39,14 @@ def prepare(
         source: a path, a hub id, or `digits`.
         out: the store's folder, which must not exist yet.
         size: scale the shorter side to this many pixels and crop to the square in the middle, both in one step of
-            Lanczos resampling (antialiased); if some are in colour, all get three channels. None takes images as they
-            are.
+            Lanczos resampling (antialiased). None takes images as they are. If some are in colour, all get three
+            channels.
         selection: which samples to take, and which square of each before it is scaled; None takes all.
         progress: counts samples.
 
     Raises:
-        UsageError: there is no such source, it has no such classes, nothing is left of it, or `out` exists.
-        CorruptInput: the source has faults; one error for all, and nothing is left behind.
+        UsageError: there is no such source, it has no such classes, or `out` exists.
+        CorruptInput: the source has faults, or nothing is left of it; one error for all, and nothing is left behind.
         StorageError: the disk is full or refuses; nothing is left behind.
     """
     if out.exists() or out.is_symlink():
@@ -62,7 +60,7 @@ def prepare(
         with whole_folder(out) as folder:
             files = _write_splits(folder, raw, intake, progress)
             intake.check()
-            faults.raise_any(intake.source, "repair the source, then prepare it again")
+            faults.raise_any(intake.source, "repair the source or take more of it, then prepare it again")
             manifest = intake.manifest(files)
             write_whole(folder / FILENAME, (manifest.model_dump_json(indent=2) + "\n").encode())
     return manifest
@@ -74,28 +72,31 @@ def _write_splits(
     """Pass every sample through the intake; what it takes is written as long as no fault was found."""
     total = sum(split.count for split in raw.splits.values())
     done = 0
-    files = {}
-    for name in sorted(raw.splits, key=lambda name: (name != "train", name)):
-        with SplitFiles(folder / name, labelled=raw.labelled) as writer:
-            for sample in raw.splits[name].samples():
-                pixels = intake.take(name, sample)
-                if pixels is not None and not len(intake.faults):
-                    writer.append(pixels, intake.selection.renumbered(sample.label))
-                done += 1
-                if done % _EVERY == 0 or done == total:
-                    progress.advance(done, total)
-            files[name] = writer.finish()
-    return files
+
+    def taken(name: str) -> Iterator[tuple[Pixels, int | None]]:
+        nonlocal done
+        for sample in raw.splits[name].samples():
+            pixels = intake.take(name, sample)
+            if pixels is not None and not len(intake.faults):
+                yield pixels, intake.selection.renumbered(sample.label)
+            done += 1
+            if done % _EVERY == 0 or done == total:
+                progress.advance(done, total)
+
+    in_order = sorted(raw.splits, key=lambda name: (name != "train", name))
+    return {name: write_split(folder / name, taken(name)) for name in in_order}
 
 
 @dataclass
 class _Counts:
-    """Samples of one split: by label in the source, taken by label in the store, and left out."""
+    """Samples of one split: taken, by label in the store, and left out."""
 
-    present: Counter[int] = field(default_factory=Counter)
     taken: Counter[int | None] = field(default_factory=Counter)
     other_classes: int = 0
     small: int = 0
+
+    def dropped(self) -> Dropped:
+        return Dropped(other_classes=self.other_classes, small=self.small)
 
 
 class _Intake:
@@ -105,7 +106,7 @@ class _Intake:
         raw: the opened source.
         source: its name in messages.
         selection: what is taken of it; images of other classes are not even decoded.
-        size: the edge to resize images to, grey ones among colour in three channels; None to take all as they are.
+        size: the edge to resize images to; None to take all as they are.
         faults: what is wrong is added.
 
     Raises:
@@ -117,75 +118,58 @@ class _Intake:
             selection.kept_classes(raw.classes, source=source)
         if "train" not in raw.splits and not len(faults):
             faults.add(f"no train split, only {', '.join(raw.splits)}" if raw.splits else "no train split")
-        for name, split in raw.splits.items():
-            if split.count == 0 and not len(faults):
-                faults.add(f"{name}: no samples")
         self.source = source
         self.selection = selection
         self.faults = faults
         self._raw = raw
         self._size = size
         self._shape: tuple[int, ...] = ()
+        self._last_label = -1
         self._counts = {name: _Counts() for name in raw.splits}
         # Looked up beforehand, since all samples are written in one shape.
-        self._colour = size is not None and self._has_colour()
+        self._colour = self._has_colour()
 
     def take(self, split: str, sample: RawSample) -> Pixels | None:
         """The pixels of a sample as they are stored, or None where it is left out or at fault."""
-        counts = self._counts[split]
-        if sample.label is not None:
-            self._check_label(sample)
-            counts.present[sample.label] += 1
-            if not self.selection.takes(sample.label):
-                counts.other_classes += 1
-                return None
+        counts, label, pixels = self._counts[split], sample.label, None
+        if label is not None:
+            self._check_label(sample.where, label)
         elif self._raw.labelled:
             self.faults.add(f"{sample.where}: no label")
+        if not self.selection.takes(label):
+            counts.other_classes += 1
+            return None
         try:
             pixels = sample.read()
             if not self.selection.takes_size(*pixels.shape[1:]):
                 counts.small += 1
                 return None
             pixels = self._fitted(pixels)
-            self._check_shape(pixels)
         except UnreadableImage as error:
             self.faults.add(f"{sample.where}: {error}")
-            return None
-        counts.taken[self.selection.renumbered(sample.label)] += 1
+            pixels = None
+        counts.taken[self.selection.renumbered(label)] += 1
         return pixels
 
     def check(self) -> None:
-        """Note the classes that have no samples, once all samples have passed."""
-        train = self._counts.get("train")
-        if train is not None and self._raw.labelled:
-            for label, name in enumerate(self._all_classes()):
-                if self.selection.takes(label) and not train.present[label]:
-                    self.faults.add(f"train: class {name!r} has no samples")
-
-    def manifest(self, files: dict[str, dict[str, StoredFile]]) -> StoreManifest:
-        """What was taken.
+        """Note splits and classes of which nothing is left, once all samples have passed.
 
         Raises:
-            UsageError: the source lacks the classes that are selected, or nothing is left of one or of a split.
+            UsageError: the source lacks the classes that are selected.
         """
-        classes = self.selection.kept_classes(self._all_classes(), source=self.source)
-        splits = {}
-        for name, written in files.items():
-            counts = self._counts[name]
-            dropped = Dropped(other_classes=counts.other_classes, small=counts.small)
-            if not counts.taken:
-                raise UsageError(f"{name}: nothing is left; dropped: {self.selection.left_out(dropped)}", _WIDER)
-            splits[name] = StoredSplit(
-                count=counts.taken.total(),
-                per_class=tuple(counts.taken[label] for label in range(len(classes))),
-                samples=written[SAMPLES],
-                labels=written.get(LABELS),
-                dropped=dropped,
-            )
-        for name, count in zip(classes, splits["train"].per_class, strict=True):
-            if not count:
-                small = f"every image has a side under {self.selection.min_side}"
-                raise UsageError(f"train: nothing is left of class {name!r}; {small}", _WIDER)
+        for name, counts in self._counts.items():
+            if not counts.taken and not len(self.faults):
+                left_out = self.selection.left_out(counts.dropped())
+                self.faults.add(f"{name}: no samples" + (f" are left; dropped: {left_out}" if left_out else ""))
+        least = f" with sides of at least {self.selection.min_side}" if self.selection.min_side else ""
+        taken = self._counts.get("train", _Counts()).taken
+        for label, name in enumerate(self._kept_classes() if taken else ()):
+            if not taken[label]:
+                self.faults.add(f"train: class {name!r} has no samples{least}")
+
+    def manifest(self, files: dict[str, dict[str, StoredFile]]) -> StoreManifest:
+        """What was taken."""
+        classes = self._kept_classes()
         channels, height, width = self._shape
         return StoreManifest(
             source=self.source,
@@ -194,13 +178,30 @@ class _Intake:
             size=self._size,
             shape=(channels, height, width),
             classes=classes,
-            splits=splits,
+            splits={
+                name: StoredSplit(
+                    count=self._counts[name].taken.total(),
+                    per_class=tuple(self._counts[name].taken[label] for label in range(len(classes))),
+                    samples=written[SAMPLES],
+                    labels=written.get(LABELS),
+                    dropped=self._counts[name].dropped(),
+                )
+                for name, written in files.items()
+            },
         )
 
-    def _check_label(self, sample: RawSample) -> None:
+    def _check_label(self, where: str, label: int) -> None:
         classes = len(self._raw.classes) or MOST_CLASSES
-        if sample.label is not None and not 0 <= sample.label < classes:
-            self.faults.add(f"{sample.where}: label {sample.label}, where 0 to {classes - 1} is allowed")
+        if 0 <= label < classes:
+            self._last_label = max(self._last_label, label)
+        else:
+            self.faults.add(f"{where}: label {label}, where 0 to {classes - 1} is allowed")
+
+    def _kept_classes(self) -> tuple[str, ...]:
+        """The source's names of the classes that are kept, or their numbers."""
+        return self.selection.kept_classes(
+            self._raw.classes or tuple(map(str, range(self._last_label + 1))), source=self.source
+        )
 
     def _fitted(self, pixels: Pixels) -> Pixels:
         edge = self.selection.crop
@@ -209,16 +210,15 @@ class _Intake:
                 sides = f"{_times(pixels.shape[1:])} pixels, too few to crop {edge}"
                 raise UnreadableImage(f"{sides}; --min-side {edge} drops such images")
             pixels = cropped(pixels, edge)
-        if self._size is None:
-            return pixels
-        square = resized(pixels, self._size)
-        return square.repeat(3, axis=0) if self._colour and len(square) == 1 else square
-
-    def _check_shape(self, pixels: Pixels) -> None:
+        if self._size is not None:
+            pixels = resized(pixels, self._size)
+        if self._colour and len(pixels) == 1:
+            pixels = pixels.repeat(3, axis=0)
         self._shape = self._shape or pixels.shape
         if pixels.shape != self._shape:
             shapes = f"shape {_times(pixels.shape)}, where the first has {_times(self._shape)}"
             raise UnreadableImage(f"{shapes}; --size makes them alike")
+        return pixels
 
     def _has_colour(self) -> bool:
         for sample in (sample for split in self._raw.splits.values() for sample in split.samples()):
@@ -228,11 +228,6 @@ class _Intake:
                     if len(pixels) == 3 and self.selection.takes_size(*pixels.shape[1:]):
                         return True
         return False
-
-    def _all_classes(self) -> tuple[str, ...]:
-        """The source's names of its classes, or their numbers once all samples have passed."""
-        labels = [label for counts in self._counts.values() for label in counts.present]
-        return self._raw.classes or tuple(map(str, range(min(max(labels, default=-1) + 1, MOST_CLASSES))))
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -6,8 +6,9 @@ where there are labels, `SPLIT/labels.npy`, int64 `(n)`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,33 @@ def is_store(path: Path) -> bool:
     return (path / FILENAME).is_file() or (path / "train" / SAMPLES).is_file()
 
 
+def write_split(folder: Path, samples: Iterable[tuple[Numbers, int | None]]) -> dict[str, StoredFile]:
+    """Write samples of one shape, one by one, and their labels where there are any; sizes and hashes by name.
+
+    Args:
+        folder: is made for them.
+        samples: pixels `(channels, height, width)` and labels.
+    """
+    folder.mkdir()
+    labels: list[int | None] = []
+    # Written, not mapped: on a full disk a write raises, a mapped page kills the process.
+    with (folder / SAMPLES).open("wb", buffering=1 << 20) as file:
+        shape: tuple[int, ...] = ()
+        for pixels, label in samples:
+            if not labels:
+                shape = pixels.shape
+                _write_header(file, (0, *shape))
+            file.write(pixels.tobytes())
+            labels.append(label)
+        file.seek(0)
+        _write_header(file, (len(labels), *shape))
+    files = [SAMPLES]
+    if labels and labels[0] is not None:
+        np.save(folder / LABELS, np.array(labels, np.int64))
+        files.append(LABELS)
+    return {name: StoredFile(bytes=(folder / name).stat().st_size, sha256=sha256(folder / name)) for name in files}
+
+
 def verify(path: Path | str) -> StoreManifest:
     """Check every byte of a store against the SHA-256 in its manifest.
 
@@ -110,11 +138,10 @@ def describe(path: Path | str) -> dict[str, Any]:
 
 
 def _verified(root: Path) -> tuple[StoreManifest, Mapped]:
-    if not root.exists():
-        remedy = f"check the path, or run `sparring data prepare SOURCE --out {root}`"
-        raise UsageError(f"{root}: no such store", remedy)
     if not is_store(root):
-        raise UsageError(f"{root}: not a prepared store", f"run `sparring data prepare {root} --out STORE`")
+        raise UsageError(
+            f"{root}: no prepared store", "check the path, or run `sparring data prepare SOURCE --out STORE`"
+        )
     manifest = _manifest(root / FILENAME)
     faults = Faults()
     arrays: Mapped = {}
@@ -136,11 +163,8 @@ def _manifest(path: Path) -> StoreManifest:
     except OSError as error:
         raise CorruptInput(f"{path}: {first_line(error)}", _REMEDY) from None
     except ValidationError as error:
-        faults = Faults()
-        for problem in problems_in(error, StoreManifest.model_fields):
-            faults.add(str(problem))
-        faults.raise_any(str(path), _REMEDY)
-        raise
+        problems = "; ".join(map(str, problems_in(error, StoreManifest.model_fields)))
+        raise CorruptInput(f"{path}: {problems}", _REMEDY) from None
 
 
 def _mapped(path: Path, facts: StoredFile, shape: tuple[int, ...]) -> Numbers:
@@ -161,6 +185,11 @@ def _mapped(path: Path, facts: StoredFile, shape: tuple[int, ...]) -> Numbers:
     if array.shape != shape:
         raise ValueError(f"holds {array.shape}, but the manifest says {shape}")
     return array
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """NumPy pads the header so that its length does not depend on the number of rows."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _tensors(arrays: dict[str, Numbers]) -> ImageArrays:

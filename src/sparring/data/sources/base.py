@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from sparring.data.faults import Faults
 
 Pixels = npt.NDArray[np.uint8]
 """`(channels, height, width)`."""
+
+Numbers = npt.NDArray[Any]
 
 SPLITS = {
     "train": "train",
@@ -81,42 +83,36 @@ class RawDataset:
     classes: tuple[str, ...] = ()
 
 
-def file_split(
-    root: Path, files: Sequence[tuple[str, int | None]], decode: Callable[[bytes | Path], Pixels]
-) -> RawSplit:
-    """A split of image files.
+def array_dataset(
+    kind: str, arrays: Mapping[str, Mapping[str, Numbers | None]], faults: Faults, classes: tuple[str, ...] = ()
+) -> RawDataset:
+    """A data set of arrays in memory.
 
     Args:
-        root: the source's folder.
-        files: their names relative to it, and their labels.
-        decode: reads one.
+        kind: which reader opened it.
+        arrays: by split, `images`, uint8 `(n, channels, height, width)`, and `labels`, whole numbers `(n)`; None for
+            an array that is at fault.
+        faults: what is missing is added, and lengths that differ.
+        classes: their names, where the source has names.
     """
+    labelled = any("labels" in split for split in arrays.values())
+    splits = {}
+    for name, split in arrays.items():
+        for what in ("images", "labels") if labelled else ("images",):
+            if what not in split:
+                faults.add(f"{name}: there are no {what}")
+        images, labels = split.get("images"), split.get("labels")
+        if images is not None:
+            if labels is not None and len(labels) != len(images):
+                faults.add(f"{name}: {len(images):,} images, but {len(labels):,} labels")
+            splits[name] = RawSplit(len(images), partial(_array_samples, name, images, labels))
+    return RawDataset(kind, labelled, splits, classes)
 
-    def samples() -> Iterator[RawSample]:
-        for name, label in files:
-            yield RawSample(name, partial(decode, root / name), label)
 
-    return RawSplit(len(files), samples)
-
-
-def array_split(name: str, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any] | None, faults: Faults) -> RawSplit:
-    """A split of arrays in memory.
-
-    Args:
-        name: of the split.
-        images: uint8, `(n, channels, height, width)`.
-        labels: whole numbers, `(n)`, or None.
-        faults: lengths that differ are added.
-    """
-    if labels is not None and len(labels) != len(images):
-        faults.add(f"{name}: {len(images):,} images, but {len(labels):,} labels")
-
-    def samples() -> Iterator[RawSample]:
-        numbers = [None] * len(images) if labels is None else labels.tolist()
-        for index, (pixels, label) in enumerate(zip(images, numbers, strict=False)):
-            yield RawSample(f"{name}[{index}]", partial(np.asarray, pixels), label)
-
-    return RawSplit(len(images), samples)
+def _array_samples(name: str, images: Numbers, labels: Numbers | None) -> Iterator[RawSample]:
+    numbers = [None] * len(images) if labels is None else labels.tolist()
+    for index, (pixels, label) in enumerate(zip(images, numbers, strict=False)):
+        yield RawSample(f"{name}[{index}]", partial(np.asarray, pixels), label)
 
 
 def unreadable(where: str, why: str, label: int | None = None) -> RawSample:

@@ -13,9 +13,8 @@ import re
 from pathlib import Path
 
 from sparring.data.faults import Faults
-from sparring.data.sources.base import RawDataset, file_split, first_of
-from sparring.data.sources.folders import FolderTree
-from sparring.data.sources.images import decoded
+from sparring.data.sources.base import RawDataset, first_of
+from sparring.data.sources.folders import FolderTree, file_split
 
 _FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")
@@ -53,4 +52,4 @@ def read_celeba(path: Path, faults: Faults) -> RawDataset:
             unlisted.pop(match["name"], None)
     for name in unlisted:
         faults.add(f"{images[name]}: not listed in {partition}")
-    return RawDataset("CelebA", False, {split: file_split(path, listed, decoded) for split, listed in files.items()})
+    return RawDataset("CelebA", False, {split: file_split(path, listed) for split, listed in files.items()})

@@ -6,11 +6,12 @@ If any folder is named like a split, all folders must be splits; others that hol
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from sparring.data.faults import Faults
-from sparring.data.sources.base import SPLITS, Pixels, RawDataset, RawSplit, file_split
+from sparring.data.sources.base import SPLITS, RawDataset, RawSample, RawSplit
 from sparring.data.sources.images import SUFFIXES, decoded
 
 
@@ -92,22 +93,34 @@ def read_folder(path: Path, faults: Faults) -> RawDataset:
     splits = {}
     for name, root in roots.items():
         if classes:
-            splits[name] = class_split(tree, root, classes, decoded, faults)
+            splits[name] = class_split(tree, root, classes, faults)
         else:
-            splits[name] = file_split(path, [(image, None) for image in tree.images(root)], decoded)
+            splits[name] = file_split(path, [(image, None) for image in tree.images(root)])
     return RawDataset("image folder", bool(classes), splits, classes)
 
 
-def class_split(
-    tree: FolderTree, root: str, classes: Sequence[str], decode: Callable[[bytes | Path], Pixels], faults: Faults
-) -> RawSplit:
+def file_split(root: Path, files: Sequence[tuple[str, int | None]]) -> RawSplit:
+    """A split of image files.
+
+    Args:
+        root: the source's folder.
+        files: their names relative to it, and their labels.
+    """
+
+    def samples() -> Iterator[RawSample]:
+        for name, label in files:
+            yield RawSample(name, partial(decoded, root / name), label)
+
+    return RawSplit(len(files), samples)
+
+
+def class_split(tree: FolderTree, root: str, classes: Sequence[str], faults: Faults) -> RawSplit:
     """A split of one folder a class.
 
     Args:
         tree: the source.
         root: the folder of the split in it.
         classes: the names of the classes' folders; the split may lack some.
-        decode: reads an image.
         faults: classes without images, and images without a class, are added.
     """
     files: list[tuple[str, int | None]] = []
@@ -119,7 +132,7 @@ def class_split(
             faults.add(f"{os.path.normpath(os.path.join(root, name))}: a class without an image")
     for image in tree.images(root, nested=False):
         faults.add(f"{image}: lies beside the class folders")
-    return file_split(tree.root, files, decode)
+    return file_split(tree.root, files)
 
 
 def _split_folders(tree: FolderTree, faults: Faults) -> dict[str, str]:

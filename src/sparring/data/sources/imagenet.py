@@ -19,9 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import RawDataset, RawSplit, file_split, first_of
-from sparring.data.sources.folders import FolderTree, class_split
-from sparring.data.sources.images import coloured
+from sparring.data.sources.base import RawDataset, RawSplit, first_of
+from sparring.data.sources.folders import FolderTree, class_split, file_split
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")
@@ -66,7 +65,7 @@ def _by_wnid(tree: FolderTree, root: str, classes: list[str], faults: Faults) ->
     for child in tree.folders(root):
         if child not in classes:
             faults.add(f"{root}/{child}: not the wnid of a training folder")
-    return class_split(tree, root, classes, coloured, faults)
+    return class_split(tree, root, classes, faults)
 
 
 def _flat(tree: FolderTree, root: str, classes: list[str], faults: Faults) -> RawSplit:
@@ -76,7 +75,7 @@ def _flat(tree: FolderTree, root: str, classes: list[str], faults: Faults) -> Ra
     for name in (_TRUTH, _META):
         if not (tree.root / name).is_file():
             faults.add(f"{name}: missing; without it, sort the validation images into folders by wnid")
-            return file_split(tree.root, files, coloured)
+            return file_split(tree.root, files)
     wnids = _synsets(tree.root / _META, faults)
     identifiers = (tree.root / _TRUTH).read_text(errors="replace").split()
     if len(identifiers) != len(images):
@@ -88,7 +87,7 @@ def _flat(tree: FolderTree, root: str, classes: list[str], faults: Faults) -> Ra
             files.append((f"{root}/ILSVRC2012_val_{number:08}.JPEG", label))
         elif wnids:
             faults.add(f"{_TRUTH}:{number}: {identifier} is not the ILSVRC2012_ID of a training folder")
-    return file_split(tree.root, files, coloured)
+    return file_split(tree.root, files)
 
 
 def _synsets(meta: Path, faults: Faults) -> dict[str, str]:

@@ -40,12 +40,6 @@ def decoded(source: bytes | Path) -> Pixels:
         raise UnreadableImage(f"unreadable image: {first_line(error)}") from None
 
 
-def coloured(source: bytes | Path) -> Pixels:
-    """The same in three channels: sets of photographs hold a few grey ones."""
-    pixels = decoded(source)
-    return pixels if len(pixels) == 3 else pixels.repeat(3, axis=0)
-
-
 def channels_first(pixels: Pixels) -> Pixels:
     """`(height, width)` or `(height, width, channels)` to `(channels, height, width)`."""
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

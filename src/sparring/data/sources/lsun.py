@@ -18,7 +18,7 @@ from typing import Any
 
 from sparring.data.faults import Faults, first_line
 from sparring.data.sources.base import SPLITS, RawDataset, RawSample, RawSplit, optional_library, unreadable
-from sparring.data.sources.images import coloured
+from sparring.data.sources.images import decoded
 
 _FILE = "data.mdb"
 _NAME = re.compile(r"(?P<category>.+?)(_(?P<split>train|val))?(_lmdb)?", re.DOTALL)
@@ -93,6 +93,6 @@ def _samples(labels: Mapping[Path, int | None]) -> Iterator[RawSample]:
             with _opened(database) as environment, environment.begin() as transaction:
                 for key, value in transaction.cursor():
                     name = f"{where}[{key.decode(errors='backslashreplace')}]"
-                    yield RawSample(name, partial(coloured, value), label)
+                    yield RawSample(name, partial(decoded, value), label)
         except (lmdb.Error, OSError, ValueError) as error:
             yield unreadable(where, f"unreadable from here on ({first_line(error)})")

@@ -12,16 +12,13 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparring.data.digits import LEVELS, TRAIN, load_digits
 from sparring.data.faults import Faults, first_line
-from sparring.data.sources.base import SPLITS, RawDataset, array_split
-
-Numbers = npt.NDArray[Any]
+from sparring.data.sources.base import SPLITS, Numbers, RawDataset, array_dataset
 
 _IMAGES = ("x", "images", "image", "samples")
 _LABELS = ("y", "labels", "label")
@@ -29,7 +26,6 @@ _KEY = re.compile(rf"(?P<what>{'|'.join(_IMAGES + _LABELS)})(_(?P<split>{'|'.joi
 _CHANNELS = (1, 3)
 _TOLERANCE = 1e-3
 """In units of 1/255: fp32 rounds by 2e-5, half precision by too much to tell."""
-_CHUNK = 1024
 
 
 def is_npz(path: Path) -> bool:
@@ -39,35 +35,23 @@ def is_npz(path: Path) -> bool:
 
 def read_npz(path: Path, faults: Faults) -> RawDataset:
     """Open a `.npz` file; it is held in memory."""
-    found: dict[str, dict[str, Numbers]] = {}
+    found: dict[str, dict[str, Numbers | None]] = {}
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("not a zip file")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             for key in arrays:
                 match = _KEY.fullmatch(key)
-                if match:
-                    what = "images" if match["what"].lower() in _IMAGES else "labels"
-                    found.setdefault(SPLITS[(match["split"] or "train").lower()], {})[what] = arrays[key]
-                else:
+                if match is None:
                     faults.add(f"{key}: not a name such as x, y, x_train, y_train")
+                    continue
+                split = SPLITS[(match["split"] or "train").lower()]
+                what, read = ("images", _images) if match["what"].lower() in _IMAGES else ("labels", _labels)
+                found.setdefault(split, {})[what] = read(split, arrays[key], faults)
     except Exception as error:  # zipfile and NumPy raise almost anything on a damaged file
         faults.add(f"damaged, or not a .npz file of plain arrays ({first_line(error)})")
         return RawDataset("npz", False, {})
-    labelled = any("labels" in arrays for arrays in found.values())
-    splits = {}
-    for name, arrays in found.items():
-        for what in ("images", "labels") if labelled else ("images",):
-            if what not in arrays:
-                faults.add(f"{name}: there are no {what}")
-        images = _images(name, arrays["images"], faults) if "images" in arrays else None
-        labels = arrays.get("labels")
-        if labels is not None and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
-            faults.add(f"{name}: labels of type {labels.dtype} and shape {labels.shape}, not whole numbers (N)")
-            labels = None
-        if images is not None:
-            splits[name] = array_split(name, images, labels, faults)
-    return RawDataset("npz", labelled, splits)
+    return array_dataset("npz", found, faults)
 
 
 def read_digits(faults: Faults) -> RawDataset:
@@ -75,8 +59,16 @@ def read_digits(faults: Faults) -> RawDataset:
     samples, labels = load_digits()
     pixels = np.rint(samples * (255 / LEVELS)).astype(np.uint8)
     parts = {"train": slice(TRAIN), "test": slice(TRAIN, None)}
-    splits = {name: array_split(name, pixels[part], labels[part], faults) for name, part in parts.items()}
-    return RawDataset("built-in digits", True, splits, tuple(map(str, range(10))))
+    arrays = {name: {"images": pixels[part], "labels": labels[part]} for name, part in parts.items()}
+    return array_dataset("built-in digits", arrays, faults, tuple(map(str, range(10))))
+
+
+def _labels(name: str, array: Numbers, faults: Faults) -> Numbers | None:
+    """Labels as they are, or None if they are at fault."""
+    if array.ndim == 1 and array.dtype.kind in "iu":
+        return array
+    faults.add(f"{name}: labels of type {array.dtype} and shape {array.shape}, not whole numbers (N)")
+    return None
 
 
 def _images(name: str, array: Numbers, faults: Faults) -> npt.NDArray[np.uint8] | None:
@@ -105,13 +97,10 @@ def _levels(name: str, array: Numbers, faults: Faults) -> npt.NDArray[np.uint8] 
         faults.add(f"{name}: values from {low:g} to {high:g}, outside of [0, 1] and [-1, 1]")
         return None
     scale, factor, offset = ("2k/255 - 1", 127.5, 1) if low < 0 else ("k/255", 255.0, 0)
-    levels = np.empty(array.shape, np.uint8)
-    inexact = 0
-    for start in range(0, len(array), _CHUNK):
-        values = (array[start : start + _CHUNK] + offset) * factor
-        levels[start : start + _CHUNK] = np.rint(values)
-        inexact += int((np.abs(values - np.rint(values)) > _TOLERANCE).sum())
+    values = (array + offset) * factor
+    levels = np.rint(values)
+    inexact = int((np.abs(values - levels) > _TOLERANCE).sum())
     if inexact:
         faults.add(f"{name}: {inexact:,} values of type {array.dtype} are not {scale}; round to uint8")
         return None
-    return levels
+    return levels.astype(np.uint8)

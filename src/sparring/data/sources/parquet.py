@@ -44,25 +44,22 @@ _PART = re.compile(r"(?P<set>.*?)(?P<part>[0-9]{5})-of-(?P<all>[0-9]{5})(?![0-9]
 """How the hub names the files of a split: train-00000-of-00002.parquet, with a hash behind that in older ones."""
 
 
-class TableColumns(NamedTuple):
-    """Where a table keeps its images and labels, and the class names.
+class _Table(NamedTuple):
+    """A file, or a split on the hub.
 
     Args:
+        where: its name in messages.
         image: the column of images.
         label: the column of labels, or None.
         classes: their names, where the schema has them.
+        rows: how many.
+        batches: reads some columns, some rows at a time.
     """
 
+    where: str
     image: str
     label: str | None
     classes: tuple[str, ...]
-
-
-class _Table(NamedTuple):
-    """A file, or a split on the hub: its name in messages, what is in it, and how to read it some rows at a time."""
-
-    where: str
-    columns: TableColumns
     rows: int
     batches: Callable[[list[str]], Iterable[Any]]
 
@@ -85,7 +82,7 @@ def read_parquet(path: Path, faults: Faults) -> RawDataset:
         if not split:
             faults.add(f"{name}: train or test does not appear in its name")
             continue
-        table = _table(name, file, faults)
+        table = _file(name, file, faults)
         if table is not None and _published(split, table):
             splits.setdefault(split, []).append(table)
     return _dataset("Parquet", splits, faults)
@@ -109,13 +106,11 @@ def read_hub(source: str, faults: Faults) -> RawDataset:
     splits: dict[str, list[_Table]] = {}
     for word, rows in loaded.items():
         split = SPLITS.get(word, word)
-        columns = _columns(word, rows.features.arrow_schema, faults)
+        table = _table(split, rows.features.arrow_schema, len(rows), partial(_hub_batches, rows), faults)
         if split in splits:
             faults.add(f"{word}: another split is the {split} split already")
-        elif columns is not None:
-            table = _Table(split, columns, len(rows), partial(_hub_batches, rows))
-            if _published(split, table):
-                splits[split] = [table]
+        elif table is not None and _published(split, table):
+            splits[split] = [table]
     return _dataset("Hugging Face hub", splits, faults)
 
 
@@ -129,14 +124,13 @@ def _require_all_parts(names: Iterable[str], faults: Faults) -> None:
             faults.add(f"{name}NNNNN-of-{count:05}: only {len(parts):,} of {count:,} files are here")
 
 
-def _table(name: str, file: Path, faults: Faults) -> _Table | None:
+def _file(name: str, file: Path, faults: Faults) -> _Table | None:
     try:
         with arrow.parquet.ParquetFile(file) as opened:
-            columns, rows = _columns(name, opened.schema_arrow, faults), opened.metadata.num_rows
+            return _table(name, opened.schema_arrow, opened.metadata.num_rows, partial(_file_batches, file), faults)
     except (arrow.ArrowException, OSError) as error:
         faults.add(f"{name}: damaged or cut short ({first_line(error)})")
         return None
-    return None if columns is None else _Table(name, columns, rows, partial(_file_batches, file))
 
 
 def _file_batches(file: Path, columns: list[str]) -> Iterator[Any]:
@@ -151,7 +145,7 @@ def _hub_batches(rows: Any, columns: list[str]) -> Iterator[Any]:
 
 def _dataset(kind: str, splits: Mapping[str, list[_Table]], faults: Faults) -> RawDataset:
     tables = [table for split in splits.values() for table in split]
-    kinds = {(table.columns.label is not None, table.columns.classes) for table in tables}
+    kinds = {(table.label is not None, table.classes) for table in tables}
     if len(kinds) > 1:
         faults.add(f"the labels differ between {', '.join(table.where for table in tables)}")
     labelled, classes = next(iter(kinds), (False, ()))
@@ -163,12 +157,11 @@ def _dataset(kind: str, splits: Mapping[str, list[_Table]], faults: Faults) -> R
 
 def _samples(tables: Iterable[_Table]) -> Iterator[RawSample]:
     for table in tables:
-        image, label, _ = table.columns
-        row = 0
+        label, row = table.label, 0
         try:
-            for batch in table.batches([image, label] if label else [image]):
+            for batch in table.batches([table.image, label] if label else [table.image]):
                 labels = batch.column(label).to_pylist() if label else [None] * len(batch)
-                for content, number in zip(batch.column(image).to_pylist(), labels, strict=True):
+                for content, number in zip(batch.column(table.image).to_pylist(), labels, strict=True):
                     yield _sample(f"{table.where}[{row}]", content, number)
                     row += 1
         except (arrow.ArrowException, OSError) as error:
@@ -184,7 +177,9 @@ def _sample(where: str, content: Any, label: int | None) -> RawSample:
     return RawSample(where, partial(decoded, content), label)
 
 
-def _columns(where: str, schema: Any, faults: Faults) -> TableColumns | None:
+def _table(
+    where: str, schema: Any, rows: int, batches: Callable[[list[str]], Iterable[Any]], faults: Faults
+) -> _Table | None:
     kinds = dict(zip(schema.names, schema.types, strict=True))
     image = _chosen([name for name, kind in kinds.items() if _holds_images(kind)], _IMAGES)
     whole = [name for name, kind in kinds.items() if arrow.types.is_integer(kind)]
@@ -195,7 +190,7 @@ def _columns(where: str, schema: Any, faults: Faults) -> TableColumns | None:
     for name in _LABELS:
         if label is None and name in kinds:
             faults.add(f"{where}: the labels in {name!r} are neither classes nor whole numbers")
-    return TableColumns(image, label, _class_names(schema, label) if label else ())
+    return _Table(where, image, label, _class_names(schema, label) if label else (), rows, batches)
 
 
 def _chosen(fitting: list[str], names: tuple[str, ...]) -> str | None:
@@ -220,7 +215,7 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...]:
 
 def _published(split: str, table: _Table) -> bool:
     """Whether the labels of a split are known; no more is read than up to the first that is."""
-    label = table.columns.label
+    label = table.label
     if label is None or split == "train" or not table.rows:
         return True
     try:
