@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from sparring.attacks import BIM, FGSM, PGD, AnyGradientAttack, Attack, Direct, Distance, Normalised, Payoff
+from sparring.attacks import BIM, FGSM, PGD, Attack, Direct, Distance, GradientAttack, Normalised, Payoff
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Bounds, Space
@@ -57,7 +57,7 @@ def test_one_signed_step_on_a_linear_loss() -> None:
 
 def test_one_normalised_step_on_a_linear_loss() -> None:
     x, weight = 0.1 * images(), images(1, seed=1)[0]
-    found = on_linear(AnyGradientAttack(epsilon=0.1, ball=L2(), direction=Normalised()), x, weight)
+    found = on_linear(GradientAttack(epsilon=0.1, ball=L2(), direction=Normalised()), x, weight)
     torch.testing.assert_close(found, x + 0.2 * weight / weight.norm(), rtol=0, atol=1e-12)
 
 
@@ -84,7 +84,7 @@ def test_l2_steps_equal_foolbox(steps: int) -> None:
     model = foolbox.PyTorchModel(network, bounds=(-1, 1), device="cpu")
     oracle = foolbox.attacks.L2PGD(abs_stepsize=0.3, steps=steps, random_start=False)
     _, theirs, _ = oracle(model, x, labels, epsilons=1.0)
-    attack = AnyGradientAttack(epsilon=0.5, step_size=0.15, steps=steps, ball=L2(), direction=Normalised())
+    attack = GradientAttack(epsilon=0.5, step_size=0.15, steps=steps, ball=L2(), direction=Normalised())
     torch.testing.assert_close(run(attack, x, network, labels), theirs, rtol=0, atol=1e-12)
 
 

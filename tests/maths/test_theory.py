@@ -23,8 +23,10 @@ from sparring.theory.conditions import in_h, is_mostly_honest, theorem_5
 from sparring.theory.counterexamples import overstated_flip, search
 from sparring.theory.finite_games import (
     FiniteGame,
+    Mixture,
     discriminator_objective,
     distribution,
+    expectation,
     generator_objective,
     jsd,
     kl,
@@ -32,7 +34,6 @@ from sparring.theory.finite_games import (
     on_scores,
     optimal_log,
     optimal_odd,
-    proof_terms,
     total_variation,
 )
 from sparring.theory.theorem_coverage import f_generator
@@ -55,6 +56,22 @@ def honest(score: Tensor) -> Tensor:
 
 def flip(score: Tensor) -> Tensor:
     return -score
+
+
+def proof_terms(p: Tensor, q: Tensor, score: Tensor, f_g: Psi, adversary: Mixture) -> tuple[Tensor, Tensor]:
+    """V_1 and V_2 of the proofs of Theorems 5 and 6, whose first perturbation is honest: equation (A.3).
+
+    V_1 = (p_1 - sum_{i>1} p_i) (E_P - E_Q)[f_G(D)]: positive for a mostly honest adversary unless P = Q.
+    V_2 = sum_{i>1} p_i (E_P - E_Q)[f_G(psi_i(D)) + f_G(D)]: not negative under the theorems' conditions.
+    """
+    (honest, _), *lies = adversary
+    truth = f_g(score)
+    first = (honest - sum(share for share, _ in lies)) * (expectation(p, truth) - expectation(q, truth))
+    second = torch.zeros_like(first)
+    for share, psi in lies:
+        both = f_g(psi(score)) + truth
+        second = second + share * (expectation(p, both) - expectation(q, both))
+    return first, second
 
 
 def interpolated(values: Tensor) -> Psi:

@@ -1,20 +1,17 @@
 """Attacks on a network's inputs, and the losses that they ascend."""
 
 from sparring.attacks.auto_pgd import APGD
-from sparring.attacks.base import Attack, Epsilon, LossFunction, NoAttack, batch_axes_of, in_scales, scales, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, scales, width_of
 from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.attacks.gradient import (
     BIM,
     FGSM,
     PGD,
     PGDL2,
-    AnyGradientAttack,
     Direct,
     Direction,
     GradientAttack,
     Normalised,
-    RandomStart,
-    Raw,
     Sign,
     Start,
     ZeroStart,
@@ -33,7 +30,7 @@ from sparring.attacks.losses import (
     TargetedDLR,
 )
 from sparring.attacks.search import Dimming, RandomSearch
-from sparring.attacks.square import SquareAttack, SquareL2, SquareLinf
+from sparring.attacks.square import SquareL2, SquareLinf
 from sparring.attacks.threats import Classify, Fooled, Threat, attempt, fool
 from sparring.core.pieces import import_members
 
@@ -47,7 +44,6 @@ __all__ = [
     "PGDL2",
     "SPSA",
     "Aim",
-    "AnyGradientAttack",
     "Attack",
     "Autograd",
     "Classify",
@@ -64,15 +60,11 @@ __all__ = [
     "GradientEstimator",
     "LossFunction",
     "Margin",
-    "NoAttack",
     "Normalised",
     "Payoff",
     "RandomDirection",
     "RandomSearch",
-    "RandomStart",
-    "Raw",
     "Sign",
-    "SquareAttack",
     "SquareL2",
     "SquareLinf",
     "Start",

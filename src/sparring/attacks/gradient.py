@@ -103,6 +103,7 @@ class Raw(Direction):
         return size * gradient
 
 
+@piece("gradient")
 class GradientAttack(Attack):
     """Steps along a gradient, each followed by a projection.
 
@@ -167,11 +168,6 @@ class GradientAttack(Attack):
 
     def _step(self, gradient: Samples, space: Space) -> Samples:
         return self.direction.step(gradient, self.step_length, width_of(space), batch_axes_of(gradient, space))
-
-
-@piece("gradient")
-class AnyGradientAttack(GradientAttack):
-    """Steps along a gradient; every setting is free."""
 
 
 @piece("fgsm")

@@ -1,12 +1,11 @@
-"""Search without feedback: attacks that move each sample to the worst of a few proposals made blindly.
+"""Search by values of the loss alone: every sample keeps the proposal of the highest loss.
 
-Masked gradients do not affect them, and random noise is a lower bound on the strength of every other attack.
+Masked gradients do not affect these attacks. Random noise is a lower bound on the strength of every other attack.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import final
 
 import torch
@@ -19,28 +18,31 @@ from sparring.core.records import Count
 from sparring.core.shapes import Samples, Space, expand_like
 
 
-class WorstProposal(Attack):
+class BestProposal(Attack):
     """The proposal of the highest loss; members make the proposals."""
 
     @final
     @torch.no_grad()
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         best, highest = x, x.new_full(x.shape[: batch_axes_of(x, space)], -torch.inf)
-        for proposal in self.proposals(x, space=space, rng=rng):
-            confined = self.confine(x, proposal, space)
-            value = loss(confined)
+        for number in range(self.proposals()):
+            moved = self.confine(x, self.propose(number, x, best, space=space, rng=rng), space)
+            value = loss(moved)
             better = value > highest
-            best = torch.where(expand_like(better, x), confined, best)
-            highest = torch.where(better, value, highest)
+            best, highest = torch.where(expand_like(better, x), moved, best), torch.where(better, value, highest)
         return best
 
     @abstractmethod
-    def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
-        """Samples to try, `(*batch, *space.shape)` each, before projection."""
+    def proposals(self) -> int:
+        """How many; each costs a query."""
+
+    @abstractmethod
+    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
+        """Samples to try, before projection; `best` is the best proposal so far, x itself at first."""
 
 
 @piece("random_search")
-class RandomSearch(WorstProposal):
+class RandomSearch(BestProposal):
     """The point of highest loss among uniform draws from the ball; a single draw is random noise.
 
     Args:
@@ -50,14 +52,15 @@ class RandomSearch(WorstProposal):
     epsilon: Epsilon = 8 / 255
     queries: Count = 200
 
-    def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
-        radius, axes = self.epsilon * width_of(space), batch_axes_of(x, space)
-        for _ in range(self.queries):
-            yield x + self.ball.draw(x, radius, axes, rng=rng)
+    def proposals(self) -> int:
+        return self.queries
+
+    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
+        return x + self.ball.draw(x, self.epsilon * width_of(space), batch_axes_of(x, space), rng=rng)
 
 
 @piece("dimming")
-class Dimming(WorstProposal):
+class Dimming(BestProposal):
     """Darkening: intensities u in [0, 1] become (1 - s) u, for the worst of a few strengths s in [0, epsilon].
 
     As u <= 1, the change is at most epsilon in L-infinity; in another ball it is projected.
@@ -78,8 +81,10 @@ class Dimming(WorstProposal):
                 "use random_search or a gradient attack",
             )
 
-    def proposals(self, x: Samples, *, space: Space, rng: Rng) -> Iterator[Samples]:
+    def proposals(self) -> int:
+        return self.strengths + 1
+
+    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
         assert space.bounds is not None  # see `check`
         intensity = (x - space.bounds[0]).clamp(0, width_of(space))
-        for number in range(self.strengths + 1):
-            yield x - self.epsilon * number / self.strengths * intensity
+        return x - self.epsilon * number / self.strengths * intensity

@@ -20,12 +20,13 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.base import Epsilon, batch_axes_of, width_of
+from sparring.attacks.search import BestProposal
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
-from sparring.core.shapes import Samples, Space, expand_like
+from sparring.core.shapes import Samples, Space
 
 _HALVINGS = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)
 _TINY = 1e-12
@@ -33,7 +34,7 @@ _TINY = 1e-12
 Images = Float[Tensor, "*batch channels height width"]
 
 
-class SquareAttack(Attack):
+class SquareAttack(BestProposal):
     """Random windows of the image, each kept where it raises the loss.
 
     Args:
@@ -57,22 +58,19 @@ class SquareAttack(Attack):
         return self
 
     @final
-    @torch.no_grad()
-    def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
+    def proposals(self) -> int:
+        return self.queries
+
+    @final
+    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
         shape = space.shape if len(space.shape) == 3 else (1, 1, math.prod(space.shape))
         radius, lead = self.epsilon * width_of(space), x.shape[: batch_axes_of(x, space)]
-        first = self.first(x.reshape(*lead, *shape), radius, rng=rng)
-        best = self.confine(x, x + first.reshape(x.shape), space)
-        highest = loss(best)
-        for query in range(1, self.queries):
-            side = max(self.smallest, round(math.sqrt(self.share_at(query) * shape[1] * shape[2])))
-            window = (min(side, shape[1]), min(side, shape[2]))
-            changed = self.change((best - x).reshape(*lead, *shape), window, radius, rng=rng)
-            moved = self.confine(x, x + changed.reshape(x.shape), space)
-            value = loss(moved)
-            better = value > highest
-            best, highest = torch.where(expand_like(better, x), moved, best), torch.where(better, value, highest)
-        return best
+        delta = (best - x).reshape(*lead, *shape)
+        if number == 0:
+            return x + self.first(delta, radius, rng=rng).reshape(x.shape)
+        side = max(self.smallest, round(math.sqrt(self.share_at(number) * shape[1] * shape[2])))
+        window = (min(side, shape[1]), min(side, shape[2]))
+        return x + self.change(delta, window, radius, rng=rng).reshape(x.shape)
 
     def share_at(self, query: int) -> float:
         """p at this query."""

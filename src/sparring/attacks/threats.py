@@ -51,18 +51,6 @@ class Threat(Record):
             raise ValueError(f"targets: {self.criterion.name} takes no target; use targeted_dlr")
         return self
 
-    def at(self, epsilon: float) -> Threat:
-        """The same threat with another budget and proportional step sizes.
-
-        Raises:
-            ValueError: the budget is zero, so that there are no proportions.
-        """
-        if self.attack.epsilon == 0:
-            raise ValueError(f"{self.name}: a budget of zero cannot be scaled")
-        # Set again: a / b * b is not always a.
-        attack = self.attack.scaled(epsilon / self.attack.epsilon).model_copy(update={"epsilon": epsilon})
-        return self.model_copy(update={"attack": attack})
-
 
 class Fooled(NamedTuple):
     """The outcome of a threat, per sample.
@@ -148,9 +136,7 @@ def attempt(
 
     def loss(samples: Samples) -> Losses:
         logits, criterion = classify(samples), threat.criterion
-        value = criterion.loss(logits, labels) if targets is None else criterion.toward(logits, labels, targets)
-        # A classifier that cuts the graph (an argmax as its head) has a zero gradient.
-        return value if value.requires_grad else value + 0 * samples.flatten(1).sum(1)
+        return criterion.loss(logits, labels) if targets is None else criterion.toward(logits, labels, targets)
 
     return threat.attack(x, loss, network=network, space=space, rng=rng)
 

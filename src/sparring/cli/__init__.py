@@ -11,11 +11,10 @@ from collections.abc import Callable
 
 import typer
 
-from sparring.cli.datasets import inspect, prepare
-from sparring.cli.evaluating import attack_endurance, evaluate, robustness
+from sparring.cli.evaluating import attack_endurance, evaluate, robustness, sample
+from sparring.cli.folders import inspect, prepare, report, verify
 from sparring.cli.listing import list_, show, theory
-from sparring.cli.sweeping import demo, sweep
-from sparring.cli.training import finetune, report, resume, sample, train, verify
+from sparring.cli.training import demo, finetune, resume, sweep, train
 from sparring.core.errors import SparringError, StorageError, print_error, unexpected
 
 __all__ = ["app", "main"]

@@ -1,4 +1,4 @@
-"""Verbs that measure: evaluate, attack-endurance, robustness."""
+"""Verbs that use trained networks: sample, evaluate, attack-endurance, robustness."""
 
 from __future__ import annotations
 
@@ -15,6 +15,25 @@ from sparring.core.intervals import percent
 
 if TYPE_CHECKING:
     from sparring.runs.schema import Rate, Robustness
+
+
+def sample(
+    run: RunPath,
+    count: Annotated[int, typer.Option("-n", min=1, help="Samples per game.")] = 64,
+    out: Annotated[Path, typer.Option(help="A .png picture, or .npz arrays.")] = Path("samples.png"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Draw samples from a run's newest checkpoint."""
+    from sparring.evaluation.samples import write_samples
+
+    result = write_samples(run, out, count=count, seed=seed, device=device)
+    if as_json:
+        print_json(result)
+    else:
+        print_problems(result["problems"])
+        print_text(f"{result['out']}: {result['samples']} samples after {result['step']:,} rounds")
 
 
 def evaluate(

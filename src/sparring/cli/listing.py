@@ -116,10 +116,13 @@ def theory(
     as_json: AsJson = False,
 ) -> None:
     """Print which adversaries each objective provably survives, or the conditions of Theorem 5 for one perturbation."""
-    from sparring.cli.theorems import conditions, print_theory, theory_tables
+    from sparring.cli.theorems import print_theory, theory_tables
+    from sparring.feedback import Perturbation
+    from sparring.recipes import parse_piece
+    from sparring.theory.theorem_coverage import perturbation_row
 
     if perturbation is not None:
-        rows = conditions(perturbation)
+        rows = [perturbation_row(parse_piece(Perturbation, perturbation))._asdict()]
         print_json(rows) if as_json else print_rows("Theorem 5's conditions", rows)
         return
     print_json(theory_tables()) if as_json else print_theory()

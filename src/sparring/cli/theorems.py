@@ -23,7 +23,6 @@ from sparring.feedback import (
     Square,
 )
 from sparring.objectives import Apart, Cubic, Erf, Linear, Log, Objective, PiecewiseLinear, Sine, Tanh
-from sparring.recipes import parse_piece
 from sparring.theory.theorem_coverage import PerturbationRow, TheoryRow, perturbation_row, theory_rows
 
 DATA = (0.4, 0.3, 0.2, 0.1, 0.0)
@@ -73,15 +72,6 @@ def theory_tables() -> Row:
     """Both tables of `sparring theory` as plain values; infinities are strings."""
     games = [{key: _finite(value) for key, value in row._asdict().items()} for row in theory_table()]
     return {"games": games, "perturbations": [row._asdict() for row in perturbation_table()]}
-
-
-def conditions(perturbation: str) -> list[Row]:
-    """Which of Theorem 5's conditions a perturbation, written as in a recipe, satisfies.
-
-    Raises:
-        InvalidRecord: there is no such perturbation.
-    """
-    return [perturbation_row(parse_piece(Perturbation, perturbation))._asdict()]
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Verbs about one run: train, resume, finetune, sample, verify, report."""
+"""Verbs that train: train, resume, finetune, sweep, demo."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from sparring.cli.options import (
     require_one_process,
     set_threads,
 )
-from sparring.cli.terminal import print_json, print_metrics, print_problems, show_progress
-from sparring.core.errors import print_text
+from sparring.cli.terminal import cell, intervals_of, print_json, print_metrics, print_rows, show_progress
+from sparring.core.errors import UsageError, print_text
 from sparring.core.process import rank
 
 if TYPE_CHECKING:
     from sparring.runs.schema import Summary
+    from sparring.sweeps.sweep import SweepResult
 
 
 def train(
@@ -54,14 +55,16 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Continue a run from its newest intact checkpoint, or a sweep with its missing cells."""
+    from sparring.sweeps.executor import LocalExecutor
+    from sparring.sweeps.sweep import resume_sweep
     from sparring.sweeps.sweep_folder import is_sweep
     from sparring.training.loop import resume as resume_run
 
     if is_sweep(run):
-        from sparring.cli.sweeping import resume_sweep_folder
-
         require_one_process("resume")
-        resume_sweep_folder(run, device, as_json)
+        with show_progress("rounds") as progress:
+            result = resume_sweep(run, executor=LocalExecutor(device=device), progress=progress)
+        _print_sweep(run, result, as_json)
         return
     with show_progress("rounds") as progress:
         summary = resume_run(run, device=device, threads=threads, progress=progress)
@@ -92,44 +95,67 @@ def finetune(
     _print_result(out, summary, as_json)
 
 
-def sample(
-    run: RunPath,
-    count: Annotated[int, typer.Option("-n", min=1, help="Samples per game.")] = 64,
-    out: Annotated[Path, typer.Option(help="A .png picture, or .npz arrays.")] = Path("samples.png"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+def sweep(
+    recipe: RecipeName,
+    grid: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=A,B,...]...",
+            help="Dotted keys with values in YAML; 0..9 means 0 to 9; a single value applies to every cell.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The sweep's folder, new or of the same sweep.")] = ...,  # type: ignore[assignment]
+    workers: Annotated[int, typer.Option(min=0, help="Runs at a time.", show_default="one per core, or per GPU")] = 0,
     device: Device = "auto",
+    address: Annotated[
+        str, typer.Option(help="Ray: local, auto, or ray://HOST:PORT.", show_default="processes of this machine")
+    ] = "",
+    gpus_per_run: Annotated[float, typer.Option(min=0, help="Ray: share of a GPU per run.")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Draw samples from a run's newest checkpoint."""
-    from sparring.evaluation.samples import write_samples
+    """Train every missing cell of a grid; write one table and one page with a map of the grid."""
+    from sparring.sweeps.executor import LocalExecutor
+    from sparring.sweeps.ray_executor import RayExecutor
+    from sparring.sweeps.sweep import sweep as run_sweep
 
-    result = write_samples(run, out, count=count, seed=seed, device=device)
+    require_one_process("sweep")
+    if gpus_per_run and not address:
+        raise UsageError("--gpus-per-run: has no effect without a cluster", "add --address local")
+    executor = RayExecutor(address, workers, gpus_per_run) if address else LocalExecutor(workers, device)
+    with show_progress("rounds") as progress:
+        result = run_sweep(recipe, grid or [], out, executor=executor, progress=progress)
+    _print_sweep(out, result, as_json)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the runs and the page go.")] = Path("runs/demo"),
+    steps: Annotated[int, typer.Option(min=1, help="Rounds of every game.")] = 10_000,
+    seeds: Annotated[int, typer.Option(min=2, help="Games per cell.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Run the main experiment on built-in data: a report in minutes on two CPU cores."""
+    from sparring.report import report_runs
+    from sparring.runs.schema import SUMMARY, Summary
+    from sparring.sweeps.sweep import DEMO_TITLE
+    from sparring.sweeps.sweep import demo as run_demo
+
+    with show_progress("rounds") as progress:
+        runs = run_demo(out, steps=steps, seeds=seeds, progress=progress)
+    summaries = {name: Summary.read(run.path / SUMMARY) for name, run in runs.items()}
+    page = report_runs(list(runs.values()), out / "report.html", title=DEMO_TITLE)
     if as_json:
-        print_json(result)
-    else:
-        print_problems(result["problems"])
-        print_text(f"{result['out']}: {result['samples']} samples after {result['step']:,} rounds")
-
-
-def verify(
-    path: Annotated[Path, typer.Argument(help="A run folder or a prepared store.")], as_json: AsJson = False
-) -> None:
-    """Check every checksum of a run's checkpoints, or of a store."""
-    from sparring.evaluation.verify import verify as verify_files
-
-    checked = verify_files(path)
-    print_json({"sound": checked}) if as_json else print_text("\n".join(f"{name}: sound" for name in checked))
-
-
-def report(
-    path: Annotated[Path, typer.Argument(help="A run folder, an evaluation, or a folder of run folders.")],
-    as_json: AsJson = False,
-) -> None:
-    """Write report.html for a run or an evaluation, or one page for all runs in a folder."""
-    from sparring.report import report_folder
-
-    page = report_folder(path)
-    print_json({"report": str(page)}) if as_json else print_text(str(page))
+        print_json({"report": str(page), "runs": {name: summary.as_json() for name, summary in summaries.items()}})
+        return
+    rows = []
+    for name, summary in summaries.items():
+        metrics = summary.metrics
+        wins = [estimate.value or 0.0 for estimate in metrics["success"].estimates]
+        row = {"run": name, "learned all modes": f"{sum(wins):.0f} of {len(wins)}"}
+        row |= {"95 % interval": intervals_of(metrics["success_rate"]), "modes covered": cell(metrics["modes"].value)}
+        row |= {"high quality": cell(metrics["high_quality"].value), "seconds": f"{summary.seconds:,.0f}"}
+        rows.append(row)
+    print_rows("Final round, every game", rows)
+    print_text(f"report: {page}")
 
 
 def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
@@ -152,3 +178,20 @@ def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
     if isinstance(recipe, Recipe):
         print_text(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
     print_text(f"report: {page}")
+
+
+def _print_sweep(out: Path, result: SweepResult, as_json: bool) -> None:
+    """Draw the page, print the part of the table that fits a terminal, and fail if a run failed."""
+    from sparring.report import report_folder
+    from sparring.sweeps.sweep import RunsFailed
+
+    files = {"csv": str(result.csv), "parquet": str(result.parquet), "report": str(report_folder(out))}
+    if as_json:
+        print_json({"rows": result.rows, **files})
+    else:
+        columns = [name for name in result.rows[0] if not name.endswith(("_low", "_high"))][:9]
+        print_rows("Cells", [{name: row[name] for name in columns} for row in result.rows[:200]])
+        for name, path in files.items():
+            print_text(f"{name}: {path}")
+    if result.failed:
+        raise RunsFailed(result.failed)

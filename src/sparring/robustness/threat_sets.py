@@ -160,20 +160,17 @@ def _default_epsilon(target: Target) -> float:
 
 def _threats(budgets: Budgets) -> dict[str, list[Threat]]:
     """Threats by the names that `--threats` accepts; none under a name that does not apply to the samples."""
-    epsilon, ball, shape = budgets.main, budgets.ball, budgets.space.shape
+    epsilon, ball, shape, sizes = budgets.main, budgets.ball, budgets.space.shape, budgets.epsilons
     pgd, other = partial(pgd_within, ball, epsilon), budgets.in_other_norm()
     white_box, black_box = partial(Threat, kind="white-box"), partial(Threat, kind="black-box")
-    fgsm = white_box(name="FGSM", attack=FGSM(epsilon=epsilon, ball=ball, direction=pgd().direction))
-    apgd = white_box(name="APGD-CE", attack=APGD(epsilon=epsilon, ball=ball, steps=50))
-    apgd_t = APGD(epsilon=epsilon, ball=ball, steps=30)
+    fgsm = partial(FGSM, ball=ball, direction=pgd().direction)
+    apgd, apgd_t = partial(APGD, ball=ball, steps=50), partial(APGD, ball=ball, steps=30)
+    by_target = partial(white_box, name="APGD-T", criterion=TargetedDLR(), targets=9)
     square = SquareL2 if ball.norm == L2.norm else SquareLinf
     threats = {
-        "fgsm": [fgsm.at(each) for each in budgets.epsilons],
-        "apgd-ce": [apgd.at(each) for each in budgets.epsilons],
-        "apgd-t": [
-            white_box(name="APGD-T", attack=apgd_t, criterion=TargetedDLR(), targets=9).at(each)
-            for each in budgets.epsilons
-        ],
+        "fgsm": [white_box(name="FGSM", attack=fgsm(epsilon=each)) for each in sizes],
+        "apgd-ce": [white_box(name="APGD-CE", attack=apgd(epsilon=each)) for each in sizes],
+        "apgd-t": [by_target(attack=apgd_t(epsilon=each)) for each in sizes],
         "targeted": [white_box(name="targeted PGD-20", attack=pgd(), criterion=TargetedCrossEntropy(), targets=3)],
         "square": [black_box(name="Square-500", attack=square(epsilon=epsilon, queries=500), criterion=Margin())],
         "nes": [black_box(name="NES PGD-10", attack=pgd(steps=10, source=NES(samples=25)))],

@@ -132,33 +132,6 @@ def discriminator_objective(p: Distribution, q: Distribution, score: OutcomeScor
     return expectation(p, f_d(score)) + expectation(q, f_d(-score))
 
 
-def proof_terms(
-    p: Distribution, q: Distribution, score: OutcomeScores, f_g: ScoreFunction, adversary: Mixture
-) -> tuple[Values, Values]:
-    """V_1 and V_2 of the proofs of Theorems 5 and 6; for an odd f_G they add up to V.
-
-    V_1 = (p_1 - sum_{i>1} p_i) (E_P - E_Q)[f_G(D)]: positive for a mostly honest adversary unless P = Q.
-    V_2 = sum_{i>1} p_i (E_P - E_Q)[f_G(psi_i(D)) + f_G(D)]: not negative under the theorems' conditions.
-
-    Args:
-        p: the data's distribution.
-        q: the generator's distribution.
-        score: D's score of every outcome.
-        f_g: the generator's function, of the score, in H.
-        adversary: the honest perturbation first, psi_1(theta) = theta.
-
-    Source: Xu, Li, Jegelka, equation (A.3).
-    """
-    (honest, _), *lies = adversary
-    truth = f_g(score)
-    first = (honest - sum(share for share, _ in lies)) * (expectation(p, truth) - expectation(q, truth))
-    second = torch.zeros_like(first)
-    for share, psi in lies:
-        both = f_g(psi(score)) + truth
-        second = second + share * (expectation(p, both) - expectation(q, both))
-    return first, second
-
-
 def lemma_1(p: Distribution, q: Distribution, flip: float) -> Values:
     """V of the log under a flipping adversary, in closed form: 2 JSD - log 4 - p (KL(P || Q) + KL(Q || P)).
 

@@ -1,4 +1,4 @@
-"""Verbs about data sets: data prepare and data inspect."""
+"""Verbs about folders: report, verify, data prepare, data inspect."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ import typer
 from sparring.cli.options import AsJson
 from sparring.cli.terminal import print_json, show_progress
 from sparring.core.errors import print_text
+
+
+def report(
+    path: Annotated[Path, typer.Argument(help="A run folder, an evaluation, or a folder of run folders.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write report.html for a run or an evaluation, or one page for all runs in a folder."""
+    from sparring.report import report_folder
+
+    page = report_folder(path)
+    print_json({"report": str(page)}) if as_json else print_text(str(page))
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run folder or a prepared store.")], as_json: AsJson = False
+) -> None:
+    """Check every checksum of a run's checkpoints, or of a store."""
+    from sparring.evaluation.verify import verify as verify_files
+
+    checked = verify_files(path)
+    print_json({"sound": checked}) if as_json else print_text("\n".join(f"{name}: sound" for name in checked))
 
 
 def prepare(
