@@ -13,8 +13,7 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
 from sparring.data import Source
 from sparring.gan.load import load_gan, newest_checkpoint, same_data
-from sparring.networks import ClassifierModule
-from sparring.networks.precision import forward
+from sparring.networks import ClassifierModule, forward
 from sparring.recipes import ClassifierRecipe, StartingPoint, require_classifier
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
@@ -38,7 +37,8 @@ class LoadedClassifier:
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
-        return forward(self.network, samples, self.recipe.precision)
+        logits: Tensor = forward(self.network, samples, self.recipe.precision)
+        return logits
 
 
 def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:

@@ -18,7 +18,7 @@ from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
 from sparring.gan.load import load_gan
 from sparring.gan.sampling import laid_out
-from sparring.networks.precision import forward
+from sparring.networks import forward
 from sparring.recipes import ClassifierRecipe, Fakes
 from sparring.runs.folder import RunFolder
 from sparring.runs.tensors import (
@@ -107,7 +107,8 @@ class ClassifierState:
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
-        return forward(self.network, samples, self.recipe.precision)
+        logits: Tensor = forward(self.network, samples, self.recipe.precision)
+        return logits
 
     def state(self) -> dict[str, Tensor]:
         """All state, flat: classifier, frozen generator, optimizer, running sums of the log."""

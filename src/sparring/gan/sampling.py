@@ -10,7 +10,7 @@ from sparring.core.modules import evaluating
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
 from sparring.data import Batch
-from sparring.networks.precision import forward
+from sparring.networks import forward
 from sparring.recipes import Recipe, TrainingRecipe
 
 _AT_ONCE = 512

@@ -17,8 +17,7 @@ from sparring.core.shapes import Space, over_samples
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
 from sparring.gan.sampling import draw, laid_out
-from sparring.networks import Verdict
-from sparring.networks.precision import forward, judge
+from sparring.networks import Verdict, forward
 from sparring.recipes import Recipe
 from sparring.runs.tensors import (
     below,
@@ -160,7 +159,8 @@ class GANState:
 
     def judge(self, samples: Tensor) -> Verdict:
         """D's verdict on samples `(*batch, ...)`, at least fp32."""
-        return judge(self.discriminator, samples, self.recipe.precision)
+        verdict: Verdict = forward(self.discriminator, samples, self.recipe.precision)
+        return verdict
 
     def score(self, samples: Tensor) -> Tensor:
         """D's scores `(*batch)` of samples without classes, at least fp32."""

@@ -22,8 +22,7 @@ from sparring.core.shapes import Samples, Scores, over_samples, sample_norm
 from sparring.data import Batch
 from sparring.gan.state import GANState
 from sparring.metrics import ReferenceClassifier
-from sparring.networks import Verdict
-from sparring.networks.precision import forward
+from sparring.networks import Verdict, forward
 
 CHECKS = 50
 """Checks a run: every 2 % of the budget, whatever the interval of the log."""

@@ -26,7 +26,7 @@ from sparring.gan.sampling import draw
 from sparring.gan.state import GANState
 from sparring.metrics import wasserstein1
 from sparring.metrics.input_gradients import absolute_sum, sparsity
-from sparring.networks.precision import judge
+from sparring.networks import Verdict, forward
 
 PROBED = 256
 """Real samples of a probe, at most, and as many generated ones."""
@@ -137,7 +137,8 @@ def undisturbed(gan: GAN) -> Iterator[None]:
 
 def score_of(gan: GAN, samples: Samples) -> Scores:
     """D's scores `(*batch)` in fp32, under the recipe's precision."""
-    return judge(gan.networks.discriminator, samples, gan.recipe.precision).score
+    verdict: Verdict = forward(gan.networks.discriminator, samples, gan.recipe.precision)
+    return verdict.score
 
 
 def _attack(gan: GAN, real: Samples, space: Space, rng: Rng) -> Probed:

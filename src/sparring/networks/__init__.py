@@ -8,9 +8,11 @@ from sparring.networks.base import (
     Generator,
     Network,
     NormalPrior,
+    Precision,
     Prior,
     UniformPrior,
     Verdict,
+    forward,
     spread,
 )
 from sparring.networks.classifiers import (
@@ -72,6 +74,7 @@ __all__ = [
     "Network",
     "NormalPrior",
     "PreActResNet18",
+    "Precision",
     "Prior",
     "ProjectionHead",
     "ResNetDiscriminator",
@@ -87,6 +90,7 @@ __all__ = [
     "Trunk",
     "UniformPrior",
     "Verdict",
+    "forward",
     "prepared_for_attack",
     "spread",
     "weights_sha256",

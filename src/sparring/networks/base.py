@@ -1,20 +1,21 @@
-"""Networks: frozen specs in the recipe that build an nn.Module for a given sample space."""
+"""Networks: frozen specs in the recipe that build an nn.Module for a given sample space; and their forward passes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, members, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
-from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, Space
+from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, Space, at_least_fp32
 
 
 class Verdict(NamedTuple):
@@ -22,6 +23,25 @@ class Verdict(NamedTuple):
 
     score: Tensor
     classes: Tensor | None = None
+
+
+Precision = Literal["fp32", "tf32", "bf16"]
+"""`fp32`; `tf32`, matrix products and convolutions of CUDA in TF32; or `bf16`, networks under autocast."""
+
+
+def forward(network: nn.Module, inputs: Tensor, precision: Precision) -> Any:
+    """The output of a network under a recipe's precision, at least fp32. Sets torch's TF32 switches on a GPU.
+
+    Only networks run in lower precision: payoffs, penalties, gradients of parameters and optimizers stay in fp32.
+    """
+    if inputs.is_cuda:
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    if precision != "bf16":
+        return network(inputs)
+    with torch.autocast(inputs.device.type, torch.bfloat16):
+        output = network(inputs)
+    return tree_map_only(Tensor, at_least_fp32, output)
 
 
 class FeatureNetwork(nn.Module, ABC):

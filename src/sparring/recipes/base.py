@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_serializer
 from sparring.core.pieces import members
 from sparring.core.records import Count, Every, Record
 from sparring.data import Data
-from sparring.networks.precision import Precision
+from sparring.networks import Precision
 
 
 class TrainingRecipe(Record):
