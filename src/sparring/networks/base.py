@@ -163,10 +163,7 @@ def require_images(network: Network, space: Space) -> tuple[int, int, int]:
         UsageError: the samples are not images.
     """
     if len(space.shape) != 3:
-        raise UsageError(
-            f"{network.family}: {network.name!r} needs images, the data have shape {space.shape}",
-            "choose data of images, for example digits",
-        )
+        raise _unfit(network, "images", space)
     channels, height, width = space.shape
     return channels, height, width
 
@@ -186,19 +183,11 @@ def require_square_images(
             f"{network.family}: {network.name!r} does not support packed games, and replicas = {lead[0]}",
             f"set replicas=1, or a network that supports them: {', '.join(packing)}",
         )
-    square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
-    if not square or space.shape[1] % multiple_of:
+    channels, side, width = require_images(network, space)
+    if side != width or side % multiple_of or space.bounds != IMAGE_BOUNDS:
         divisible = f" with a side divisible by {multiple_of}" if multiple_of > 1 else ""
-        raise UsageError(
-            f"{network.family}: {network.name!r} needs square images{divisible}, the data have shape {space.shape}",
-            "choose another network for these data, for example mlp, or `sparring data prepare` them with --size",
-        )
-    if space.bounds != IMAGE_BOUNDS:
-        raise UsageError(
-            f"{network.family}: {network.name!r} makes values in [-1, 1], the data declare {space.bounds}",
-            "choose the mlp networks, or data in [-1, 1]",
-        )
-    return space.shape[0], space.shape[1]
+        raise _unfit(network, f"square images in [-1, 1]{divisible}", space)
+    return channels, side
 
 
 def require_halvings(
@@ -221,8 +210,12 @@ def require_halvings(
         bottom //= 2
     if bottom == side or bottom not in bottoms:
         sides = "8, 16, 32, ..." if tuple(bottoms) == (4,) else "8, 16, 28, 32, ..., 4 to 7 times a power of two"
-        raise UsageError(
-            f"{network.family}: {network.name!r} needs images with a side of {sides}, the data have {side}",
-            "prepare the data with --size, or choose another network, for example mlp",
-        )
+        raise _unfit(network, f"images with a side of {sides}", space)
     return channels, bottom, (side // bottom).bit_length() - 1
+
+
+def _unfit(network: Network, needs: str, space: Space) -> UsageError:
+    return UsageError(
+        f"{network.family}: {network.name!r} needs {needs}, the data have {space}",
+        "choose another network, for example mlp, or `sparring data prepare` the data with --size",
+    )
