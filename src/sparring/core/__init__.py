@@ -1,1 +1,1 @@
-"""What every layer uses: the name table of pieces, records, shapes, balls, gradients, files, errors."""
+"""What every layer uses: the name table of pieces, records, shapes, balls, randomness, files, errors, the process."""

@@ -23,14 +23,6 @@ def euclidean(x: Samples, batch_axes: int) -> Scores:
     return norm
 
 
-def _steepest_euclidean(gradient: Samples, radius: float, batch_axes: int) -> Samples:
-    """The gradient scaled to the length of the radius."""
-    # In units of the largest entry: squares of small gradients would underflow.
-    largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
-    scaled = gradient / expand_like(largest, gradient)
-    return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
-
-
 class Ball(Piece, family="ball"):
     """The perturbations of one sample whose norm is at most a radius.
 
@@ -83,21 +75,28 @@ class Linf(Ball):
         return torch.addcmul(-reach, unit, 2 * reach)  # rounded once, as a draw from [-radius, radius) is
 
 
-@piece("l2")
-class L2(Ball):
-    """sqrt(sum_i delta_i^2) <= radius."""
+class EuclideanBall(Ball):
+    """Sizes are Euclidean, and a step of a given length follows the gradient."""
 
     norm: ClassVar[str] = "Euclidean"
 
     def size(self, delta: Samples, batch_axes: int) -> Scores:
         return euclidean(delta, batch_axes)
 
+    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
+        # In units of the largest entry: squares of small gradients would underflow.
+        largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
+        scaled = gradient / expand_like(largest, gradient)
+        return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
+
+
+@piece("l2")
+class L2(EuclideanBall):
+    """sqrt(sum_i delta_i^2) <= radius."""
+
     def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         shrink = (radius / self.size(delta, batch_axes).clamp(min=_TINY)).clamp(max=1.0)
         return delta * expand_like(shrink, delta)
-
-    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        return _steepest_euclidean(gradient, radius, batch_axes)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         direction = rng.normal(like.shape).to(like)
@@ -108,20 +107,13 @@ class L2(Ball):
 
 
 @piece("none")
-class Unbounded(Ball):
+class Unbounded(EuclideanBall):
     """No limit; sizes are Euclidean."""
 
-    norm: ClassVar[str] = "Euclidean"
     limited: ClassVar[bool] = False
-
-    def size(self, delta: Samples, batch_axes: int) -> Scores:
-        return euclidean(delta, batch_axes)
 
     def project(self, delta: Samples, radius: float, batch_axes: int) -> Samples:
         return delta
-
-    def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        return _steepest_euclidean(gradient, radius, batch_axes)
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         raise ValueError("there is no uniform draw without a bound")

@@ -56,8 +56,8 @@ class DiscriminatorTurn:
 
     def show(self, view: View, gradients: Sequence[Origin] = ()) -> Mapping[Origin, Response]:
         """Add the gradient of the weighted payoff, less the Lipschitz penalty once a step (equation 3.1)."""
-        leaves = {origin: view.of(origin).detach().requires_grad_() for origin in gradients}
-        verdicts = {origin: self.state.judge(leaves.get(origin, view.of(origin))) for origin in ORIGINS}
+        leaves = {origin: getattr(view, origin).detach().requires_grad_() for origin in gradients}
+        verdicts = {origin: self.state.judge(leaves.get(origin, getattr(view, origin))) for origin in ORIGINS}
         payoffs = {origin: self._payoff(origin, verdicts[origin], origin) for origin in ORIGINS}
         loss = self._penalty(view) - view.weight * over_samples(payoffs["real"] + payoffs["fake"])
         # Packed games share no parameter: the gradient of the sum of their losses is that of each.

@@ -96,7 +96,7 @@ class AdversarialRegime(Regime):
     def _moved(
         self, d: DiscriminatorUpdate, attack: Attack, origin: Origin, view: View, seen: Mapping[Origin, Response] | None
     ) -> Samples:
-        x, rng = view.of(origin), d.rng(f"attack/{origin}")
+        x, rng = getattr(view, origin), d.rng(f"attack/{origin}")
         response = seen[origin] if seen else None
         if response is not None and response.gradient is not None:
             slope = self.aim.slope(response.payoff, response.opposite)
@@ -144,6 +144,6 @@ def _mean_payoff(d: DiscriminatorUpdate, origin: Origin, view: View) -> Callable
     @cache
     def mean() -> Tensor:
         with torch.no_grad():
-            return d.mean(d.payoff(origin, view.of(other), labels_of=other))
+            return d.mean(d.payoff(origin, getattr(view, other), labels_of=other))
 
     return mean

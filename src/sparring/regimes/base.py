@@ -33,10 +33,6 @@ class View(NamedTuple):
     weight: float = 1.0
     attacked: Sequence[Origin] = ()
 
-    def of(self, origin: Origin) -> Samples:
-        """The samples of an origin."""
-        return self.real if origin == "real" else self.fake
-
 
 class Response(NamedTuple):
     """D's response to the samples of one origin.
