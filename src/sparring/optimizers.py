@@ -106,13 +106,58 @@ class Adam(Optimizer):
 
 @piece("rmsprop")
 class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton 2012)."""
+    """RMSprop (Tieleman and Hinton 2012).
+
+        v <- alpha v + (1 - alpha) g^2
+        x <- x - lr g / (sqrt(v) + epsilon), or x - lr g / sqrt(v + epsilon)
+
+    The defaults are those of torch. TensorFlow 1 has alpha 0.9, epsilon 1e-10 inside the root, and v = 1 at the start,
+    which shortens the first steps.
+
+    Args:
+        alpha: decay of the mean square v.
+        epsilon: guards against division by zero.
+        epsilon_inside_root: whether epsilon is added to v and not to its root.
+        initial_square: v before the first step.
+    """
 
     alpha: Momentum = 0.99
     epsilon: Positive = 1e-8
+    epsilon_inside_root: bool = False
+    initial_square: NonNegative = 0.0
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, eps=self.epsilon, foreach=True)
+        return _RMSpropSteps(parameters, self)
+
+
+class _RMSpropSteps(torch.optim.Optimizer):
+    """The steps of `RMSprop`; with its defaults equal to the bit to those of `torch.optim.RMSprop`."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], settings: RMSprop) -> None:
+        super().__init__(parameters, {"lr": settings.lr})
+        self._settings = settings
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        settings = self._settings
+        for group in self.param_groups:
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            gradients, squares = [parameter.grad for parameter in moved], [self._square(each) for each in moved]
+            torch._foreach_mul_(squares, settings.alpha)
+            torch._foreach_addcmul_(squares, gradients, gradients, value=1 - settings.alpha)
+            if settings.epsilon_inside_root:
+                divisors = torch._foreach_sqrt(torch._foreach_add(squares, settings.epsilon))
+            else:
+                divisors = torch._foreach_add(torch._foreach_sqrt(squares), settings.epsilon)
+            torch._foreach_addcdiv_(moved, gradients, divisors, value=-group["lr"])
+
+    def _square(self, parameter: nn.Parameter) -> torch.Tensor:
+        """The mean square of a parameter's gradient."""
+        moments = self.state[parameter]
+        if not moments:
+            moments["square_avg"] = torch.full_like(parameter, self._settings.initial_square)
+        square: torch.Tensor = moments["square_avg"]
+        return square
 
 
 @piece("sgd")

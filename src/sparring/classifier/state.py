@@ -71,7 +71,10 @@ class ClassifierState:
             )
         self.streams = Streams(recipe.seed, None, device)
         recipe.attack.check(self.space)
-        network = recipe.classifier.build(self.space, (), rng=Streams(recipe.seed).rng("init/classifier")).to(device)
+        rng = Streams(recipe.seed).rng("init/classifier")
+        network = recipe.classifier.build(self.space, (), rng=rng)
+        recipe.classifier.init.apply(network, rng=rng)
+        network = network.to(device)
         if recipe.memory_format == "channels_last":
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network

@@ -17,7 +17,7 @@ from sparring.core.shapes import Space, over_samples
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
 from sparring.gan.sampling import draw, laid_out
-from sparring.networks import Verdict, forward
+from sparring.networks import Network, Verdict, forward
 from sparring.recipes import Recipe
 from sparring.runs.tensors import (
     below,
@@ -44,8 +44,8 @@ class Networks(nn.Module):
         _require_classes(recipe, space)
         self.space = space
         streams = recipe.streams()
-        self.generator = recipe.generator.build(space, recipe.lead, rng=streams.rng("init/generator"))
-        self.discriminator = recipe.discriminator.build(space, recipe.lead, rng=streams.rng("init/discriminator"))
+        self.generator = _initialised(recipe.generator, space, recipe.lead, streams.rng("init/generator"))
+        self.discriminator = _initialised(recipe.discriminator, space, recipe.lead, streams.rng("init/discriminator"))
         copies = [copy.deepcopy(self.generator).requires_grad_(False)] if recipe.ema else []
         self.average = nn.ModuleList(copies)
         recipe.lipschitz.check(self.discriminator)
@@ -223,6 +223,12 @@ class GANState:
         for prefix, optimizer in optimizers.items():
             load_optimizer_state(optimizer, below(prefix, state))
         self.log.load_state(sums(below("watch/", state), self.recipe.lead))
+
+
+def _initialised(spec: Network, space: Space, lead: tuple[int, ...], rng: Rng) -> nn.Module:
+    network = spec.build(space, lead, rng=rng)
+    spec.init.apply(network, rng=rng)
+    return network
 
 
 def _compiled(network: nn.Module) -> nn.Module:

@@ -25,16 +25,17 @@ from sparring.regimes import ORIGINS, Origin, Response, View
 
 
 def play_round(state: GANState, step: int) -> None:
-    """`critic_steps` updates of D, then one of G, on the latents that D saw last."""
+    """`critic_steps` updates of D, then one of G, on the latents that D saw last or on fresh ones."""
     state.set_rates(step)
     turns = state.recipe.critic_steps
     for number in range(step * turns, (step + 1) * turns):
+        state.recipe.lipschitz.prepare(state.discriminator)
         real, fake = state.real_batch(number), state.generate("latents", number)
         seen_real = state.disturb(real.samples, step, "real", number)
         seen_fake = state.disturb(fake.samples.detach(), step, "fake", number)
         d = DiscriminatorTurn(state, step, number, {"real": real.labels, "fake": fake.labels})
         state.recipe.regime.update(d, seen_real, seen_fake)
-    update_generator(state, fake, step)
+    update_generator(state, state.generate("latents/fresh", step) if state.recipe.fresh_latents else fake, step)
     state.end_round()
 
 

@@ -70,6 +70,9 @@ class Lipschitz(Piece, family="lipschitz"):
         """
         return real.new_zeros(real.shape[:batch_axes])
 
+    def prepare(self, discriminator: nn.Module) -> None:
+        """Project D's parameters, in place, before a turn of D: `critic_steps` times a round."""
+
     def constrain(self, discriminator: nn.Module) -> None:
         """Project D's parameters, or update statistics of them, in place: before the first step and after each."""
 

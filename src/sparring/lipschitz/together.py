@@ -55,6 +55,10 @@ class Together(Lipschitz):
             total = total + control.penalty(score, real, fake, batch_axes=batch_axes, rng=rng)
         return total
 
+    def prepare(self, discriminator: nn.Module) -> None:
+        for control in self.controls:
+            control.prepare(discriminator)
+
     def constrain(self, discriminator: nn.Module) -> None:
         for control in self.controls:
             control.constrain(discriminator)

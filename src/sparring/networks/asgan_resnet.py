@@ -26,7 +26,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings
 from sparring.networks.heads import Discriminator, DiscriminatorModule
-from sparring.networks.initial import initialise, xavier_uniform
+from sparring.networks.initial import GlorotInit, initialise
 from sparring.networks.products import OneDNNLinear
 
 
@@ -109,7 +109,7 @@ class ASGANResNetGenerator(Generator):
         channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             network = _generator(self.inputs(space), channels, doublings, self.width, self.batch_norm)
-        initialise(network, lambda _name: xavier_uniform(), rng=rng)
+        initialise(network, lambda _name: GlorotInit(), rng=rng)
         return network
 
 
@@ -130,5 +130,5 @@ class ASGANResNetDiscriminator(Discriminator):
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, doublings, self.width, self.batch_norm)
             network = self.with_head(trunk, self.width, space)
-        initialise(network, lambda _name: xavier_uniform(), rng=rng)
+        initialise(network, lambda _name: GlorotInit(), rng=rng)
         return network

@@ -16,6 +16,7 @@ from sparring.core.pieces import FAMILIES, Piece, members, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, Space, at_least_fp32
+from sparring.networks.initial import ArchitectureInit, Init
 
 
 class Verdict(NamedTuple):
@@ -79,15 +80,20 @@ class UniformPrior(Prior):
 class Network(Piece):
     """A spec that builds a module, with initial weights from a given random stream.
 
+    Args:
+        init: the initial weights.
+
     Attributes:
         packs: whether it supports packed games.
     """
 
     packs: ClassVar[bool] = False
 
+    init: Init = ArchitectureInit()
+
     @abstractmethod
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> nn.Module:
-        """The network for samples of this space.
+        """The network for samples of this space, with the architecture's own initial weights.
 
         Args:
             space: shape and range of the samples.

@@ -18,7 +18,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import FeaturesAndLogits, Space
 from sparring.networks.base import FeatureNetwork, Network, require_images, require_square_images
 from sparring.networks.heads import AuxiliaryHead, AuxiliaryModule, Discriminator, DiscriminatorModule
-from sparring.networks.initial import initialise, xavier_uniform
+from sparring.networks.initial import GlorotInit, initialise
 from sparring.networks.products import OneDNNLinear
 
 
@@ -110,7 +110,7 @@ class SmallCNN(Classifier):
                 nn.ReLU(),
             )
             network = ClassifierModule(features, 4 * width, space.classes)
-        initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
+        initialise(network, lambda _name: GlorotInit(gain=2.0**0.5), rng=rng)
         return network
 
 
@@ -141,7 +141,7 @@ class SmallResNet(Classifier):
                 nn.Flatten(),
             )
             network = ClassifierModule(features, 8 * width, space.classes)
-        initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=rng)
+        initialise(network, lambda _name: GlorotInit(gain=2.0**0.5), rng=rng)
         return network
 
 
@@ -160,6 +160,7 @@ class Branch(Classifier):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
         spec = self.discriminator.model_copy(update={"head": AuxiliaryHead()})
         whole = spec.build(space, lead, rng=rng)
+        spec.init.apply(whole, rng=rng)
         assert isinstance(whole.head, AuxiliaryModule)
         with torch.random.fork_rng(devices=[]):
             branch = ClassifierModule(whole.trunk, whole.width, space.classes)
@@ -182,5 +183,5 @@ class Trunk(Discriminator):
         body = self.classifier.build(replace(space, classes=1), (), rng=rng)
         with torch.random.fork_rng(devices=[]):
             head = self.head.build(body.width, space.classes, nn.Linear)
-        initialise(head, lambda _name: xavier_uniform(1.0), rng=rng)
+        initialise(head, lambda _name: GlorotInit(), rng=rng)
         return DiscriminatorModule(body.features, body.width, head)

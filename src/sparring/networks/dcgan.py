@@ -25,7 +25,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings
 from sparring.networks.heads import Discriminator, DiscriminatorModule
-from sparring.networks.initial import initialise, normal
+from sparring.networks.initial import NormalInit, initialise
 
 _STD = 0.02
 _SLOPE = 0.2
@@ -73,7 +73,7 @@ class DCGANGenerator(Generator):
         channels, _bottom, doublings = require_halvings(self, space, lead)
         with torch.random.fork_rng(devices=[]):
             network = _generator(self.inputs(space), channels, doublings, self.width, self.batch_norm)
-        initialise(network, lambda _name: normal(_STD), rng=rng)
+        initialise(network, lambda _name: NormalInit(std=_STD), rng=rng)
         return network
 
 
@@ -95,5 +95,5 @@ class DCGANDiscriminator(Discriminator):
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, doublings, self.width, self.batch_norm)
             network = self.with_head(trunk, features, space, bias=False)
-        initialise(network, lambda _name: normal(_STD), rng=rng)
+        initialise(network, lambda _name: NormalInit(std=_STD), rng=rng)
         return network

@@ -28,7 +28,7 @@ from sparring.core.records import Count, NonNegative
 from sparring.core.shapes import Space
 from sparring.networks.base import require_square_images
 from sparring.networks.classifiers import Classifier, ClassifierModule
-from sparring.networks.initial import initialise, kaiming_normal, xavier_uniform
+from sparring.networks.initial import GlorotInit, HeInit, initialise
 
 _GROUPS = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
 """Channels after every convolution, in units of the width."""
@@ -51,7 +51,7 @@ def _classifier(layers: Iterable[nn.Module], width: int, space: Space, *, rng: R
     with torch.random.fork_rng(devices=[]):
         features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         network = ClassifierModule(features, width, space.classes)
-    initialise(network, lambda name: xavier_uniform() if name == "output" else kaiming_normal(), rng=rng)
+    initialise(network, lambda name: GlorotInit() if name == "output" else HeInit(fan="out"), rng=rng)
     return network
 
 

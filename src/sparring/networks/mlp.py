@@ -18,6 +18,7 @@ from sparring.core.records import Widths
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator
 from sparring.networks.heads import Discriminator, DiscriminatorModule
+from sparring.networks.initial import Fans
 from sparring.networks.products import WORTH_IT, affine
 
 
@@ -29,6 +30,7 @@ class Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, lead: tuple[int, ...], *, rng: Rng, bias: bool = True) -> None:
         super().__init__()
+        self.fans = Fans(inputs, outputs)
         bound = 1.0 / math.sqrt(inputs)
         self.weight = nn.Parameter(rng.uniform((*lead, inputs, outputs), -bound, bound))
         if bias:

@@ -18,7 +18,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_square_images
 from sparring.networks.heads import Discriminator, DiscriminatorModule
-from sparring.networks.initial import initialise, normal
+from sparring.networks.initial import NormalInit, initialise
 from sparring.networks.products import OneDNNLinear
 
 _SLOPE = 0.2
@@ -81,7 +81,7 @@ class MNISTGenerator(Generator):
         channels, side = require_square_images(self, space, lead, 4)
         with torch.random.fork_rng(devices=[]):
             network = _generator(self.inputs(space), channels, side, self.width, self.batch_norm)
-        initialise(network, lambda _name: normal(0.02), rng=rng)
+        initialise(network, lambda _name: NormalInit(std=0.02), rng=rng)
         return network
 
 
@@ -102,5 +102,5 @@ class MNISTDiscriminator(Discriminator):
         with torch.random.fork_rng(devices=[]):
             trunk = _trunk(channels, side, self.width, self.batch_norm)
             network = self.with_head(trunk, 16 * self.width, space)
-        initialise(network, lambda _name: normal(0.02), rng=rng)
+        initialise(network, lambda _name: NormalInit(std=0.02), rng=rng)
         return network

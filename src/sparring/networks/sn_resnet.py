@@ -25,7 +25,7 @@ from sparring.core.records import Count, Probability, Widths
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings
 from sparring.networks.heads import Discriminator, DiscriminatorModule
-from sparring.networks.initial import initialise, xavier_residual
+from sparring.networks.initial import glorot_residual, initialise
 from sparring.networks.products import OneDNNLinear
 from sparring.networks.residual_blocks import (
     EPS,
@@ -128,7 +128,7 @@ class ResidualGenerator(Generator):
             network = ResidualGeneratorModule(
                 self.latent, bottom, doublings, widths, channels, norm=norm, last_norm=last_norm
             )
-        initialise(network, xavier_residual, rng=rng)
+        initialise(network, glorot_residual, rng=rng)
         return network
 
 
@@ -214,5 +214,5 @@ class ResidualDiscriminator(Discriminator):
         with torch.random.fork_rng(devices=[]):
             trunk = ResidualTrunk(channels, widths, halvings, self.layers())
             network = self.with_head(trunk, widths[-1], space, bias=self.head_bias)
-        initialise(network, xavier_residual, rng=rng)
+        initialise(network, glorot_residual, rng=rng)
         return network

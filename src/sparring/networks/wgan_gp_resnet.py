@@ -18,7 +18,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import Generator, require_halvings, require_square_images
 from sparring.networks.heads import Discriminator, DiscriminatorModule
-from sparring.networks.initial import initialise, xavier_residual
+from sparring.networks.initial import glorot_residual, initialise
 from sparring.networks.residual_blocks import UnconditionalBatchNorm, bare
 from sparring.networks.sn_resnet import ResidualGeneratorModule, ResidualTrunk
 
@@ -47,7 +47,7 @@ class ResNetGenerator(Generator):
             network = ResidualGeneratorModule(
                 self.inputs(space), bottom, doublings, widths, channels, norm=_norm, last_norm=last_norm
             )
-        initialise(network, xavier_residual, rng=rng)
+        initialise(network, glorot_residual, rng=rng)
         return network
 
 
@@ -66,5 +66,5 @@ class ResNetDiscriminator(Discriminator):
         with torch.random.fork_rng(devices=[]):
             trunk = ResidualTrunk(channels, (self.width,) * 4, 2, bare(bias=True), torch.mean)
             network = self.with_head(trunk, self.width, space)
-        initialise(network, xavier_residual, rng=rng)
+        initialise(network, glorot_residual, rng=rng)
         return network

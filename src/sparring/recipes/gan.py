@@ -32,6 +32,7 @@ class Recipe(TrainingRecipe):
     Args:
         steps: rounds; each is `critic_steps` updates of D and one of G.
         class_loss: payoffs for classes, in addition to those of the objective for D's score.
+        fresh_latents: whether G learns from latents of its own; otherwise from those that D saw last.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
         compile: whether G and D are compiled by `torch.compile` for training.
@@ -48,6 +49,7 @@ class Recipe(TrainingRecipe):
     lipschitz: Lipschitz = Unconstrained()
     optimizers: Optimizers
     critic_steps: Count = 1
+    fresh_latents: bool = False
     replicas: int = Field(default=1, ge=1, le=MOST_GAMES)
     ema: Momentum = 0.0
     compile: bool = False

@@ -17,7 +17,7 @@ from sparring.classifier.fit import fit
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
-from sparring.networks.initial import initialise, xavier_uniform
+from sparring.networks.initial import GlorotInit, initialise
 from sparring.robustness.targets import Target, logits_alone, rate
 from sparring.runs.schema import TransferMatrix
 
@@ -100,7 +100,7 @@ def substitute(target: Target, *, seed: int = 0) -> Target:
     with torch.random.fork_rng(devices=[]):
         layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(target.classes)))
         network = nn.Sequential(nn.Flatten(), *layers)
-    initialise(network, lambda _name: xavier_uniform(2.0**0.5), rng=Rng.of(seed))
+    initialise(network, lambda _name: GlorotInit(gain=2.0**0.5), rng=Rng.of(seed))
     network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
     picks = (rng.integers((_BATCH,), len(samples)) for _ in range(_UPDATES))
