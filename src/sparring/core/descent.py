@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.distributed import SINGLE, ProcessGroup
+from sparring.core.diverged import DivergedGames
 from sparring.core.errors import NonFinite
 from sparring.core.step_log import StepLog
 
@@ -20,12 +21,11 @@ class NotFiniteStep(ArithmeticError):
     Args:
         name: of the network.
         what: `loss` or `gradient`.
-        replicas: of the packed games in which it is not finite; empty for a single game.
     """
 
-    def __init__(self, name: str, what: str, replicas: Sequence[int]) -> None:
+    def __init__(self, name: str, what: str) -> None:
         super().__init__(f"{what} of the {name}")
-        self.name, self.replicas = name, tuple(replicas)
+        self.name = name
 
 
 class Descent:
@@ -37,6 +37,7 @@ class Descent:
         optimizer: over them.
         log: gets the norm of the gradient of every step, over all parameters of each game.
         group: the processes whose gradients are averaged.
+        diverged: packed games that are not trained any more.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Descent:
         optimizer: torch.optim.Optimizer,
         log: StepLog,
         group: ProcessGroup = SINGLE,
+        diverged: DivergedGames | None = None,
     ) -> None:
         self.name, self.parameters, self.optimizer = name, list(parameters), optimizer
-        self._log, self._group = log, group
+        self._log, self._group, self._diverged = log, group, diverged or DivergedGames(0)
 
     def step(self, loss: Tensor) -> None:
         """One step along the gradients that have been accumulated, which are then cleared.
@@ -56,8 +58,10 @@ class Descent:
         Args:
             loss: detached, `()`, or `(replicas)` where games are packed.
 
+        A packed game whose loss or gradient is not finite has diverged: it stands still from now on.
+
         Raises:
-            NotFiniteStep: loss or gradient is not finite in some process; no step was taken.
+            NotFiniteStep: loss or gradient of a single game is not finite in some process; no step was taken.
         """
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         self._group.average([loss, *gradients])
@@ -68,10 +72,14 @@ class Descent:
         norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
         finite = torch.stack([loss, norm]).isfinite()
         if not finite.all():
-            replicas = (~finite.all(0)).nonzero().flatten().tolist() if loss.dim() else []
-            raise NotFiniteStep(self.name, "gradient" if finite[0].all() else "loss", replicas)
+            if not loss.dim():
+                raise NotFiniteStep(self.name, "gradient" if finite[0] else "loss")
+            self._diverged.add((~finite.all(0)).nonzero().flatten().tolist())
         self._log.add({f"gradient_{self.name}": norm})
-        self.optimizer.step()
+        if self._diverged.since:
+            self._diverged.step(self.optimizer, self.parameters)
+        else:
+            self.optimizer.step()
         for parameter in self.parameters:
             parameter.grad = None
 

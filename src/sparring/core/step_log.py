@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.distributed import SINGLE, ProcessGroup
+from sparring.core.diverged import DivergedGames
 from sparring.core.shapes import expand_like
 
 
@@ -20,10 +21,18 @@ class StepLog:
         lead: `()`, or `(replicas,)`; the shape of every number.
         device: of the numbers.
         group: the processes that train together.
+        diverged: packed games whose numbers are zero from then on.
     """
 
-    def __init__(self, lead: tuple[int, ...], device: torch.device, group: ProcessGroup = SINGLE) -> None:
+    def __init__(
+        self,
+        lead: tuple[int, ...],
+        device: torch.device,
+        group: ProcessGroup = SINGLE,
+        diverged: DivergedGames | None = None,
+    ) -> None:
         self._lead, self._device, self._group = lead, device, group
+        self._diverged = diverged or DivergedGames(0)
         self._round: list[tuple[tuple[str, ...], Tensor]] = []
         self._clear()
 
@@ -40,6 +49,8 @@ class StepLog:
         self._group.average([values for _, values in self._round])
         for names, values in self._round:
             places = self._index[names] if names in self._index else self._places(names)
+            if self._diverged.since:
+                values[:, self._diverged.games] = 0.0
             self._sums.index_add_(0, places, values)
             self._times[names] += 1
         self._round.clear()

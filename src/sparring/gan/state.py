@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sparring.core.descent import Descent
 from sparring.core.distributed import SINGLE, ProcessGroup
+from sparring.core.diverged import DivergedGames
 from sparring.core.errors import UsageError
 from sparring.core.modules import batch_statistics, input_gradient, untraced
 from sparring.core.randomness import Rng
@@ -82,6 +83,7 @@ class GANState:
         generator, discriminator: the networks that a round runs, compiled if the recipe says so.
         networks: the same, not compiled, and the running mean of G.
         descents: the optimizer steps of both networks.
+        diverged: packed games that stand still.
         penalizes: whether D's loss has a penalty.
         streams: random streams that are the same in every process.
         own_streams: random streams of this process's part of a batch.
@@ -112,9 +114,10 @@ class GANState:
             "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
             "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
         }
-        self.log = StepLog(recipe.lead, device, group)
+        self.diverged = DivergedGames(recipe.replicas if recipe.lead else 0)
+        self.log = StepLog(recipe.lead, device, group, self.diverged)
         self.descents = {
-            name: Descent(name, getattr(networks, name).parameters(), optimizer, self.log, group)
+            name: Descent(name, getattr(networks, name).parameters(), optimizer, self.log, group, self.diverged)
             for name, optimizer in self.optimizers.items()
         }
         self._means: list[Tensor] = list(networks.average.parameters())
@@ -141,6 +144,7 @@ class GANState:
 
     def set_rates(self, step: int) -> None:
         """Set the learning rates of round `step`."""
+        self.diverged.round = step + 1
         progress = step / self.recipe.steps
         self.recipe.optimizers.generator.set_rate(self.optimizers["generator"], progress)
         self.recipe.optimizers.discriminator.set_rate(self.optimizers["discriminator"], progress)
@@ -209,7 +213,7 @@ class GANState:
         state = self.networks.state()
         for name, optimizer in self.optimizers.items():
             state |= within(f"optimizer.{name}/", optimizer_state(optimizer))
-        return saved(state | within("watch/", self.log.state()))
+        return saved(state | within("watch/", self.log.state()) | self.diverged.state())
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.
@@ -218,11 +222,12 @@ class GANState:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
         optimizers = {f"optimizer.{name}/": optimizer for name, optimizer in self.optimizers.items()}
-        require_known(state, ("players/", *optimizers, "watch/"))
+        require_known(state, ("players/", *optimizers, "watch/", "diverged"))
         self.networks.load_state(state)
         for prefix, optimizer in optimizers.items():
             load_optimizer_state(optimizer, below(prefix, state))
         self.log.load_state(sums(below("watch/", state), self.recipe.lead))
+        self.diverged.load_state(state)
 
 
 def _initialised(spec: Network, space: Space, lead: tuple[int, ...], rng: Rng) -> nn.Module:

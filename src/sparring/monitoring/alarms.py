@@ -145,7 +145,7 @@ def _of_game(checks: Sequence[Mapping[str, Any]], recipe: TrainingRecipe, game: 
     since: dict[str, int] = {}
     for row in checks:
         measured = {name: row[name][game] if recipe.lead else row[name] for name in COLLAPSE_METRICS if name in row}
-        check = dict.fromkeys(COLLAPSE_METRICS, math.nan) | measured
+        check = dict.fromkeys(COLLAPSE_METRICS, math.nan) | {k: v for k, v in measured.items() if v is not None}
         started = started or row["step"] >= patience or has_started(check)
         streaks = {rule.kind: streaks[rule.kind] + 1 if rule.holds(check, started) else 0 for rule in RULES}
         lasting = [rule for rule in RULES if streaks[rule.kind] >= PERSISTENCE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -57,16 +57,20 @@ class GeneratorMetrics:
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]
 
-    def measure(self, samples: Tensor, *, packed: bool) -> dict[str, float | list[float]]:
+    def measure(self, samples: Tensor, *, packed: bool, diverged: Collection[int] = ()) -> dict[str, Any]:
         """Every metric on the samples of every game; a list with replicas.
 
         Args:
             samples: `(n, ...)`, or `(replicas, n, ...)` if packed.
             packed: whether the leading axis counts games.
+            diverged: packed games that count as failed, whatever their samples are.
         """
         if not packed:
             return dict(self._measure_one(samples))
-        games = [self._measure_one(each) for each in samples.unbind(0)]
+        games = [
+            self._measure_diverged(each) if game in diverged else self._measure_one(each)
+            for game, each in enumerate(samples.unbind(0))
+        ]
         return {name: [numbers[name] for numbers in games] for name in games[0]}
 
     def names(self) -> set[str]:
@@ -109,6 +113,12 @@ class GeneratorMetrics:
         measured = [row for row in rows if self.names() <= row.keys()]
         return self.values(measured[-1]) | _over_time(measured) if measured else {}
 
+    def _measure_diverged(self, samples: Tensor) -> dict[str, float | None]:
+        numbers = dict[str, float | None].fromkeys(self.names())
+        if samples.isfinite().all():
+            numbers |= self._measure_one(samples)
+        return numbers | ({"success": 0.0} if "success" in numbers else {})
+
     def _measure_one(self, samples: Tensor) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for metric in self.metrics:
@@ -143,10 +153,12 @@ def _rate(successes: int, games: int, protocol: str) -> MetricValue:
     return MetricValue(value=successes / games, interval=wilson(successes, games), protocol=protocol)
 
 
-def _intervals(shares: float | list[float], samples: int) -> Any:
+def _intervals(shares: float | list[float] | None, samples: int) -> Any:
     """The Wilson interval of a share of samples, or of each of a list."""
     if isinstance(shares, list):
         return [_intervals(share, samples) for share in shares]
+    if shares is None:
+        return None
     return wilson(round(shares * samples), samples)
 
 

@@ -48,6 +48,9 @@ class GANTask(Task):
     def state(self) -> dict[str, Tensor]:
         return self.game.state()
 
+    def means(self) -> dict[str, Any]:
+        return self.game.diverged.blank(super().means())
+
     def remarks(self) -> list[str]:
         return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
 
@@ -62,19 +65,20 @@ class GANTask(Task):
         if self.measures is None:
             return {}
         samples = self.game.draw(self.measures.samples, "measure", done).samples
-        numbers = self.measures.measure(samples, packed=bool(self.recipe.lead))
+        diverged = self.game.diverged
+        numbers = self.measures.measure(samples, packed=bool(self.recipe.lead), diverged=diverged.games)
         for head in self.class_heads:
-            numbers |= head.measure(done)
-        return numbers | self.probe.measure(self.game, done)
+            numbers |= diverged.blank(head.measure(done))
+        return numbers | diverged.blank(self.probe.measure(self.game, done))
 
     def collapse_metrics(self, done: int) -> dict[str, Any]:
-        return dict(self._collapse.measure(done))
+        return self.game.diverged.blank(self._collapse.measure(done))
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         if self.measures is None:
             return {}
         study, probe = EnduranceStudy(), self.probe
-        metrics = self.measures.summary(rows) | last_values(rows, probe.protocols())
+        metrics = self.measures.summary(rows) | last_values(rows, probe.protocols()) | self._divergences()
         for head in self.class_heads:
             metrics |= last_values(rows, head.protocols())
         # The study's step is a share of the samples' range: points of the plane have none.
@@ -85,6 +89,15 @@ class GANTask(Task):
     def save_pictures(self, run: RunFolder, done: int) -> None:
         save_samples(self.game, run, done)
         save_probe(self.game, self.probe, run, done)
+
+    def _divergences(self) -> dict[str, MetricValue]:
+        """The round of every game's divergence, if any has diverged."""
+        since = self.game.diverged.since
+        if not since:
+            return {}
+        rounds = tuple(since.get(game) for game in range(self.recipe.replicas))
+        protocol = "round in which a loss or gradient of the game was not finite; it stopped there and counts as failed"
+        return {"diverged": MetricValue(value=rounds, protocol=protocol)}
 
 
 def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:

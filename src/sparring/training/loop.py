@@ -7,7 +7,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ class _Session:
             try:
                 task.train_round(step)
             except NotFiniteStep as failed:
-                self._refuse(task.locate(step) or str(failed), failed.replicas)
+                self._refuse(task.locate(step) or str(failed))
             # Save.
             stopping = _stop_requested(request, self.group)
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
@@ -166,7 +166,7 @@ class _Session:
                     self.task.save_pictures(self.run, self.done)
             row: dict[str, Any] = {"step": self.done}
             if means:
-                row |= self.task.log.means()
+                row |= self.task.means()
             if measures:
                 with request.interruptible():
                     row |= self.task.measure(self.done)
@@ -197,11 +197,10 @@ class _Session:
             space=self.task.source.facts.space,
         )
 
-    def _refuse(self, what: str | None, replicas: Sequence[int] = ()) -> None:
+    def _refuse(self, what: str | None) -> None:
         """End the run if something is not finite."""
         if what is not None:
-            games = "; ".join(map(self.recipe.title, replicas))
-            raise NonFinite(f"round {self.done}: not finite: {what}{f' ({games})' if games else ''}", self.task.remedy)
+            raise NonFinite(f"round {self.done}: not finite: {what}", self.task.remedy)
 
     def _interrupted(self, stop: Stopped) -> Interrupted:
         return Interrupted(

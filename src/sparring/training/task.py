@@ -36,12 +36,16 @@ class Task(ABC):
         """Run round `step`.
 
         Raises:
-            NotFiniteStep: a loss or a gradient is not finite.
+            NotFiniteStep: a loss or a gradient of a single game is not finite.
         """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """All state, flat, on the CPU."""
+
+    def means(self) -> dict[str, Any]:
+        """The means of the numbers of rounds since the last call."""
+        return dict(self.log.means())
 
     @abstractmethod
     def remarks(self) -> list[str]:
