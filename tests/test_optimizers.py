@@ -7,6 +7,7 @@ import torch
 
 from sparring.core.randomness import Rng
 from sparring.optimizers import Adam, LinearDecay, RMSprop
+from sparring.runs.tensors import load_optimizer_state, optimizer_state
 
 
 def test_linear_decay_ends_where_it_says() -> None:
@@ -27,3 +28,43 @@ def test_optimizers_are_elementwise(optimizer: Adam | RMSprop) -> None:
         built[0].step()
         built[1].step()
     torch.testing.assert_close(together.detach(), torch.stack([each.detach() for each in apart]))
+
+
+def test_rmsprop_is_torchs_to_the_bit() -> None:
+    ours, theirs = (torch.nn.Parameter(Rng.of(0).normal((7, 3))) for _ in range(2))
+    mine = RMSprop(lr=0.01, alpha=0.97, epsilon=1e-5).build([ours])
+    other = torch.optim.RMSprop([theirs], lr=0.01, alpha=0.97, eps=1e-5, foreach=True)
+    for gradient in Rng.of(1).normal((20, 7, 3)):
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        mine.step()
+        other.step()
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_rmsprop_follows_its_recurrence(inside: bool) -> None:
+    """TensorFlow 1: v = 1 at the start, epsilon inside the root. Fifty steps by hand in fp64."""
+    settings = RMSprop(lr=0.05, alpha=0.9, epsilon=1e-3, epsilon_inside_root=inside, initial_square=1.0)
+    parameter = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+    optimizer = settings.build([parameter])
+    gradients = torch.randn(50, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) / 30
+    position, square = parameter.tolist(), [1.0] * 5
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        for place, slope in enumerate(gradient.tolist()):
+            square[place] = 0.9 * square[place] + 0.1 * slope**2
+            divisor = (square[place] + 1e-3) ** 0.5 if inside else square[place] ** 0.5 + 1e-3
+            position[place] -= 0.05 * slope / divisor
+    torch.testing.assert_close(parameter.detach(), torch.tensor(position, dtype=torch.float64), rtol=1e-12, atol=0)
+
+
+def test_the_mean_square_of_rmsprop_survives_a_checkpoint() -> None:
+    settings = RMSprop(lr=0.05, initial_square=1.0)
+    parameters = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+    first, second = (settings.build([parameter]) for parameter in parameters)
+    for gradient in Rng.of(0).normal((4, 3)):
+        parameters[0].grad = gradient
+        first.step()
+    load_optimizer_state(second, optimizer_state(first))
+    assert torch.equal(second.state[parameters[1]]["square_avg"], first.state[parameters[0]]["square_avg"])

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from piece_arguments import ARGUMENTS
 from sparring.attacks import Attack
-from sparring.core.errors import NonFinite, UsageError
+from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece, members
+from sparring.core.process import Progress
 from sparring.core.randomness import Streams
 from sparring.data import Batch, Source
 from sparring.feedback import Feedback, Perturbation
@@ -21,15 +23,17 @@ from sparring.gan.load import load_gan
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
-from sparring.networks import Discriminator, Generator, MLPDiscriminator
+from sparring.metrics.mode_coverage import Modes
+from sparring.networks import Discriminator, Generator, MLPDiscriminator, Verdict
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Objective
 from sparring.optimizers import Optimizer
 from sparring.recipes import Recipe, load
 from sparring.regimes import Regime
+from sparring.report import report_run
 from sparring.runs.folder import RunFolder
 from sparring.training import gan_task
-from sparring.training.loop import train
+from sparring.training.loop import resume, train
 
 CPU = torch.device("cpu")
 Short = Callable[..., Recipe]
@@ -133,15 +137,79 @@ def test_one_game_of_a_packed_run_is_loaded(short: Short, run_path: Path) -> Non
     assert torch.allclose(loaded.draw(5, "latents", 1).samples[2], one.draw(5, "latents", 1).samples, atol=1e-5)
 
 
-def test_the_game_that_breaks_is_named(short: Short, run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoilt(game: GANState, step: int) -> None:
-        with torch.no_grad():
-            next(game.generator.parameters())[1].fill_(torch.nan)
-        play_round(game, step)
+class Overflow:
+    """A game of a pack whose score overflows in one round, and in that round only.
 
-    monkeypatch.setattr(gan_task, "play_round", spoilt)
-    with pytest.raises(NonFinite, match=r"^round \d+: not finite: .* \(seed 3\)$"):
-        train(short("replicas=3", "seed=2"), run_path, device="cpu")
+    Args:
+        game: which.
+        step: the round, from 0.
+        score: NaN, or infinity, at which a bounded payoff is still finite.
+    """
+
+    def __init__(self, game: int, step: int, score: float = torch.nan) -> None:
+        self.game, self.step, self.score = game, step, score
+
+    def __call__(self, state: GANState, step: int) -> None:
+        hook = state.discriminator.register_forward_hook(self._overflow) if step == self.step else None
+        play_round(state, step)
+        if hook:
+            hook.remove()
+
+    def _overflow(self, _module: nn.Module, _inputs: Any, verdict: Verdict) -> Verdict:
+        return verdict._replace(score=verdict.score.index_fill(0, torch.tensor(self.game), self.score))
+
+
+PACK = ("replicas=3", "seed=2", "ema=0.9", "evaluate_every=10", "steps=30", "checkpoint_every=10", "log_every=5")
+
+
+def test_a_diverged_game_stands_still_and_the_others_go_on(short: Short) -> None:
+    recipe = short(*PACK)
+    diverging, undisturbed = GANState(recipe, opened(recipe), CPU), play(recipe, 12)
+    overflow = Overflow(1, 7)
+    for step in range(12):
+        overflow(diverging, step)
+        if step == 6:
+            before = {name: value[1].clone() for name, value in diverging.networks.named_parameters()}
+    assert diverging.diverged.since == {1: 8}
+    for name, value in diverging.networks.named_parameters():
+        if not name.startswith("average"):
+            assert torch.equal(value[1], before[name])
+        assert torch.equal(value[0], undisturbed.networks.get_parameter(name)[0])
+        assert torch.equal(value[2], undisturbed.networks.get_parameter(name)[2])
+
+
+def test_a_diverged_game_counts_as_failed(short: Short, run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Modes, "measure", lambda *_: dict.fromkeys(Modes.names, 1.0))  # as if all games succeeded
+    monkeypatch.setattr(gan_task, "play_round", Overflow(1, 7, torch.inf))
+    summary = train(short(*PACK), run_path, device="cpu")
+    assert summary.status == "complete"
+    assert summary.metrics["diverged"].value == (None, 8, None)
+    assert summary.metrics["success"].value == (1.0, 0.0, 1.0)
+    assert summary.metrics["success_rate"].value == pytest.approx(2 / 3)
+    rows = RunFolder.open(run_path).rows()
+    lost = [row["payoff_d"][1] is None for row in rows if "payoff_d" in row]
+    assert lost == [row["step"] > 7 for row in rows if "payoff_d" in row] and any(lost)
+    assert all(value is not None for row in rows if "payoff_d" in row for value in row["payoff_d"][::2])
+    assert "diverged" in report_run(RunFolder.open(run_path)).read_text()
+
+
+def test_a_diverged_game_is_known_after_a_resume(
+    short: Short, run_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = short(*PACK)
+    monkeypatch.setattr(gan_task, "play_round", Overflow(1, 7))
+    whole = train(recipe, run_path, device="cpu")
+
+    class Stop(Progress):
+        def advance(self, done: int, total: int) -> None:
+            if done == 14:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "stopped", device="cpu", progress=Stop())
+    resumed = resume(tmp_path / "stopped", device="cpu")
+    assert resumed.metrics == whole.metrics
+    assert RunFolder.open(tmp_path / "stopped").rows() == RunFolder.open(run_path).rows()
 
 
 def test_a_network_that_does_not_pack_names_those_that_do() -> None:

@@ -67,6 +67,44 @@ def test_clipping_holds_from_the_first_round_on(short: Callable[..., Recipe]) ->
         play_round(game, step)
 
 
+def test_clipping_before_a_turn_leaves_d_one_step_outside(short: Callable[..., Recipe]) -> None:
+    """Appendix B of Xu, Li, Jegelka: clip, then update D and G."""
+    rate = 0.01
+    sgd = f"optimizers.discriminator={{name: rmsprop, lr: {rate}, alpha: 0.0}}"  # every step has size rate
+    recipe = short("lipschitz={name: clip, bound: 0.05, when: before}", sgd, "critic_steps=2", "ema=0")
+    game = game_of(recipe)
+    shown: list[float] = []  # the largest parameter when D judges: real, fake, real, fake, and for G
+    largest = lambda: max(float(p.detach().abs().max()) for p in game.discriminator.parameters())  # noqa: E731
+    assert not game.couples_samples  # computed once a game, by an extra pass
+    game.discriminator.register_forward_pre_hook(lambda *_: shown.append(largest()))
+    assert largest() > 0.06, "not yet clipped"
+    play_round(game, 0)
+    assert shown[:4] == pytest.approx([0.05] * 4)
+    assert shown[4] == pytest.approx(0.05 + rate, rel=1e-3)
+
+
+def test_fresh_latents_shift_nothing_else(short: Callable[..., Recipe]) -> None:
+    reused, fresh = game_of(short("ema=0")), game_of(short("ema=0", "fresh_latents=true"))
+    samples: dict[str, list[torch.Tensor]] = {"reused": [], "fresh": []}
+    for name, game in (("reused", reused), ("fresh", fresh)):
+        assert not game.couples_samples
+        game.discriminator.register_forward_pre_hook(lambda _, x, name=name: samples[name].append(x[0].detach()))
+        play_round(game, 0)
+    for d, same in zip(reused.discriminator.parameters(), fresh.discriminator.parameters(), strict=True):
+        assert torch.equal(d, same), "D's update is the same"
+    (real, fake, for_g), (real_too, fake_too, fresh_for_g) = samples["reused"], samples["fresh"]
+    assert torch.equal(real, real_too) and torch.equal(fake, fake_too)
+    assert torch.equal(for_g, fake)
+    assert not torch.isclose(fresh_for_g, fake).all(1).any(), "every sample is another one"
+    assert torch.equal(fresh_for_g, fresh_generator(short)(0))
+
+
+def fresh_generator(short: Callable[..., Recipe]) -> Callable[[int], torch.Tensor]:
+    """What G makes of its own latents before the first round."""
+    game = game_of(short("ema=0"))
+    return lambda number: game.generate("latents/fresh", number).samples.detach()
+
+
 def test_the_average_follows_its_formula(short: Callable[..., Recipe]) -> None:
     recipe = short("ema=0.75")
     game = game_of(recipe)

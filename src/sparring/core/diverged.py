@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class DivergedGames:
-    """The packed games with a loss or gradient that was not finite, and the rounds in which that was.
+    """The packed games with a loss, gradient or logged number that was not finite, and the round of each.
 
     Args:
         replicas: number of packed games; 0 for a single game, which ends instead.

@@ -121,6 +121,8 @@ def event_writer(folder: Path, start: int) -> Iterator[RowWriter]:
         for name, value in row.items():
             values = value if isinstance(value, list) else [value]
             for index, each in enumerate(values):
+                if each is None:
+                    continue  # of a game that has diverged
                 curve = f"{name}/{index}" if isinstance(value, list) else name
                 summary = scalar(curve, each)  # type: ignore[no-untyped-call]
                 write(Event(wall_time=time.time(), step=row["step"], summary=summary))

@@ -21,6 +21,7 @@ from sparring.networks import (
     Prior,
     SmallCNN,
 )
+from sparring.networks.initial import Init
 
 _SPACE = Space((1, 32, 32), IMAGE_BOUNDS, 3)
 _IMAGES = Rng.of(4).uniform((4, 1, 32, 32), -1.0, 1.0)
@@ -153,3 +154,17 @@ def check_metric(metric: Metric) -> None:
         assert set(metric.shares) <= set(metric.names)
         assert all(0 <= found[name] <= 1 for name in metric.shares), "shares lie in [0, 1]"
         assert metric.protocol(reference, len(reference.samples)), "every number has a protocol"
+
+
+def check_init(init: Init) -> None:
+    state = torch.random.get_rng_state()
+    networks = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(5, 6)) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    torch.random.set_rng_state(state)
+    for network in networks:
+        init.apply(network, rng=Rng.of(3))
+    assert torch.equal(state, torch.random.get_rng_state()), "no global random state is used"
+    pairs = zip(*(network.state_dict().values() for network in networks), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs), "the weights are a function of the stream"
+    assert all(parameter.isfinite().all() for parameter in networks[0].parameters())
+    assert (networks[0][1].weight == 1).all(), "normalisation layers are left alone"

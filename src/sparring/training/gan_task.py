@@ -96,7 +96,7 @@ class GANTask(Task):
         if not since:
             return {}
         rounds = tuple(since.get(game) for game in range(self.recipe.replicas))
-        protocol = "round in which a loss or gradient of the game was not finite; it stopped there and counts as failed"
+        protocol = "round in which a number of the game was not finite; it stopped there and counts as failed"
         return {"diverged": MetricValue(value=rounds, protocol=protocol)}
 
 
