@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ from sparring.core.errors import UsageError, print_text
 from sparring.core.process import rank
 
 if TYPE_CHECKING:
-    from sparring.runs.schema import Summary
+    from sparring.runs.schema import MetricValue, Summary
     from sparring.sweeps.sweep import SweepResult
 
 
@@ -129,6 +130,9 @@ def sweep(
 
 def demo(
     out: Annotated[Path, typer.Option(help="Where the runs and the page go.")] = Path("runs/demo"),
+    objectives: Annotated[
+        str, typer.Option(help="Objectives, separated by commas; `sparring list objective` shows them.")
+    ] = "log,linear",
     steps: Annotated[int, typer.Option(min=1, help="Rounds of every game.")] = 10_000,
     seeds: Annotated[int, typer.Option(min=2, help="Games per cell.")] = 5,
     as_json: AsJson = False,
@@ -140,7 +144,7 @@ def demo(
     from sparring.sweeps.sweep import demo as run_demo
 
     with show_progress("rounds") as progress:
-        runs = run_demo(out, steps=steps, seeds=seeds, progress=progress)
+        runs = run_demo(out, objectives=objectives.split(","), steps=steps, seeds=seeds, progress=progress)
     summaries = {name: Summary.read(run.path / SUMMARY) for name, run in runs.items()}
     page = report_runs(list(runs.values()), out / "report.html", title=DEMO_TITLE)
     if as_json:
@@ -152,10 +156,19 @@ def demo(
         wins = [estimate.value or 0.0 for estimate in metrics["success"].estimates]
         row = {"run": name, "learned all modes": f"{sum(wins):.0f} of {len(wins)}"}
         row |= {"95 % interval": intervals_of(metrics["success_rate"]), "modes covered": cell(metrics["modes"].value)}
-        row |= {"high quality": cell(metrics["high_quality"].value), "seconds": f"{summary.seconds:,.0f}"}
+        row |= {"high quality": cell(metrics["high_quality"].value), "diverged": _divergences(metrics)}
+        row |= {"seconds": f"{summary.seconds:,.0f}"}
         rows.append(row)
     print_rows("Final round, every game", rows)
     print_text(f"report: {page}")
+
+
+def _divergences(metrics: Mapping[str, MetricValue]) -> str:
+    """How many games have diverged, and the first round in which one did."""
+    if "diverged" not in metrics:
+        return "none"
+    rounds = [estimate.value for estimate in metrics["diverged"].estimates if estimate.value]
+    return f"{len(rounds)}, from round {min(rounds):,} on"
 
 
 def _print_result(out: Path, summary: Summary, as_json: bool) -> None:

@@ -114,7 +114,7 @@ def report_sweep(sweep: SweepFolder) -> Path:
         CorruptInput: the sweep's list of failures is damaged.
         StorageError: the disk refused.
     """
-    folders = [sweep.folder(run) for run in sweep.runs()]
+    folders = [sweep.folder(run) for run in sweep.packs]
     trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
     return report_runs(trained, sweep.path / "report.html", title=sweep.path.name, grid=sweep_map(sweep.results()))
 

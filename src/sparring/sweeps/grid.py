@@ -60,10 +60,6 @@ class Pack:
         first = f"{min(cell.index for cell in self.cells):04d}"
         return first if len(self.cells) == 1 else f"{first}x{len(self.cells)}"
 
-    def split(self) -> list[Pack]:
-        """Every cell as a run of its own."""
-        return [Pack(cell.recipe, (cell,)) for cell in self.cells]
-
 
 def parse_grid(words: Sequence[str]) -> Grid:
     """Parse `KEY=A,B,...`: values in YAML, `0..9` for the integers from 0 to 9.

@@ -1,4 +1,7 @@
-"""Sweeps: every cell of a grid is trained, or resumed; runs that fail do not stop the others. The demo is four runs."""
+"""Sweeps: every cell of a grid is trained, or resumed; runs that fail do not stop the others.
+
+The demo trains each of its objectives with and without an adversary.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparring.core.errors import NonFinite, SparringError, UsageError
+from sparring.core.errors import SparringError, UsageError
 from sparring.core.process import SILENT, Progress
 from sparring.recipes import load
 from sparring.runs.folder import RunFolder
@@ -15,12 +18,10 @@ from sparring.sweeps.sweep_folder import SweepFolder
 from sparring.sweeps.table import Row
 
 DEMO_RECIPE = "dishonest/ring-small"
-DEMO_CELLS = {
-    f"{objective}-p{probability:g}": (f"objective={objective}", f"feedback.probability={probability}")
-    for objective in ("log", "square_root")
-    for probability in (0.0, 0.4)
-}
-"""Recipe changes by name: the standard objective and a robust one, with and without an adversary on D's feedback."""
+DEMO_OBJECTIVES = ("log", "linear")
+"""The standard objective, and one of class H, which Theorem 6 of Xu, Li, Jegelka covers."""
+DEMO_PROBABILITIES = (0.0, 0.4)
+"""Of a flip: without an adversary on D's feedback, and with one."""
 DEMO_TITLE = "A GAN that survives a dishonest discriminator"
 
 
@@ -85,24 +86,29 @@ def _train(opened: SweepFolder, executor: Executor, progress: Progress) -> Sweep
     missing, failed = opened.missing(), dict[str, SparringError]()
     cells, left = len(opened.cells), sum(len(run.cells) for run in missing)
     progress.note(f"{cells - left:,} of {cells:,} cells are complete; {len(missing):,} runs train the others")
-    while missing:
-        packs_of = {opened.folder(run).path: run for run in missing}
-        missing = []
-        for path, error in train_runs({path: run.recipe for path, run in packs_of.items()}, executor, progress):
-            run = packs_of[path]
-            if isinstance(error, NonFinite) and len(run.cells) > 1:
-                missing += run.split()
-            elif error:
-                failed[run.name] = error
+    packs_of = {opened.folder(run).path: run for run in missing}
+    for path, error in train_runs({path: run.recipe for path, run in packs_of.items()}, executor, progress):
+        if error:
+            failed[packs_of[path].name] = error
     failed = dict(sorted(failed.items()))
     return SweepResult(opened.write(failed), opened.csv, opened.parquet, failed)
 
 
-def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, progress: Progress = SILENT) -> dict[str, RunFolder]:
-    """Train every cell, its seeds packed into one run. Complete runs are kept, stopped ones are resumed.
+def demo(
+    out: Path,
+    *,
+    objectives: Sequence[str] = DEMO_OBJECTIVES,
+    steps: int = 10_000,
+    seeds: int = 5,
+    progress: Progress = SILENT,
+) -> dict[str, RunFolder]:
+    """Train every objective with and without an adversary, the seeds of a cell packed into one run.
+
+    Complete runs are kept, stopped ones are resumed.
 
     Args:
         out: the folder of the runs.
+        objectives: names of objectives, or pieces in YAML.
         steps: rounds of every game.
         seeds: games in every cell, with seeds 0, 1, ...
         progress: follows the rounds of all runs.
@@ -111,12 +117,16 @@ def demo(out: Path, *, steps: int = 10_000, seeds: int = 5, progress: Progress =
         The complete runs by name.
 
     Raises:
-        UsageError: the folder of a cell holds a run of another recipe.
+        UsageError: there is no such objective, or the folder of a cell holds a run of another recipe.
         SparringError: what the first run failed with; the others are stopped and saved.
     """
     recipes = {
-        out / name: load(DEMO_RECIPE, [*changes, f"steps={steps}", f"replicas={seeds}"])
-        for name, changes in DEMO_CELLS.items()
+        out / f"{objective}-p{probability:g}": load(
+            DEMO_RECIPE,
+            [f"objective={objective}", f"feedback.probability={probability}", f"steps={steps}", f"replicas={seeds}"],
+        )
+        for objective in objectives
+        for probability in DEMO_PROBABILITIES
     }
     for path, recipe in recipes.items():
         if (path / "recipe.yaml").is_file() and RunFolder.open(path).recipe() != recipe:

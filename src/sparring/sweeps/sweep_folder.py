@@ -10,7 +10,6 @@ Everything else follows from sweep.yaml, so a sweep that was stopped at any mome
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sparring.core.errors import CorruptInput, NonFinite, SparringError, UsageError
+from sparring.core.errors import CorruptInput, SparringError, UsageError
 from sparring.core.files import (
     read_file,
     read_json,
@@ -145,7 +144,7 @@ class SweepFolder:
         """
         with owned(self.path):
             deadline = time.monotonic() + _SAVING
-            while time.monotonic() < deadline and any(self.folder(run).is_owned() for run in self.runs()):
+            while time.monotonic() < deadline and any(self.folder(run).is_owned() for run in self.packs):
                 time.sleep(0.1)
             for folder in (self.path, self.path / "runs"):
                 sweep_partial(folder)
@@ -156,13 +155,9 @@ class SweepFolder:
         """The folder of a run, whether or not it exists yet."""
         return RunFolder(self.path / "runs" / run.name)
 
-    def runs(self) -> list[Pack]:
-        """All packs; one that turned non-finite is split, so that one diverging game does not fail the others."""
-        return [run for pack in self.packs for run in (pack.split() if self._diverged(pack) else [pack])]
-
     def missing(self) -> list[Pack]:
         """The runs that are not complete."""
-        return [run for run in self.runs() if status_of(self.folder(run).path) != "complete"]
+        return [run for run in self.packs if status_of(self.folder(run).path) != "complete"]
 
     def results(self) -> list[CellResult]:
         """The results of all cells so far, in the order of the grid.
@@ -172,7 +167,7 @@ class SweepFolder:
         """
         path, found = self.path / FAILED, list[CellResult]()
         failed = read_json(path) if path.is_file() else {}
-        for run in self.runs():
+        for run in self.packs:
             folder = self.folder(run).path
             try:
                 if status_of(folder) == "complete":
@@ -195,13 +190,6 @@ class SweepFolder:
         rows = rows_of(self.results())
         write_table(rows, self.csv, self.parquet)
         return rows
-
-    def _diverged(self, pack: Pack) -> bool:
-        if len(pack.cells) == 1:
-            return False
-        with contextlib.suppress(SparringError):  # an unreadable run is reported when it is resumed
-            return status_of(self.folder(pack).path) == NonFinite.status
-        return False
 
     def _failure(self, error: SparringError) -> dict[str, str]:
         """An error with paths relative to the sweep, so that tables do not depend on where it is."""

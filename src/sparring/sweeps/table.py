@@ -33,7 +33,7 @@ class CellResult:
     Args:
         cell: which.
         status: `complete`, how it failed, or `missing`.
-        reason: why it is not complete.
+        reason: why it is not complete, or when the game diverged.
         metrics: final values by name.
     """
 
@@ -53,10 +53,12 @@ def results_of(run: Pack, folder: Path) -> list[CellResult]:
     estimates = {name: metric.estimates for name, metric in metrics.items() if name not in _OF_THE_RUN}
     if any(len(each) != len(run.cells) for each in estimates.values()):
         raise CorruptInput(f"{folder / SUMMARY}: not one value for each of {len(run.cells)} games", "restore the file")
-    return [
-        CellResult(cell, "complete", "", {name: each[game] for name, each in estimates.items()})
-        for game, cell in enumerate(run.cells)
-    ]
+    results = []
+    for game, cell in enumerate(run.cells):
+        numbers = {name: each[game] for name, each in estimates.items()}
+        diverged = numbers.get("diverged", Estimate(None)).value
+        results.append(CellResult(cell, "complete", f"diverged at round {diverged:,}" if diverged else "", numbers))
+    return results
 
 
 def rows_of(results: Sequence[CellResult]) -> list[Row]:
