@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparring.cli.options import AsJson, Device, GameIndex, RunPath, Threads, set_threads
-from sparring.cli.terminal import Row, print_json, print_metrics, print_problems, print_rows, show_progress
+from sparring.cli.terminal import (
+    AsJson,
+    Device,
+    GameIndex,
+    Row,
+    RunPath,
+    Threads,
+    print_json,
+    print_metrics,
+    print_problems,
+    print_rows,
+    set_threads,
+    show_progress,
+)
 from sparring.core.errors import print_text
 from sparring.core.intervals import percent
 

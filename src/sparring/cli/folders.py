@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sparring.cli.options import AsJson
-from sparring.cli.terminal import print_json, show_progress
+from sparring.cli.terminal import AsJson, print_json, show_progress
 from sparring.core.errors import print_text
 
 

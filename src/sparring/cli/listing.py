@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.options import AsJson, Overrides
-from sparring.cli.terminal import Row, cell, print_json, print_rows
+from sparring.cli.terminal import AsJson, Overrides, Row, cell, print_json, print_rows
 from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, members, summary
 from sparring.core.records import nearest

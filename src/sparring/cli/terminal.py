@@ -1,4 +1,4 @@
-"""Progress and tables on a terminal, plain lines elsewhere; results as JSON."""
+"""What verbs share: options; progress and tables on a terminal, plain lines elsewhere; results as JSON."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
@@ -20,10 +22,30 @@ from sparring.core.pieces import Piece
 from sparring.core.process import Progress, rank
 from sparring.runs.schema import MetricValue
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 keeps torch's default.")]
+RunPath = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
+NewRun = Annotated[Path, typer.Option(help="The run folder to create.")]
+GameIndex = Annotated[int, typer.Option(min=0, help="Which game, for a run that packs several.")]
+RecipeName = Annotated[str, typer.Argument(help="A name from `sparring list recipes`, or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Dotted keys, e.g. feedback.probability=0.4"),
+]
+
 Row = dict[str, Any]
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
+
+
+def set_threads(threads: int) -> None:
+    """Set the number of torch's CPU threads; 0 keeps its default."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 class _Rate(ProgressColumn):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparring.cli.options import (
+from sparring.cli.terminal import (
     AsJson,
     Device,
     GameIndex,
@@ -17,12 +17,16 @@ from sparring.cli.options import (
     RecipeName,
     RunPath,
     Threads,
-    require_one_process,
+    cell,
+    intervals_of,
+    print_json,
+    print_metrics,
+    print_rows,
     set_threads,
+    show_progress,
 )
-from sparring.cli.terminal import cell, intervals_of, print_json, print_metrics, print_rows, show_progress
 from sparring.core.errors import UsageError, print_text
-from sparring.core.process import rank
+from sparring.core.process import process_count, rank
 
 if TYPE_CHECKING:
     from sparring.runs.schema import MetricValue, Summary
@@ -62,7 +66,7 @@ def resume(
     from sparring.training.loop import resume as resume_run
 
     if is_sweep(run):
-        require_one_process("resume")
+        _require_one_process("resume")
         with show_progress("rounds") as progress:
             result = resume_sweep(run, executor=LocalExecutor(device=device), progress=progress)
         _print_sweep(run, result, as_json)
@@ -119,7 +123,7 @@ def sweep(
     from sparring.sweeps.ray_executor import RayExecutor
     from sparring.sweeps.sweep import sweep as run_sweep
 
-    require_one_process("sweep")
+    _require_one_process("sweep")
     if gpus_per_run and not address:
         raise UsageError("--gpus-per-run: has no effect without a cluster", "add --address local")
     executor = RayExecutor(address, workers, gpus_per_run) if address else LocalExecutor(workers, device)
@@ -169,6 +173,14 @@ def _divergences(metrics: Mapping[str, MetricValue]) -> str:
         return "none"
     rounds = [estimate.value for estimate in metrics["diverged"].estimates if estimate.value]
     return f"{len(rounds)}, from round {min(rounds):,} on"
+
+
+def _require_one_process(verb: str) -> None:
+    """Refuse a verb that starts its own processes under torchrun."""
+    if process_count() > 1:
+        raise UsageError(
+            f"{verb}: {process_count()} processes cannot run one sweep", "start it without torchrun: --workers N"
+        )
 
 
 def _print_result(out: Path, summary: Summary, as_json: bool) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import add
 from typing import Any
 
 from sparring.report.format import NONE, flatten
@@ -21,7 +19,8 @@ _FIRST = (
 def total(runs: Sequence[Run]) -> Successes | None:
     """The successes of all runs together."""
     outcomes = [run.successes for run in runs if run.successes]
-    return reduce(add, outcomes) if outcomes else None
+    whole = Successes(sum(each.wins for each in outcomes), sum(each.games for each in outcomes))
+    return whole if outcomes else None
 
 
 def differing(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
@@ -41,13 +40,6 @@ def map_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     columns = {key: values for key, values in differing(runs).items() if key not in _NOT_AXES}
     keys = _independent(columns)
     return [{key: columns[key][index] for key in keys} for index in range(len(runs))]
-
-
-def sort_key(value: Any) -> tuple[int, float, str]:
-    """Orders values of a key: absent first, then numbers, then words."""
-    if value == NONE:
-        return (0, 0.0, "")
-    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
 def _settings(run: Run) -> dict[str, Any]:

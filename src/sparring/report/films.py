@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from sparring.data import Mixture
 from sparring.monitoring.pictures import IMAGES
-from sparring.report.format import counted, number
+from sparring.report.format import number
 from sparring.report.metric_info import primary
 from sparring.report.read import Run, load_arrays, load_picture
 
@@ -149,12 +149,9 @@ def _image_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     grid, games = load_picture(file), run.recipe.replicas
     if grid is None:
         return ()
-    parts = games_in(grid, games, IMAGES // games)
-    if not parts:
-        return (Panel(data_uri(grid), grid.size, counted(games, "game"), ""),)
     return tuple(
         Panel(data_uri(part), part.size, run.titles[game], _measured(run, game, step))
-        for game, part in enumerate(parts)
+        for game, part in enumerate(games_in(grid, games, max(1, IMAGES // games)))
     )
 
 

@@ -62,8 +62,11 @@ class RunSection:
     @property
     def first_success(self) -> str:
         """Mean round of the first success over the games that had one."""
-        rounds = self.run.first_successes
-        return f"{number(round(sum(rounds) / len(rounds)))} ({counted(len(rounds), 'game')})" if rounds else NONE
+        success = self.run.series("success")
+        if success is None or not success.values.any():
+            return NONE
+        rounds = success.steps[success.values.argmax(axis=0)][success.values.any(axis=0)]
+        return f"{number(round(rounds.mean()))} ({counted(len(rounds), 'game')})"
 
 
 def report_folder(path: Path) -> Path:

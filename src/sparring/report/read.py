@@ -57,31 +57,30 @@ class Successes:
         """95 % Wilson interval of the share of successes."""
         return wilson(self.wins, self.games)
 
-    def __add__(self, other: Successes) -> Successes:
-        return Successes(self.wins + other.wins, self.games + other.games)
-
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that a page shows of one run comes from here."""
+    """Everything that a page shows of one run comes from here.
+
+    Args:
+        name: shown on the page.
+        folder: of the run.
+        recipe: resolved.
+        rows: of the log.
+        metrics: the final numbers; none while there is no summary.
+        seconds: training time; None while there is no summary.
+        environment: versions, hardware, seed.
+        status: of the run.
+    """
 
     name: str
     folder: RunFolder
     recipe: AnyRecipe
     rows: tuple[dict[str, Any], ...]
-    summary: Summary | None
+    metrics: Mapping[str, MetricValue]
+    seconds: float | None
     environment: dict[str, Any]
     status: RunStatus
-
-    @property
-    def metrics(self) -> Mapping[str, MetricValue]:
-        """The final numbers; none while there is no summary."""
-        return self.summary.metrics if self.summary else {}
-
-    @property
-    def seconds(self) -> float | None:
-        """Training time; None while there is no summary."""
-        return self.summary.seconds if self.summary else None
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -106,15 +105,6 @@ class Run:
         """Successes at the last measurement; None if the data define none."""
         success = self.series("success")
         return None if success is None else Successes(int(success.values[-1].sum()), success.values.shape[1])
-
-    @property
-    def first_successes(self) -> tuple[int, ...]:
-        """The round of the first success of every game that had one."""
-        success = self.series("success")
-        if success is None:
-            return ()
-        hits = [np.flatnonzero(game) for game in success.values.T]
-        return tuple(int(success.steps[places[0]]) for places in hits if len(places))
 
     @cached_property
     def robustness(self) -> Robustness | None:
@@ -158,8 +148,9 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     """
     recipe, rows, summary = folder.recipe(), tuple(folder.rows()), folder.summary()
     status = _status(recipe, rows[-1]["step"] if rows else 0, summary, is_owned=folder.is_owned())
-    current = None if status.kind == "running" else summary
-    return Run(name or folder.path.resolve().name, folder, recipe, rows, current, folder.environment(), status)
+    metrics, seconds = ({}, None) if summary is None or status.kind == "running" else (summary.metrics, summary.seconds)
+    shown = name or folder.path.resolve().name
+    return Run(shown, folder, recipe, rows, metrics, seconds, folder.environment(), status)
 
 
 def names_of(folders: Sequence[RunFolder]) -> list[str]:

@@ -16,8 +16,8 @@ import numpy as np
 
 from sparring.core.intervals import percent, student, wilson
 from sparring.report.charts import VERMILLION, Chart, Curve
-from sparring.report.comparison import map_settings, sort_key
-from sparring.report.format import number, share_interval
+from sparring.report.comparison import map_settings
+from sparring.report.format import NONE, number, share_interval
 from sparring.report.metric_info import HIDDEN, OF_D, PRIMARY, MetricInfo, metric_info
 from sparring.report.read import Run
 from sparring.sweeps.grid import table_value
@@ -89,10 +89,8 @@ def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     ordered = sorted(shown, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
     metrics = [metric_info(name) for name in ordered[:_SHEETS]]
     values = _values(cells)
-    key, is_line = (
-        next(iter(values), ""),
-        len(values) == 1 and all(type(value) in (int, float) for value in next(iter(values.values()))),
-    )
+    key = next(iter(values), "")
+    is_line = len(values) == 1 and all(type(value) in (int, float) for value in values[key])
     lines = [_line(cells, key, metric, f"grid-{place}") for place, metric in enumerate(metrics)] if is_line else ()
     return SweepMap(
         keys=tuple(values),
@@ -112,7 +110,7 @@ def success_sheet(runs: Sequence[Run]) -> MapSheet | None:
     series = [run.series(_SUCCESS) for run in runs]
     last = [{_SUCCESS: each.values[-1].tolist()} if each else {} for each in series]
     cells = [MapCell(each, numbers) for each, numbers in zip(settings, last, strict=True)]
-    ordered = {key: tuple(sorted(found, key=sort_key)) for key, found in _values(cells).items()}
+    ordered = {key: tuple(sorted(found, key=_sort_key)) for key, found in _values(cells).items()}
     return _sheet(cells, ordered, metric_info(_SUCCESS))
 
 
@@ -126,6 +124,13 @@ def _values(cells: Sequence[MapCell]) -> dict[str, tuple[Any, ...]]:
     """The values of every key, in the order of the cells."""
     keys = cells[0].settings if cells else {}
     return {key: tuple(dict.fromkeys(cell.settings[key] for cell in cells)) for key in keys}
+
+
+def _sort_key(value: Any) -> tuple[int, float, str]:
+    """Orders values of a key: absent first, then numbers, then words."""
+    if value == NONE:
+        return (0, 0.0, "")
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
 def _numbers(cells: Sequence[MapCell], name: str, settings: Settings) -> list[float]:

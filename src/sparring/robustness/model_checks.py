@@ -6,7 +6,6 @@ Source: Carlini et al. 2019, On evaluating adversarial robustness; Athalye, Carl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -54,9 +53,7 @@ def model_checks(target: Target, *, rng: Rng) -> Iterator[SanityCheck]:
     yield _is_better_than_chance(target, logits)
     yield _returns_logits(logits)
     yield _is_deterministic(target, logits)
-    slopes = _slopes(target, rng)
-    yield _has_gradients(slopes)
-    yield _gradients_match_differences(slopes)
+    yield from _gradient_checks(target, rng)
 
 
 def network_state(network: nn.Module) -> NetworkState:
@@ -105,21 +102,9 @@ def gradients_are_strongest(tried: Sequence[tuple[ThreatResult, Bool[Tensor, " n
     return SanityCheck(name=name, holds=together <= without + HALF_A_POINT, detail=detail)
 
 
-class _Slopes(NamedTuple):
-    """Slopes of every sample's loss by autograd, compared with finite differences; `(n)` each.
+def _gradient_checks(target: Target, rng: Rng) -> Iterator[SanityCheck]:
+    """Gradients of the loss by autograd are not zero, and match finite differences."""
 
-    Args:
-        vanishes: whether the gradient is zero.
-        along: relative error along the gradient, or along noise where it vanishes.
-        across: relative error along noise, which detects missing parts of the gradient.
-    """
-
-    vanishes: Tensor
-    along: Tensor
-    across: Tensor
-
-
-def _slopes(target: Target, rng: Rng) -> _Slopes:
     def gradient_of(part: Samples, labels: Tensor) -> Samples:
         # In fp64 from the logits on: the slope p - 1 of a confident sample cancels in fp32.
         return input_gradient(lambda samples: _LOSS.loss(target.logits(samples).double(), labels), part).gradient
@@ -128,8 +113,16 @@ def _slopes(target: Target, rng: Rng) -> _Slopes:
     gradient = torch.cat([gradient_of(*part) for part in target.batches(x)]).double()
     noise = rng.normal(x.shape).to(gradient)
     vanishes = ~gradient.flatten(1).any(1)
-    along = torch.where(expand_like(vanishes, x), noise, gradient)
-    return _Slopes(vanishes, *(_error(target, x, gradient, each) for each in (along, noise)))
+    zero = float(vanishes.double().mean())
+    detail = f"{percent(zero)} of the samples have a gradient of zero"
+    yield SanityCheck(name="gradients are not zero", holds=zero <= _ZERO_GRADIENTS, detail=detail)
+
+    # Along the gradient, or along noise where it vanishes; and along noise, which detects missing parts of the gradient.
+    directions = (torch.where(expand_like(vanishes, x), noise, gradient), noise)
+    along, across = (float(_error(target, x, gradient, each).median()) for each in directions)
+    detail = f"median relative error {percent(along)} along the gradient, {percent(across)} along noise"
+    holds = max(along, across) <= _GRADIENT_ERROR
+    yield SanityCheck(name="gradients match finite differences", holds=holds, detail=detail)
 
 
 def _error(target: Target, x: Samples, gradient: Samples, direction: Samples) -> Tensor:
@@ -164,19 +157,6 @@ def _inside_range(target: Target, rng: Rng) -> Samples:
     middle, reach = (low + high) / 2, _JITTER * (high - low)
     inside = middle + (target.samples - middle) * (1 - 2 * (max(_LONGEST_STEP) + _JITTER))
     return inside + rng.uniform(inside.shape, -reach, reach).to(inside)
-
-
-def _has_gradients(slopes: _Slopes) -> SanityCheck:
-    zero = float(slopes.vanishes.double().mean())
-    detail = f"{percent(zero)} of the samples have a gradient of zero"
-    return SanityCheck(name="gradients are not zero", holds=zero <= _ZERO_GRADIENTS, detail=detail)
-
-
-def _gradients_match_differences(slopes: _Slopes) -> SanityCheck:
-    along, across = float(slopes.along.median()), float(slopes.across.median())
-    detail = f"median relative error {percent(along)} along the gradient, {percent(across)} along noise"
-    holds = max(along, across) <= _GRADIENT_ERROR
-    return SanityCheck(name="gradients match finite differences", holds=holds, detail=detail)
 
 
 def _is_deterministic(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:

@@ -36,16 +36,11 @@ def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0)
     A sample counts as correct if the network is correct on it and on its clean version.
 
     Args:
-        targets: at least one; each is a source and a target.
+        targets: at least one, of the same task; each is a source and a target.
         threat: tried once on every source.
         seed: of its random starts.
-
-    Raises:
-        UsageError: the networks differ in their classes or in the shape or range of their samples.
     """
     first = targets[0]
-    for other in targets[1:]:
-        require_same_task(first, other)
     networks = [replace(each, samples=first.samples, labels=first.labels) for each in targets]
     clean = [each.correct(first.samples) for each in networks]
     rows = []

@@ -97,6 +97,8 @@ def robust_accuracy(
         UsageError: threats, epsilons or other targets do not fit the target.
         NonFinite: a logit of a clean sample is not finite.
     """
+    for other in transfer_from:
+        require_same_task(target, other)
     budgets = budgets_of(target, epsilons)
     main = budgets.main_threat(budgets.main)
     plan = chosen_threats(threats, budgets)
@@ -158,12 +160,7 @@ def try_threat(target: Target, threat: Threat, *, rng: Rng) -> Trial:
 
 
 def try_transfer(target: Target, source: Target, threat: Threat, *, rng: Rng) -> Trial:
-    """Try the adversarial samples of another network; only the target's own calls are counted.
-
-    Raises:
-        UsageError: the networks have different tasks.
-    """
-    require_same_task(target, source)
+    """Try the adversarial samples of another network of the same task; only the target's own calls are counted."""
     began, labels = time.perf_counter(), target.labels
     moved = adversarial_samples(replace(source, samples=target.samples, labels=labels), threat, rng=rng)
     before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
