@@ -117,7 +117,7 @@ def _gradient_checks(target: Target, rng: Rng) -> Iterator[SanityCheck]:
     detail = f"{percent(zero)} of the samples have a gradient of zero"
     yield SanityCheck(name="gradients are not zero", holds=zero <= _ZERO_GRADIENTS, detail=detail)
 
-    # Along the gradient, or along noise where it vanishes; and along noise, which detects missing parts of the gradient.
+    # Along the gradient, or along noise where it vanishes. Along noise, which detects missing parts of the gradient.
     directions = (torch.where(expand_like(vanishes, x), noise, gradient), noise)
     along, across = (float(_error(target, x, gradient, each).median()) for each in directions)
     detail = f"median relative error {percent(along)} along the gradient, {percent(across)} along noise"
