@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from new_run import new_run
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
+from sparring.report.strips import Strip
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import Summary
 from sparring.training.loop import train
@@ -54,6 +61,11 @@ class Page(HTMLParser):
         return [found for _, found in self.tags if name in (found.get("class") or "").split()]
 
     @property
+    def ids(self) -> list[str]:
+        """Every id."""
+        return [found["id"] for _, found in self.tags if found.get("id")]
+
+    @property
     def structure(self) -> list[tuple[str, tuple[str, ...]]]:
         """Tags with the names of their attributes."""
         return [(tag, tuple(attributes)) for tag, attributes in self.tags]
@@ -89,6 +101,12 @@ def digits_page(digits: RunFolder) -> Page:
 @pytest.fixture(scope="module")
 def both_page(ring: RunFolder, digits: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Page:
     return Page(report_runs([ring, digits], tmp_path_factory.mktemp("both") / "report.html", title="two"))
+
+
+def pixels_of(strip: Strip) -> npt.NDArray[Any]:
+    """The pixels of a strip's 8 x 8 pictures, `(n, 8, 8)`: each is drawn eight times as large, within a frame."""
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(strip.image.split(",")[1]))))
+    return drawn.reshape(66, -1, 66).transpose(1, 0, 2)[:, 1:-1:8, 1:-1:8]
 
 
 def copied(run: RunFolder, path: Path) -> RunFolder:

@@ -15,11 +15,6 @@ TRIALS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("torture")
-
-
 @pytest.mark.parametrize(("promise", "index"), TRIALS)
 def test_promise(promise: Promise, index: int, shared: Path) -> None:
     promise.attempt(index, seed=0, shared=shared)

@@ -1,6 +1,6 @@
-"""Trains games with a second process and alone, and writes their differences; run by gan/test_distributed.py.
+"""Trains games with a second process and alone, and writes their differences; then a whole run with the second one.
 
-python two_processes.py OUT, once for each RANK.
+python two_processes.py OUT, once for each RANK, by gan/test_distributed.py.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sparring.core.distributed import SINGLE, ProcessGroup, process_group
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import load, require_game
+from sparring.training import loop
 
 ROUNDS = 30
 STEEP = 2.0
@@ -68,6 +69,11 @@ GAMES: dict[str, tuple[str, ...]] = {
     "convolutions": (*_CONVOLUTIONS, "regime=mixed", "lipschitz=gradient_penalty"),
     "ring": ("data=ring", "regime=mixed"),
 }
+RUN = (
+    *("replicas=1", "batch_size=16", "steps=300", "log_every=1"),
+    *("checkpoint_every=0", "evaluate_every=200", "sample_every=0"),
+)
+"""The run as overrides of dishonest/ring-small."""
 NORMALISED = (
     "generator={name: dcgan, latent: 8, width: 8}",
     "discriminator={name: dcgan, width: 8}",
@@ -84,6 +90,7 @@ def main(out: Path) -> None:
         for name, changes in itertools.islice(_all(), group.part.rank, None, group.part.of)
     }
     out.joinpath(f"{group.part.rank}.json").write_text(json.dumps(differences))
+    loop.train(load("dishonest/ring-small", RUN), out / "run", device="cpu")
 
 
 def _all() -> Iterator[tuple[str, tuple[str, ...]]]:

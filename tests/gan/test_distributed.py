@@ -25,7 +25,7 @@ from sparring.lipschitz import Lipschitz
 from sparring.recipes import load, require_game
 from sparring.regimes import Regime
 from sparring.runs.folder import RunFolder
-from two_processes import CONTROLS, GAMES, REGIMES, difference, train
+from two_processes import CONTROLS, GAMES, REGIMES, RUN, difference, train
 
 CPU = torch.device("cpu")
 HERE = Path(__file__).parents[1]
@@ -34,8 +34,8 @@ ROUNDING = 2e-5
 
 
 @pytest.fixture(scope="module")
-def differences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """The relative difference of each game between two processes and one."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes write."""
     out = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -46,7 +46,13 @@ def differences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
         subprocess.Popen(command, env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank}) for rank in ("0", "1")
     ]
     assert [process.wait() for process in both] == [0, 0]
-    return {name: found for rank in (0, 1) for name, found in json.loads((out / f"{rank}.json").read_text()).items()}
+    return out
+
+
+@pytest.fixture(scope="module")
+def differences(trained: Path) -> dict[str, float]:
+    """The relative difference of each game between two processes and one."""
+    return json.loads((trained / "0.json").read_text()) | json.loads((trained / "1.json").read_text())
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -108,18 +114,6 @@ def test_what_cannot_be_split_is_refused(change: str, key: str) -> None:
         GANState(recipe, recipe.data.open(CPU), CPU, ProcessGroup(Part(2, 3)))
 
 
-_RUN = (
-    "dishonest/ring-small",
-    "replicas=1",
-    "batch_size=16",
-    "steps=300",
-    "log_every=1",
-    "checkpoint_every=0",
-    "evaluate_every=200",
-    "sample_every=0",
-)
-
-
 DEADLINE = 600
 """Seconds, against hanging; generous, so that a busy machine fails no test."""
 
@@ -133,10 +127,10 @@ def _torchrun(*arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.long
 def test_a_game_of_two_processes_is_stopped_and_resumed(
-    sparring: Callable[..., tuple[int, str, str]], tmp_path: Path
+    sparring: Callable[..., tuple[int, str, str]], trained: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    first = _torchrun("train", *_RUN, "--out", str(run))
+    first = _torchrun("train", "dishonest/ring-small", *RUN, "--out", str(run))
     rows = run / "metrics.jsonl"
     while first.poll() is None and not (rows.is_file() and rows.read_text().count("\n") > 3):
         time.sleep(0.05)
@@ -154,8 +148,7 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(
 
     printed, noted = _torchrun("resume", str(run), "--json").communicate(timeout=DEADLINE)
     assert json.loads(printed)["status"] == "complete", noted
-    undisturbed = tmp_path / "undisturbed"
-    _torchrun("train", *_RUN, "--out", str(undisturbed)).communicate(timeout=DEADLINE)
+    undisturbed = trained / "run"
     assert rows.read_bytes() == (undisturbed / "metrics.jsonl").read_bytes()
     last = [RunFolder(each).latest()[0] for each in (run, undisturbed)]
     assert last[0] and last[1]

@@ -51,6 +51,7 @@ PLACES: dict[type[Piece], tuple[str, ...]] = {
 }
 """The override that puts a piece of a family into a recipe, and further overrides."""
 FEW_STEPS = {("attack", name): {"steps": 2} for name in ("apgd", "bim", "pgd", "pgd_l2")}
+FEW_STEPS |= {("attack", name): {"queries": 8} for name in ("random_search", "square", "square_l2")}
 
 
 def recipe_with(short: Short, family: type[Piece], name: str) -> Recipe:

@@ -28,11 +28,6 @@ from torture.mutants import ITEMS, NOT_DRAWN, STREAMS
 PICTURES = {"samples": "png", "probes": "npz"}
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("donors")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_item_of_state_has_a_mutant(kind: str, shared: Path) -> None:
     training = new_state(recipe_of(kind, shared), torch.device("cpu"))

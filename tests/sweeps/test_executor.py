@@ -66,7 +66,7 @@ def test_a_killed_worker_is_replaced_and_the_run_is_complete(
     executor: LocalExecutor, short: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     """The weights are those of a run that was trained here, undisturbed."""
-    recipe = short("steps=300", "log_every=1", "checkpoint_every=50")
+    recipe = short("steps=60", "log_every=1", "checkpoint_every=10")
     (outcome,) = train_runs({tmp_path / "killed": recipe}, executor, OnFirst(_kill_workers))
     assert outcome == (tmp_path / "killed", None)
     assert train_run(tmp_path / "here", recipe.model_dump(mode="json"), "cpu") is None

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from concurrent.futures import Future
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from in_process import InProcess
 from sparring.core.errors import CorruptInput, FolderBusy, UsageError
-from sparring.recipes import AnyRecipe
 from sparring.report import report_folder
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
-from sparring.sweeps.executor import Executor, LocalExecutor, Outcome, train_run
+from sparring.sweeps.executor import LocalExecutor
 from sparring.sweeps.sweep import RunsFailed, demo, resume_sweep, sweep
 from sparring.sweeps.sweep_folder import FAILED, FILE, SweepFolder
 from sparring.sweeps.table import rows_of
@@ -32,29 +31,6 @@ TINY = (
 )
 FOUR = (*TINY, "steps=4", "evaluate_every=4", "objective=log,linear", "seed=0..1")
 """Four cells in two packs."""
-
-
-class InProcess(Executor):
-    """Trains every run in this process, except for what a test plans.
-
-    Args:
-        planned: by name of the run, the errors with which its first workers end.
-    """
-
-    workers, tries = 2, 3
-
-    def __init__(self, planned: dict[str, list[Outcome]] | None = None) -> None:
-        self.planned, self.started = planned or {}, list[str]()
-
-    def submit(self, path: Path, recipe: AnyRecipe) -> Future[Outcome]:
-        self.started.append(path.name)
-        future: Future[Outcome] = Future()
-        planned = self.planned.get(path.name)
-        future.set_result(planned.pop(0) if planned else train_run(path, recipe.model_dump(mode="json"), "cpu"))
-        return future
-
-    def shutdown(self) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +163,8 @@ def test_damaged_runs_and_failures_are_reported(whole: SweepFolder) -> None:
     assert [whole.results()[0].status, whole.results()[0].reason] == ["unknown", "a letter"]
 
 
-def test_the_demo_trains_its_cells_and_keeps_them(tmp_path: Path) -> None:
+def test_the_demo_trains_its_cells_and_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.sweeps.sweep.LocalExecutor", InProcess)
     runs = demo(tmp_path, steps=2, seeds=2)
     assert list(runs) == ["log-p0", "log-p0.4", "linear-p0", "linear-p0.4"]
     written = {name: (run.path / "summary.json").stat().st_mtime_ns for name, run in runs.items()}

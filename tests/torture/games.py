@@ -17,8 +17,8 @@ from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 
-CHECKPOINT_EVERY = 7
-_ROUNDS = ("steps=24", "log_every=3", f"checkpoint_every={CHECKPOINT_EVERY}", "evaluate_every=16")
+ROUNDS, CHECKPOINT_EVERY = 24, 7
+_ROUNDS = (f"steps={ROUNDS}", "log_every=3", f"checkpoint_every={CHECKPOINT_EVERY}", "evaluate_every=16")
 """Intervals that share no moment but the end."""
 _GAME = (
     *_ROUNDS,

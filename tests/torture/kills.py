@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from sparring.core.process import Progress
 from torture.disk import operations
-from torture.games import CHECKPOINT_EVERY, KINDS, made_once, play, recipe_of, require_same
+from torture.games import CHECKPOINT_EVERY, KINDS, ROUNDS, made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial
 from torture.starts import KILLED, Start, Witness, kill_oneself, require_swept
 
@@ -31,15 +29,6 @@ class _Sweeper(Progress):
         self._witness.advance(done, total)
 
 
-@dataclass(frozen=True)
-class _Undisturbed:
-    """A run without kills: its folder, its duration, and its operations on files."""
-
-    run: Path
-    seconds: float
-    operations: int
-
-
 def _start(kind: str, run: Path, shared: Path, at: int) -> Start:
     """Start or resume a run; it is killed at its operation `at` on a file, from 1."""
     recipe = recipe_of(kind, shared)
@@ -52,30 +41,29 @@ def _start(kind: str, run: Path, shared: Path, at: int) -> Start:
     return Start(lead)
 
 
-def _undisturbed(kind: str, shared: Path) -> _Undisturbed:
+def _undisturbed(kind: str, shared: Path) -> tuple[Path, int]:
+    """A run without kills, and the number of its operations on files."""
+
     def make(folder: Path) -> None:
         folder.mkdir()
-        began = time.monotonic()
         assert _start(kind, folder / "run", shared, 0).code() == 0
-        (folder / "seconds.json").write_text(json.dumps(time.monotonic() - began))
 
     folder = made_once(shared / f"unkilled {kind}", make)
-    seconds, count = (json.loads((folder / name).read_text()) for name in ("seconds.json", "operations.json"))
-    return _Undisturbed(folder / "run", seconds, count)
+    return folder / "run", json.loads((folder / "operations.json").read_text())
 
 
 def _trial(trial: Trial) -> None:
     kind, draw = trial.turn(KINDS), trial.draw
-    whole = _undisturbed(kind, trial.shared)
+    whole, count = _undisturbed(kind, trial.shared)
     place = trial.folder / "0"
     kills, reached, wanted = 0, 0, draw.randint(1, _MOST)
     while True:
         done = kills == wanted
         forced = draw.random() < _INTO_THE_SAVE
-        at = draw.randint(1, whole.operations) if forced and not done else 0
+        at = draw.randint(1, count) if forced and not done else 0
         place.mkdir(exist_ok=True)
         start = _start(kind, place / "run", trial.shared, at)
-        code = start.code(None if forced or done else draw.uniform(0, whole.seconds))
+        code = start.code() if forced or done else start.killed_after(draw.randint(0, ROUNDS), draw.uniform(0, 0.1))
         assert code in (0, KILLED), f"the start after {kills} kills ended with exit code {code}"
         if start.first:
             lost = reached - (start.first - 1)
@@ -89,7 +77,7 @@ def _trial(trial: Trial) -> None:
             place = trial.folder / f"{int(place.name) + 1}"
             reached = 0
     require_swept(place / "run")
-    require_same(whole.run, place / "run")
+    require_same(whole, place / "run")
 
 
 PROMISE = Promise(

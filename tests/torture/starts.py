@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -74,12 +75,6 @@ class Start:
         return self._rounds[1]
 
     @property
-    def number(self) -> int:
-        """The process number."""
-        assert self._process.pid is not None
-        return self._process.pid
-
-    @property
     def is_alive(self) -> bool:
         """Whether it trains or waits."""
         return self._process.is_alive()
@@ -92,6 +87,12 @@ class Start:
             self._process.join()
         assert self._process.exitcode is not None
         return self._process.exitcode
+
+    def killed_after(self, rounds: int, seconds: float) -> int:
+        """Its exit code; it is killed so many seconds after this round, unless it has ended by then."""
+        while self.is_alive and self.last < rounds:
+            time.sleep(0.001)
+        return self.code(seconds)
 
 
 def kill_oneself() -> None:
