@@ -95,6 +95,12 @@ def test_a_sample_outside_of_the_range_is_pushed_no_farther() -> None:
     torch.testing.assert_close(down, x - 0.2)
 
 
+def test_a_pair_is_a_range() -> None:
+    space, x = Space((3,), (0.0, 1.0)), torch.full((2, 3), 0.5)
+    moved = FGSM(epsilon=0.25)(x, lambda samples: samples.sum(-1), network=nn.Identity(), space=space, rng=Rng.of(0))
+    torch.testing.assert_close(moved, torch.full((2, 3), 0.75))
+
+
 def test_a_random_direction_keeps_the_size_and_forgets_the_way() -> None:
     x, weight = torch.zeros(400, 3, 4, 4), images(1, seed=1)[0].float()
     attack = Direct.model_validate({"name": "direct", "epsilon": 0.3, "source": "random_direction"})

@@ -33,7 +33,7 @@ from sparring.attacks import (
 from sparring.attacks.auto_pgd import checkpoints
 from sparring.core.balls import L2, Linf
 from sparring.core.errors import UsageError
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Bounds, Space
 from sparring.robustness.targets import Target
 
@@ -232,17 +232,6 @@ def test_dimming_scales_the_intensity() -> None:
     torch.testing.assert_close(ratio, ratio.flatten(1)[:, :1, None, None].expand_as(ratio))
     with pytest.raises(UsageError, match="darker"):
         moved(Dimming(), x, linear, Space(SPACE.shape, None))
-
-
-@pytest.mark.parametrize("attack", EVERY, ids=lambda attack: attack.name)
-def test_replicas_are_attacked_as_single_games(attack: Attack) -> None:
-    x = torch.stack([images(seed=1), images(seed=2)]).float()
-    slopes = torch.tensor([1.0, -2.0])[:, None]
-    packed = attack(x, lambda s: slopes * curved(s), network=nn.Module(), space=SPACE, rng=Streams(7, 2).rng("attack"))
-    for index in range(2):
-        rng = Streams(7 + index).rng("attack")
-        single = attack(x[index], lambda s: slopes[index] * curved(s), network=nn.Module(), space=SPACE, rng=rng)  # noqa: B023
-        torch.testing.assert_close(packed[index], single, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("attack", EVERY, ids=lambda attack: attack.name)

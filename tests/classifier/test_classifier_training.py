@@ -197,19 +197,6 @@ def test_the_generator_is_frozen_and_draws_afresh(game: Path) -> None:
     assert labels.bincount(minlength=10).sub(200).abs().max() < 60  # uniform: a standard deviation is 13
 
 
-def test_the_attack_does_not_change_the_classifier_and_the_update_does() -> None:
-    state = state_of(classifier_recipe())
-    before, (batch,) = copy_of(state.network), list(state.batches(0))
-    moved = attacked(state, batch, 0)
-    assert not torch.equal(moved, batch.samples)
-    assert_same(copy_of(state.network), before)
-    assert all(module.training for module in state.network.modules())
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in state.network.parameters())
-    train_step(state, 0)
-    moved_on = [name for name, tensor in state.network.state_dict().items() if not torch.equal(tensor, before[name])]
-    assert any("running_mean" in name for name in moved_on)
-
-
 def test_the_budget_warms_up() -> None:
     state, sizes = state_of(classifier_recipe("warmup={start: 1, end: 3}")), []
     for step in range(4):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from io import BytesIO
 from pathlib import Path
 
@@ -29,8 +27,7 @@ from data_layouts import (
     write_lmdb,
     write_parquet,
 )
-from sparring.core.errors import CorruptInput, StorageError, UsageError
-from sparring.core.process import Progress
+from sparring.core.errors import CorruptInput, UsageError
 from sparring.data import prepare
 
 GREY = images(6, 5, 4)
@@ -360,32 +357,3 @@ def test_imagenet_with_every_fault(tmp_path: Path) -> None:
     )
     (source / DEVKIT / "meta.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
     assert "meta.mat: damaged, or not the devkit's" in refused(source)
-
-
-# The disk
-
-
-@pytest.mark.parametrize("target", ["os.fsync", "os.rename", "pathlib.Path.open", "pathlib.Path.mkdir"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_refuses(tmp_path: Path, target: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(target, refuse)
-        with pytest.raises(StorageError, match=os.strerror(number)) as caught:
-            prepare("digits", tmp_path / "made" / "store")
-    assert caught.value.exit_code == 5
-    assert "\n" not in caught.value.cause
-    assert ("free some space" in caught.value.remedy) == (number == errno.ENOSPC)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_stop_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
-    class Stop(Progress):
-        def advance(self, done: int, total: int) -> None:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prepare("digits", tmp_path / "made" / "store", progress=Stop())
-    assert list(tmp_path.iterdir()) == []

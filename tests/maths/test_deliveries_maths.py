@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scipy.stats import chisquare
 from torch import Tensor
 
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Rng
 from sparring.feedback import (
     Constant,
     Expected,
@@ -66,14 +66,6 @@ def test_per_batch_draws_one_for_the_whole_batch() -> None:
     assert torch.equal(delivered, delivered[:, :1].expand_as(delivered))
     totals = torch.tensor(counts(delivered[:, 0]))
     assert chisquare(totals, 2000 * torch.tensor(SHARES, dtype=torch.float64)).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("delivery", [PerSample(), PerBatch()])
-def test_packed_games_draw_what_single_ones_would(delivery: PerSample | PerBatch) -> None:
-    packed = delivered_by(delivery, (16, 40), Streams(3, replicas=16).rng("feedback", 11))
-    single = [delivered_by(delivery, (40,), Streams(3 + game).rng("feedback", 11)) for game in range(16)]
-    assert torch.equal(packed, torch.stack(single))
-    assert len({tuple(row) for row in packed.tolist()}) > 1
 
 
 def test_the_expectation_is_the_exact_sum_and_the_mean_of_draws() -> None:

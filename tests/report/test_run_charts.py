@@ -60,6 +60,8 @@ def test_a_classifier_s_page_speaks_of_no_game(tmp_path: Path) -> None:
         "Accuracy 75.0 % at round 4, best 87.5 % at round 2; "
         "accuracy under PGD-20, L-infinity 16/255 62.5 % at round 4, best 75.0 % at round 2."
     ) in page.text
+    assert "Accuracy, at the best round under attack" in page.text
+    assert "62.5 %[25 %, 50 %]" in page.text and "protocol of robust_accuracy_test" in page.text
     places = [page.text.index(title) for title in ("Training", "Final numbers", "Recipe and environment")]
     assert places == sorted(places)
     assert not re.search("Generated samples|What D|Payoff|success|[Gg]ames|No samples", page.text)
@@ -105,13 +107,6 @@ def test_generated_samples_have_lines_of_their_own(tmp_path: Path) -> None:
     text = Page(report_run(run)).text
     assert "is trained on digits and, with weight 0.5, on generated samples of runs/mnist under pgd" in text
     assert "it starts from runs/mnist;" in text
-
-
-def test_final_numbers_have_interval_and_protocol(tmp_path: Path) -> None:
-    text = Page(report_run(taught(tmp_path / "run"))).text
-    for title in ("Accuracy", "Accuracy under attack", "Accuracy, at the best round under attack"):
-        assert title in text
-    assert "62.5 %[25 %, 50 %]" in text and "protocol of robust_accuracy_test" in text
 
 
 def test_accuracies_under_unlike_attacks_share_no_chart(tmp_path: Path) -> None:

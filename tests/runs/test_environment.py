@@ -59,8 +59,3 @@ def test_without_a_threshold_for_mapping_none_is_set_for_trimming(
     monkeypatch.setattr(environment.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
     keep_freed_memory()
     assert found == accepted
-
-
-def test_other_c_libraries_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment.ctypes, "CDLL", lambda _name: SimpleNamespace())
-    keep_freed_memory()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -13,16 +11,12 @@ import pytest
 import torch
 
 from sparring.classifier.step import train_step
-from sparring.core.errors import Interrupted
-from sparring.core.process import Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
-from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
 from sparring.training.load import new_state
-from sparring.training.loop import resume, train
-from torture.games import GAMES, KINDS, fingerprint, play, recipe_of, require_same
+from torture.games import GAMES, KINDS, fingerprint, play, recipe_of
 from torture.mutants import ITEMS, NOT_DRAWN, STREAMS
 
 PICTURES = {"samples": "png", "probes": "npz"}
@@ -73,29 +67,3 @@ def test_what_is_compared_is_the_whole_run(shared: Path, tmp_path: Path) -> None
     with open(tmp_path / "run" / "samples" / "more.png", "wb"):
         pass
     assert "samples/more.png" in fingerprint(tmp_path / "run")
-
-
-class _Stop(Progress):
-    """Sends this process a signal after some rounds."""
-
-    def __init__(self, after: int, number: signal.Signals) -> None:
-        self.after, self.number = after, number
-
-    def advance(self, done: int, total: int) -> None:
-        if done == self.after:
-            os.kill(os.getpid(), self.number)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_between_checkpoints_and_gives_its_exit_code(
-    number: signal.Signals, code: int, short: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    recipe, run = short("sample_every=4", "evaluate_every=8"), tmp_path / "run"
-    with pytest.raises(Interrupted) as caught:
-        train(recipe, run, device="cpu", progress=_Stop(5, number))
-    assert caught.value.exit_code == code
-    assert [folder.name for folder in RunFolder.open(run).saved()] == ["000000006"]
-    assert RunFolder.open(run).summary().status == "interrupted"
-    resume(run, device="cpu")
-    train(recipe, tmp_path / "whole", device="cpu")
-    require_same(tmp_path / "whole", run)

@@ -33,11 +33,6 @@ class OnFirst(Progress):
             act()
 
 
-def _kill_workers() -> None:
-    for worker in multiprocessing.active_children():
-        worker.kill()
-
-
 def _stop() -> None:
     raise KeyboardInterrupt
 
@@ -59,20 +54,6 @@ def test_an_error_of_one_run_is_yielded_and_the_others_are_complete(
     assert isinstance(wild, NonFinite) and wild.exit_code == 6
     assert "loop.py" in wild.__notes__[0], "the traceback of the worker is attached"
     assert list(outcomes.values()) == [None, None] and {status_of(path) for path in outcomes} == {"complete"}
-
-
-@pytest.mark.long
-def test_a_killed_worker_is_replaced_and_the_run_is_complete(
-    executor: LocalExecutor, short: Callable[..., Recipe], tmp_path: Path
-) -> None:
-    """The weights are those of a run that was trained here, undisturbed."""
-    recipe = short("steps=60", "log_every=1", "checkpoint_every=10")
-    (outcome,) = train_runs({tmp_path / "killed": recipe}, executor, OnFirst(_kill_workers))
-    assert outcome == (tmp_path / "killed", None)
-    assert train_run(tmp_path / "here", recipe.model_dump(mode="json"), "cpu") is None
-    states = [RunFolder.open(tmp_path / name).latest()[0] for name in ("killed", "here")]
-    assert states[0] and states[1]
-    assert all(states[0].tensors[name].equal(tensor) for name, tensor in states[1].tensors.items())
 
 
 def test_runs_are_saved_when_the_block_is_left(short: Callable[..., Recipe], tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sparring.core.process import Progress
 from sparring.recipes import AnyRecipe, load
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder
@@ -22,6 +21,7 @@ from torture.collapses import (
     planted,
     scaled_discriminator,
 )
+from torture.games import Notes
 from torture.promise import Promise, Trial
 
 IN_TIME = 0.05
@@ -95,7 +95,7 @@ def _collapse(trial: Trial, collapse: Planted) -> None:
     recipe = _recipe(trial, *trial.draw.choice(collapse.recipes), f"steps={steps}", *_QUIET, "evaluate_every=0")
     at = trial.draw.choice((0, trial.draw.randrange(int(steps * (1 - IN_TIME)))))
     victim = trial.draw.randrange(recipe.lead[0]) if recipe.lead else 0
-    progress = _Notes()
+    progress = Notes()
     path = trial.folder / "run"
     with planted(at, lambda what: collapse.damage(what, victim)):
         summary = train(recipe, path, device="cpu", progress=progress)
@@ -130,16 +130,6 @@ def _learned(metrics: dict[str, MetricValue]) -> list[bool]:
 
 def _recipe(trial: Trial, name: str, *overrides: str) -> AnyRecipe:
     return load(name, [*overrides, f"seed={trial.draw.randrange(10_000)}"])
-
-
-class _Notes(Progress):
-    """Keeps the messages."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
 
 
 PROMISE = Promise(

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from sparring.core.errors import CorruptInput
-from sparring.core.process import Progress
 from sparring.runs.checkpoint import MANIFEST, STATE, TENSORS
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume
-from torture.games import made_once, play, recipe_of, require_same
+from torture.games import Notes, made_once, play, recipe_of, require_same
 from torture.promise import Promise, Trial
 
 GAME = "flip"
@@ -140,7 +139,7 @@ def attempt(trial: Trial) -> None:
     assert found is not None and found.folder == older, f"{damage.__name__}: used {found}"
     assert len(problems) == 1 and str(named) in problems[0], problems
     if trial.index % RESUMED == 0:
-        notes = _Notes()
+        notes = Notes()
         resume(run.path, device="cpu", progress=notes)
         message = f"falling back to round {int(older.name)}: {rounds} rounds are run again"
         assert any(str(named) in note and message in note for note in notes.lines), notes.lines
@@ -169,16 +168,6 @@ def _runs(shared: Path) -> tuple[RunFolder, RunFolder]:
     )
     whole, other = (RunFolder.open(path) for path in made)
     return whole, other
-
-
-class _Notes(Progress):
-    """Remembers the notes of a run."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
 
 
 PROMISE = Promise(number=3, title="A damaged checkpoint is never used", quick=10, long=5000, trial=attempt)

@@ -34,8 +34,7 @@ _NUMBERS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT)
 class Command(ABC):
     """A command, on files below a folder."""
 
-    @abstractmethod
-    def prepare(self, folder: Path, shared: Path) -> None:
+    def prepare(self, folder: Path, shared: Path) -> None:  # noqa: B027 - most read no files
         """Make the files that the command reads."""
 
     @abstractmethod
@@ -60,9 +59,6 @@ class Train(Command):
 
     def __init__(self, kind: str) -> None:
         self.kind, self.reached = kind, 0
-
-    def prepare(self, folder: Path, shared: Path) -> None:
-        pass
 
     def recipe(self, shared: Path) -> AnyRecipe:
         return recipe_of(self.kind, shared, *_SHORT, *_OWN[self.kind])
@@ -141,9 +137,6 @@ class Write(Command):
 
 class Prepare(Command):
     """A store of the built-in digits."""
-
-    def prepare(self, folder: Path, shared: Path) -> None:
-        pass
 
     def run(self, folder: Path, shared: Path) -> None:
         prepare("digits", folder / "parent" / "store")

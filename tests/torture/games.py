@@ -95,6 +95,16 @@ def recipe_of(kind: str, shared: Path, *overrides: str) -> AnyRecipe:
     return validated(changed(small, [*_ROUNDS, *CLASSIFIERS[kind](shared), *overrides]), kind)
 
 
+class Notes(Progress):
+    """Keeps the messages of a run."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def made_once(path: Path, make: Callable[[Path], object]) -> Path:
     """A path that `make` fills, once for all processes that ask."""
     if not path.exists():

@@ -27,7 +27,6 @@ from sparring import cli
 from sparring.core.errors import Flagged
 from sparring.core.process import STOPS
 from sparring.data import verify as verify_store
-from sparring.evaluation.verify import verify
 from sparring.recipes import to_yaml
 from sparring.runs.folder import RunFolder
 from sparring.training import gan_task
@@ -283,24 +282,6 @@ def lost_terminal(trial: Trial) -> None:
     require_swept(trial.folder)
 
 
-def demonstration(trial: Trial) -> None:
-    """The demo's processes stop together and save their runs, if one or all of them receive the signal."""
-    everyone, signals, out = trial.draw.random() < 0.5, trial.draw.choice([1, 2]), trial.folder / "demo"
-    number = signal.SIGINT if everyone else trial.draw.choice(STOPS)  # Ctrl-C reaches every process of a terminal
-    process = _start(["demo", "--out", out, "--steps", 1000000, "--seeds", 2])
-    for _ in range(signals):
-        time.sleep(trial.draw.uniform(0, 10))
-        os.kill(-process.pid if everyone else process.pid, number)
-    printed, err = process.communicate()  # ends when the last process has closed its output
-    assert process.returncode == 128 + number, (process.returncode, err)
-    _require_two_lines(Ended(process.returncode, printed, err))
-    _require_group_ended(process.pid)
-    for path in out.glob("*/recipe.yaml"):
-        assert not RunFolder.open(path.parent).is_owned()
-        assert signals == 2 or _status(path.parent) == "interrupted", "not saved"
-        verify(path.parent)
-
-
 def _start(arguments: Sequence[object]) -> subprocess.Popen[str]:
     """Start a process and wait until it handles signals: before that, they kill Python itself."""
     command = [sys.executable, "-m", "sparring", *map(str, arguments)]
@@ -332,7 +313,6 @@ SCENES: tuple[Callable[[Trial], None], ...] = (
     prepare_data,
     *(_train(name) for name in TRAINING if name not in ("a round", "a save")),
     lost_terminal,
-    demonstration,
 )
 """`make test` tries the first five."""
 
