@@ -235,14 +235,6 @@ def test_bad_usage_is_exit_2(arguments: list[str], sparring: Command) -> None:
     assert answer.err and "Traceback" not in answer.err
 
 
-def test_damaged_data_are_exit_4(sparring: Command, tmp_path: Path) -> None:
-    (tmp_path / "train.parquet").write_bytes(b"PAR1" + b"\0" * 500)
-    answer = sparring("data", "prepare", tmp_path / "train.parquet", "--out", tmp_path / "store")
-    assert answer.code == 4
-    assert "train.parquet" in answer.err and "Traceback" not in answer.err
-    assert [path.name for path in tmp_path.iterdir()] == ["train.parquet"]
-
-
 def test_a_damaged_store_is_exit_4_before_the_first_round(sparring: Command, tmp_path: Path) -> None:
     prepare("digits", tmp_path / "store")
     samples = tmp_path / "store" / "train" / "samples.npy"

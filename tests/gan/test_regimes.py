@@ -202,17 +202,6 @@ def test_the_budget_warms_up() -> None:
         Warmup(start=3, end=2)
 
 
-def test_without_a_budget_symmetric_is_two_plain_updates() -> None:
-    recipe = images("optimizers.discriminator={name: adam, lr: 0.01}")
-    symmetric, twice = game_of(recipe), game_of(recipe)
-    real, fake = batch(symmetric)
-    Symmetric(attack=FGSM(epsilon=0)).update(DiscriminatorTurn(symmetric, 0, 0, UNLABELLED), real, fake)
-    for _ in range(2):
-        Plain().update(DiscriminatorTurn(twice, 0, 0, UNLABELLED), real, fake)
-    for ours, theirs in zip(symmetric.discriminator.parameters(), twice.discriminator.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
-
-
 def test_a_penalty_is_paid_once_a_step_and_does_not_change_the_attack() -> None:
     keys = ["objective=wasserstein"]
     game, free = game_of(images(*keys, "lipschitz=gradient_penalty")), game_of(images(*keys))

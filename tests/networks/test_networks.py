@@ -10,7 +10,7 @@ from network_tools import images
 from torch import nn
 
 from sparring.core.errors import UsageError
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.lipschitz import SpectralNorm
 from sparring.networks import (
@@ -18,13 +18,11 @@ from sparring.networks import (
     ASGANResNetDiscriminator,
     ASGANResNetGenerator,
     AuxiliaryHead,
-    Branch,
     Classifier,
     DCGANDiscriminator,
     DCGANGenerator,
     Discriminator,
     Generator,
-    MLPDiscriminator,
     MNISTDiscriminator,
     MNISTGenerator,
     Network,
@@ -184,26 +182,6 @@ def test_own_blocks_go_to_any_side() -> None:
     assert generator(Rng.of(1).normal((2, 5))).shape == (2, 3, 24, 24)
     trunk = RobGANDiscriminator(width=2, multiples=(1, 2, 3), halvings=1).build(space, (), rng=Rng.of(0)).trunk
     assert trunk.blocks(torch.zeros(2, 3, 24, 24)).shape == (2, 6, 12, 12)
-
-
-@pytest.mark.parametrize(
-    ("spec", "space", "lead"),
-    [
-        (MLPDiscriminator(hidden=(8, 4)), Space((2,), None, CLASSES), (2,)),
-        (MLPDiscriminator(hidden=(8, 4)), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),
-        (RobGANDiscriminator(width=2), Space((1, 8, 8), IMAGE_BOUNDS, CLASSES), ()),
-    ],
-)
-def test_a_branch_equals_the_class_head_of_its_discriminator(
-    spec: Discriminator, space: Space, lead: tuple[int, ...]
-) -> None:
-    rngs = [Streams(0, *lead).rng("init") for _ in range(2)]
-    whole = spec.model_copy(update={"head": AuxiliaryHead()}).build(space, lead, rng=rngs[0])
-    branch = Branch(discriminator=spec).build(space, lead, rng=rngs[1])
-    x = Rng.of(1).uniform((*lead, 5, *space.shape), -1.0, 1.0)
-    torch.testing.assert_close(branch(x), whole(x).classes)
-    torch.testing.assert_close(branch.extract(x).features, whole.trunk(x))
-    assert branch.width == whole.width
 
 
 @pytest.mark.parametrize("classes", [0, CLASSES])

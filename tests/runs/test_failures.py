@@ -16,12 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import NonFinite, SparringError, StorageError
-from sparring.core.process import Progress
-from sparring.core.step_log import StepLog
 from sparring.evaluation.evaluate import evaluate
 from sparring.gan.state import Networks
 from sparring.recipes import Recipe
-from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 from torture import non_finite
 
@@ -34,35 +31,11 @@ def test_a_promise_without_its_guard_is_noticed(tmp_path: Path, monkeypatch: pyt
         non_finite.PROMISE.attempt(0, seed=0, shared=tmp_path)
 
 
-def test_a_state_that_is_not_finite_is_not_saved(short: Callable[..., Recipe], run_path: Path) -> None:
-    class Spoiler(Progress):
-        def advance(self, done: int, total: int) -> None:
-            if done == 6:
-                log.pop().add({"spoilt": torch.tensor(float("nan"))})
-
-    log: list[StepLog] = []
-    with pytest.MonkeyPatch.context() as patch:
-        original = StepLog.__init__
-        patch.setattr(StepLog, "__init__", lambda self, *given: (original(self, *given), log.append(self))[0])
-        with pytest.raises(NonFinite, match="round 7: not finite: watch/spoilt of the state to save"):
-            train(short(), run_path, device="cpu", progress=Spoiler())
-    assert not RunFolder.open(run_path).saved()
-
-
 class _Overflowing(nn.Module):
     """A G whose samples overflow outside of training."""
 
     def forward(self, latents: Tensor) -> Tensor:
         return torch.full((*latents.shape[:-1], 2), float("nan"))
-
-
-def test_samples_that_are_not_finite_end_a_run_like_any_other_numbers(
-    short: Callable[..., Recipe], run_path: Path
-) -> None:
-    recipe = short("steps=3", "evaluate_every=1", "checkpoint_every=1", "optimizers.generator.lr=1e14", "ema=0")
-    with pytest.raises(NonFinite, match="not finite: samples of G in eval mode"):
-        train(recipe, run_path, device="cpu")
-    assert RunFolder.open(run_path).summary().status == "non-finite"
 
 
 def test_a_generator_of_samples_that_are_not_finite_is_not_measured(

@@ -80,14 +80,6 @@ def test_a_checkpoint_of_an_earlier_format_is_refused_in_one_sentence(run: RunFo
         run.latest()
 
 
-def test_half_written_files_go_when_the_folder_is_owned(run: RunFolder) -> None:
-    for folder in (run.path, run.checkpoints):
-        (folder / ".partial-x-00c0ffee").write_text("half")
-    with run.owned():
-        for folder in (run.path, run.checkpoints):
-            assert not list(folder.glob(".partial-*"))
-
-
 def nothing(*_arguments: Any, **_options: Any) -> None:
     pass
 
