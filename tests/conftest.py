@@ -7,14 +7,12 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
 
 from sparring.cli import main
-from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.recipes import Recipe, load
 
 torch.set_num_threads(1)
@@ -94,31 +92,10 @@ def short() -> Callable[..., Recipe]:
     return build
 
 
-class _NoMetrics(GeneratorMetrics):
-    """No metrics of the generator."""
-
-    def __init__(self, *_arguments: Any) -> None:
-        self.metrics, self.samples = [], 1
-        self.reference = SimpleNamespace(classifier=None)
-
-    def measure(self, *_arguments: Any, **_options: Any) -> dict[str, float]:
-        return {}
-
-    @property
-    def classifier(self) -> None:
-        return None
-
-    def names(self) -> set[str]:
-        return set()
-
-    def protocols(self) -> dict[str, str]:
-        return {}
-
-
 @pytest.fixture
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs on images that train no classifier, and of which only D is measured."""
-    monkeypatch.setattr("sparring.training.gan_task.GeneratorMetrics", _NoMetrics)
+    """Images as if without labels: no classifier is trained for them, and only D is measured."""
+    monkeypatch.setattr("sparring.monitoring.generator_metrics.classifier_for", lambda *_: None)
 
 
 @pytest.fixture

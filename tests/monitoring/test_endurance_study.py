@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import FGSM, Attack
+from sparring.attacks import FGSM
 from sparring.core.randomness import Rng
-from sparring.core.records import InvalidRecord
 from sparring.core.shapes import Bounds, Space
 from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.gan.state import GANState
@@ -148,13 +147,3 @@ def test_points_need_an_absolute_epsilon(short: Callable[..., Recipe], run_path:
     rows = study_attacks([run_path, run_path], attack_study("{name: fgsm, epsilon: 0.5}", within=0.1, cap=5, samples=4))
     assert len(rows) == 4
     assert all("epsilon 0.5 in the data's units" in row["protocol"] for row in rows)
-
-
-def test_settings_are_read_as_in_a_recipe() -> None:
-    assert attack_study("{name: fgsm, epsilon: 2/255}", within=0.1, cap=3, samples=4).attack == FGSM(epsilon=2 / 255)
-    assert isinstance(attack_study("direct", within=0.1, cap=3, samples=4).attack, Attack)
-    for settings_ in ({"within": 0.0, "cap": 3}, {"within": 0.1, "cap": 0}):
-        with pytest.raises(InvalidRecord):
-            attack_study("fgsm", samples=4, **settings_)  # type: ignore[arg-type]
-    with pytest.raises(InvalidRecord, match="did you mean fgsm"):
-        attack_study("fgsn", within=0.1, cap=3, samples=4)

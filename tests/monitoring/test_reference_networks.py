@@ -60,23 +60,16 @@ def colours(fingerprint: str = "colours", *, split: bool = True) -> ArraySource:
     return ArraySource(facts, train, test if split else train, scale=127.5, device=CPU)
 
 
-def test_a_classifier_is_trained_once(trainings: list[str]) -> None:
+def test_a_classifier_is_trained_once_and_its_name_states_its_accuracy(trainings: list[str]) -> None:
     first, again = classifier_for(digits(), CPU), classifier_for(digits(), CPU)
     assert first is not None and again is not None
     assert trainings == ["trained"]
     assert first.sha256 == again.sha256 and first.name == again.name and first.sha256[:12] in first.name
-    images = digits().held_out(50, rng=Rng.of(1)).samples
-    assert torch.equal(first.extract(images).logits, again.extract(images).logits)
-
-
-def test_the_name_of_a_classifier_states_its_accuracy() -> None:
-    source = digits()
-    classifier = classifier_for(source, CPU)
-    assert classifier is not None and "small_cnn" in classifier.name
-    test = source.held_out(360, rng=Rng.of(0))
-    right = float((classifier.extract(test.samples).logits.argmax(dim=1) == test.labels).float().mean())
-    assert right > 0.6
-    assert f"{100 * right:.1f} % right" in classifier.name
+    test = digits().held_out(360, rng=Rng.of(0))
+    logits = first.extract(test.samples).logits
+    assert torch.equal(logits, again.extract(test.samples).logits)
+    right = float((logits.argmax(dim=1) == test.labels).float().mean())
+    assert right > 0.6 and "small_cnn" in first.name and f"{100 * right:.1f} % right" in first.name
 
 
 def test_classifiers_ignore_augmentation(trainings: list[str]) -> None:
@@ -155,23 +148,15 @@ def test_other_counts_and_weights_have_other_entries() -> None:
     assert len(list((cache_folder() / "features").iterdir())) == 3
 
 
-def test_halves_of_the_training_split_replace_a_small_test_split() -> None:
-    source = digits()  # 1,437 to train on, 360 others
-    for count, sizes, origin in ((200, (200, 200), "held-out"), (2048, (718, 718), "halves of the training split")):
+def test_halves_are_disjoint_and_repeatable_and_those_of_the_training_split_replace_a_small_test_split() -> None:
+    cases = [(colours(), 1000, (60, 40), "held-out"), (colours(split=False), 1000, (30, 30), "halves")]
+    cases += [(digits(), 200, (200, 200), "held-out"), (digits(), 2048, (718, 718), "halves of the training split")]
+    for source, count, sizes, origin in cases:  # of the digits, 1,437 are to train on, and 360 others
         reference, other, found = source.halves(count, rng=Rng.of(0))
-        assert (len(reference), len(other)) == sizes
-        assert origin in found
-        both = torch.cat([reference, other]).flatten(1)
-        assert len(both.unique(dim=0)) >= len(both) - 2  # the data hold a few twins
-
-
-def test_halves_are_disjoint_and_repeatable() -> None:
-    for source, sizes in ((colours(), (60, 40)), (colours(split=False), (30, 30))):
-        reference, other, _origin = source.halves(1000, rng=Rng.of(0))
-        assert (len(reference), len(other)) == sizes
-        every = as_bytes(torch.cat([reference, other])).flatten(1).tolist()
-        assert len({tuple(image) for image in every}) == sum(sizes)
-        assert torch.equal(reference, source.halves(1000, rng=Rng.of(0)).reference)
+        assert (len(reference), len(other)) == sizes and origin in found
+        both = as_bytes(torch.cat([reference, other])).flatten(1)
+        assert len(both.unique(dim=0)) >= len(both) - 2  # the digits hold a few twins
+        assert torch.equal(reference, source.halves(count, rng=Rng.of(0)).reference)
 
 
 def test_classifiers_see_images_rounded_to_bytes_once() -> None:

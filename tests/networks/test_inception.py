@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import sha256
 from sparring.core.randomness import Rng
 from sparring.networks import InceptionFeatures, InceptionV3, extractors
@@ -147,18 +146,3 @@ def test_weights_are_read_from_a_file(network: InceptionV3, tmp_path: Path, monk
     image = (Rng.of(0).integers((1, 1, 28, 28), 256) / 127.5) - 1
     with torch.no_grad():
         assert torch.allclose(classifier.extract(image).features, network.extract(image).features, atol=1e-5)
-
-
-def test_the_error_about_a_missing_file_links_to_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file") as raised:
-        InceptionFeatures(weights=str(tmp_path / "none.pth")).choose(lambda: None, CPU)
-    assert "mseitzer/pytorch-fid" in raised.value.remedy and extractors.WEIGHTS in raised.value.remedy
-    assert raised.value.exit_code == 2
-
-
-def test_another_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / extractors.WEIGHTS
-    path.write_bytes(b"not weights")
-    with pytest.raises(CorruptInput, match="SHA-256") as raised:
-        InceptionFeatures(weights=str(path)).choose(lambda: None, CPU)
-    assert raised.value.exit_code == 4
