@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_the_plain_loop_learns() -> None:
-    metrics = runpy.run_path(str(EXAMPLES / "plain_loop.py"))["main"](rounds=1000)
+    metrics = runpy.run_path(str(EXAMPLES / "plain_loop.py"))["main"](rounds=2000)
     assert metrics["modes"] >= 3
 
 
