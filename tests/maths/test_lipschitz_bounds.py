@@ -29,6 +29,7 @@ from sparring.networks import (
     Trunk,
     Verdict,
 )
+from sparring.robustness.model_checks import changes, network_state
 
 
 class Scored(nn.Module):
@@ -182,13 +183,11 @@ def test_the_bound_dominates_every_slope(kind: int, seed: int, spread: float) ->
 )
 def test_our_discriminators_have_bounds_and_keep_their_mode(network: nn.Module) -> None:
     network.train()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    before = network_state(network)
     real, fake = (Rng.of(seed).normal((8, 1, 16, 16)) for seed in (1, 2))
     bound = float(lipschitz_bound(network, (1, 16, 16)))
     assert 0 < max(found for (found,) in steepness(network, real, fake).values()) < bound
-    assert all(module.training for module in network.modules())
-    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
-    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not changes(before, network_state(network))
 
 
 def test_a_branch_repeated_along_the_last_axis_counts_as_often() -> None:
