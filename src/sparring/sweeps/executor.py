@@ -32,8 +32,6 @@ from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 
-Runs = Mapping[Path, AnyRecipe]
-"""Recipes by run folder."""
 Outcome = SparringError | None
 """The error that a run failed with; None if it is complete."""
 
@@ -74,7 +72,9 @@ class Executor(ABC):
         self.shutdown()
 
 
-def train_runs(runs: Runs, executor: Executor, progress: Progress) -> Iterator[tuple[Path, Outcome]]:
+def train_runs(
+    runs: Mapping[Path, AnyRecipe], executor: Executor, progress: Progress
+) -> Iterator[tuple[Path, Outcome]]:
     """Train every recipe in its folder, or resume it there; yield each run when it is complete or failed.
 
     A run whose worker died is submitted again while new rounds are logged between two deaths.

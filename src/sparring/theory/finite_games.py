@@ -28,18 +28,8 @@ Mixture = Sequence[tuple[float, ScoreFunction]]
 
 
 def distribution(weights: Float64[Tensor, "*games outcomes"]) -> Distribution:
-    """Weights scaled to sum to 1.
-
-    Args:
-        weights: non-negative, not all zero, `(*games, outcomes)`.
-
-    Raises:
-        ValueError: a weight is negative or not finite, or all of them are zero.
-    """
-    total = weights.sum(-1, keepdim=True)
-    if not bool((weights >= 0).all() and torch.isfinite(weights).all() and (total > 0).all()):
-        raise ValueError("weights of a distribution should be finite, not negative and not all zero")
-    return weights / total
+    """Weights, non-negative and not all zero, scaled to sum to 1."""
+    return weights / weights.sum(-1, keepdim=True)
 
 
 def expectation(p: Distribution, values: Float64[Tensor, "*games outcomes"]) -> Values:
