@@ -142,7 +142,11 @@ class _RMSpropSteps(torch.optim.Optimizer):
         settings = self._settings
         for group in self.param_groups:
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            gradients, squares = [parameter.grad for parameter in moved], [self._square(each) for each in moved]
+            for parameter in moved:
+                if not self.state[parameter]:
+                    self.state[parameter]["square_avg"] = torch.full_like(parameter, settings.initial_square)
+            gradients = [parameter.grad for parameter in moved]
+            squares = [self.state[parameter]["square_avg"] for parameter in moved]
             torch._foreach_mul_(squares, settings.alpha)
             torch._foreach_addcmul_(squares, gradients, gradients, value=1 - settings.alpha)
             if settings.epsilon_inside_root:
@@ -150,14 +154,6 @@ class _RMSpropSteps(torch.optim.Optimizer):
             else:
                 divisors = torch._foreach_add(torch._foreach_sqrt(squares), settings.epsilon)
             torch._foreach_addcdiv_(moved, gradients, divisors, value=-group["lr"])
-
-    def _square(self, parameter: nn.Parameter) -> torch.Tensor:
-        """The mean square of a parameter's gradient."""
-        moments = self.state[parameter]
-        if not moments:
-            moments["square_avg"] = torch.full_like(parameter, self._settings.initial_square)
-        square: torch.Tensor = moments["square_avg"]
-        return square
 
 
 @piece("sgd")

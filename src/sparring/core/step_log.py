@@ -47,7 +47,9 @@ class StepLog:
     def end_round(self) -> None:
         """Add the numbers of this round to the sums; every process calls it after every round."""
         self._group.average([values for _, values in self._round])
-        self._find_diverged()
+        if self._lead and self._round:  # a game may have a score that is not finite and a loss that is
+            finite = torch.cat([values for _, values in self._round]).isfinite().all(0)
+            self._diverged.add((~finite).nonzero().flatten().tolist())
         for names, values in self._round:
             places = self._index[names] if names in self._index else self._places(names)
             if self._diverged.since:
@@ -55,13 +57,6 @@ class StepLog:
             self._sums.index_add_(0, places, values)
             self._times[names] += 1
         self._round.clear()
-
-    def _find_diverged(self) -> None:
-        """A packed game with a number that is not finite has diverged, even if its losses are finite."""
-        if self._lead and self._round:
-            finite = torch.cat([values for _, values in self._round]).isfinite().all(0)
-            if not finite.all():
-                self._diverged.add((~finite).nonzero().flatten().tolist())
 
     def means(self) -> dict[str, float | list[float]]:
         """The mean of every name since the last call, sorted by name; a list with replicas."""
