@@ -33,8 +33,8 @@ from torch import Tensor
 
 import sparring
 from sparring.classifier.finetune import finetuning
-from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.evaluation.evaluate import evaluate
+from sparring.monitoring.endurance_study import attack_study, study_attacks
 from sparring.recipes import load
 from sparring.robustness.load import RobustnessOptions
 from sparring.robustness.robustness_json import evaluate_robustness

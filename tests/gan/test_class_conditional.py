@@ -17,6 +17,7 @@ from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.data import prepare
 from sparring.evaluation.samples import write_samples
 from sparring.gan.load import load_gan
+from sparring.gan.sampling import draw
 from sparring.gan.state import GANState
 from sparring.gan.step import DiscriminatorTurn, play_round, update_generator
 from sparring.monitoring.classifier_metrics import CLASS_HEAD_SAMPLES, ClassHeadMetrics
@@ -190,7 +191,7 @@ def test_samples_come_class_by_class(tmp_path: Path) -> None:
         assert drawn["labels"].tolist() == [sorted([*range(10)] * 2)] * 2
     loaded = load_gan(RunFolder.open(tmp_path / "run"), "cpu")
     assert loaded.networks.space == SPACE
-    drawn = loaded.draw(20, "sample", 0)
+    drawn = draw(loaded, 20, "sample", 0)
     assert drawn.labels is not None and drawn.labels.shape == (2, 20)
     rows = [row for row in RunFolder.open(tmp_path / "run").rows() if "d_real" in row]
     assert all(0 <= share <= 1 for row in rows for side in ("real", "fake") for share in row[f"class_accuracy_{side}"])

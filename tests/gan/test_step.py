@@ -112,7 +112,7 @@ def test_the_average_follows_its_formula(short: Callable[..., Recipe]) -> None:
     for step in range(5):
         play_round(game, step)
         expected = [0.75 * e + 0.25 * p.detach() for e, p in zip(expected, game.generator.parameters(), strict=True)]
-    for mean, want in zip(game.sampler.parameters(), expected, strict=True):
+    for mean, want in zip(game.networks.sampler.parameters(), expected, strict=True):
         torch.testing.assert_close(mean, want)
 
 

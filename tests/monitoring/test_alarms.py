@@ -10,7 +10,7 @@ import torch
 
 from sparring.core.randomness import Rng
 from sparring.gan.state import GANState
-from sparring.monitoring.alarms import RULES, AlarmMonitor, alarms, has_started
+from sparring.monitoring.alarms import RULES, AlarmMonitor, has_started
 from sparring.monitoring.collapse_metrics import (
     CHECKS,
     COLLAPSE_METRICS,
@@ -20,6 +20,7 @@ from sparring.monitoring.collapse_metrics import (
 )
 from sparring.recipes import Recipe, load
 from sparring.robustness.model_checks import changes, network_state
+from sparring.runs.schema import Alarm
 from torture.collapses import one_mode
 
 HEALTHY = {
@@ -50,6 +51,10 @@ def _recipe(*overrides: str) -> Recipe:
     recipe = load("dishonest/ring-small", [f"steps={ROUNDS}", "replicas=1", *overrides])
     assert isinstance(recipe, Recipe)
     return recipe
+
+
+def alarms(rows: list[dict[str, Any]], recipe: Recipe) -> list[Alarm]:
+    return AlarmMonitor(recipe, rows).alarms()
 
 
 def _log(*checks: dict[str, float]) -> list[dict[str, Any]]:

@@ -50,9 +50,7 @@ def test_the_critic_is_bounded_by_the_exact_distance(short: Callable[..., Recipe
         for parameter in game.generator.parameters():
             parameter.add_(0.1)
     found = probe.measure(game, 5)
-    fake = draw(
-        game.recipe, game.generator, game.networks.space, game.streams, len(probe.real), "probe/latents", 5
-    ).samples
+    fake = draw(game, len(probe.real), "probe/latents", 5, generator=game.generator).samples
     for index in range(2):
         exact = wasserstein1(probe.real, fake[index])
         assert found["wasserstein1"][index] == pytest.approx(exact)

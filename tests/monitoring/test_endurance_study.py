@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,9 +15,8 @@ from torch import Tensor, nn
 from sparring.attacks import FGSM
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Bounds, Space
-from sparring.evaluation.attack_endurance import attack_study, study_attacks
 from sparring.gan.state import GANState
-from sparring.monitoring.endurance_study import AttackCounts, EnduranceStudy, attack_until, difference
+from sparring.monitoring.endurance_study import AttackCounts, EnduranceStudy, attack_study, difference, study_attacks
 from sparring.recipes import Recipe
 from sparring.training.loop import train
 
@@ -28,17 +28,8 @@ def until(
     x: Tensor, target: Tensor, score: Callable[[Tensor], Tensor], step: float, *, within: float = 0.02, cap: int = 100
 ) -> AttackCounts:
     """Sign steps of one size against a score of samples of one feature."""
-    return attack_until(
-        x,
-        target,
-        score=score,
-        attack=FGSM(epsilon=step),
-        tolerance=within,
-        cap=cap,
-        network=nn.Identity(),
-        space=UNIT,
-        rng=Rng.of(0),
-    )
+    study = EnduranceStudy(attack=FGSM(epsilon=step), tolerance=within, cap=cap)
+    return study.attack_until(x, target, score=score, network=nn.Identity(), space=UNIT, rng=Rng.of(0))
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 60])
@@ -119,7 +110,7 @@ def test_the_summary_of_a_run_equals_the_command(run: Path) -> None:
 
 
 def test_replicas_and_opponents(short: Callable[..., Recipe]) -> None:
-    def study(*keys: str) -> dict[str, list[float]]:
+    def study(*keys: str) -> dict[str, Any]:
         recipe = short(*IMAGES, "optimizers.generator.lr=0.05", *keys)
         game = GANState(recipe, recipe.data.open(CPU), CPU)
         with torch.no_grad():  # a D that knows bright images, and a G that makes them
@@ -128,15 +119,13 @@ def test_replicas_and_opponents(short: Callable[..., Recipe]) -> None:
         real = game.source.held_out(16, rng=Rng.of(0)).samples
         found = {}
         for opponent in ("initial", "trained"):
-            numbers = EnduranceStudy(samples=16, cap=30, tolerance=0.3).run(
-                game, real, game.source.facts.space, opponent
-            )
-            found |= {f"{opponent} {name}": values.reshape(-1).tolist() for name, values in numbers.items()}
+            numbers = EnduranceStudy(samples=16, cap=30, tolerance=0.3).run(game, real, opponent)
+            found |= {f"{opponent} {name}": number.as_json()["value"] for name, number in numbers.items()}
         return found
 
     packed, singles = study("replicas=2", "seed=3"), [study("seed=3"), study("seed=4")]
     for name, values in packed.items():
-        assert values == pytest.approx([single[name][0] for single in singles], abs=1e-6)
+        assert values == pytest.approx([single[name] for single in singles], abs=1e-6)
     assert packed["initial attacks_fake"] != packed["trained attacks_fake"]
     assert max(packed["trained attacks_real"]) > 0
 

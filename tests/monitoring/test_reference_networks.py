@@ -184,11 +184,14 @@ def test_metrics_of_images_and_their_protocols() -> None:
     recipe = load("dishonest/digits", ["replicas=1", "ema=0.5"])
     source = digits()
     measures = GeneratorMetrics(recipe, source, CPU, samples=100)
-    found = measures.measure(source.held_out(100, rng=Rng.of(5)).samples, packed=False)
+    found = measures.measure(source.held_out(100, rng=Rng.of(5)).samples)
     assert {"frechet_distance", "frechet_floor", "kernel_distance", "inception_score"} <= found.keys()
     assert found["frechet_distance"] == pytest.approx(found["frechet_floor"], rel=0.5)
     words = measures.protocols()["frechet"]
     for part in ("100 samples", "eval mode", "EMA 0.5", "uint8 rounded half up", "small_cnn", "SHA-256", "biased"):
         assert part in words, part
-    packed = measures.measure(torch.stack([source.held_out(100, rng=Rng.of(5)).samples] * 2), packed=True)
+    two = load("dishonest/digits", ["replicas=2", "ema=0.5"])
+    packed = GeneratorMetrics(two, source, CPU, samples=100).measure(
+        torch.stack([source.held_out(100, rng=Rng.of(5)).samples] * 2)
+    )
     assert packed["frechet_distance"] == [found["frechet_distance"]] * 2

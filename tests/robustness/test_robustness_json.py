@@ -20,6 +20,7 @@ from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import sha256
 from sparring.core.records import InvalidRecord
 from sparring.gan.load import load_gan
+from sparring.gan.sampling import draw
 from sparring.recipes import load
 from sparring.report.strips import load_examples
 from sparring.robustness.load import OpenedTargets, RobustnessOptions, open_targets
@@ -97,7 +98,7 @@ def test_half_of_the_samples_of_a_source_head_are_generated(game: Path) -> None:
     assert opened.step == 120 and target.classes == ("fake", "real")
     (real,) = targets_of_run(game, samples=30).targets
     assert torch.equal(target.samples[target.labels == 1], real.samples)
-    drawn = load_gan(RunFolder.open(game), "cpu").game(1).draw(30, "robustness/samples", 0).samples
+    drawn = draw(load_gan(RunFolder.open(game), "cpu").game(1), 30, "robustness/samples", 0).samples
     assert torch.equal(target.samples[target.labels == 0], drawn)
     assert target.training is not None and len(target.training.samples) == 60
     assert not torch.equal(target.training.samples, target.samples)

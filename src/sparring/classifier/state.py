@@ -17,7 +17,7 @@ from sparring.core.shapes import Samples, Space
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
 from sparring.gan.load import load_gan
-from sparring.gan.sampling import laid_out
+from sparring.gan.state import laid_out
 from sparring.networks import forward
 from sparring.recipes import ClassifierRecipe, Fakes
 from sparring.runs.folder import RunFolder

@@ -10,11 +10,12 @@ Source: Rob-GAN, equations (3), (6) and (10).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.attacks import batch_axes_of, width_of
 from sparring.classifier.state import ClassifierState, WeightedBatch
@@ -49,6 +50,14 @@ def attacked(state: ClassifierState, batch: WeightedBatch, step: int) -> Samples
     size = attack.ball.size(moved - x, batch_axes_of(x, state.space)) / width_of(state.space)
     state.log.add_samples({f"attack_{batch.origin}_size": size, f"attack_{batch.origin}_idle": (size == 0).to(size)})
     return moved
+
+
+def fit(network: nn.Module, batches: Iterable[tuple[Samples, Tensor]], optimizer: torch.optim.Optimizer) -> None:
+    """Plain training: one optimizer step down the cross-entropy for each batch of samples and labels."""
+    for samples, labels in batches:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(network(samples), labels).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
 def _loss(state: ClassifierState, batch: WeightedBatch, samples: Samples) -> Tensor:

@@ -87,7 +87,7 @@ def attack_endurance(
     as_json: AsJson = False,
 ) -> None:
     """Count the attacks until each run's D takes real samples for generated ones, and generated for real."""
-    from sparring.evaluation.attack_endurance import attack_study, study_attacks
+    from sparring.monitoring.endurance_study import attack_study, study_attacks
 
     set_threads(threads)
     study = attack_study(attack, within=within, cap=cap, samples=count)

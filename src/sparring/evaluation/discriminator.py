@@ -18,6 +18,7 @@ from sparring.core.shapes import sample_norm
 from sparring.data import Source
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
 from sparring.gan.load import LoadedGAN
+from sparring.gan.sampling import draw
 from sparring.runs.schema import MetricValue
 
 _SAMPLES = 512
@@ -42,7 +43,7 @@ def measure_discriminator(loaded: LoadedGAN, source: Source, seed: int) -> tuple
     """
     lead, network = loaded.recipe.lead, loaded.networks.discriminator
     real = source.held_out(_SAMPLES, rng=Rng.of(0, loaded.streams.device)).samples
-    fake = loaded.draw(len(real), "evaluate", seed).samples
+    fake = draw(loaded, len(real), "evaluate", seed).samples
     metrics, problems = {}, []
     try:
         bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()

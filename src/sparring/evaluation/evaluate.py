@@ -7,6 +7,7 @@ from pathlib import Path
 from sparring.classifier.load import load_classifier
 from sparring.evaluation.discriminator import measure_discriminator
 from sparring.gan.load import load_gan
+from sparring.gan.sampling import draw
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.monitoring.generator_metrics import GeneratorMetrics
 from sparring.networks import Extractor
@@ -70,8 +71,8 @@ def _gan(run: RunFolder, samples: int, extractor: Extractor | None, seed: int, d
     source = loaded.data()
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     quality = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples)
-    drawn = loaded.draw(samples, "evaluate", seed).samples
-    metrics = quality.values(quality.measure(drawn, packed=bool(loaded.recipe.lead)))
+    drawn = draw(loaded, samples, "evaluate", seed).samples
+    metrics = quality.values(quality.measure(drawn))
     problems = (*loaded.problems, *(() if quality.metrics else (_NO_METRIC,)))
     slopes, unknown = measure_discriminator(loaded, source, seed)
     return Evaluation(step=loaded.step, metrics=metrics | slopes, problems=(*problems, *unknown))

@@ -9,6 +9,7 @@ from sparring.core.errors import UsageError
 from sparring.core.files import write_whole
 from sparring.data import Batch
 from sparring.gan.load import load_gan
+from sparring.gan.sampling import draw
 from sparring.monitoring.pictures import npz_bytes, png_grid, png_points
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder
@@ -40,7 +41,7 @@ def write_samples(path: Path, out: Path, *, count: int, seed: int, device: str =
         raise UsageError(f"{out}: there is no folder {out.parent}", "make it, or choose another --out")
     loaded = load_gan(RunFolder.open(path), device)
     lead = len(loaded.recipe.lead)
-    batch = loaded.draw(count, "sample", seed, spread(count, loaded.networks.space.classes))
+    batch = draw(loaded, count, "sample", seed, labels=spread(count, loaded.networks.space.classes))
     write_whole(out, write(batch, lead))
     drawn = batch.samples.shape[: lead + 1].numel()
     return {"out": str(out), "samples": drawn, "step": loaded.step, "problems": list(loaded.problems)}

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
-from sparring.data import Batch, Source
-from sparring.gan.sampling import draw
+from sparring.data import Source
 from sparring.gan.state import Networks
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import SavedRun
@@ -34,11 +32,6 @@ class LoadedGAN:
     def data(self) -> Source:
         """The data that the run was trained on; as `same_data`."""
         return same_data(self.path, self.recipe, self.networks.space, self.streams.device)
-
-    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
-        """Samples `(*lead, count, ...)` of every game, and their classes; as in `GANState.draw`."""
-        networks = self.networks
-        return draw(self.recipe, networks.sampler, networks.space, self.streams, count, stream, number, labels)
 
     def game(self, index: int) -> LoadedGAN:
         """One of the packed games.

@@ -7,51 +7,45 @@ from torch import Tensor, nn
 
 from sparring.core.descent import require_finite
 from sparring.core.modules import evaluating
-from sparring.core.randomness import Streams
-from sparring.core.shapes import Space
 from sparring.data import Batch
+from sparring.gan.load import LoadedGAN
+from sparring.gan.state import GANState
 from sparring.networks import forward
-from sparring.recipes import Recipe, TrainingRecipe
+from sparring.recipes import Recipe
 
+GAN = GANState | LoadedGAN
+"""A GAN in training, or loaded from a checkpoint."""
 _AT_ONCE = 512
 """Samples in one forward pass."""
 
 
-def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
-    """Samples in the memory format of the recipe; everything computed from them keeps it."""
-    if recipe.memory_format == "contiguous" or samples.dim() != 4:
-        return samples
-    return samples.contiguous(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
 def draw(
-    recipe: Recipe,
-    generator: nn.Module,
-    space: Space,
-    streams: Streams,
+    gan: GAN,
     count: int,
-    name: str,
+    stream: str,
     number: int,
+    *,
     labels: Tensor | None = None,
+    generator: nn.Module | None = None,
 ) -> Batch:
-    """Samples `(*lead, count, ...)` of a generator in eval mode, and their classes if it is conditional.
+    """Samples `(*lead, count, ...)` in eval mode, and their classes if the generator is conditional.
 
     Args:
-        recipe: gives prior and precision.
-        generator: of one game, or of packed games.
-        space: of the samples.
-        streams: of the game.
+        gan: of one game, or of packed games.
         count: samples a game.
-        name: the stream of the codes.
+        stream: of the codes.
         number: within that stream.
         labels: the classes for a conditional generator, `(count)`; uniform by default.
+        generator: of the samples; by default G, or its running mean if the recipe has one.
 
     Raises:
         NonFinite: a sample is not finite.
     """
-    rng = streams.rng(name, number)
-    codes = recipe.generator.draw((*recipe.lead, count), space, rng=rng, labels=labels)
+    recipe, networks = gan.recipe, gan.networks
+    codes = recipe.generator.draw(
+        (*recipe.lead, count), networks.space, rng=gan.streams.rng(stream, number), labels=labels
+    )
+    generator = networks.sampler if generator is None else generator
     return Batch(rendered(recipe, generator, codes.values), codes.labels)
 
 

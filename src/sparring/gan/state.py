@@ -17,9 +17,8 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import Space, over_samples
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
-from sparring.gan.sampling import draw, laid_out
 from sparring.networks import Network, Verdict, forward
-from sparring.recipes import Recipe
+from sparring.recipes import Recipe, TrainingRecipe
 from sparring.runs.tensors import (
     below,
     fill,
@@ -125,11 +124,6 @@ class GANState:
         self.penalizes, self._disturbs = recipe.lipschitz.penalizes, recipe.lipschitz.disturbs
         recipe.lipschitz.constrain(networks.discriminator)
 
-    @property
-    def sampler(self) -> nn.Module:
-        """The generator that is sampled and evaluated."""
-        return self.networks.sampler
-
     @cached_property
     def couples_samples(self) -> bool:
         """Whether D's score of a sample depends on the other samples of its batch, by its gradients."""
@@ -183,18 +177,6 @@ class GANState:
         self.group.average([mean])
         return mean
 
-    def draw(self, count: int, stream: str, number: int, labels: Tensor | None = None) -> Batch:
-        """Samples `(*lead, count, ...)` of the sampler in eval mode, detached, and their classes.
-
-        Args:
-            count: samples a game.
-            stream: of the codes.
-            number: within that stream.
-            labels: the classes for a conditional G, `(count)`; uniform by default.
-        """
-        space = self.networks.space
-        return draw(self.recipe, self.sampler, space, self.streams, count, stream, number, labels)
-
     def end_round(self) -> None:
         """Update the running mean of G's weights and average the running statistics over the processes."""
         self._update_average()
@@ -234,6 +216,13 @@ def _initialised(spec: Network, space: Space, lead: tuple[int, ...], rng: Rng) -
     network = spec.build(space, lead, rng=rng)
     spec.init.apply(network, rng=rng)
     return network
+
+
+def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
+    """Samples in the memory format of the recipe; everything computed from them keeps it."""
+    if recipe.memory_format == "contiguous" or samples.dim() != 4:
+        return samples
+    return samples.contiguous(memory_format=torch.channels_last)
 
 
 def _compiled(network: nn.Module) -> nn.Module:

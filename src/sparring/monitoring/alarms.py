@@ -1,15 +1,16 @@
 """Alarms: which network of which game has collapsed and since when, computed from the log alone.
 
 Every rule is a condition on the collapse metrics of one check. It raises an alarm when it holds at two checks in a row,
-at most 4 % of the budget after the collapse. A new generator is nearly constant too: until its samples first spread, or
-lie where real ones do, most rules ignore it for half of the budget, and at least for 500 rounds. The thresholds lie
-between the values of planted collapses and those of healthy games.
+at most 4 % of the budget after the collapse. Of the rules about one network only the first that holds is reported. A
+new generator is nearly constant too: until its samples first spread, or lie where real ones do, most rules ignore it
+for half of the budget, and at least for 500 rounds. The thresholds lie between the values of planted collapses and
+those of healthy games.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,6 @@ from sparring.monitoring.collapse_metrics import COLLAPSE_METRICS
 from sparring.recipes import TrainingRecipe
 from sparring.runs.schema import Alarm
 
-PERSISTENCE = 2
-"""Checks in a row at which a rule must hold."""
 CONSTANT = 0.003
 """A generator with less spread than this is constant."""
 NARROW = 0.1
@@ -49,17 +48,17 @@ class AlarmRule:
     """A kind of collapse.
 
     Args:
+        network: that collapses.
         kind: its name.
         cause, remedy: what it is and what to do, one line each.
         holds: whether a check shows it, given whether G has started to learn or its time is up.
-        covers: kinds that follow from this one and are not reported beside it.
     """
 
+    network: str
     kind: str
     cause: str
     remedy: str
     holds: Callable[[Check, bool], bool]
-    covers: tuple[str, ...] = ()
 
 
 def has_started(check: Check) -> bool:
@@ -84,119 +83,112 @@ def _is_saturated(check: Check, _started: bool) -> bool:
 
 RULES = (
     AlarmRule(
+        "G",
         "constant generator",
         "G makes the same sample from every latent",
         "train again with a lower learning rate of G, or with batch normalisation in G",
         lambda check, _started: check["collapse_spread"] < CONSTANT,
-        covers=("one mode", "one class"),
     ),
     AlarmRule(
+        "G",
         "one mode",
         "all samples of G are around one point",
         "train again with lower learning rates, another objective, or another Lipschitz control of D",
         _is_one_mode,
-        covers=("one class",),
     ),
     AlarmRule(
+        "G",
         "one class",
         "all samples of G are of one class",
         "train again with lower learning rates, another objective, or a conditional G",
         _is_one_class,
     ),
     AlarmRule(
+        "D",
         "constant discriminator",
         "D gives every sample the same score, so it teaches G nothing",
         "train again with a lower learning rate of D, or with a looser Lipschitz control",
         lambda check, _started: check["collapse_score_spread"] < ALIKE,
-        covers=("saturated discriminator",),
     ),
     AlarmRule(
+        "D",
         "saturated discriminator",
         "payoffs, or D itself, are flat at D's scores: hardly any gradient is left to learn from",
         "train again with a lower learning rate of D, a Lipschitz control, or an objective that does not saturate",
         _is_saturated,
     ),
     AlarmRule(
+        "classifier",
         "one predicted class",
         "every real sample is assigned to the same class",
         "train again with a lower learning rate, or with a weaker attack or a longer warmup",
         lambda check, _started: check["collapse_predicted"] <= SURE,
     ),
 )
-"""Every rule; those that cover others first."""
-
-
-def alarms(rows: Sequence[Mapping[str, Any]], recipe: TrainingRecipe) -> list[Alarm]:
-    """Every alarm of a run, oldest first.
-
-    Args:
-        rows: of the log; those without collapse metrics are ignored.
-        recipe: of the run.
-    """
-    checks = [row for row in rows if _is_check(row)]
-    games = range(recipe.lead[0] if recipe.lead else 1)
-    found = [alarm for game in games for alarm in _of_game(checks, recipe, game)]
-    return sorted(found, key=lambda alarm: (alarm.step, alarm.game))
-
-
-def _of_game(checks: Sequence[Mapping[str, Any]], recipe: TrainingRecipe, game: int) -> Iterator[Alarm]:
-    started, patience = False, max(AT_LEAST, PATIENCE * recipe.steps)
-    streaks = dict.fromkeys((rule.kind for rule in RULES), 0)
-    since: dict[str, int] = {}
-    for row in checks:
-        measured = {name: row[name][game] if recipe.lead else row[name] for name in COLLAPSE_METRICS if name in row}
-        check = dict.fromkeys(COLLAPSE_METRICS, math.nan) | {k: v for k, v in measured.items() if v is not None}
-        started = started or row["step"] >= patience or has_started(check)
-        streaks = {rule.kind: streaks[rule.kind] + 1 if rule.holds(check, started) else 0 for rule in RULES}
-        lasting = [rule for rule in RULES if streaks[rule.kind] >= PERSISTENCE]
-        covered = {kind for rule in lasting for kind in rule.covers}
-        now = {rule.kind: row["step"] for rule in lasting if rule.kind not in covered}
-        for kind in since.keys() - now.keys():
-            yield _alarm(kind, since[kind], row["step"], game)
-        since = now | {kind: step for kind, step in since.items() if kind in now}
-    for kind, step in since.items():
-        yield _alarm(kind, step, None, game)
-
-
-def _alarm(kind: str, step: int, until: int | None, game: int) -> Alarm:
-    rule = next(rule for rule in RULES if rule.kind == kind)
-    return Alarm(step=step, until=until, game=game, kind=kind, cause=rule.cause, remedy=rule.remedy)
-
-
-def _is_check(row: Mapping[str, Any]) -> bool:
-    return bool(COLLAPSE_METRICS.keys() & row.keys())
+"""Every rule; of one network, those that others follow from first."""
 
 
 class AlarmMonitor:
-    """Reports alarms while a run is trained, each once.
+    """Raises alarms while a log grows.
 
     Args:
         recipe: of the run.
-        rows: the log so far, whose alarms have been reported.
+        rows: the log so far; those without collapse metrics are ignored.
     """
 
     def __init__(self, recipe: TrainingRecipe, rows: Sequence[Mapping[str, Any]]) -> None:
         self._recipe = recipe
-        self._checks = [row for row in rows if _is_check(row)]
+        self._games = [_Game(game, recipe) for game in range(recipe.lead[0] if recipe.lead else 1)]
+        for row in rows:
+            self.add(row)
 
     def alarms(self) -> list[Alarm]:
-        """Every alarm so far."""
-        return alarms(self._checks, self._recipe)
+        """Every alarm so far, oldest first."""
+        every = [alarm for game in self._games for alarm in (*game.ended, *game.lasting.values())]
+        return sorted(every, key=lambda alarm: (alarm.step, alarm.game))
 
     def add(self, row: Mapping[str, Any]) -> list[str]:
         """The alarms that a new row raises: a line of cause and a line of remedy for every kind."""
-        if not _is_check(row):
+        if not COLLAPSE_METRICS.keys() & row.keys():
             return []
-        self._checks.append(row)
-        new = [alarm for alarm in self.alarms() if alarm.step == row["step"]]
-        games = {rule: [alarm.game for alarm in new if alarm.kind == rule.kind] for rule in RULES}
-        return [
-            line
-            for rule, collapsed in games.items()
-            if collapsed
-            for line in (f"{self._where(row['step'], collapsed)}: {rule.cause}", f"  try: {rule.remedy}")
-        ]
+        new = [alarm for game in self._games for alarm in game.add(row)]
+        lines = []
+        for rule in RULES:
+            games = [alarm.game for alarm in new if alarm.kind == rule.kind]
+            if games:
+                lines += [f"{self._where(row['step'], games)}: {rule.cause}", f"  try: {rule.remedy}"]
+        return lines
 
     def _where(self, step: int, games: Sequence[int]) -> str:
         titles = "; ".join(map(self._recipe.title, games))
         return f"alarm at round {step:,}{f' ({titles})' if self._recipe.lead else ''}"
+
+
+class _Game:
+    """The alarms of one game: those that have ended, and those that last, by kind."""
+
+    def __init__(self, number: int, recipe: TrainingRecipe) -> None:
+        self.ended: list[Alarm] = []
+        self.lasting: dict[str, Alarm] = {}
+        self._number, self._packed = number, bool(recipe.lead)
+        self._patience, self._started = max(AT_LEAST, PATIENCE * recipe.steps), False
+        self._held: set[str] = set()
+
+    def add(self, row: Mapping[str, Any]) -> list[Alarm]:
+        """Check a row, end the alarms that no longer hold, and raise new ones."""
+        step, number = row["step"], self._number
+        measured = {name: row[name][number] if self._packed else row[name] for name in COLLAPSE_METRICS if name in row}
+        check = {name: math.nan if measured.get(name) is None else measured[name] for name in COLLAPSE_METRICS}
+        self._started = self._started or step >= self._patience or has_started(check)
+        before, self._held = self._held, {rule.kind for rule in RULES if rule.holds(check, self._started)}
+        twice = [rule for rule in RULES if rule.kind in before & self._held]
+        first = {rule.network: rule for rule in reversed(twice)}.values()
+        for kind in self.lasting.keys() - {rule.kind for rule in first}:
+            self.ended.append(self.lasting.pop(kind).model_copy(update={"until": step}))
+        new = [
+            Alarm(step=step, until=None, game=number, kind=rule.kind, cause=rule.cause, remedy=rule.remedy)
+            for rule in first
+            if rule.kind not in self.lasting
+        ]
+        self.lasting |= {alarm.kind: alarm for alarm in new}
+        return new

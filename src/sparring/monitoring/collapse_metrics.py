@@ -9,7 +9,8 @@ more than 32 pixels a side. Slopes of payoffs are relative to those at the score
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -55,8 +56,6 @@ SIDE = 32
 """Images are compared at this many pixels a side, at most."""
 _TINY = 1e-30
 
-Numbers = dict[str, float | list[float]]
-
 
 def check_interval(steps: int) -> int:
     """The number of rounds between two checks."""
@@ -82,11 +81,11 @@ class ClassifierCollapseMetrics:
         self._real = state.source.held_out(CLASSIFIER_SAMPLES, rng=Rng.of(0, state.device)).samples
 
     @torch.no_grad()
-    def measure(self) -> Numbers:
+    def measure(self) -> dict[str, Any]:
         """The metrics that apply."""
         with untraced(self.state.network):
             logits = self.state.classify(self._real)
-        return _logged({"collapse_predicted": effective_number(logits.argmax(-1), logits.shape[-1])})
+        return {"collapse_predicted": float(effective_number(logits.argmax(-1), logits.shape[-1]))}
 
 
 class GANCollapseMetrics:
@@ -113,7 +112,7 @@ class GANCollapseMetrics:
         self._distance = torch.cdist(flat, self._anchors).amin(-1).mean().clamp(min=_TINY)
 
     @torch.no_grad()
-    def measure(self, step: int) -> Numbers:
+    def measure(self, step: int) -> dict[str, Any]:
         """The metrics that apply; a list with replicas."""
         game, lead = self.game, self._lead
         codes = game.recipe.generator.draw(
@@ -121,7 +120,8 @@ class GANCollapseMetrics:
         )
         with untraced(game.networks):
             fake = Batch(forward(game.generator, codes.values, game.recipe.precision), codes.labels)
-            return _logged(self._of_generator(fake.samples) | self._of_discriminator(fake))
+            metrics = self._of_generator(fake.samples) | self._of_discriminator(fake)
+        return {name: values.tolist() for name, values in metrics.items()}
 
     def _of_generator(self, fake: Samples) -> dict[str, Tensor]:
         flat = _flat(fake, len(self._lead) + 1)
@@ -167,10 +167,6 @@ class GANCollapseMetrics:
 
     def _score(self, verdict: Verdict, labels: Tensor | None) -> Scores:
         return self.game.recipe.discriminator.head.score(verdict, labels)
-
-
-def _logged(metrics: Mapping[str, Tensor]) -> Numbers:
-    return {name: values.tolist() for name, values in metrics.items()}
 
 
 def _map(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:

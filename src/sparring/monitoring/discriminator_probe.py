@@ -21,9 +21,7 @@ from sparring.core.modules import evaluating, input_gradient, untraced
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores, Space, over_samples, sample_norm
 from sparring.data import Source
-from sparring.gan.load import LoadedGAN
-from sparring.gan.sampling import draw
-from sparring.gan.state import GANState
+from sparring.gan.sampling import GAN, draw
 from sparring.metrics import wasserstein1
 from sparring.metrics.input_gradients import absolute_sum, sparsity
 from sparring.networks import Verdict, forward
@@ -34,9 +32,6 @@ ATTACK = FGSM(epsilon=1 / 255)
 """The attack of every probe."""
 _AT_ONCE = 64
 """Samples a backward pass."""
-
-GAN = GANState | LoadedGAN
-"""A GAN in training, or loaded from a checkpoint."""
 
 
 class Probed(NamedTuple):
@@ -85,8 +80,8 @@ class DiscriminatorProbe:
             NonFinite: one of them, or a sample of G, is not finite.
         """
         probed, axes = self.attack(gan, step), len(gan.recipe.lead) + 1
-        generator, space, count = gan.networks.generator, gan.networks.space, probed.score.shape[-1]
-        fake = draw(gan.recipe, generator, space, gan.streams, count, "probe/latents", step).samples
+        count, generator = probed.score.shape[-1], gan.networks.generator
+        fake = draw(gan, count, "probe/latents", step, generator=generator).samples
         with undisturbed(gan), torch.no_grad():
             parts = torch.split(fake, _AT_ONCE, dim=axes - 1)
             score_fake = torch.cat([score_of(gan, part) for part in parts], dim=axes - 1)

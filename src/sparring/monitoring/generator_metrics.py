@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -44,7 +44,7 @@ class GeneratorMetrics:
         facts = source.facts
         classifier = cache(lambda: classifier_for(source, device))
         extractor = recipe.extractor.choose(classifier, device) if is_image_data(facts) else None
-        self.samples = samples
+        self.samples, self._lead = samples, recipe.lead
         self._generator = f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
         self.reference = Reference(
             samples=source.held_out(SAMPLES, rng=Rng.of(0, device)).samples,
@@ -57,25 +57,19 @@ class GeneratorMetrics:
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]
 
-    def measure(self, samples: Tensor, *, packed: bool, diverged: Collection[int] = ()) -> dict[str, Any]:
+    def measure(self, samples: Tensor, diverged: Collection[int] = ()) -> dict[str, Any]:
         """Every metric on the samples of every game; a list with replicas.
 
         Args:
-            samples: `(n, ...)`, or `(replicas, n, ...)` if packed.
-            packed: whether the leading axis counts games.
+            samples: `(*lead, n, ...)`.
             diverged: packed games that count as failed, whatever their samples are.
         """
-        if not packed:
-            return dict(self._measure_one(samples))
+        if not self._lead:
+            return dict(self._of_game(samples))
         games = [
-            self._measure_diverged(each) if game in diverged else self._measure_one(each)
-            for game, each in enumerate(samples.unbind(0))
+            self._of_diverged(each) if game in diverged else self._of_game(each) for game, each in enumerate(samples)
         ]
         return {name: [numbers[name] for numbers in games] for name in games[0]}
-
-    def names(self) -> set[str]:
-        """The names of all numbers that `measure` returns."""
-        return {name for metric in self.metrics for name in metric.names}
 
     def protocols(self) -> dict[str, str]:
         """The protocol of each metric, by name of the metric."""
@@ -104,41 +98,25 @@ class GeneratorMetrics:
             )
         return values
 
-    def summary(self, rows: list[Row]) -> dict[str, MetricValue]:
-        """The final values of all metrics, and when the games first succeeded.
-
-        Args:
-            rows: of the log.
-        """
-        measured = [row for row in rows if self.names() <= row.keys()]
-        return self.values(measured[-1]) | _over_time(measured) if measured else {}
-
-    def _measure_diverged(self, samples: Tensor) -> dict[str, float | None]:
-        numbers = dict[str, float | None].fromkeys(self.names())
+    def _of_diverged(self, samples: Tensor) -> dict[str, float | None]:
+        numbers = dict[str, float | None].fromkeys(name for metric in self.metrics for name in metric.names)
         if samples.isfinite().all():
-            numbers |= self._measure_one(samples)
+            numbers |= self._of_game(samples)
         return numbers | ({"success": 0.0} if "success" in numbers else {})
 
-    def _measure_one(self, samples: Tensor) -> dict[str, float]:
+    def _of_game(self, samples: Tensor) -> dict[str, float]:
         numbers: dict[str, float] = {}
         for metric in self.metrics:
             numbers |= metric.measure(samples, self.reference)
         return numbers
 
 
-def last_values(rows: list[Row], protocols: Mapping[str, str]) -> dict[str, MetricValue]:
-    """The last logged values of other numbers, for summary.json."""
-    measured = [row for row in rows if protocols.keys() <= row.keys()]
-    if not measured:
+def first_successes(rows: list[Row]) -> dict[str, MetricValue]:
+    """When the games first succeeded, by the rows of all measurements."""
+    if "success" not in rows[-1]:
         return {}
-    return {name: MetricValue(value=measured[-1][name], protocol=protocol) for name, protocol in protocols.items()}
-
-
-def _over_time(measured: list[Row]) -> dict[str, MetricValue]:
-    if "success" not in measured[-1]:
-        return {}
-    games = range(len(_as_list(measured[-1]["success"])))
-    firsts = [next((row["step"] for row in measured if _as_list(row["success"])[game]), None) for game in games]
+    games = zip(*(_as_list(row["success"]) for row in rows), strict=True)
+    firsts = [next((row["step"] for row, success in zip(rows, game, strict=True) if success), None) for game in games]
     ever = sum(first is not None for first in firsts)
     return {
         "ever_success_rate": _rate(ever, len(firsts), "games that were a success at any measurement"),

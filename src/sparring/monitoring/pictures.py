@@ -19,7 +19,7 @@ from sparring.core.descent import require_finite
 from sparring.core.files import storage_errors, write_whole
 from sparring.core.modules import evaluating
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes, expand_like, sample_norm
-from sparring.gan.sampling import rendered
+from sparring.gan.sampling import draw, rendered
 from sparring.gan.state import GANState
 from sparring.metrics.input_gradients import picture
 from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe, Probed
@@ -56,7 +56,7 @@ def save_samples(game: GANState, run: RunFolder, step: int) -> None:
     space = game.source.facts.space
     if len(space.shape) == 3 and space.bounds == IMAGE_BOUNDS:
         count = max(1, IMAGES // math.prod(game.recipe.lead))
-        images = game.draw(count, "pictures", 0, spread(count, space.classes)).samples
+        images = draw(game, count, "pictures", 0, labels=spread(count, space.classes)).samples
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
     elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", npz_bytes(_points(game)))
@@ -142,7 +142,7 @@ def histogram(values: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.flo
 def _points(game: GANState) -> Arrays:
     facts, games = game.source.facts, math.prod(game.recipe.lead)
     extent = 3.0 if facts.centres is None else float(facts.centres.abs().max()) + max(6 * facts.std, 0.5)
-    points = game.draw(POINTS, "pictures", 0).samples.reshape(games, POINTS, 2)
+    points = draw(game, POINTS, "pictures", 0).samples.reshape(games, POINTS, 2)
     axis = torch.linspace(-extent, extent, LANDSCAPE, device=game.device)
     grid = torch.cartesian_prod(axis, axis).flip(1)
     with evaluating(game.discriminator):
@@ -167,7 +167,7 @@ def _interpolations(game: GANState) -> Tensor:
     first, last = ends.values.chunk(2, dim=-3)
     share = torch.linspace(0, 1, PATH_IMAGES, device=first.device)[:, None]
     codes = (1 - share) * first + share * last
-    images = rendered(recipe, game.sampler, codes.flatten(-3, -2))
+    images = rendered(recipe, game.networks.sampler, codes.flatten(-3, -2))
     return as_bytes(images.reshape(*recipe.lead, PATHS, PATH_IMAGES, *images.shape[len(recipe.lead) + 1 :]))
 
 

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from sparring.classifier.fit import fit
-from sparring.core.errors import CorruptInput
+from sparring.classifier.step import fit
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
 from sparring.data import Facts, Source
@@ -28,6 +27,7 @@ from sparring.networks import (
 )
 from sparring.runs.caching import cached, entry
 from sparring.runs.checkpoint import Checkpoint
+from sparring.runs.tensors import fill
 
 BATCH_SIZE = 100
 HELD_OUT = 10_000
@@ -62,10 +62,7 @@ def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | N
 
     def use(saved: Checkpoint) -> FrozenClassifier:
         network = build()
-        try:
-            network.load_state_dict(saved.tensors)
-        except RuntimeError as error:
-            raise CorruptInput(f"not the weights of {spec.name}: {error}", "train it again") from None
+        fill(network, saved.tensors)
         accuracy = 100 * saved.state["accuracy"]
         name = f"{spec.name} trained here, {accuracy:.1f} % right on {facts.evaluated_on} data"
         return FrozenClassifier(network, name, weights_sha256(network), device)
@@ -114,8 +111,9 @@ def _train(network: nn.Module, settings: TrainingSettings, source: Source, devic
             batch = source.batch(number, BATCH_SIZE, streams)
             assert batch.labels is not None
             yield _varied(batch.samples, settings, rng=streams.rng("schooling", number)), batch.labels
+            scheduler.step()
 
-    fit(network, batches(), optimizer, scheduler)
+    fit(network, batches(), optimizer)
 
 
 def _varied(images: Tensor, settings: TrainingSettings, *, rng: Rng) -> Tensor:

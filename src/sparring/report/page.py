@@ -16,7 +16,7 @@ from markupsafe import Markup
 from sparring.core.errors import SparringError
 from sparring.core.files import write_whole
 from sparring.core.intervals import percent
-from sparring.monitoring.alarms import alarms
+from sparring.monitoring.alarms import AlarmMonitor
 from sparring.recipes import Recipe, to_yaml
 from sparring.report.charts import Chart
 from sparring.report.comparison import differing, total
@@ -175,7 +175,7 @@ def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], strips: tup
         key=key,
         run=run,
         makes_samples=isinstance(run.recipe, Recipe),
-        alarms=tuple(alarms(run.rows, run.recipe)),
+        alarms=tuple(AlarmMonitor(run.recipe, run.rows).alarms()),
         film=film,
         strips=strips,
         targets=target_sections(robustness, folder, f"{key}-robust") if robustness else (),

@@ -28,6 +28,7 @@ from sparring.core.records import Count, Every, Record
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import Batch, Data, Source, Store
 from sparring.gan.load import LoadedGAN, load_gan
+from sparring.gan.sampling import draw
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, parse_piece
 from sparring.robustness.own_model import OwnModel
@@ -168,7 +169,7 @@ def _class_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> T
 def _source_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
     halves = _evaluation_samples(source, max(1, samples // 2), seed, loaded.streams.device)
     held_out, training = (
-        _with_generated(real, loaded.draw(len(real.samples), f"robustness/{name}", seed).samples)
+        _with_generated(real, draw(loaded, len(real.samples), f"robustness/{name}", seed).samples)
         for real, name in zip(halves, ("samples", "training"), strict=True)
     )
     return _head("source head", loaded, source, _source_logits, held_out, training, ("fake", "real"))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sparring.attacks import Threat, attempt, scales
-from sparring.classifier.fit import fit
+from sparring.classifier.step import fit
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples

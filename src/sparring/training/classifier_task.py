@@ -50,7 +50,7 @@ class ClassifierTask(Task):
         return self.measures.measure(self.classifier.network, self.classifier.classify, done)
 
     def collapse_metrics(self, done: int) -> dict[str, Any]:
-        return dict(self._collapse.measure())
+        return self._collapse.measure()
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         """The last metrics, and those of the round with the highest robust accuracy (early stopping)."""

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from sparring.core.descent import first_non_finite
 from sparring.core.process import Progress
+from sparring.gan.sampling import draw
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.monitoring.classifier_metrics import ClassHeadMetrics
 from sparring.monitoring.collapse_metrics import GANCollapseMetrics
 from sparring.monitoring.discriminator_probe import DiscriminatorProbe
 from sparring.monitoring.endurance_study import EnduranceStudy
-from sparring.monitoring.generator_metrics import GeneratorMetrics, last_values
+from sparring.monitoring.generator_metrics import GeneratorMetrics, first_successes
 from sparring.monitoring.pictures import save_probe, save_samples
 from sparring.recipes import Recipe
 from sparring.runs.folder import RunFolder
@@ -62,11 +63,10 @@ class GANTask(Task):
         return first_non_finite(networks, self.game.optimizers, lambda: self.train_round(step))
 
     def measure(self, done: int) -> dict[str, Any]:
-        if self.measures is None:
-            return {}
-        samples = self.game.draw(self.measures.samples, "measure", done).samples
+        assert self.measures is not None  # the recipe has an interval of evaluations
         diverged = self.game.diverged
-        numbers = self.measures.measure(samples, packed=bool(self.recipe.lead), diverged=diverged.games)
+        samples = draw(self.game, self.measures.samples, "measure", done).samples
+        numbers = self.measures.measure(samples, diverged.games)
         for head in self.class_heads:
             numbers |= diverged.blank(head.measure(done))
         return numbers | diverged.blank(self.probe.measure(self.game, done))
@@ -75,15 +75,19 @@ class GANTask(Task):
         return self.game.diverged.blank(self._collapse.measure(done))
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
-        if self.measures is None:
-            return {}
-        study, probe = EnduranceStudy(), self.probe
-        metrics = self.measures.summary(rows) | last_values(rows, probe.protocols()) | self._divergences()
+        """The last measurement, when the games first succeeded or diverged, and the study of attack endurance."""
+        protocols = self.probe.protocols()
         for head in self.class_heads:
-            metrics |= last_values(rows, head.protocols())
+            protocols |= head.protocols()
+        measured = [row for row in rows if protocols.keys() <= row.keys()]
+        if self.measures is None or not measured:
+            return {} if self.measures is None else self._divergences()
+        last = measured[-1]
+        metrics = self.measures.values(last) | first_successes(measured) | self._divergences()
+        metrics |= {name: MetricValue(value=last[name], protocol=protocol) for name, protocol in protocols.items()}
         # The study's step is a share of the samples' range: points of the plane have none.
-        if complete and probe.space.bounds is not None:
-            metrics |= study.metrics(self.game, probe.real, probe.space)
+        if complete and self.probe.space.bounds is not None:
+            metrics |= EnduranceStudy().run(self.game, self.probe.real)
         return metrics
 
     def save_pictures(self, run: RunFolder, done: int) -> None:
