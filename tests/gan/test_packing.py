@@ -33,7 +33,7 @@ from sparring.recipes import Recipe, load
 from sparring.regimes import Regime
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder
-from sparring.training import gan_task
+from sparring.training import task
 from sparring.training.loop import resume, train
 
 CPU = torch.device("cpu")
@@ -182,7 +182,7 @@ def test_a_diverged_game_stands_still_and_the_others_go_on(short: Short) -> None
 
 def test_a_diverged_game_counts_as_failed(short: Short, run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Modes, "measure", lambda *_: dict.fromkeys(Modes.names, 1.0))  # as if all games succeeded
-    monkeypatch.setattr(gan_task, "play_round", Overflow(1, 7, torch.inf))
+    monkeypatch.setattr(task, "play_round", Overflow(1, 7, torch.inf))
     summary = train(short(*PACK), run_path, device="cpu")
     assert summary.status == "complete"
     assert summary.metrics["diverged"].value == (None, 8, None)
@@ -199,7 +199,7 @@ def test_a_diverged_game_is_known_after_a_resume(
     short: Short, run_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = short(*PACK)
-    monkeypatch.setattr(gan_task, "play_round", Overflow(1, 7))
+    monkeypatch.setattr(task, "play_round", Overflow(1, 7))
     whole = train(recipe, run_path, device="cpu")
 
     class Stop(Progress):

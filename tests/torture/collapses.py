@@ -14,8 +14,7 @@ from sparring.core.randomness import Rng
 from sparring.data import Batch
 from sparring.gan.state import GANState
 from sparring.networks import Verdict
-from sparring.training.classifier_task import ClassifierTask
-from sparring.training.gan_task import GANTask
+from sparring.training.task import ClassifierTask, GANTask
 
 Damage = Callable[[GANState], None]
 

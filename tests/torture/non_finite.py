@@ -26,9 +26,7 @@ from sparring.networks import Generator
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
-from sparring.training.classifier_task import ClassifierTask
-from sparring.training.gan_task import GANTask
-from sparring.training.task import Task
+from sparring.training.task import ClassifierTask, GANTask, Task
 from torture.games import differences, play, recipe_of, undisturbed
 from torture.promise import Promise, Trial
 

@@ -29,9 +29,8 @@ from sparring.core.process import STOPS
 from sparring.data import verify as verify_store
 from sparring.recipes import to_yaml
 from sparring.runs.folder import RunFolder
-from sparring.training import gan_task
-from sparring.training.classifier_task import ClassifierTask
-from sparring.training.gan_task import GANTask
+from sparring.training import task
+from sparring.training.task import ClassifierTask, GANTask
 from torture.games import made_once, play, recipe_of, require_same, undisturbed
 from torture.promise import Promise, Trial
 from torture.starts import require_swept
@@ -40,7 +39,7 @@ Place = tuple[Any, str]
 """A function by its owner and name."""
 COMMAND: Place = (cli, "app")
 TRAINING: dict[str, tuple[str, Place]] = {
-    "a round": ("flip, replicas", (gan_task, "play_round")),
+    "a round": ("flip, replicas", (task, "play_round")),
     "measuring": ("images", (GANTask, "measure")),
     "a save": ("spectral norm, replicas", (RunFolder, "save")),
     "pictures": ("symmetric", (GANTask, "save_pictures")),

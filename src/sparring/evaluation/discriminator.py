@@ -6,7 +6,6 @@ Every number is a slope of the score in L2, in units of the data as the networks
 from __future__ import annotations
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from sparring.core.errors import UsageError
 from sparring.core.modules import evaluating, input_gradient
 from sparring.core.randomness import Rng
-from sparring.core.shapes import sample_norm
+from sparring.core.shapes import over_samples, sample_norm
 from sparring.data import Source
 from sparring.evaluation.lipschitz_bound import lipschitz_bound
 from sparring.gan.load import LoadedGAN
@@ -46,38 +45,36 @@ def measure_discriminator(loaded: LoadedGAN, source: Source, seed: int) -> tuple
     fake = draw(loaded, len(real), "evaluate", seed).samples
     metrics, problems = {}, []
     try:
-        bounds = lipschitz_bound(network, tuple(real.shape[1:]), lead).reshape(-1).tolist()
-        metrics["lipschitz_bound"] = _metric(bounds, f"{_PROTOCOL}, for all inputs: by the norms of D's layers", lead)
+        bound = lipschitz_bound(network, tuple(real.shape[1:]), lead).tolist()
+        metrics["lipschitz_bound"] = MetricValue(
+            value=bound, protocol=f"{_PROTOCOL}, for all inputs: by the norms of D's layers"
+        )
     except UsageError as error:
         problems.append(error.cause)
     counts = f"{len(real)} {source.facts.evaluated_on} and {len(real)} generated samples"
     protocol = f"{_PROTOCOL}: gradients at {counts}; all pairs of these"
-    columns = steepness(network, real.expand(*lead, *real.shape), fake, lead)
-    metrics |= {name: _metric(values, protocol, lead) for name, values in columns.items()}
+    slopes = steepness(network, real.expand(*lead, *real.shape), fake, len(lead) + 1)
+    metrics |= {name: MetricValue(value=values.tolist(), protocol=protocol) for name, values in slopes.items()}
     return metrics, problems
 
 
-def steepness(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, lead: tuple[int, ...] = ()
-) -> dict[str, list[float]]:
-    """Slopes of a discriminator at samples, or of each of R packed ones.
+def steepness(discriminator: nn.Module, real: Tensor, fake: Tensor, batch_axes: int = 1) -> dict[str, Tensor]:
+    """Slopes of a discriminator at samples, one number a game: `(*lead)`.
+
+    Mean and largest ||grad D|| at real and at fake samples, and the largest |D(x) - D(y)| / ||x - y|| of a real x and a
+    generated y.
 
     Args:
         discriminator: returns a `Verdict`.
         real: `(*lead, n, ...)`.
         fake: `(*lead, m, ...)`.
-        lead: `(replicas,)` for packed games.
-
-    Returns:
-        One number for each game: mean and largest ||grad D|| at real and at fake samples, and the largest
-        |D(x) - D(y)| / ||x - y|| of a real x and a generated y.
+        batch_axes: how many leading axes are batch.
     """
-    axes, columns = len(lead) + 1, {}
+    slopes: dict[str, Tensor] = {}
     for origin, samples in (("real", real), ("fake", fake)):
-        games = gradient_norms(discriminator, samples, axes).reshape(math.prod(lead), -1)
-        columns[f"gradient_norm_{origin}"] = [float(norms.mean()) for norms in games]
-        columns[f"gradient_norm_{origin}_max"] = [float(norms.max()) for norms in games]
-    return columns | {"steepest_pair": steepest_pairs(discriminator, real, fake, axes).reshape(-1).tolist()}
+        norms = gradient_norms(discriminator, samples, batch_axes)
+        slopes |= {f"gradient_norm_{origin}": over_samples(norms), f"gradient_norm_{origin}_max": norms.amax(-1)}
+    return slopes | {"steepest_pair": steepest_pairs(discriminator, real, fake, batch_axes)}
 
 
 def gradient_norms(discriminator: nn.Module, samples: Tensor, batch_axes: int = 1) -> Tensor:
@@ -116,7 +113,3 @@ def steepest_pairs(discriminator: nn.Module, real: Tensor, fake: Tensor, batch_a
     ends = [x.flatten(batch_axes) for x in samples]
     distance = torch.cdist(ends[0], ends[1], compute_mode="donot_use_mm_for_euclid_dist")
     return torch.where(distance > 0, rise / distance, 0.0).flatten(batch_axes - 1).amax(-1)
-
-
-def _metric(values: list[float], protocol: str, lead: tuple[int, ...]) -> MetricValue:
-    return MetricValue(value=tuple(values) if lead else values[0], protocol=protocol)

@@ -28,10 +28,8 @@ from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.log import RowWriter, event_writer
 from sparring.runs.schema import SUMMARY, Summary
-from sparring.training.classifier_task import ClassifierTask
-from sparring.training.gan_task import GANTask
 from sparring.training.load import LoadedTraining, load_training, new_state
-from sparring.training.task import Task
+from sparring.training.task import ClassifierTask, GANTask, Task
 
 
 def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progress = SILENT) -> Summary:

@@ -1,4 +1,4 @@
-"""What the training loop needs of a GAN or a classifier."""
+"""What the training loop trains, a GAN or a classifier, with all that is measured of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from sparring.classifier.state import ClassifierState
+from sparring.classifier.step import train_step
+from sparring.core.descent import first_non_finite
+from sparring.core.process import Progress
 from sparring.core.step_log import StepLog
 from sparring.data import Source
-from sparring.recipes import TrainingRecipe
+from sparring.gan.sampling import draw
+from sparring.gan.state import GANState
+from sparring.gan.step import play_round
+from sparring.monitoring.classifier_metrics import ClassHeadMetrics, ClassifierMetrics
+from sparring.monitoring.collapse_metrics import ClassifierCollapseMetrics, GANCollapseMetrics
+from sparring.monitoring.discriminator_probe import DiscriminatorProbe
+from sparring.monitoring.endurance_study import EnduranceStudy
+from sparring.monitoring.generator_metrics import GeneratorMetrics, first_successes
+from sparring.monitoring.pictures import save_probe, save_samples
+from sparring.recipes import ClassifierRecipe, Recipe, TrainingRecipe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
 
@@ -74,3 +87,147 @@ class Task(ABC):
 
     def save_pictures(self, run: RunFolder, done: int) -> None:  # noqa: B027
         """Save pictures after `done` rounds."""
+
+
+class GANTask(Task):
+    """A GAN with all that is measured of it.
+
+    Args:
+        game: the state of the GAN.
+        progress: receives remarks on what takes time or does not apply.
+    """
+
+    remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
+    recipe: Recipe
+
+    def __init__(self, game: GANState, progress: Progress) -> None:
+        self.game, self.recipe, self.source, self.log = game, game.recipe, game.source, game.log
+        self.picture_every = game.recipe.sample_every
+        self.measures = _measures(game, progress)
+        self.probe = DiscriminatorProbe(game.source, game.device)
+        self._collapse = GANCollapseMetrics(game, self.measures.reference.classifier if self.measures else None)
+        heads = self.measures is not None and game.recipe.class_loss.needs_logits
+        self.class_heads = [ClassHeadMetrics(game)] if heads else []
+
+    def train_round(self, step: int) -> None:
+        play_round(self.game, step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.game.state()
+
+    def means(self) -> dict[str, Any]:
+        return self.game.diverged.blank(super().means())
+
+    def remarks(self) -> list[str]:
+        return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
+
+    def locate(self, step: int) -> str | None:
+        if self.game.group.part.of > 1:
+            return None  # the other processes have ended
+        networks = {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
+        self.game.generator, self.game.discriminator = networks.values()  # not compiled, so that hooks are called
+        return first_non_finite(networks, self.game.optimizers, lambda: self.train_round(step))
+
+    def measure(self, done: int) -> dict[str, Any]:
+        assert self.measures is not None  # the recipe has an interval of evaluations
+        diverged = self.game.diverged
+        samples = draw(self.game, self.measures.samples, "measure", done).samples
+        numbers = self.measures.measure(samples, diverged.games)
+        for head in self.class_heads:
+            numbers |= diverged.blank(head.measure(done))
+        return numbers | diverged.blank(self.probe.measure(self.game, done))
+
+    def collapse_metrics(self, done: int) -> dict[str, Any]:
+        return self.game.diverged.blank(self._collapse.measure(done))
+
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
+        """The last measurement, when the games first succeeded or diverged, and the study of attack endurance."""
+        protocols = self.probe.protocols()
+        for head in self.class_heads:
+            protocols |= head.protocols()
+        measured = [row for row in rows if protocols.keys() <= row.keys()]
+        if self.measures is None or not measured:
+            return {} if self.measures is None else self._divergences()
+        last = measured[-1]
+        metrics = self.measures.values(last) | first_successes(measured) | self._divergences()
+        metrics |= {name: MetricValue(value=last[name], protocol=protocol) for name, protocol in protocols.items()}
+        # The study's step is a share of the samples' range: points of the plane have none.
+        if complete and self.probe.space.bounds is not None:
+            metrics |= EnduranceStudy().run(self.game, self.probe.real)
+        return metrics
+
+    def save_pictures(self, run: RunFolder, done: int) -> None:
+        save_samples(self.game, run, done)
+        save_probe(self.game, self.probe, run, done)
+
+    def _divergences(self) -> dict[str, MetricValue]:
+        """The round of every game's divergence, if any has diverged."""
+        since = self.game.diverged.since
+        if not since:
+            return {}
+        rounds = tuple(since.get(game) for game in range(self.recipe.replicas))
+        protocol = "round in which a number of the game was not finite; it stopped there and counts as failed"
+        return {"diverged": MetricValue(value=rounds, protocol=protocol)}
+
+
+def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
+    if not game.recipe.evaluate_every:
+        return None
+    progress.note("preparing the metrics of G")
+    measures = GeneratorMetrics(game.recipe, game.source, game.device)
+    if not measures.metrics:
+        progress.note(
+            "no metric of G applies to these data: for images without labels no classifier can be trained; "
+            "name one, extractor={name: inception, weights: FILE}"
+        )
+    return measures
+
+
+class ClassifierTask(Task):
+    """A classifier with all that is measured of it.
+
+    Args:
+        classifier: the state of the classifier.
+    """
+
+    remedy: ClassVar[str] = "train again with a lower learning rate"
+    recipe: ClassifierRecipe
+    picture_every = 0
+
+    def __init__(self, classifier: ClassifierState) -> None:
+        recipe, source = classifier.recipe, classifier.source
+        self.classifier, self.recipe, self.source, self.log = classifier, recipe, source, classifier.log
+        self.measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, classifier.device)
+        self._collapse = ClassifierCollapseMetrics(classifier)
+
+    def train_round(self, step: int) -> None:
+        train_step(self.classifier, step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.classifier.state()
+
+    def locate(self, step: int) -> str | None:
+        optimizers = {"classifier": self.classifier.optimizer}
+        return first_non_finite({"classifier": self.classifier.network}, optimizers, lambda: self.train_round(step))
+
+    def remarks(self) -> list[str]:
+        return self.recipe.attack.remarks()
+
+    def measure(self, done: int) -> dict[str, Any]:
+        return self.measures.measure(self.classifier.network, self.classifier.classify, done)
+
+    def collapse_metrics(self, done: int) -> dict[str, Any]:
+        return self._collapse.measure()
+
+    def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
+        """The last metrics, and those of the round with the highest robust accuracy (early stopping)."""
+        measured = [row for row in rows if self.measures.protocols().keys() <= row.keys()]
+        if not measured:
+            return {}
+        best = max(measured, key=lambda row: float(row["robust_accuracy_test"]))
+        note = (
+            f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "
+            "chosen on the same samples"
+        )
+        at_best = {f"{name}_best": entry for name, entry in self.measures.values(best, note).items()}
+        return self.measures.values(measured[-1]) | at_best
