@@ -75,7 +75,7 @@ def _pgd(ceiling: Ceiling) -> list[Line]:
     images = Rng.of(1).uniform((_IMAGES, *_SPACE.shape), -1.0, 1.0)
     network = _classifier(images)
     labels = network(images).argmax(1)
-    quick, laid_out = fused(network, images), images.contiguous(memory_format=torch.channels_last)
+    quick, laid_out = fused(network), images.contiguous(memory_format=torch.channels_last)
     candidates = [
         Candidate("plain loop", _plain(network, images, labels)),
         *_foolbox(network, images, labels),

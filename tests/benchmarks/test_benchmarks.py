@@ -84,7 +84,7 @@ def test_the_attacks_reach_the_same_loss(monkeypatch: pytest.MonkeyPatch) -> Non
         return float(F.cross_entropy(network(moved), labels).detach())
 
     plain = loss(pgd._plain(network, images, labels)())  # type: ignore[arg-type]
-    for candidate in (network, pgd.fused(network, images)):
+    for candidate in (network, pgd.fused(network)):
         assert loss(pgd._ours(candidate, images, labels, bf16=False)()) == pytest.approx(plain, rel=1e-3)  # type: ignore[arg-type]
     assert plain > loss(images)
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.overrides import has_torch_function
@@ -34,6 +35,9 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if weight.dim() == 2:
         return torch.addmm(bias, x, weight)
     return torch.baddbmm(bias.unsqueeze(-2), x, weight)
+
+
+torch.fx.wrap("affine")  # its choice of a product is no part of a traced graph
 
 
 class OneDNNLinear(nn.Linear):
