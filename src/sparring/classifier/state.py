@@ -26,9 +26,7 @@ from sparring.runs.tensors import (
     fill,
     load_optimizer_state,
     optimizer_state,
-    require_known,
     saved,
-    sums,
     within,
 )
 
@@ -127,12 +125,11 @@ class ClassifierState:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        require_known(state, ("classifier/", *["fakes/" for _ in self.fakes], "optimizer/", "watch/"))
         fill(self.network, below("classifier/", state))
         for generator in self.fakes:
             fill(generator.network, below("fakes/", state))
         load_optimizer_state(self.optimizer, below("optimizer/", state))
-        self.log.load_state(sums(below("watch/", state), ()))
+        self.log.load_state(below("watch/", state))
 
     def _weighted(self, origin: Literal["real", "fake"], weight: float, batch: Batch) -> WeightedBatch:
         assert batch.labels is not None

@@ -24,9 +24,7 @@ from sparring.runs.tensors import (
     fill,
     load_optimizer_state,
     optimizer_state,
-    require_known,
     saved,
-    sums,
     within,
 )
 
@@ -203,12 +201,10 @@ class GANState:
         Raises:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
-        optimizers = {f"optimizer.{name}/": optimizer for name, optimizer in self.optimizers.items()}
-        require_known(state, ("players/", *optimizers, "watch/", "diverged"))
         self.networks.load_state(state)
-        for prefix, optimizer in optimizers.items():
-            load_optimizer_state(optimizer, below(prefix, state))
-        self.log.load_state(sums(below("watch/", state), self.recipe.lead))
+        for name, optimizer in self.optimizers.items():
+            load_optimizer_state(optimizer, below(f"optimizer.{name}/", state))
+        self.log.load_state(below("watch/", state))
         self.diverged.load_state(state)
 
 

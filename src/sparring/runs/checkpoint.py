@@ -108,35 +108,26 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint folder and check every byte of it.
+    """Read a checkpoint folder and compare every byte of it with its manifest.
 
     Raises:
         CorruptInput: a file is missing or damaged, or the format is not known.
         StorageError: a file cannot be read.
     """
     contents = {name: read_file(path / name) for name in (TENSORS, STATE)}
-    require_sound(path, contents)
-    tensors = tensors_in(contents[TENSORS], str(path / TENSORS))
-    return Checkpoint(tensors, json_mapping(contents[STATE], str(path / STATE)))
-
-
-def require_sound(path: Path, contents: dict[str, bytes]) -> None:
-    """Compare the files of a checkpoint folder with its manifest.
-
-    Raises:
-        CorruptInput: a file is damaged, or the format is not known.
-    """
     manifest, facts = read_json(path / MANIFEST), _facts(contents)
     if manifest.get("format") != FORMAT:
         message = f"checkpoint format {manifest.get('format')!r}; this version reads format {FORMAT}"
         raise CorruptInput(f"{path / MANIFEST}: {message}", "use the version of sparring that wrote it")
-    if manifest.get("files") != facts:
-        listed = manifest.get("files")
+    listed = manifest.get("files")
+    if listed != facts:
         names = [name for name in facts if isinstance(listed, dict) and listed.get(name) != facts[name]]
         raise CorruptInput(
             f"{path / (names or [MANIFEST])[0]}: damaged; sizes and SHA-256 do not match {MANIFEST}",
             "restore the folder, or remove it to fall back to an earlier checkpoint",
         )
+    tensors = tensors_in(contents[TENSORS], str(path / TENSORS))
+    return Checkpoint(tensors, json_mapping(contents[STATE], str(path / STATE)))
 
 
 def _facts(contents: dict[str, bytes]) -> dict[str, dict[str, Any]]:

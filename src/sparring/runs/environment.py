@@ -24,12 +24,14 @@ _LARGEST_MAPPED = 32 << 20  # the limit of glibc before 2.35
 
 
 def describe(device: torch.device, seed: int) -> dict[str, Any]:
-    """The environment of a run, as plain values."""
+    """The environment of a run, as plain values; a device with its model, for example `cuda (NVIDIA H100)`."""
+    on_gpu = device.type == "cuda"
+    model = torch.cuda.get_device_name(device) if on_gpu else platform.processor() or platform.machine()
     return {
         "packages": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "device": device_name(device),
+        "device": f"{device.type} ({model})",
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "seed": seed,
@@ -54,13 +56,6 @@ def naming_the_version(run: Path) -> Iterator[None]:
         first = error.cause.partition("\n")[0]
         cause = f"{run}: written by sparring {writer}, and this is {this}, which cannot read it: {first}"
         raise CorruptInput(cause, f"open it with sparring {writer}") from None
-
-
-def device_name(device: torch.device) -> str:
-    """A device with its model, for example `cuda (NVIDIA H100)`."""
-    if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({platform.processor() or platform.machine()})"
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,12 +1,11 @@
-"""State as a flat mapping of tensors by name: taken from networks and optimizers, and loaded exactly or not at all.
+"""State as a flat mapping of tensors by name: taken from networks and optimizers, and loaded into them again.
 
-Names, shapes and types must be those of the network or optimizer, and values finite: nothing is cast or broadcast.
+A checkpoint has passed its hashes and belongs to the recipe; what may differ is the network, in another version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import prod
+from collections.abc import Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -41,53 +40,36 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
-    """Continue from `optimizer_state`. A parameter without moments is one that never had a gradient.
-
-    Raises:
-        CorruptInput: the moments are not of these parameters.
-    """
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    """Continue from `optimizer_state`. A parameter without moments is one that never had a gradient."""
     entries: dict[int, dict[str, Tensor]] = {}
     for name, tensor in state.items():
         index, _, key = name.partition("/")
-        if not index.isdecimal() or int(index) >= len(parameters):
-            raise CorruptInput(f"tensor {name!r} is not of this recipe", _REMEDY)
-        if tensor.dim():  # else it counts steps
-            _require_like({name: tensor}, {name: parameters[int(index)]})
         entries.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
-    _lay_out(optimizer)
+    # Fused optimizers expect moments in the memory layout of their parameter.
+    for parameter, moments in optimizer.state.items():
+        for key, value in moments.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                moments[key] = torch.empty_like(parameter).copy_(value)
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give a network its weights and buffers.
+    """Give a network its weights and buffers, exactly: nothing is cast or broadcast.
 
     Raises:
-        CorruptInput: they are not those of this network.
+        CorruptInput: names, shapes or types are not those of this network.
     """
-    _require_like(state, network.state_dict())
-    network.load_state_dict(state)
-
-
-def sums(state: dict[str, Tensor], lead: Sequence[int]) -> dict[str, Tensor]:
-    """The running sums of the log, each with its count in front, for games of this lead shape.
-
-    Raises:
-        CorruptInput: they have another shape or type.
-    """
-    _require_like(state, dict.fromkeys(state, torch.empty(1 + prod(lead), dtype=torch.float64)))
-    return state
-
-
-def require_known(state: Mapping[str, Tensor], prefixes: Sequence[str]) -> None:
-    """Refuse tensors that are no part of a state.
-
-    Raises:
-        CorruptInput: a name has none of these prefixes.
-    """
-    for name in state:
-        if not name.startswith(tuple(prefixes)):
+    expected = network.state_dict()
+    for name in [*expected, *state]:
+        if name not in state:
+            raise CorruptInput(f"tensor {name!r} is missing", _REMEDY)
+        if name not in expected:
             raise CorruptInput(f"tensor {name!r} is not of this recipe", _REMEDY)
+        one, other = state[name], expected[name]
+        if (one.shape, one.dtype) != (other.shape, other.dtype):
+            shapes = f"{one.dtype} {tuple(one.shape)}, where {other.dtype} {tuple(other.shape)} belongs"
+            raise CorruptInput(f"tensor {name!r}: {shapes}", _REMEDY)
+    network.load_state_dict(state)
 
 
 def within(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -103,26 +85,3 @@ def below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def saved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A copy of the state on the CPU, which later steps do not change."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-
-
-def _require_like(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuse the first tensor that has another name, shape or type than expected, or a value that is not finite."""
-    for name in [*expected, *state]:
-        if name not in state:
-            raise CorruptInput(f"tensor {name!r} is missing", _REMEDY)
-        if name not in expected:
-            raise CorruptInput(f"tensor {name!r} is not of this recipe", _REMEDY)
-        one, other = state[name], expected[name]
-        if (one.shape, one.dtype) != (other.shape, other.dtype):
-            shapes = f"{one.dtype} {tuple(one.shape)}, where {other.dtype} {tuple(other.shape)} belongs"
-            raise CorruptInput(f"tensor {name!r}: {shapes}", _REMEDY)
-        if not one.isfinite().all():
-            raise CorruptInput(f"tensor {name!r}: not finite", _REMEDY)
-
-
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Give every moment the memory layout of its parameter, as fused optimizers expect."""
-    for parameter, entries in optimizer.state.items():
-        for key, value in entries.items():
-            if value.shape == parameter.shape and value.stride() != parameter.stride():
-                entries[key] = torch.empty_like(parameter).copy_(value)
