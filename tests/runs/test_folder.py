@@ -85,7 +85,7 @@ def nothing(*_arguments: Any, **_options: Any) -> None:
 
 
 MUTANTS: dict[str, tuple[Callable[..., Path], str]] = {
-    "hashes are not compared": (damaged_checkpoints._member_of_another, "sparring.runs.checkpoint._facts"),
+    "hashes are not compared": (damaged_checkpoints._member_of_another, "sparring.runs.checkpoint._require_sound"),
     "the log is not compared": (damaged_checkpoints._damage_the_log, "sparring.runs.folder.require_start"),
 }
 """What is left out, and the damage that a trial of promise 3 must then use."""

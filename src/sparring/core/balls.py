@@ -70,9 +70,7 @@ class Linf(Ball):
         return radius * gradient.sign()
 
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
-        unit = rng.uniform(like.shape).to(like)
-        reach = radius * torch.ones_like(unit)
-        return torch.addcmul(-reach, unit, 2 * reach)  # rounded once, as a draw from [-radius, radius) is
+        return rng.uniform(like.shape, -radius, radius).to(like)
 
 
 class EuclideanBall(Ball):

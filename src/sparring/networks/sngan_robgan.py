@@ -36,6 +36,9 @@ from sparring.core.pieces import piece
 from sparring.networks.residual_blocks import BlockLayers, bare, normalised
 from sparring.networks.sn_resnet import BlockWidths, ResidualDiscriminator, ResidualGenerator
 
+_UP_TO_64 = dict.fromkeys((1, 2, 3), BlockWidths((2, 2, 2, 2), 2)) | {4: BlockWidths((1, 2, 4, 8, 16), 5)}
+"""The blocks of both discriminators up to 64 pixels."""
+
 
 @piece("sngan_resnet")
 class SNGANGenerator(ResidualGenerator):
@@ -54,13 +57,7 @@ class SNGANGenerator(ResidualGenerator):
 class SNGANDiscriminator(ResidualDiscriminator):
     """SN-GAN's residual discriminator, for square images with a side of 8, 16, 28, 32, ..., 128."""
 
-    published: ClassVar[Mapping[int, BlockWidths]] = {
-        1: BlockWidths((2, 2, 2, 2), 2),
-        2: BlockWidths((2, 2, 2, 2), 2),
-        3: BlockWidths((2, 2, 2, 2), 2),
-        4: BlockWidths((1, 2, 4, 8, 16), 5),
-        5: BlockWidths((1, 2, 4, 8, 16, 16), 5),
-    }
+    published: ClassVar[Mapping[int, BlockWidths]] = _UP_TO_64 | {5: BlockWidths((1, 2, 4, 8, 16, 16), 5)}
 
     head_bias: bool = False
 
@@ -89,13 +86,7 @@ class RobGANDiscriminator(ResidualDiscriminator):
         batch_norm: on in the published code at 32 pixels and on ImageNet.
     """
 
-    published: ClassVar[Mapping[int, BlockWidths]] = {
-        1: BlockWidths((2, 2, 2, 2), 2),
-        2: BlockWidths((2, 2, 2, 2), 2),
-        3: BlockWidths((2, 2, 2, 2), 2),
-        4: BlockWidths((1, 2, 4, 8, 16), 5),
-        5: BlockWidths((1, 2, 4, 4, 8, 8), 5),
-    }
+    published: ClassVar[Mapping[int, BlockWidths]] = _UP_TO_64 | {5: BlockWidths((1, 2, 4, 4, 8, 8), 5)}
 
     batch_norm: bool = True
 

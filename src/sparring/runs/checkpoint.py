@@ -108,13 +108,20 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint folder and compare every byte of it with its manifest.
+    """Read a checkpoint folder and check every byte of it.
 
     Raises:
         CorruptInput: a file is missing or damaged, or the format is not known.
         StorageError: a file cannot be read.
     """
     contents = {name: read_file(path / name) for name in (TENSORS, STATE)}
+    _require_sound(path, contents)
+    tensors = tensors_in(contents[TENSORS], str(path / TENSORS))
+    return Checkpoint(tensors, json_mapping(contents[STATE], str(path / STATE)))
+
+
+def _require_sound(path: Path, contents: dict[str, bytes]) -> None:
+    """Compare the files of a checkpoint folder with its manifest."""
     manifest, facts = read_json(path / MANIFEST), _facts(contents)
     if manifest.get("format") != FORMAT:
         message = f"checkpoint format {manifest.get('format')!r}; this version reads format {FORMAT}"
@@ -126,8 +133,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path / (names or [MANIFEST])[0]}: damaged; sizes and SHA-256 do not match {MANIFEST}",
             "restore the folder, or remove it to fall back to an earlier checkpoint",
         )
-    tensors = tensors_in(contents[TENSORS], str(path / TENSORS))
-    return Checkpoint(tensors, json_mapping(contents[STATE], str(path / STATE)))
 
 
 def _facts(contents: dict[str, bytes]) -> dict[str, dict[str, Any]]:
