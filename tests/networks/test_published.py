@@ -145,7 +145,7 @@ def test_forward_passes_by_hand() -> None:
 
 def test_a_residual_block_adds_to_the_pooled_input_what_its_layers_generator() -> None:
     x = Rng.of(0).normal((2, 3, 8, 8))
-    same, wider = (ResampleBlock(3, width, lambda: nn.AvgPool2d(2), batch_norm=True) for width in (3, 5))
+    same, wider = (ResampleBlock(3, width, nn.AvgPool2d(2), batch_norm=True) for width in (3, 5))
     pooled = F.avg_pool2d(torch.relu(normalised(x)), 2)
     for block, skipped in ((same, F.avg_pool2d(x, 2)), (wider, F.avg_pool2d(wider.shortcut[1](x), 2))):
         made = block.main[6](torch.relu(normalised(block.main[3](pooled))))

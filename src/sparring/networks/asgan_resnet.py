@@ -15,8 +15,6 @@ Source: AS-GAN (Bridging Adversarial Samples and Adversarial Networks), appendix
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -30,14 +28,6 @@ from sparring.networks.initial import GlorotInit, initialise
 from sparring.networks.products import OneDNNLinear
 
 
-def _up() -> nn.Module:
-    return nn.Upsample(scale_factor=2.0, mode="bilinear")
-
-
-def _down() -> nn.Module:
-    return nn.AvgPool2d(2)
-
-
 def _active(width: int, batch_norm: bool) -> list[nn.Module]:
     return [nn.BatchNorm2d(width), nn.ReLU()] if batch_norm else [nn.ReLU()]
 
@@ -48,21 +38,21 @@ class ResampleBlock(nn.Module):
     Args:
         inputs: channels of x.
         width: channels of the result.
-        resample: a new layer that changes the side, without weights.
+        resample: changes the side, without weights.
         batch_norm: whether each activation is normalised.
     """
 
-    def __init__(self, inputs: int, width: int, resample: Callable[[], nn.Module], batch_norm: bool) -> None:
+    def __init__(self, inputs: int, width: int, resample: nn.Module, batch_norm: bool) -> None:
         super().__init__()
         self.main = nn.Sequential(
             *_active(inputs, batch_norm),
-            resample(),
+            resample,
             nn.Conv2d(inputs, width, 3, padding=1),
             *_active(width, batch_norm),
             nn.Conv2d(width, width, 3, padding=1),
         )
         widening = [] if inputs == width else [nn.Conv2d(inputs, width, 1)]
-        self.shortcut = nn.Sequential(resample(), *widening)
+        self.shortcut = nn.Sequential(resample, *widening)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.main(x) + self.shortcut(x)
@@ -71,10 +61,11 @@ class ResampleBlock(nn.Module):
 
 def _generator(inputs: int, channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
     """Codes `(n, inputs)` to images `(n, channels, 4 x 2^k, 4 x 2^k)` in [-1, 1]."""
+    up = nn.Upsample(scale_factor=2.0, mode="bilinear")
     return nn.Sequential(
         OneDNNLinear(inputs, width * 16),
         nn.Unflatten(1, (width, 4, 4)),
-        *(ResampleBlock(width, width, _up, batch_norm) for _ in range(doublings)),
+        *(ResampleBlock(width, width, up, batch_norm) for _ in range(doublings)),
         nn.Conv2d(width, channels, 3, padding=1),
         nn.Tanh(),
     )
@@ -82,11 +73,12 @@ def _generator(inputs: int, channels: int, doublings: int, width: int, batch_nor
 
 def _trunk(channels: int, doublings: int, width: int, batch_norm: bool) -> nn.Module:
     """Images `(n, channels, 4 x 2^k, 4 x 2^k)` to features `(n, width)`."""
+    down = nn.AvgPool2d(2)
     return nn.Sequential(
-        ResampleBlock(channels, width, _down, batch_norm),
-        *(ResampleBlock(width, width, _down, batch_norm) for _ in range(doublings)),
+        ResampleBlock(channels, width, down, batch_norm),
+        *(ResampleBlock(width, width, down, batch_norm) for _ in range(doublings)),
         nn.ReLU(),
-        nn.AvgPool2d(2),
+        down,
         nn.Flatten(),
     )
 

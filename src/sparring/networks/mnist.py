@@ -27,7 +27,7 @@ _SLOPE = 0.2
 def _generator(inputs: int, channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
     """Codes `(n, inputs)` to images `(n, channels, side, side)` in [-1, 1]."""
     small = side // 4
-    flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
+    flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (nn.Identity, nn.Identity)
     return nn.Sequential(
         OneDNNLinear(inputs, 16 * width),
         flat(16 * width),
@@ -47,7 +47,7 @@ def _generator(inputs: int, channels: int, side: int, width: int, batch_norm: bo
 def _trunk(channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
     """Images `(n, channels, side, side)` to features `(n, 16 width)`."""
     small = side // 4
-    flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (_identity, _identity)
+    flat, images = (nn.BatchNorm1d, nn.BatchNorm2d) if batch_norm else (nn.Identity, nn.Identity)
     return nn.Sequential(
         nn.Conv2d(channels, width, 4, 2, 1),
         nn.LeakyReLU(_SLOPE),
@@ -59,10 +59,6 @@ def _trunk(channels: int, side: int, width: int, batch_norm: bool) -> nn.Module:
         flat(16 * width),
         nn.LeakyReLU(_SLOPE),
     )
-
-
-def _identity(_features: int) -> nn.Module:
-    return nn.Identity()
 
 
 @piece("mnist")
