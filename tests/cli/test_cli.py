@@ -200,7 +200,7 @@ USAGE = {
     "near-typo of a name": (["objective=liner"], "did you mean linear?"),
     "not KEY=VALUE": (["steps"], "not KEY=VALUE"),
     "missing data set": (["data=nowhere/mnist", "generator={name: mnist, latent: 8}"], "nowhere/mnist"),
-    "network that does not fit": (["generator={name: mnist, latent: 8}", "replicas=1"], "square images"),
+    "network that does not fit": (["generator={name: mnist, latent: 8}", "replicas=1"], "needs images"),
     "network that does not pack": (
         ["data=digits", "generator={name: mnist, latent: 8}"],
         "does not support packed games",
