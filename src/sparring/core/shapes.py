@@ -86,4 +86,5 @@ class Space:
     classes: int = 0
 
     def __str__(self) -> str:
-        return f"shape {self.shape} and {self.classes} classes in {self.bounds and tuple(self.bounds)}"
+        range_ = f" in {tuple(self.bounds)}" if self.bounds else ""
+        return f"shape {self.shape}{range_} and {self.classes} classes"
