@@ -7,7 +7,8 @@ import signal
 import sys
 
 from sparring.core.errors import SparringError, print_error
-from sparring.core.process import STOPS, Terminated, process_count, terminate_on_signals
+from sparring.core.process import process_count
+from sparring.core.signals import STOPS, Terminated, terminate_on_signals
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparring.core.process import STOPS, Stopped, StopRequest, stop_request
+from sparring.core.signals import STOPS, Stopped, StopRequest, stop_request
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from unittest import mock
 import torch
 
 import torture
-from sparring.core.process import STOPS
+from sparring.core.signals import STOPS
 
 Option = TypeVar("Option")
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import sparring.__main__
 from sparring import cli
 from sparring.core.errors import Flagged
-from sparring.core.process import STOPS
+from sparring.core.signals import STOPS
 from sparring.data import verify as verify_store
 from sparring.recipes import to_yaml
 from sparring.runs.folder import RunFolder

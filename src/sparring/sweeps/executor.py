@@ -26,7 +26,8 @@ from typing import Any
 import torch
 
 from sparring.core.errors import SparringError, unexpected
-from sparring.core.process import STOPS, Progress
+from sparring.core.process import Progress
+from sparring.core.signals import STOPS
 from sparring.recipes import AnyRecipe, validated
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder

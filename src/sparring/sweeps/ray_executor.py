@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import UsageError
-from sparring.core.process import STOPS
+from sparring.core.signals import STOPS
 from sparring.recipes import AnyRecipe
 from sparring.sweeps.executor import Executor, Outcome, train_run
 

@@ -18,7 +18,8 @@ from sparring.classifier.state import ClassifierState
 from sparring.core.descent import NotFiniteStep
 from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
-from sparring.core.process import SILENT, Progress, Stopped, StopRequest, stop_request
+from sparring.core.process import SILENT, Progress
+from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.monitoring.alarms import AlarmMonitor
