@@ -268,11 +268,25 @@ def test_weights_other_than_safetensors_are_refused(own: Path) -> None:
         (("--data", "digits"), "a run has its own data"),
         (("--transfer-from", "nowhere"), "nowhere: no such run"),
         (("--epsilons", "0.1,8"), "8/255"),
+        (("--range", "1,-1"), "range"),
     ],
 )
 def test_wrong_options_are_refused(sparring: Command, game: Path, options: tuple[str, ...], message: str) -> None:
     answer = sparring("robustness", game, *options)
     assert answer.code == 2 and message in answer.err
+
+
+def test_sizes_may_be_of_another_scale(sparring: Command, game: Path) -> None:
+    """2 e of [-1, 1] is e of [0, 1]: the same numbers, but for the seconds."""
+    found = []
+    for scale, epsilons in (("0,1", "0.05,8/255"), ("-1,1", "0.1,16/255"), ("0,255", "12.75,8")):
+        options = ("--range", scale, "--epsilons", epsilons, "--threats", "fgsm", "--samples", 30, "--json")
+        target = json.loads(sparring("robustness", game, *options).out)["targets"][0]
+        for attack in target["attacks"]:
+            del attack["seconds"]
+        found.append(target)
+    assert found[0] == found[1] == found[2]
+    assert found[0]["epsilons"] == [8 / 255, 0.05]
 
 
 def test_a_run_keeps_its_own_evaluation(sparring: Command, game: Path, own: Path) -> None:

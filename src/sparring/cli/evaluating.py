@@ -133,6 +133,9 @@ def robustness(
     epsilons: Annotated[
         str, typer.Option(help="Attack sizes, e.g. 2/255,8/255.", show_default="0.5, 1 and 2 x that of training")
     ] = "",
+    range_: Annotated[
+        str, typer.Option("--range", help="The scale of --epsilons: -1,1 where a paper means images in [-1, 1].")
+    ] = "0,1",
     threats: Annotated[str, typer.Option(help="standard, quick, names separated by commas, or a YAML file.")] = (
         "standard"
     ),
@@ -154,6 +157,7 @@ def robustness(
     as_json: AsJson = False,
 ) -> None:
     """Attack the classifier of a run, or a model of your own, and check whether the result is to be believed."""
+    from sparring.recipes import parse_yaml
     from sparring.report import report_folder
     from sparring.robustness.load import RobustnessOptions
     from sparring.robustness.robustness_json import evaluate_robustness, require_unflagged, run_or_model
@@ -162,6 +166,7 @@ def robustness(
     values = {
         "on": _words(on),
         "epsilons": _words(epsilons) or None,
+        "range": parse_yaml(f"[{range_}]", "--range"),
         "threats": threats,
         "samples": samples,
         "transfer_from": transfer_from or [],

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from sparring.attacks import Epsilon
@@ -44,7 +44,8 @@ class RobustnessOptions(Record):
 
     Args:
         on: heads of a discriminator: class, source, both; the class head by default if there is one.
-        epsilons: sizes in units of [0, 1]; by default half, one and two times that of the adversarial training.
+        epsilons: sizes of the main attack; by default half, one and two times that of the adversarial training.
+        range: the scale of `epsilons`, low and high: 2/255 of [-1, 1] is 1/255 of [0, 1].
         threats: a set, names, or a file.
         samples: how many, at most, and as many training samples.
         transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
@@ -55,12 +56,27 @@ class RobustnessOptions(Record):
 
     on: Words = ()
     epsilons: Annotated[tuple[Epsilon, ...], Field(strict=False)] | None = None
+    range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
     threats: str = "standard"
     samples: Count = 500
     transfer_from: Words = ()
     game: Every = 0
     data: str | None = None
     seed: Every = 0
+
+    @field_validator("range")
+    @classmethod
+    def _is_a_scale(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        low, high = ends
+        if low >= high:
+            raise ValueError(f"{low:g} is not below {high:g}")
+        return ends
+
+    @property
+    def sizes(self) -> tuple[float, ...] | None:
+        """`epsilons` in units of [0, 1]."""
+        low, high = self.range
+        return None if self.epsilons is None else tuple(epsilon / (high - low) for epsilon in self.epsilons)
 
 
 class OpenedTargets(NamedTuple):

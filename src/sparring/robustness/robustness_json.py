@@ -78,7 +78,7 @@ def evaluate_robustness(
     attacked = [
         robust_accuracy(
             target,
-            epsilons=options.epsilons,
+            epsilons=options.sizes,
             threats=options.threats,
             transfer_from=[_transfer_source(text, target, options.seed, device) for text in options.transfer_from],
             seed=options.seed,
