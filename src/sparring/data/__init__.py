@@ -1,4 +1,4 @@
-"""Real samples: mixtures in the plane, the built-in digits, prepared stores, and what prepares them."""
+"""Real samples: mixtures of Gaussians, the built-in digits, prepared stores, and what prepares them."""
 
 from sparring.core.pieces import import_members
 from sparring.data.arrays import ArraySource, ImageArrays, Order
@@ -14,7 +14,7 @@ from sparring.data.digits import Digits, load_digits
 from sparring.data.manifest import Dropped, Selection, StoreManifest, label_range
 from sparring.data.prepare import prepare
 from sparring.data.store import Store, describe, is_store, verify
-from sparring.data.synthetic import Grid, Mixture, Ring
+from sparring.data.synthetic import Grid, Line, Mixture, Ring
 
 __all__ = [
     "ArraySource",
@@ -29,6 +29,7 @@ __all__ = [
     "Halves",
     "HorizontalFlip",
     "ImageArrays",
+    "Line",
     "Mixture",
     "Order",
     "PaddedCrop",

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane: rings and grids, drawn afresh for every batch.
+"""Mixtures of Gaussians in the plane, rings and grids, and on a line; drawn afresh for every batch.
 
 Source: Xu, Li, Jegelka, section 5.1 and appendix B.1 (8 modes on a circle).
 """
@@ -20,7 +20,9 @@ from sparring.data.base import Batch, Data, Facts, Source
 
 MOST_MODES = 10_000
 Length = Annotated[float, Field(gt=0, le=1e6)]
-"""A distance in the plane; the square of much larger ones overflows in fp32."""
+"""A distance; the square of much larger ones overflows in fp32."""
+Place = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""A point of the line."""
 
 
 class Mixture(Data):
@@ -32,7 +34,7 @@ class Mixture(Data):
 
     @abstractmethod
     def centres(self) -> Tensor:
-        """The means, `(modes, 2)`."""
+        """The means, `(modes, features)`."""
 
     def open(self, device: torch.device) -> Source:
         return MixtureSource(self.centres().to(device), self.std, self.model_dump_json())
@@ -96,3 +98,19 @@ class Grid(Mixture):
     def centres(self) -> Tensor:
         axis = self.spacing * (torch.arange(self.side) - (self.side - 1) / 2)
         return torch.cartesian_prod(axis, axis)
+
+
+@piece("line")
+class Line(Mixture):
+    """Modes on a line: samples `(1)`, in which D is a curve that can be drawn.
+
+    Args:
+        means: of the modes.
+        std: of every mode.
+    """
+
+    means: Annotated[tuple[Place, ...], Field(strict=False, min_length=1, max_length=MOST_MODES)] = (-2.0, 2.0)
+    std: Length = 0.5
+
+    def centres(self) -> Tensor:
+        return torch.tensor(self.means)[:, None]

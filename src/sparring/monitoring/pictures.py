@@ -23,6 +23,7 @@ from sparring.gan.sampling import draw, rendered
 from sparring.gan.state import GANState
 from sparring.metrics.input_gradients import picture
 from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe, Probed
+from sparring.monitoring.line_picture import extent_of, line_arrays
 from sparring.networks import spread
 from sparring.runs.folder import RunFolder
 
@@ -44,10 +45,11 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 
 def save_samples(game: GANState, run: RunFolder, step: int) -> None:
-    """Write samples/STEP.png for images, in order of their classes, samples/STEP.npz for points of the plane.
+    """Write samples/STEP.png for images, in order of their classes, samples/STEP.npz for points of the plane or a line.
 
-    The npz holds `points (games, POINTS, 2)`, `landscape (games, LANDSCAPE, LANDSCAPE)` with D's probability of "real"
-    at [y, x], and `extent`, half the side of the square that the landscape covers.
+    The npz of a plane holds `points (games, POINTS, 2)`, `landscape (games, LANDSCAPE, LANDSCAPE)` with D's probability
+    of "real" at [y, x], and `extent`, half the side of the square that the landscape covers; that of a line the arrays
+    of `line_arrays`.
 
     Raises:
         NonFinite: a sample is not finite.
@@ -60,6 +62,8 @@ def save_samples(game: GANState, run: RunFolder, step: int) -> None:
         write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
     elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", npz_bytes(_points(game)))
+    elif space.shape == (1,):
+        write_whole(run.samples / f"{step:09d}.npz", npz_bytes(line_arrays(game)))
 
 
 def save_probe(game: GANState, probe: DiscriminatorProbe, run: RunFolder, step: int) -> None:
@@ -140,8 +144,7 @@ def histogram(values: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.flo
 
 @torch.no_grad()
 def _points(game: GANState) -> Arrays:
-    facts, games = game.source.facts, math.prod(game.recipe.lead)
-    extent = 3.0 if facts.centres is None else float(facts.centres.abs().max()) + max(6 * facts.std, 0.5)
+    games, extent = math.prod(game.recipe.lead), extent_of(game.source.facts)
     points = draw(game, POINTS, "pictures", 0).samples.reshape(games, POINTS, 2)
     axis = torch.linspace(-extent, extent, LANDSCAPE, device=game.device)
     grid = torch.cartesian_prod(axis, axis).flip(1)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,10 @@ from PIL import Image, ImageDraw
 
 from sparring.data import Mixture
 from sparring.monitoring.pictures import IMAGES
+from sparring.objectives import Wasserstein
+from sparring.recipes import Recipe
 from sparring.report.format import number
+from sparring.report.line_drawing import LINE_ARRAYS, LINE_SIZE, line_drawing, line_of
 from sparring.report.metric_info import primary
 from sparring.report.read import Run, load_arrays, load_picture
 
@@ -47,11 +50,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Film:
-    """The panels of all games by round, and the number of rounds that were saved."""
+    """The panels of all games by round, the number of rounds that were saved, and what the panels show."""
 
     frames: dict[int, tuple[Panel, ...]]
     saved: int
-    is_plane: bool
+    kind: Literal["images", "plane", "line"]
 
 
 def films(runs: Sequence[Run]) -> list[Film]:
@@ -76,10 +79,16 @@ def _weight(run: Run, files: list[Path]) -> int:
 
 def _film(run: Run, files: list[Path], count: int) -> Film:
     picked = np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int).tolist()
-    is_plane = any(file.suffix == ".npz" for file in files)
-    panels = _points_panels if is_plane else _image_panels
+    kind = _kind(files)
+    panels = {"images": _image_panels, "plane": _points_panels, "line": _line_panels}[kind]
     frames = {int(files[index].stem): panels(run, files[index], int(files[index].stem)) for index in picked}
-    return Film({step: shown for step, shown in frames.items() if shown}, len(files), is_plane)
+    return Film({step: shown for step, shown in frames.items() if shown}, len(files), kind)
+
+
+def _kind(files: list[Path]) -> Literal["images", "plane", "line"]:
+    if all(file.suffix == ".png" for file in files):
+        return "images"
+    return "line" if any(load_arrays(file, LINE_ARRAYS) for file in files) else "plane"
 
 
 def _points_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
@@ -97,6 +106,18 @@ def _points_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
         image = plane(points, landscape, extent, *modes)
         panels.append(Panel(data_uri(image), image.size, run.titles[game], note))
     return tuple(panels)
+
+
+def _line_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
+    """The panels in one file; none if it cannot be read."""
+    arrays = load_arrays(file, LINE_ARRAYS)
+    if arrays is None:
+        return ()
+    is_critic = isinstance(run.recipe, Recipe) and isinstance(run.recipe.objective, Wasserstein)
+    return tuple(
+        Panel(line_drawing(line_of(arrays, game), is_critic=is_critic), LINE_SIZE, title, _measured(run, game, step))
+        for game, title in enumerate(run.titles)
+    )
 
 
 def plane(
