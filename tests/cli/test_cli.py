@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from sparring.cli.terminal import show_progress
+from sparring.cli.theorems import objectives_picture
 from sparring.core.errors import UsageError, print_error
 from sparring.data import prepare
 from sparring.evaluation import lipschitz_bound
@@ -92,6 +93,25 @@ def test_theory(sparring: Command) -> None:
     assert "Theorem 6" in answer.out and "broken -inf" in answer.out
     tables = json.loads(sparring("theory", "--json").out)
     assert tables["games"] and tables["perturbations"]
+    least_squares = {row["P_G"]: row for row in tables["least_squares"]}
+    assert least_squares["P_data"]["2 V"] == 0 and least_squares["elsewhere"]["2 V"] == 2
+    assert all(row["2 V"] == row["chi-squared(P + Q, 2 Q)"] for row in least_squares.values())
+
+
+def test_the_picture_of_the_objectives(sparring: Command, tmp_path: Path) -> None:
+    """Figure 2a: constant, smaller and larger slopes around 1/2, all from -1/2 to 1/2."""
+    curves = {curve.label: curve for curve in objectives_picture().curves}
+    assert set(curves) == {"linear", "piecewise_linear", "cubic", "sine"}
+    for curve in curves.values():
+        values = curve.values[:, 0]
+        assert curve.steps[0] == 0 and curve.steps[-1] == 1 and (np.diff(values) > 0).all()
+        assert np.allclose(values[[0, 100, -1]], [-0.5, 0, 0.5]) and np.allclose(values, -values[::-1])
+    assert np.allclose(curves["sine"].values[:, 0], np.sin(np.pi * (curves["sine"].steps - 0.5)) / 2)
+    for ending, start in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        picture = tmp_path / f"objectives{ending}"
+        assert sparring("theory", "--picture", str(picture)).code == 0
+        assert picture.read_bytes().startswith(start)
+    assert sparring("theory", "--picture", str(tmp_path / "objectives.txt")).code == 2
 
 
 def test_the_conditions_of_one_perturbation(sparring: Command) -> None:

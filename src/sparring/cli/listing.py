@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sparring.cli.terminal import AsJson, Overrides, Row, cell, print_json, print_rows
-from sparring.core.errors import UsageError
+from sparring.core.errors import UsageError, print_text
 from sparring.core.pieces import FAMILIES, Piece, members, summary
 from sparring.core.records import nearest
 
@@ -112,14 +113,21 @@ def theory(
     perturbation: Annotated[
         str | None, typer.Argument(help="A perturbation, e.g. sqrt or '{name: power, exponent: 0.7}'.")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the objectives in H (figure 2a) into this .svg, .png or .pdf instead.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print which adversaries each objective provably survives, or the conditions of Theorem 5 for one perturbation."""
-    from sparring.cli.theorems import print_theory, theory_tables
+    from sparring.cli.theorems import objectives_picture, print_theory, theory_tables
     from sparring.feedback import Perturbation
     from sparring.recipes import parse_piece
     from sparring.theory.theorem_coverage import perturbation_row
 
+    if picture is not None:
+        objectives_picture().save(picture)
+        print_json({"picture": str(picture)}) if as_json else print_text(f"picture: {picture}")
+        return
     if perturbation is not None:
         rows = [perturbation_row(parse_piece(Perturbation, perturbation))._asdict()]
         print_json(rows) if as_json else print_rows("Theorem 5's conditions", rows)

@@ -6,7 +6,8 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import matplotlib
 import numpy as np
@@ -14,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from sparring.core.errors import UsageError
+from sparring.core.files import write_whole
 from sparring.report.read import Floats
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#AA4C85", "#B87700"
@@ -23,6 +26,8 @@ COLOURS = {"blue": BLUE, "vermillion": VERMILLION, "green": GREEN, "purple": PUR
 """The Okabe-Ito colours, the light ones darkened for a white background; blue is real, vermillion generated."""
 
 DASHES = ("-", "--", ":", "-.")
+PICTURES = ("svg", "png", "pdf")
+"""Endings of a file that a chart is saved in."""
 DISTINCT = 2 * len(CYCLE)
 """Up to this many runs share a chart."""
 _LEGEND = 44
@@ -112,6 +117,25 @@ class Chart:
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
+        out = io.StringIO()
+        self._draw_into(out, "svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return _inline(out.getvalue(), self.key)
+
+    def save(self, path: Path) -> None:
+        """Write the chart into a picture of its own.
+
+        Raises:
+            UsageError: another ending than .svg, .png or .pdf.
+            StorageError: the disk refused.
+        """
+        kind = path.suffix.removeprefix(".")
+        if kind not in PICTURES:
+            raise UsageError(f"{path}: should end in .{', .'.join(PICTURES)}", "choose one of them")
+        out = io.BytesIO()
+        self._draw_into(out, kind, dpi=200)
+        write_whole(path, out.getvalue())
+
+    def _draw_into(self, out: IO[Any], kind: str, **options: Any) -> None:
         with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
             figure = Figure(figsize=(4.4, 2.9), layout="constrained")
@@ -126,9 +150,7 @@ class Chart:
             figure.legend(
                 handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.8
             )
-            out = io.StringIO()
-            figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return _inline(out.getvalue(), self.key)
+            figure.savefig(out, format=kind, **options)
 
     def _dress(self, axes: Axes) -> None:
         axes.set_xlabel(self.across)
