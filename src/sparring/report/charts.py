@@ -7,7 +7,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -117,9 +117,8 @@ class Chart:
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
-        out = io.StringIO()
-        self._draw_into(out, "svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return _inline(out.getvalue(), self.key)
+        drawn = self._drawn("svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return _inline(drawn.decode(), self.key)
 
     def save(self, path: Path) -> None:
         """Write the chart into a picture of its own.
@@ -131,11 +130,9 @@ class Chart:
         kind = path.suffix.removeprefix(".")
         if kind not in PICTURES:
             raise UsageError(f"{path}: should end in .{', .'.join(PICTURES)}", "choose one of them")
-        out = io.BytesIO()
-        self._draw_into(out, kind, dpi=200)
-        write_whole(path, out.getvalue())
+        write_whole(path, self._drawn(kind, dpi=200))
 
-    def _draw_into(self, out: IO[Any], kind: str, **options: Any) -> None:
+    def _drawn(self, kind: str, **options: Any) -> bytes:
         with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
             figure = Figure(figsize=(4.4, 2.9), layout="constrained")
@@ -150,7 +147,9 @@ class Chart:
             figure.legend(
                 handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.8
             )
+            out = io.BytesIO()
             figure.savefig(out, format=kind, **options)
+        return out.getvalue()
 
     def _dress(self, axes: Axes) -> None:
         axes.set_xlabel(self.across)
