@@ -127,10 +127,10 @@ class RMSprop(Optimizer):
     initial_square: NonNegative = 0.0
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return _RMSpropSteps(parameters, self)
+        return RMSpropSteps(parameters, self)
 
 
-class _RMSpropSteps(torch.optim.Optimizer):
+class RMSpropSteps(torch.optim.Optimizer):
     """The steps of `RMSprop`; with its defaults equal to the bit to those of `torch.optim.RMSprop`."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], settings: RMSprop) -> None:

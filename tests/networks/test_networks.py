@@ -151,7 +151,7 @@ def test_discriminators_under_spectral_norm_memory_format_and_autocast(spec: Dis
 POWERS_OF_TWO = [
     (PLANE, (), "needs images"),
     (images(4), (), "side of 8, 16, 32"),
-    (Space((3, 32, 32), None), (), r"in \[-1, 1\], the data have .* in None"),
+    (Space((3, 32, 32), None), (), r"in \[-1, 1\], the data have shape .* and 0 classes"),
     (images(32), (2,), "does not support packed games"),
 ]
 REFUSED: list[tuple[Network, Space, tuple[int, ...], str]] = [

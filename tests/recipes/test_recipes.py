@@ -31,7 +31,7 @@ def test_the_ring_has_the_papers_hyper_parameters() -> None:
     assert (ring.generator.latent, ring.batch_size) == (256, 512)
     assert (ring.optimizers.generator.lr, ring.optimizers.discriminator.lr) == (1e-4, 1e-4)
     assert ring.optimizers.generator.model_dump()["beta1"] == 0.5
-    assert ring.lipschitz.model_dump() == {"name": "clip", "bound": 0.1}
+    assert ring.lipschitz.model_dump() == {"name": "clip", "bound": 0.1, "when": "before"}
 
 
 @settings(deadline=None, max_examples=20)

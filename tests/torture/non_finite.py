@@ -23,6 +23,7 @@ from sparring.core.errors import NonFinite
 from sparring.gan import sampling
 from sparring.gan.state import GANState
 from sparring.networks import Generator
+from sparring.optimizers import RMSpropSteps
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
@@ -141,7 +142,7 @@ def _stepping(
                 spoil(planter, optimizer)
 
         noting = [_before(Descent, "step", lambda descent, _: steps.append(descent.name))]
-        return [*noting, *(_after(kind, "step", act) for kind in (torch.optim.Adam, torch.optim.RMSprop))]
+        return [*noting, *(_after(kind, "step", act) for kind in (torch.optim.Adam, RMSpropSteps))]
 
     return plant
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparring.core.intervals import percent
 from sparring.core.pieces import Piece
+from sparring.networks.initial import ArchitectureInit
 
 NONE = "–"
 """Shown where there is no number."""
@@ -72,6 +73,8 @@ def piece(part: Piece) -> str:
     """A piece with its settings: `ring (modes 8, radius 2, std 0.1)`."""
     settings = {key: value for key, value in part.model_dump(mode="json").items() if key != "name"}
     flat = {key.removesuffix(".name"): value for key, value in flatten(settings).items()}
+    if flat.get("init") == ArchitectureInit.name:
+        del flat["init"]  # the usual one
     inner = ", ".join(f"{key} {_setting(value)}" for key, value in flat.items() if value not in ([], "", None))
     return f"{part.name} ({inner})" if inner else part.name
 

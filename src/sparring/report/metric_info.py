@@ -32,7 +32,7 @@ class MetricInfo:
         caption: how to read the chart.
         is_share: shown in percent.
         lowest: where its axis starts; None where values may be negative.
-        reference: name of the same metric on other samples, drawn beside it.
+        reference: name of the same metric on other samples, or by another criterion, drawn beside it.
         reference_label: in the legend.
         spread: name of its standard deviation, which has no chart.
         singular: the unit of exactly one.
