@@ -5,7 +5,7 @@ It only writes the search. The family keeps the budget and the range of the data
 
 import torch
 
-from sparring.attacks import Attack, Epsilon, LossFunction, width_of
+from sparring.attacks import Attack, Epsilon, LossFunction
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, Probability
 from sparring.core.shapes import Samples, Space, expand_like
@@ -19,7 +19,7 @@ class Momentum(Attack):
     decay: Probability = 0.9
 
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
-        length = self.epsilon / self.steps * width_of(space)
+        length = self.epsilon / self.steps * space.width
         moved, velocity = x, torch.zeros_like(x)
         for _ in range(self.steps):
             leaf = moved.detach().requires_grad_()

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robust_models import SOUND, on_digits, sound
-from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, attempt, pgd_within, width_of
+from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, attempt, pgd_within
 from sparring.core.balls import Linf
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
@@ -92,11 +92,11 @@ def by_hand(*, projected: bool, clipped: bool) -> Attempt:
     ) -> Samples:
         attack, moved = threat.attack, x
         assert isinstance(attack, PGD) and space.bounds is not None
-        radius = attack.epsilon * width_of(space)
+        radius = attack.epsilon * space.width
         for _step in range(attack.steps):
             leaf = moved.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(threat.criterion.loss(classify(leaf), labels).sum(), leaf)
-            moved = moved + attack.step_length * width_of(space) * gradient.sign()
+            moved = moved + attack.step_length * space.width * gradient.sign()
             moved = x + (moved - x).clamp(-radius, radius) if projected else moved
             moved = moved.clamp(*space.bounds) if clipped else moved
         return moved

@@ -1,7 +1,7 @@
 """Attacks on a network's inputs, and the losses that they ascend."""
 
 from sparring.attacks.auto_pgd import APGD
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, scales, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, scales
 from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.attacks.gradient import (
     BIM,
@@ -79,7 +79,6 @@ __all__ = [
     "main_attack",
     "pgd_within",
     "scales",
-    "width_of",
 ]
 
 import_members(__name__, __path__)

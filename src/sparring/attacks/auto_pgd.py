@@ -21,7 +21,7 @@ from jaxtyping import Bool
 from pydantic import model_validator
 from torch import Tensor
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
 from sparring.attacks.gradient import RandomStart, Start
 from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
@@ -55,7 +55,7 @@ class APGD(Attack):
         return self
 
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
-        radius, axes, checks = self.epsilon * width_of(space), batch_axes_of(x, space), checkpoints(self.steps)
+        radius, axes, checks = self.epsilon * space.width, batch_axes_of(x, space), checkpoints(self.steps)
         point = before = self.confine(x, x + self.start.draw(x, self.ball, radius, axes, rng=rng), space)
         zeros = x.new_zeros(x.shape[:axes])
         best, last = _Point(point, zeros - torch.inf, torch.zeros_like(x)), zeros + torch.inf

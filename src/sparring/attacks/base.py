@@ -132,7 +132,7 @@ class Attack(Piece, family="attack"):
     @final
     def confine(self, x: Samples, moved: Samples, space: Space) -> Samples:
         """Samples projected on the budget around x, then clipped to the range, or to x where x lies outside of it."""
-        delta = self.ball.project(moved - x, self.epsilon * width_of(space), batch_axes_of(x, space))
+        delta = self.ball.project(moved - x, self.epsilon * space.width, batch_axes_of(x, space))
         if space.bounds is None:
             return x + delta
         low, high = space.bounds
@@ -157,12 +157,6 @@ def in_scales(epsilon: float) -> str:
 def scales(epsilon: float, space: Space) -> str:
     """A size on every scale that the samples have."""
     return f"{epsilon:.3g} in the data's units" if space.bounds is None else in_scales(epsilon)
-
-
-def width_of(space: Space) -> float:
-    """The factor from units of [0, 1] to the samples' units: high - low, or 1 for samples without a range."""
-    low, high = space.bounds or (0.0, 1.0)
-    return high - low
 
 
 def batch_axes_of(x: Samples, space: Space) -> int:

@@ -12,7 +12,7 @@ from typing import ClassVar, final
 
 import torch
 
-from sparring.attacks.base import Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.base import Epsilon, LossFunction, batch_axes_of
 from sparring.core.balls import euclidean
 from sparring.core.modules import input_gradient
 from sparring.core.pieces import Piece, piece
@@ -87,7 +87,7 @@ class FiniteDifferences(GradientEstimator):
     h: Epsilon = 1e-3
 
     def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
-        h = self.h * width_of(space)
+        h = self.h * space.width
         units = torch.eye(math.prod(space.shape)).to(x).reshape(-1, *space.shape)
         slopes = [_central_difference(loss, x, h * unit) / (2 * h) for unit in units]
         return torch.stack(slopes, dim=-1).to(x).reshape(x.shape)
@@ -106,7 +106,7 @@ class Smoothed(GradientEstimator):
 
     @final
     def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
-        sigma, gradient = self.sigma * width_of(space), torch.zeros_like(x)
+        sigma, gradient = self.sigma * space.width, torch.zeros_like(x)
         for _ in range(self.samples):
             direction = self.draw(x, rng=rng)
             slope = _central_difference(loss, x, sigma * direction) / (2 * sigma)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from pydantic import model_validator
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
 from sparring.attacks.estimators import Autograd, GradientEstimator
 from sparring.core.balls import L2, Ball, Linf, Unbounded
 from sparring.core.pieces import Piece, piece
@@ -133,7 +133,7 @@ class GradientAttack(Attack):
         return min(1.0, 2.5 / self.steps) * self.epsilon if self.step_size is None else self.step_size
 
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
-        radius, axes = self.epsilon * width_of(space), batch_axes_of(x, space)
+        radius, axes = self.epsilon * space.width, batch_axes_of(x, space)
         moved = self.confine(x, x + self.start.draw(x, self.ball, radius, axes, rng=rng), space)
         for _ in range(self.steps):
             gradient = self.source.estimate(moved, loss, space=space, rng=rng)
@@ -167,7 +167,7 @@ class GradientAttack(Attack):
         return remarks
 
     def _step(self, gradient: Samples, space: Space) -> Samples:
-        return self.direction.step(gradient, self.step_length, width_of(space), batch_axes_of(gradient, space))
+        return self.direction.step(gradient, self.step_length, space.width, batch_axes_of(gradient, space))
 
 
 @piece("fgsm")

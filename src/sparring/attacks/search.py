@@ -10,7 +10,7 @@ from typing import final
 
 import torch
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, width_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -56,7 +56,7 @@ class RandomSearch(BestProposal):
         return self.queries
 
     def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
-        return x + self.ball.draw(x, self.epsilon * width_of(space), batch_axes_of(x, space), rng=rng)
+        return x + self.ball.draw(x, self.epsilon * space.width, batch_axes_of(x, space), rng=rng)
 
 
 @piece("dimming")
@@ -86,5 +86,5 @@ class Dimming(BestProposal):
 
     def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
         assert space.bounds is not None  # see `check`
-        intensity = (x - space.bounds[0]).clamp(0, width_of(space))
+        intensity = (x - space.bounds[0]).clamp(0, space.width)
         return x - self.epsilon * number / self.strengths * intensity

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from sparring.attacks.base import Epsilon, batch_axes_of, width_of
+from sparring.attacks.base import Epsilon, batch_axes_of
 from sparring.attacks.search import BestProposal
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.pieces import piece
@@ -64,7 +64,7 @@ class SquareAttack(BestProposal):
     @final
     def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
         shape = space.shape if len(space.shape) == 3 else (1, 1, math.prod(space.shape))
-        radius, lead = self.epsilon * width_of(space), x.shape[: batch_axes_of(x, space)]
+        radius, lead = self.epsilon * space.width, x.shape[: batch_axes_of(x, space)]
         delta = (best - x).reshape(*lead, *shape)
         if number == 0:
             return x + self.first(delta, radius, rng=rng).reshape(x.shape)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.attacks import batch_axes_of, width_of
+from sparring.attacks import batch_axes_of
 from sparring.classifier.state import ClassifierState, WeightedBatch
 from sparring.core.modules import evaluating, same_buffers
 from sparring.core.shapes import Samples
@@ -47,7 +47,7 @@ def attacked(state: ClassifierState, batch: WeightedBatch, step: int) -> Samples
 
     with evaluating(state.network):
         moved = attack(x, loss, network=state.network, space=state.space, rng=rng)
-    size = attack.ball.size(moved - x, batch_axes_of(x, state.space)) / width_of(state.space)
+    size = attack.ball.size(moved - x, batch_axes_of(x, state.space)) / state.space.width
     state.log.add_samples({f"attack_{batch.origin}_size": size, f"attack_{batch.origin}_idle": (size == 0).to(size)})
     return moved
 

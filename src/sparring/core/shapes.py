@@ -7,6 +7,7 @@ axis; a norm of a sample reduces its trailing axes. Code that keeps to both serv
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -84,6 +85,12 @@ class Space:
     shape: tuple[int, ...]
     bounds: tuple[float, float] | None
     classes: int = 0
+
+    @cached_property
+    def width(self) -> float:
+        """The factor from units of [0, 1] to the samples' units: high - low, or 1 for samples without a range."""
+        low, high = self.bounds or (0.0, 1.0)
+        return high - low
 
     def __str__(self) -> str:
         range_ = f" in {tuple(self.bounds)}" if self.bounds else ""

@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sparring.attacks import width_of
 from sparring.core.descent import require_finite
 from sparring.core.files import storage_errors, write_whole
 from sparring.core.modules import evaluating
@@ -90,7 +89,7 @@ def save_probe(game: GANState, probe: DiscriminatorProbe, run: RunFolder, step: 
     shown = Probed(*(part.narrow(lead, 0, min(SHOWN, part.shape[lead])) for part in probed))
     drawn = picture(shown.gradient)
     top = drawn.amax((-2, -1))
-    moved = (shown.adversarial - shown.real) / (ATTACK.epsilon * width_of(probe.space))
+    moved = (shown.adversarial - shown.real) / (ATTACK.epsilon * probe.space.width)
     tensors = {
         "real": as_bytes(shown.real),
         "adversarial": as_bytes(shown.adversarial),

@@ -19,7 +19,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of, width_of
+from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of
 from sparring.core.records import Every, Record
 from sparring.core.shapes import Samples, Scores, expand_like
 from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, View
@@ -107,7 +107,7 @@ class AdversarialRegime(Regime):
             loss = partial(self._loss, d, origin, opposite)
             moved = attack(x, loss, network=d.network, space=d.space, rng=rng)
             raises = {f"attack_{origin}_raises": self.aim.slope(response.payoff, opposite) > 0} if response else {}
-        size = attack.ball.size(moved - x, batch_axes_of(x, d.space)) / width_of(d.space)
+        size = attack.ball.size(moved - x, batch_axes_of(x, d.space)) / d.space.width
         d.record({f"attack_{origin}_size": size, f"attack_{origin}_idle": size == 0, **raises})
         return moved
 

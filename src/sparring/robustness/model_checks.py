@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sparring.attacks import CrossEntropy, width_of
+from sparring.attacks import CrossEntropy
 from sparring.core.intervals import percent
 from sparring.core.modules import input_gradient
 from sparring.core.randomness import Rng
@@ -131,7 +131,7 @@ def _error(target: Target, x: Samples, gradient: Samples, direction: Samples) ->
     def loss(samples: Samples) -> Tensor:
         return _LOSS.loss(target.predicted_logits(samples.to(x)).double(), target.labels)
 
-    width = width_of(target.space)
+    width = target.space.width
     unit = direction / expand_like(torch.linalg.vector_norm(direction.flatten(1), dim=1), direction)
     slope = (gradient * unit).flatten(1).sum(1)
     longest = _LOSS_CHANGE * loss(x).abs() / slope.abs().clamp(min=_TINY)

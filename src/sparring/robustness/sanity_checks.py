@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from sparring.attacks import PGD, Attack, CrossEntropy, GradientAttack, RandomSearch, Threat, attempt, width_of
+from sparring.attacks import PGD, Attack, CrossEntropy, GradientAttack, RandomSearch, Threat, attempt
 from sparring.core.balls import Linf
 from sparring.core.intervals import percent
 from sparring.core.randomness import Rng, Streams
@@ -92,7 +92,7 @@ class AttackUnderTest:
     def sizes(self, result: AttackedSamples) -> Tensor:
         """The size of every perturbation, in units of [0, 1]."""
         moved = result.samples.double() - self.target.samples.double()
-        return self.attack.ball.size(moved, 1) / width_of(self.target.space)
+        return self.attack.ball.size(moved, 1) / self.target.space.width
 
     def _best_of_tries(self, attack: GradientAttack) -> AttackedSamples:
         """The best of the tries, even if it lowers the loss of the clean sample."""
@@ -265,4 +265,4 @@ def _outside_range(target: Target, result: AttackedSamples) -> float:
         return 0.0
     low, high = bounds
     above, below = result.samples - clean.clamp(min=high), clean.clamp(max=low) - result.samples
-    return float(torch.maximum(above, below).max()) / width_of(target.space)
+    return float(torch.maximum(above, below).max()) / target.space.width

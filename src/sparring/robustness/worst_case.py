@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from sparring.attacks import Dimming, Fooled, Threat, fool, pgd_within, scales, width_of
+from sparring.attacks import Dimming, Fooled, Threat, fool, pgd_within, scales
 from sparring.core.balls import Linf
 from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
@@ -271,7 +271,7 @@ def _as_bytes(images: Samples, bounds: tuple[float, float]) -> Tensor:
 
 def _magnified(trial: Trial, clean: Samples, target: Target) -> Tensor:
     moved, result = trial.shown - clean, trial.result
-    limit = result.epsilon * width_of(target.space) if result.norm == Linf.norm else float(moved.abs().max())
+    limit = result.epsilon * target.space.width if result.norm == Linf.norm else float(moved.abs().max())
     return (127 * moved / max(limit, 1e-12)).round().clamp(-127, 127).to(torch.int8)
 
 
