@@ -160,7 +160,9 @@ def test_evaluate_by_another_extractor(sparring: Command, tmp_path: Path, monkey
     keys = ["steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
     assert sparring("train", "dishonest/digits", *keys, "--out", run).code == 0
     found = json.loads(sparring("evaluate", run, "--samples", 64, "--extractor", "classifier", "--json").out)
-    assert "64 generated" in found["metrics"]["frechet_distance"]["protocol"]
+    distance = found["metrics"]["frechet_distance"]
+    assert "64 generated" in distance["protocol"]
+    assert distance["interval"][0] < distance["value"] < distance["interval"][1]
     extractor = f"{{name: inception, weights: {weights}}}"
     missing = sparring("evaluate", run, "--extractor", extractor)
     assert missing.code == 2 and str(weights) in missing.err and "pytorch-fid" in missing.err
@@ -182,11 +184,12 @@ def test_evaluate_reports_what_it_cannot_measure_and_measures_the_rest(
     )  # as of images without labels
     monkeypatch.setattr(lipschitz_bound, "_RULES", {})
     found = json.loads(sparring("evaluate", run, "--json").out)
-    no_metric, no_bound = found["problems"]
-    assert "no metric of G applies" in no_metric and "--extractor '{name: inception, weights: FILE}'" in no_metric
+    no_features, no_bound = found["problems"]
+    assert "no metric of features applies" in no_features
+    assert "--extractor '{name: inception, weights: FILE}'" in no_features
     assert "no Lipschitz bound" in no_bound
     slopes = {"gradient_norm_real", "gradient_norm_real_max", "gradient_norm_fake", "gradient_norm_fake_max"}
-    assert found["metrics"].keys() == slopes | {"steepest_pair"}
+    assert found["metrics"].keys() == slopes | {"steepest_pair", "sliced_wasserstein", "sliced_wasserstein_floor"}
     shown = sparring("evaluate", run)
     assert shown.code == 0 and "steepest_pair" in shown.out and "no Lipschitz bound" in shown.err
 

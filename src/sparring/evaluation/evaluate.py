@@ -16,8 +16,8 @@ from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue, StoredRecord
 
-_NO_METRIC = (
-    "no metric of G applies to these data; for images without labels, name a feature extractor: "
+_NO_FEATURES = (
+    "images without labels have no classifier, so no metric of features applies; name a feature extractor: "
     "--extractor '{name: inception, weights: FILE}'"
 )
 
@@ -72,8 +72,8 @@ def _gan(run: RunFolder, samples: int, extractor: Extractor | None, seed: int, d
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     quality = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples)
     drawn = draw(loaded, samples, "evaluate", seed).samples
-    metrics = quality.values(quality.measure(drawn))
-    problems = (*loaded.problems, *(() if quality.metrics else (_NO_METRIC,)))
+    metrics = quality.values(quality.measure(drawn), quality.intervals(drawn))
+    problems = (*loaded.problems, *((_NO_FEATURES,) if quality.lacks_features else ()))
     slopes, unknown = measure_discriminator(loaded, source, seed)
     return Evaluation(step=loaded.step, metrics=metrics | slopes, problems=(*problems, *unknown))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -37,14 +37,14 @@ class RealFeatures:
         reference: of the images that generated ones are compared with.
         other: of other images. A perfect generator reads what equally many of them read: the floor.
         origin: of the two sets, as text.
-        floors: computed so far, by metric and number of generated images.
+        floors: the numbers of other real images that were computed so far, by metric and number of generated images.
     """
 
     extractor: ReferenceClassifier
     reference: FeaturesAndLogits
     other: FeaturesAndLogits
     origin: str
-    floors: dict[tuple[Metric, int], float] = field(default_factory=dict)
+    floors: dict[tuple[Metric, int], tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def fewest(self) -> int:
@@ -90,6 +90,7 @@ class Reference:
         classes: class names, empty without labels.
         classifier: of the data, or None.
         real: features of real images, or None without an extractor.
+        precomputed: what metrics keep of the real samples, by metric and number of generated ones.
     """
 
     samples: Tensor
@@ -98,6 +99,7 @@ class Reference:
     classes: tuple[str, ...]
     classifier: ReferenceClassifier | None
     real: RealFeatures | None = None
+    precomputed: dict[tuple[Metric, int], Any] = field(default_factory=dict)
 
 
 class Metric(Piece, family="metric"):
@@ -118,6 +120,10 @@ class Metric(Piece, family="metric"):
     @abstractmethod
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         """The numbers of `names` for samples `(n, ...)`."""
+
+    def intervals(self, samples: Tensor, reference: Reference) -> dict[str, tuple[float, float]]:
+        """95 % intervals of numbers that have any, by name: too slow for every measurement of a training."""
+        return {}
 
     @abstractmethod
     def protocol(self, reference: Reference, count: int) -> str:

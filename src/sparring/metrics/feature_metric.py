@@ -24,7 +24,7 @@ SEED = 0
 class FeatureMetric(Metric):
     """Compares generated with real images in the features or logits of the extractor.
 
-    `names` are the numbers of `compare`, and last the first of them for other real images.
+    `names` are the numbers of `compare`, and then as many of the first of them, for other real images, as are named.
     """
 
     @abstractmethod
@@ -41,9 +41,9 @@ class FeatureMetric(Metric):
         assert real is not None
         floor = (self, len(samples))
         if floor not in real.floors:  # it is the same at every measurement of a run
-            real.floors[floor] = self.compare(real.others(len(samples)), real.reference)[0]
+            real.floors[floor] = self.compare(real.others(len(samples)), real.reference)
         numbers = self.compare(real.generated(samples), real.reference)
-        return dict(zip(self.names, (*numbers, real.floors[floor]), strict=True))
+        return dict(zip(self.names, (*numbers, *real.floors[floor]), strict=False))
 
 
 def as_extractor(num_features: int) -> nn.Module:

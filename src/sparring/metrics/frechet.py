@@ -11,9 +11,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from sparring.core.pieces import piece
+from sparring.core.randomness import Rng
 from sparring.core.shapes import FeaturesAndLogits
 from sparring.metrics.base import Reference
-from sparring.metrics.feature_metric import FeatureMetric, as_extractor
+from sparring.metrics.feature_metric import SEED, FeatureMetric, as_extractor
+from sparring.metrics.moments import RESAMPLES, FrechetTo, frechet_interval, moments
 
 FEWEST = 2048
 """With fewer images on a side the estimate is biased upwards noticeably."""
@@ -43,8 +45,15 @@ class Frechet(FeatureMetric):
     def compare(self, images: FeaturesAndLogits, real: FeaturesAndLogits) -> tuple[float, ...]:
         return (frechet_distance(images.features, real.features),)
 
+    def intervals(self, samples: Tensor, reference: Reference) -> dict[str, tuple[float, float]]:
+        real = reference.real
+        assert real is not None
+        distance = FrechetTo(moments([real.reference.features]))
+        features = real.generated(samples).features
+        return {"frechet_distance": frechet_interval(features, distance, rng=Rng.of(SEED))}
+
     def protocol(self, reference: Reference, count: int) -> str:
         real = reference.real
         assert real is not None
         biased = f"; biased: fewer than {FEWEST:,} on a side" if min(count, real.fewest) < FEWEST else ""
-        return f"{real.protocol(count)}; fp64{biased}"
+        return f"{real.protocol(count)}; fp64{biased}; an interval is of {RESAMPLES} resamples of the generated images"

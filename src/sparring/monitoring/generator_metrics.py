@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -36,6 +37,9 @@ class GeneratorMetrics:
         device: of the networks.
         samples: for each game and measurement.
 
+    Attributes:
+        lacks_features: whether the data are images without a network to look at them, as those without labels are.
+
     Raises:
         UsageError, CorruptInput: the extractor's weights are missing, or not the published ones.
     """
@@ -45,6 +49,7 @@ class GeneratorMetrics:
         classifier = cache(lambda: classifier_for(source, device))
         extractor = recipe.extractor.choose(classifier, device) if is_image_data(facts) else None
         self.samples, self._lead = samples, recipe.lead
+        self.lacks_features = extractor is None and is_image_data(facts)
         self._generator = f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
         self.reference = Reference(
             samples=source.held_out(SAMPLES, rng=Rng.of(0, device)).samples,
@@ -71,21 +76,32 @@ class GeneratorMetrics:
         ]
         return {name: [numbers[name] for numbers in games] for name in games[0]}
 
+    def intervals(self, samples: Tensor) -> dict[str, Any]:
+        """95 % intervals of numbers, as `measure` returns the numbers; they take longer."""
+        if not self._lead:
+            return dict(self._intervals_of_game(samples))
+        games = [self._intervals_of_game(each) for each in samples]
+        return {name: [intervals[name] for intervals in games] for name in games[0]}
+
     def protocols(self) -> dict[str, str]:
         """The protocol of each metric, by name of the metric."""
         common = f"{self.samples:,} samples a game, {self._generator}"
         return {metric.name: f"{common}; {metric.protocol(self.reference, self.samples)}" for metric in self.metrics}
 
-    def values(self, row: Row) -> dict[str, MetricValue]:
+    def values(self, row: Row, intervals: Mapping[str, Any] = MappingProxyType({})) -> dict[str, MetricValue]:
         """The numbers of one measurement for summary.json, and the share of successful games.
 
         Shares of samples and of games have intervals.
+
+        Args:
+            row: the numbers.
+            intervals: of other numbers, as `intervals` returns them.
         """
         protocols = self.protocols()
         values = {
             name: MetricValue(
                 value=row[name],
-                interval=_intervals(row[name], self.samples) if name in metric.shares else None,
+                interval=_intervals(row[name], self.samples) if name in metric.shares else intervals.get(name),
                 protocol=protocols[metric.name],
             )
             for metric in self.metrics
@@ -109,6 +125,12 @@ class GeneratorMetrics:
         for metric in self.metrics:
             numbers |= metric.measure(samples, self.reference)
         return numbers
+
+    def _intervals_of_game(self, samples: Tensor) -> dict[str, tuple[float, float]]:
+        intervals: dict[str, tuple[float, float]] = {}
+        for metric in self.metrics:
+            intervals |= metric.intervals(samples, self.reference)
+        return intervals
 
 
 def first_successes(rows: list[Row]) -> dict[str, MetricValue]:

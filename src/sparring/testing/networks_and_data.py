@@ -139,7 +139,7 @@ class _Pixels:
 
 
 def check_metric(metric: Metric) -> None:
-    pixels, judge = Rng.of(0).uniform((64, 1, 4, 4)), _Pixels()
+    pixels, judge = Rng.of(0).uniform((64, 1, 8, 8)), _Pixels()
     real = RealFeatures(judge, judge.extract(pixels[:32]), judge.extract(pixels[32:]), "halves")
     images = Reference(pixels, None, 0.0, ("a", "b"), judge, real)
     points = Reference(Rng.of(0).normal((2048, 2)), torch.eye(2), 0.1, ("a", "b"), None)
@@ -153,6 +153,7 @@ def check_metric(metric: Metric) -> None:
         assert tuple(found) == metric.names, "a metric returns the numbers that it names"
         assert set(metric.shares) <= set(metric.names)
         assert all(0 <= found[name] <= 1 for name in metric.shares), "shares lie in [0, 1]"
+        assert metric.intervals(reference.samples, reference).keys() <= found.keys(), "intervals are of its numbers"
         assert metric.protocol(reference, len(reference.samples)), "every number has a protocol"
 
 

@@ -175,10 +175,10 @@ def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
         return None
     progress.note("preparing the metrics of G")
     measures = GeneratorMetrics(game.recipe, game.source, game.device)
-    if not measures.metrics:
+    if measures.lacks_features:
         progress.note(
-            "no metric of G applies to these data: for images without labels no classifier can be trained; "
-            "name one, extractor={name: inception, weights: FILE}"
+            "images without labels have no classifier, so no metric of features applies; name a feature extractor: "
+            "extractor={name: inception, weights: FILE}"
         )
     return measures
 
