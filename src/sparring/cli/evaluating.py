@@ -22,10 +22,11 @@ from sparring.cli.terminal import (
     set_threads,
     show_progress,
 )
-from sparring.core.errors import print_text
+from sparring.core.errors import UsageError, print_text
 from sparring.core.intervals import percent
 
 if TYPE_CHECKING:
+    from sparring.networks import Extractor
     from sparring.runs.schema import Rate, Robustness
 
 
@@ -49,14 +50,23 @@ def sample(
 
 
 def evaluate(
-    run: RunPath,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="A run folder; several with --protocol.", show_default=False),
+    ],
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Measure as a published figure was measured: a name from `sparring list protocols`."),
+    ] = None,
     extractor: Annotated[
         str | None,
         typer.Option(
             help="Feature network, e.g. '{name: inception, weights: FILE}'.", show_default="that of the recipe"
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=2, help="Generated samples per game.")] = 10_000,
+    samples: Annotated[
+        int | None, typer.Option(min=2, help="Generated samples per game.", show_default="10000, or the protocol's")
+    ] = None,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
@@ -68,12 +78,33 @@ def evaluate(
 
     set_threads(threads)
     chosen = None if extractor is None else parse_piece(Extractor, extractor)
-    result = evaluate_run(run, samples=samples, extractor=chosen, device=device)
+    if protocol is not None:
+        if samples is not None:
+            raise UsageError("--samples with --protocol", "leave it out: a protocol says how many samples it takes")
+        _print_figure(runs, protocol, chosen, device, as_json)
+        return
+    if len(runs) > 1:
+        raise UsageError(f"evaluate: {len(runs)} runs", "name one; several are measured together with --protocol")
+    result = evaluate_run(runs[0], samples=samples or 10_000, extractor=chosen, device=device)
     if as_json:
         print_json(result.as_json())
     else:
         print_problems(result.problems)
-        print_metrics(result.metrics, f"{run} after {result.step:,} rounds")
+        print_metrics(result.metrics, f"{runs[0]} after {result.step:,} rounds")
+
+
+def _print_figure(runs: list[Path], name: str, extractor: Extractor | None, device: str, as_json: bool) -> None:
+    from sparring.evaluation.protocols import protocol_named
+    from sparring.evaluation.published import measure_figure
+
+    with show_progress("images") as progress:
+        result = measure_figure(runs, protocol_named(name), extractor=extractor, device=device, progress=progress)
+    if as_json:
+        print_json(result.as_json())
+        return
+    print_problems(result.problems)
+    measured = ", ".join(f"{run} after {step:,} rounds" for run, step in result.steps.items())
+    print_metrics(result.metrics, f"{measured}, as {result.figure}")
 
 
 def attack_endurance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from sparring.cli.terminal import AsJson, Overrides, Row, cell, print_json, prin
 from sparring.core.errors import UsageError, print_text
 from sparring.core.pieces import FAMILIES, Piece, members, summary
 from sparring.core.records import nearest
+
+if TYPE_CHECKING:
+    from sparring.evaluation.protocols import PublishedProtocol
 
 _PLURALS = {
     "class_loss": "class_losses",
@@ -24,11 +27,11 @@ _PLURALS = {
 
 def list_(
     kind: Annotated[
-        str, typer.Argument(help="recipes, families, or the name of a family: objectives, feedback, ...")
+        str, typer.Argument(help="recipes, protocols, families, or the name of a family: objectives, feedback, ...")
     ] = "families",
     as_json: AsJson = False,
 ) -> None:
-    """List recipes or the members of a family, with the properties that are checked numerically."""
+    """List recipes, published protocols or the members of a family, with properties that are checked numerically."""
     rows = catalogue(kind)
     print_json(rows) if as_json else print_rows(kind, rows)
 
@@ -37,16 +40,19 @@ def catalogue(kind: str) -> list[Row]:
     """The rows of `sparring list KIND`.
 
     Args:
-        kind: `recipes`, `families`, or a family, singular or plural.
+        kind: `recipes`, `protocols`, `families`, or a family, singular or plural.
 
     Raises:
         UsageError: there is no such kind.
     """
+    from sparring.evaluation.protocols import PROTOCOLS
     from sparring.recipes import load, recipe_names
 
     families = {_PLURALS.get(name, f"{name}s"): name for name in FAMILIES}
     if kind == "recipes":
         return [{"recipe": name, "description": load(name).description} for name in recipe_names()]
+    if kind == "protocols":
+        return [_protocol_row(protocol) for protocol in PROTOCOLS.values()]
     if kind == "families":
         return [
             {"family": plural, "members": ", ".join(members(FAMILIES[name])), "what": summary(FAMILIES[name])}
@@ -58,10 +64,23 @@ def catalogue(kind: str) -> list[Row]:
             {"name": name, "keys": _keys(cls)} | _properties(family, cls) | {"what": summary(cls)}
             for name, cls in members(FAMILIES[family]).items()
         ]
-    kinds = ["recipes", "families", *families]
+    kinds = ["recipes", "protocols", "families", *families]
     close = nearest(kind, kinds)
     hint = f"; did you mean {close}?" if close else ""
     raise UsageError(f"{kind!r} cannot be listed{hint}", f"one of: {', '.join(kinds)}")
+
+
+def _protocol_row(protocol: PublishedProtocol) -> Row:
+    return {
+        "protocol": protocol.name,
+        "generated": protocol.generated,
+        "splits": protocol.splits,
+        "Fréchet distance from": "all training images" if protocol.reference == "training" else None,
+        "best of runs": protocol.best_of,
+        "mean of last epochs": protocol.last_epochs or None,
+        "figure": protocol.figure,
+        "stated": "; ".join(filter(None, (protocol.stated, protocol.remark))),
+    }
 
 
 def _keys(cls: type[Piece]) -> str:

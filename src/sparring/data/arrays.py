@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -116,6 +117,10 @@ class ArraySource(Source):
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         indices = rng.permutation(len(self._test.samples))[:count]
         return self._picked(self._test, indices.to(self._test.samples.device))
+
+    def training_parts(self, size: int) -> Iterator[Tensor]:
+        for part in torch.split(torch.arange(len(self._train.samples), device=self._train.samples.device), size):
+            yield self._picked(self._train, part).samples
 
     def unaugmented(self) -> Source:
         return ArraySource(self.facts, self._train, self._test, scale=self._scale, device=self._device)

@@ -6,6 +6,7 @@ Batch number k of a game is a function of (seed, k) alone, so that a resumed run
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -74,6 +75,10 @@ class Source(ABC):
     @abstractmethod
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         """At most `count` samples for evaluation, `(n, ...)`: never augmented, held out where the data allow it."""
+
+    def training_parts(self, size: int) -> Iterator[Tensor]:
+        """All training samples in their order, never augmented, `size` at a time; none where they have no end."""
+        return iter(())
 
     def unaugmented(self) -> Source:
         """The same data, never augmented."""

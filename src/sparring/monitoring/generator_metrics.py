@@ -50,7 +50,7 @@ class GeneratorMetrics:
         extractor = recipe.extractor.choose(classifier, device) if is_image_data(facts) else None
         self.samples, self._lead = samples, recipe.lead
         self.lacks_features = extractor is None and is_image_data(facts)
-        self._generator = f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
+        self._generator = measured_generator(recipe)
         self.reference = Reference(
             samples=source.held_out(SAMPLES, rng=Rng.of(0, device)).samples,
             centres=facts.centres,
@@ -131,6 +131,11 @@ class GeneratorMetrics:
         for metric in self.metrics:
             intervals |= metric.intervals(samples, self.reference)
         return intervals
+
+
+def measured_generator(recipe: Recipe) -> str:
+    """Which weights of G are measured, and how, for protocols."""
+    return f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
 
 
 def first_successes(rows: list[Row]) -> dict[str, MetricValue]:

@@ -16,7 +16,7 @@ from sparring.classifier.step import fit
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
 from sparring.data import Facts, Source
-from sparring.metrics import RealFeatures, ReferenceClassifier
+from sparring.metrics import Moments, RealFeatures, ReferenceClassifier, moments
 from sparring.networks import (
     ClassifierModule,
     FrozenClassifier,
@@ -34,6 +34,8 @@ HELD_OUT = 10_000
 """Samples, at most, that the classifier's accuracy is measured on."""
 SEED = 0
 """Of everything that is drawn here."""
+_AT_ONCE = 2048
+"""Images of a training split in memory at once."""
 _VERSION = 4
 
 
@@ -91,6 +93,21 @@ def real_features(source: Source, extractor: ReferenceClassifier, count: int, de
         return RealFeatures(extractor, reference, other, saved.state["origin"])
 
     return cached(entry("features", key) if facts.fingerprint else None, make, use)
+
+
+def training_moments(source: Source, extractor: ReferenceClassifier) -> Moments:
+    """Mean and covariance of what the extractor sees in all training images, from the cache or looked at now."""
+    facts = source.facts
+    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/training"
+
+    def make() -> Checkpoint:
+        seen = moments(extractor.extract(part).features for part in source.training_parts(_AT_ONCE))
+        return Checkpoint({"mean": seen.mean, "covariance": seen.covariance}, {"count": seen.count})
+
+    def use(saved: Checkpoint) -> Moments:
+        return Moments(saved.tensors["mean"], saved.tensors["covariance"], saved.state["count"])
+
+    return cached(entry("moments", key) if facts.fingerprint else None, make, use)
 
 
 def _classifier(facts: Facts) -> SmallCNN | SmallResNet:
