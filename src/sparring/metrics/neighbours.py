@@ -9,7 +9,7 @@ Naeem et al., Reliable Fidelity and Diversity Metrics for Generative Models, 202
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,20 +25,8 @@ Points = Float[Tensor, "_ features"]
 
 _AT_ONCE = 1024
 """Rows of a matrix of distances that are held at once."""
-_ROUNDING = 1e-9
-"""Relative; the neighbour at the border of a ball counts as inside."""
-
-
-class Hits(NamedTuple):
-    """How often points lie in balls.
-
-    Args:
-        balls: around how many centres each point lies, `(points)`.
-        points: how many points lie in the ball of each centre, `(centres)`.
-    """
-
-    balls: Tensor
-    points: Tensor
+_ROUNDING = 100
+"""In units of the last place; the neighbour at the border of a ball counts as inside."""
 
 
 def precision_recall(generated: Points, real: Points, *, k: int) -> tuple[float, float]:
@@ -55,7 +43,14 @@ def precision_recall(generated: Points, real: Points, *, k: int) -> tuple[float,
 
     Source: Kynkäänniemi et al. 2019, equations (1) and (2).
     """
-    return _share(hits(generated, real, k=k).balls), _share(hits(real, generated, k=k).balls)
+    generated, real = _centred(generated, real)
+    around_real, around_generated = _radii(real, k), _radii(generated, k)
+    precise, recalled = [], torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    for part, radii in zip(torch.split(generated, _AT_ONCE), torch.split(around_generated, _AT_ONCE), strict=True):
+        distances = torch.cdist(part, real)
+        precise.append((distances <= around_real).any(dim=1))
+        recalled |= (distances <= radii[:, None]).any(dim=0)
+    return _share(torch.cat(precise)), _share(recalled)
 
 
 def density_coverage(generated: Points, real: Points, *, k: int) -> tuple[float, float]:
@@ -73,37 +68,33 @@ def density_coverage(generated: Points, real: Points, *, k: int) -> tuple[float,
 
     Source: Naeem et al. 2020, equations (4) and (5).
     """
-    found = hits(generated, real, k=k)
-    return float(found.balls.double().mean()) / k, _share(found.points)
+    generated, real = _centred(generated, real)
+    around_real = _radii(real, k)
+    hits, covered = 0, torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    for part in torch.split(generated, _AT_ONCE):
+        within = torch.cdist(part, real) <= around_real
+        hits += int(within.count_nonzero())
+        covered |= within.any(dim=0)
+    return hits / (k * len(generated)), _share(covered)
 
 
-def hits(points: Points, centres: Points, *, k: int) -> Hits:
-    """How many balls around centres each point lies in, and how many points lie in each ball.
-
-    Args:
-        points: `(points, features)`.
-        centres: `(centres, features)`.
-        k: a ball reaches to the k-th nearest other centre.
-    """
-    middle = centres.double().mean(dim=0)  # distances of points far from the origin would lose digits
-    points, centres = points.double() - middle, centres.double() - middle
-    radii = torch.cat([_kth_distances(part, centres, k) for part in torch.split(centres, _AT_ONCE)])
-    balls, inside = [], torch.zeros(len(centres), dtype=torch.int64, device=centres.device)
-    for part in torch.split(points, _AT_ONCE):
-        within = torch.cdist(part, centres) <= radii
-        balls.append(within.sum(dim=1))
-        inside += within.sum(dim=0)
-    return Hits(torch.cat(balls), inside)
+def _centred(generated: Points, real: Points) -> tuple[Tensor, Tensor]:
+    """Both sets around the mean of the real one: distances of points far from the origin would lose digits."""
+    middle = real.double().mean(dim=0)
+    return (generated.to(real.device) - middle).to(real.dtype), (real - middle).to(real.dtype)
 
 
-def _kth_distances(part: Points, centres: Points, k: int) -> Tensor:
-    """To the k-th nearest other centre; the nearest one is the point itself."""
-    nearest = torch.cdist(part, centres).topk(min(k + 1, len(centres)), dim=1, largest=False).values
-    return nearest[:, -1] * (1 + _ROUNDING)
+def _radii(points: Points, k: int) -> Tensor:
+    """The distance of every point to its k-th nearest other, `(points)`; the nearest of all is the point itself."""
+    rank = min(k + 1, len(points))
+    nearest = [
+        torch.cdist(part, points).topk(rank, largest=False).values[:, -1] for part in torch.split(points, _AT_ONCE)
+    ]
+    return torch.cat(nearest) * (1 + _ROUNDING * torch.finfo(points.dtype).eps)
 
 
-def _share(counts: Tensor) -> float:
-    return float((counts > 0).double().mean())
+def _share(holds: Tensor) -> float:
+    return float(holds.double().mean())
 
 
 @piece("precision_recall")
@@ -147,4 +138,4 @@ class DensityCoverage(FeatureMetric):
 def _protocol(reference: Reference, count: int, k: int) -> str:
     real = reference.real
     assert real is not None
-    return f"{real.protocol(count)}; closed balls to neighbour number {k} of the same set, fp64"
+    return f"{real.protocol(count)}; closed balls to neighbour number {k} of the same set"

@@ -70,7 +70,7 @@ class SlicedWasserstein(Metric):
 
     names: ClassVar[tuple[str, ...]] = ("sliced_wasserstein", "sliced_wasserstein_floor")
 
-    images: Count = 1024
+    images: Count = 512
     patches: Count = 16
     directions: Count = 128
 
