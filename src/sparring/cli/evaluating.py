@@ -61,7 +61,8 @@ def evaluate(
     extractor: Annotated[
         str | None,
         typer.Option(
-            help="Feature network, e.g. '{name: inception, weights: FILE}'.", show_default="that of the recipe"
+            help="Feature network, e.g. '{name: inception, weights: FILE}'.",
+            show_default="that of the recipe, or the protocol's",
         ),
     ] = None,
     samples: Annotated[

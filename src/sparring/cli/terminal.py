@@ -136,7 +136,7 @@ def print_metrics(metrics: Mapping[str, MetricValue], title: str) -> None:
 def intervals_of(metric: MetricValue) -> str:
     """The intervals of all games, as text."""
     intervals = [estimate.interval for estimate in metric.estimates if estimate.interval]
-    return " ".join(f"[{low:.2g}, {high:.2g}]" for low, high in intervals) or "-"
+    return " ".join(f"[{low:.4g}, {high:.4g}]" for low, high in intervals) or "-"
 
 
 def cell(value: Any) -> str:

@@ -69,7 +69,7 @@ class MetricValue(StoredRecord):
 
     Args:
         value: the number or the numbers.
-        interval: of each number; None where the metric is no proportion.
+        interval: of each number; None where it has none.
         protocol: what was measured, and how.
     """
 
