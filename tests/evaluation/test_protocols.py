@@ -21,6 +21,7 @@ from sparring.evaluation import published
 from sparring.evaluation.protocols import PROTOCOLS, PublishedProtocol
 from sparring.evaluation.published import measure_figure
 from sparring.gan.load import load_gan
+from sparring.gan.sampling import draw
 from sparring.networks import FrozenClassifier, InceptionFeatures
 from sparring.networks.base import FeatureNetwork
 from sparring.recipes import Recipe, load
@@ -85,7 +86,7 @@ def run_of(path: Path, *keys: str) -> Path:
 
 
 def generated(path: Path, count: int) -> Tensor:
-    return load_gan(RunFolder.open(path), "cpu").draw(count, "protocol/0", 0).samples
+    return draw(load_gan(RunFolder.open(path), "cpu"), count, "protocol/0", 0).samples
 
 
 def test_numbers_are_those_of_the_definitions(tmp_path: Path) -> None:
