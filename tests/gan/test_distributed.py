@@ -26,6 +26,7 @@ from sparring.recipes import load, require_game
 from sparring.regimes import Regime
 from sparring.runs.folder import RunFolder
 from two_processes import CONTROLS, GAMES, REGIMES, RUN, difference, train
+from untimed import untimed_rows
 
 CPU = torch.device("cpu")
 HERE = Path(__file__).parents[1]
@@ -149,7 +150,7 @@ def test_a_game_of_two_processes_is_stopped_and_resumed(
     printed, noted = _torchrun("resume", str(run), "--json").communicate(timeout=DEADLINE)
     assert json.loads(printed)["status"] == "complete", noted
     undisturbed = trained / "run"
-    assert rows.read_bytes() == (undisturbed / "metrics.jsonl").read_bytes()
+    assert untimed_rows(run) == untimed_rows(undisturbed)
     last = [RunFolder(each).latest()[0] for each in (run, undisturbed)]
     assert last[0] and last[1]
     assert all(torch.equal(tensor, last[1].tensors[name]) for name, tensor in last[0].tensors.items())

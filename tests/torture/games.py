@@ -16,6 +16,7 @@ from sparring.recipes import AnyRecipe, changed, load, validated
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
+from untimed import untimed_rows
 
 ROUNDS, CHECKPOINT_EVERY = 24, 7
 _ROUNDS = (f"steps={ROUNDS}", "log_every=3", f"checkpoint_every={CHECKPOINT_EVERY}", "evaluate_every=16")
@@ -76,8 +77,8 @@ CLASSIFIERS: dict[str, Callable[[Path], Sequence[str]]] = {
 KINDS = (*GAMES, *CLASSIFIERS)
 """The names of all recipes."""
 
-_SPEED = "seconds"
-"""The key of state.json and summary.json that differs between equal runs."""
+_SPEED = ("seconds", "log_bytes", "log_sha256")
+"""The keys of state.json and summary.json that differ between equal runs, since rows of the log have times."""
 _OF_A_PROCESS = ("tb", ".lock", "environment.json", "report.html", "summary.json", "checkpoints")
 """Parts of a run folder that depend on the process, are made on demand, or are compared by their content."""
 
@@ -142,11 +143,10 @@ def fingerprint(run: Path) -> dict[str, str]:
     checkpoint = read_checkpoint(folder.saved()[-1])
     found = {f"tensor {name}": _tensor_hash(tensor) for name, tensor in checkpoint.tensors.items()}
     for source, values in {"state": checkpoint.state, "summary": folder.summary().as_json()}.items():
-        found |= {f"{source} {name}": repr(value) for name, value in values.items() if name != _SPEED}
+        found |= {f"{source} {name}": repr(value) for name, value in values.items() if name not in _SPEED}
     files = {path.relative_to(run): path for path in run.rglob("*") if path.is_file()}
-    return found | {
-        str(name): _hash(path.read_bytes()) for name, path in files.items() if name.parts[0] not in _OF_A_PROCESS
-    }
+    found |= {str(name): _hash(path.read_bytes()) for name, path in files.items() if name.parts[0] not in _OF_A_PROCESS}
+    return found | {"metrics.jsonl": repr(untimed_rows(run))}
 
 
 def differences(expected: Path, found: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -103,7 +103,13 @@ class DiscriminatorUpdate(Protocol):
 
 
 class Regime(Piece, family="regime"):
-    """Owns D's update within one round."""
+    """Owns D's update within one round.
+
+    Attributes:
+        steps: optimizer steps of D on one batch.
+    """
+
+    steps: ClassVar[int] = 1
 
     @abstractmethod
     def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:

@@ -9,7 +9,7 @@ Source: Adversarial Symmetric GAN, algorithm 1.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sparring.core.pieces import piece
 from sparring.core.shapes import Samples
@@ -20,6 +20,8 @@ from sparring.regimes.base import DiscriminatorUpdate, View
 @piece("symmetric")
 class Symmetric(CleanFirst):
     """A clean update, then an update on samples attacked before it: AS-GAN."""
+
+    steps: ClassVar[int] = 2
 
     attacked: Literal["real", "fake", "both"] = "real"
 

@@ -23,8 +23,14 @@ _LARGE = 1 << 30  # bytes; larger than nearly every tensor of a round on a CPU
 _LARGEST_MAPPED = 32 << 20  # the limit of glibc before 2.35
 
 
-def describe(device: torch.device, seed: int) -> dict[str, Any]:
-    """The environment of a run, as plain values; a device with its model, for example `cuda (NVIDIA H100)`."""
+def describe(device: torch.device, seed: int, training_samples: int) -> dict[str, Any]:
+    """The environment of a run, as plain values; a device with its model, for example `cuda (NVIDIA H100)`.
+
+    Args:
+        device: of the training.
+        seed: of the recipe.
+        training_samples: of the data; 0 where they are drawn without end.
+    """
     on_gpu = device.type == "cuda"
     model = torch.cuda.get_device_name(device) if on_gpu else platform.processor() or platform.machine()
     return {
@@ -35,6 +41,7 @@ def describe(device: torch.device, seed: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "seed": seed,
+        "training_samples": training_samples,
         "commit": _commit(),
     }
 

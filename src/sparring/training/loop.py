@@ -58,7 +58,8 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
             return _train_along(out, new_state(recipe, place, group), 0)
         RunFolder.require_free(out)
         task = _task(new_state(recipe, place, group), progress)
-        with RunFolder.created(out, recipe, describe(place, recipe.seed)) as run:
+        environment = describe(place, recipe.seed, task.source.facts.count)
+        with RunFolder.created(out, recipe, environment) as run:
             return _Session(run, task, progress, group, start=0, seconds=0.0).train()
 
 
@@ -179,8 +180,9 @@ class _Session:
             raise
 
     def _log(self, row: dict[str, Any], events: RowWriter) -> None:
-        """Add a row to the log and raise alarms."""
+        """Add a row to the log, with the seconds that the run has taken so far, and raise alarms."""
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
+        row["seconds"] = round(self._seconds(), 3)
         self.run.append_row(row)
         events(row)
         for alarm in self.alarm_monitor.add(row):
