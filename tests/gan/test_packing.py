@@ -35,6 +35,7 @@ from sparring.report import report_run
 from sparring.runs.folder import RunFolder
 from sparring.training import task
 from sparring.training.loop import resume, train
+from untimed import untimed_rows
 
 CPU = torch.device("cpu")
 Short = Callable[..., Recipe]
@@ -211,7 +212,7 @@ def test_a_diverged_game_is_known_after_a_resume(
         train(recipe, tmp_path / "stopped", device="cpu", progress=Stop())
     resumed = resume(tmp_path / "stopped", device="cpu")
     assert resumed.metrics == whole.metrics
-    assert RunFolder.open(tmp_path / "stopped").rows() == RunFolder.open(run_path).rows()
+    assert untimed_rows(tmp_path / "stopped") == untimed_rows(run_path)
 
 
 def test_a_network_that_does_not_pack_names_those_that_do() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from new_run import new_run
 from report_pages import Page, copied, played
+from sparring.core.errors import UsageError
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
 from sparring.report.comparison import differing
+from sparring.report.overlays import ALL, Comparison, overlays
 from sparring.report.read import read_run
-from sparring.report.run_charts import charts, shared_charts
-from sparring.report.sweep_map import success_sheet
+from sparring.report.run_charts import charts
+from sparring.report.sweep_map import success_sheets
 from sparring.runs.folder import RunFolder
 
 
@@ -31,7 +34,7 @@ def grid(path: Path) -> list[RunFolder]:
 def test_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
     runs = [read_run(folder) for folder in grid(tmp_path)]
     assert list(differing(runs)) == ["objective", "feedback.probability", "lipschitz.bound"]
-    sheet = success_sheet(runs)
+    sheet, _ = success_sheets(runs)
     assert (sheet.rows, sheet.columns) == (("linear", "log"), (0.0, 0.4))
     (weak, first), (strong, second) = sheet.maps
     assert (weak, strong) == ((("lipschitz.bound", 0.05),), (("lipschitz.bound", 0.1),))
@@ -46,7 +49,7 @@ def test_the_page_of_runs_prints_counts_and_intervals(tmp_path: Path) -> None:
     assert f"{told} (objective log, feedback.probability 0.4, lipschitz.bound 0.1)." in page.text
     for count, interval in (("3/3", "[44 %, 100 %]"), ("2/3", "[21 %, 94 %]"), ("0/3", "[0 %, 56 %]")):
         assert f"{count}{interval}" in page.text
-    assert page.text.count("no result") == 3
+    assert page.text.count("no result") == 6
     assert "20 min 34 s" in page.text
     assert "200 (3 games)" in page.text
     assert len(page.classed("run")) == 5
@@ -60,7 +63,7 @@ def test_seeds_are_pooled_and_what_a_name_implies_is_no_difference(tmp_path: Pat
     ]
     runs = [read_run(folder) for folder in folders]
     assert list(differing(runs)) == ["objective", "seed"]
-    ((_, tiles),) = success_sheet(runs).maps
+    ((_, tiles),) = success_sheets(runs)[0].maps
     assert [tile.shown for (tile,) in tiles] == ["4/6", "2/3"]
 
 
@@ -71,7 +74,7 @@ def test_what_follows_from_the_axes_makes_no_map_of_its_own(tmp_path: Path) -> N
         for share, more in ((0.0, "batch_size=64"), (0.4, "batch_size=128"))
     ]
     assert "batch_size" in differing(runs)
-    assert [given for given, _ in success_sheet(runs).maps] == [()]
+    assert [given for given, _ in success_sheets(runs)[0].maps] == [()]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -89,8 +92,8 @@ def test_unlike_data_and_an_unreadable_run_share_a_page(ring: RunFolder, digits:
     assert "cannot be read" in page.text
     assert "not JSON" in page.text
     assert len(page.classed("run")) == 2
-    assert "Modes covered, mean" in page.text
-    assert "Classes covered, mean" in page.text
+    assert "Modes covered" in page.text
+    assert "Classes covered" in page.text
 
 
 def test_many_saved_rounds_are_thinned_to_the_budget(ring: RunFolder, tmp_path: Path) -> None:
@@ -113,9 +116,12 @@ def test_a_page_of_many_runs_is_compact(tmp_path: Path) -> None:
 
 def test_runs_share_a_chart_while_they_can_be_told_apart(tmp_path: Path) -> None:
     run = read_run(played(tmp_path / "run", [], wins=1))
-    (chart,) = shared_charts([run] * 14)
-    assert ">run 14<" in chart.svg()
-    assert shared_charts([run] * 15) == []
+    runs = [replace(run, recipe=run.recipe.model_copy(update={"batch_size": size})) for size in range(1, 16)]
+    (chart,) = overlays(runs[:14], ALL).charts
+    assert ">batch_size 14<" in chart.svg()
+    assert overlays(runs, ALL).charts == ()
+    with pytest.raises(UsageError, match="15 groups are more than the 14 lines"):
+        overlays(runs, Comparison(measures=("modes",)))
 
 
 def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:
@@ -129,5 +135,5 @@ def test_an_unbiased_distance_may_fall_below_zero(tmp_path: Path) -> None:
         run = new_run(tmp_path / name, load("dishonest/digits", ["replicas=1"]))
         run.append_row({"step": 100, name: -0.002})
         own, *_ = charts(read_run(run), "run")
-        (shared,) = shared_charts([read_run(run)])
+        (shared,) = overlays([read_run(run)], ALL).charts
         assert own.limits == shared.limits == (starts, None)

@@ -14,8 +14,9 @@ from sparring.recipes import AnyRecipe, load, validated
 from sparring.report import report_run, report_runs
 from sparring.report.chart_specs import is_of_training
 from sparring.report.metric_info import METRICS
+from sparring.report.overlays import ALL, overlays
 from sparring.report.read import read_run
-from sparring.report.run_charts import charts, shared_charts
+from sparring.report.run_charts import charts
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue, Summary
 from sparring.training.loop import train
@@ -116,11 +117,13 @@ def test_accuracies_under_unlike_attacks_share_no_chart(tmp_path: Path) -> None:
         taught(tmp_path / "c", attack=PGD | {"epsilon": 8 / 255}),
     ]
     shared = {
-        chart.title: [line.label for line in chart.curves] for chart in shared_charts(list(map(read_run, folders)))
+        chart.title: [line.label for line in chart.curves]
+        for chart in overlays(list(map(read_run, folders)), ALL).charts
     }
-    assert shared["Accuracy, run by run"] == ["run 1", "run 2", "run 3"]
-    assert shared["Accuracy under PGD-20, L-infinity 16/255, run by run"] == ["run 1", "run 2"]
-    assert shared["Accuracy under PGD-20, L-infinity 8/255, run by run"] == ["run 3"]
+    strong, weak = "epsilon 0.0627451", "epsilon 0.0313725"
+    assert shared["Accuracy"] == [strong, weak]
+    assert shared["Accuracy under PGD-20, L-infinity 16/255"] == [strong]
+    assert shared["Accuracy under PGD-20, L-infinity 8/255"] == [weak]
     page = Page(report_runs(folders, tmp_path / "all.html", title="three"))
     assert "3 runs: accuracy from 50.0 % to 75.0 % at the end." in page.text
     assert "Accuracy at the end" in page.text
@@ -136,7 +139,7 @@ def test_a_game_and_a_classifier_share_a_page(tmp_path: Path) -> None:
         "Mean output of D, run 1: game",
         "Loss, run 2: classifier",
         "Generated samples",
-        "Accuracy, run by run",
+        "Measures over rounds, by ",
     ):
         assert title in page.text
     assert len(page.classed("run")) == 2

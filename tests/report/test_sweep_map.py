@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from sparring.core.intervals import student
 from sparring.recipes import unvalidated
 from sparring.report import report_folder
 from sparring.report.sweep_map import SweepMap, sweep_map
-from sparring.runs.schema import Estimate
+from sparring.runs.schema import Estimate, Number
 from sparring.sweeps.grid import cells_of, parse_grid
 from sparring.sweeps.sweep_folder import SweepFolder
 from sparring.sweeps.table import CellResult
@@ -20,7 +21,7 @@ from sparring.sweeps.table import CellResult
 RING = "dishonest/ring-small"
 
 
-def results_of(*words: str, **numbers: list[int] | list[float]) -> list[CellResult]:
+def results_of(*words: str, **numbers: Sequence[Number]) -> list[CellResult]:
     """Cells of a grid with these numbers, one after another."""
     cells = cells_of(unvalidated(RING), parse_grid(words), RING)
     return [
@@ -84,6 +85,39 @@ def test_what_tells_nothing_comes_last_and_success_is_counted() -> None:
     success, modes = sweep_map(found).sheets
     assert (success.title, modes.title) == ("Success", "Modes covered")
     assert [row[0].shown for row in success.maps[0][1]] == ["1/2", "2/2"]
+
+
+def test_rounds_to_the_first_success_are_means_by_cell_over_games_that_had_one() -> None:
+    grid = ("objective=log,linear", "feedback.probability=0.0,0.4", "seed=0..2")
+    rounds = [100, 300, 200, None, None, None, 400, 500, 600, 900, None, 700]
+    found = results_of(*grid, steps_to_success=rounds, success=[float(each is not None) for each in rounds])
+    _, sheet = sweep_map(found).sheets
+    assert sheet.title == "Rounds to first success"
+    ((_, tiles),) = sheet.maps
+    assert [[tile.shown for tile in row] for row in tiles] == [["200", "never"], ["500", "800"]]
+    assert [[tile.shade for tile in row] for row in tiles] == [[1.0, 0.0], [0.5, 0.0]]
+    low, high = stats.t.interval(0.95, 1, 800, stats.sem([900, 700]))
+    assert tiles[0][1].detail == "3 of 3 never"
+    assert tiles[1][1].detail == f"[{max(low, 0):.0f}, {high:,.0f}]; 1 of 3 never"
+    assert "Games without a number are counted, and in no mean." in sheet.caption
+
+
+def test_over_one_number_the_games_without_a_success_are_in_the_caption() -> None:
+    found = results_of("feedback.probability=0.4,0.0", "seed=0..1", steps_to_success=[900, None, 100, 300])
+    (chart,) = sweep_map(found).charts
+    assert chart.curves[0].values[0].tolist() == [100, 300]
+    assert chart.caption == "Final values of all games, by feedback.probability; 1 of 2 never at 0.4."
+
+
+def test_a_game_that_diverged_is_on_the_map() -> None:
+    grid = ("objective=log,linear", "feedback.probability=0.0,0.4", "seed=0..1")
+    found = results_of(*grid, modes=[8, 8, None, None, 8, 8, 8, 8], diverged=[None, None, 6011, 7011, *[None] * 4])
+    for cell in found[4:]:
+        del cell.metrics["diverged"]  # of a run without a diverged game
+    sheets = {sheet.title: sheet.maps[0][1] for sheet in sweep_map(found).sheets}
+    assert [[tile.shown for tile in row] for row in sheets["Diverged at round"]] == [["no", "6,511"], ["no", "no"]]
+    assert [[tile.shown for tile in row] for row in sheets["Modes covered"]] == [["8", "–"], ["8", "8"]]
+    assert sheets["Modes covered"][0][1].detail == "2 of 2 without"
 
 
 def test_a_grid_of_nothing_has_an_atlas() -> None:

@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from sparring.core.errors import NonFinite, SparringError, StorageError
 from sparring.evaluation.evaluate import evaluate
 from sparring.gan.state import Networks
 from sparring.recipes import Recipe
+from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 from torture import non_finite
 from untimed import untimed_rows
@@ -86,3 +88,17 @@ def test_writes_that_stop_half_way(largest: int, short: Callable[..., Recipe], t
         resume(run, device="cpu")
         train(recipe, tmp_path / "whole", device="cpu")
         assert untimed_rows(run) == untimed_rows(tmp_path / "whole")
+
+
+def test_the_seconds_of_the_log_go_on_after_a_resume(short: Callable[..., Recipe], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(short(), run, device="cpu")
+    before = [row["seconds"] for row in RunFolder.open(run).rows()]
+    shutil.rmtree(RunFolder.open(run).saved()[-1])
+    resume(run, device="cpu")
+    seconds = [row["seconds"] for row in RunFolder.open(run).rows()]
+    kept = sum(each == other for each, other in zip(before, seconds, strict=True))
+    assert 0 < kept < len(before)
+    assert seconds[:kept] == before[:kept]
+    assert seconds == sorted(seconds)
+    assert 0 < seconds[-1] <= RunFolder.open(run).summary().seconds + 0.01

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,13 +13,38 @@ from sparring.core.errors import print_text
 
 def report(
     path: Annotated[Path, typer.Argument(help="A run folder, an evaluation, or a folder of run folders.")],
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="A logged number that runs are compared by; may be repeated.", show_default="the main ones"),
+    ] = None,
+    group_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            help="A key of the recipe with a line for each value; may be repeated.",
+            show_default="all that differ, but for the seed",
+        ),
+    ] = None,
+    unit: Annotated[
+        Literal["rounds", "epochs", "images", "updates", "seconds"],
+        typer.Option("--x", help="What the lines are drawn over; updates are those of D."),
+    ] = "rounds",
+    level: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MEASURE=VALUE", help="Time until a measure is this good; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write report.html for a run or an evaluation, or one page for all runs in a folder."""
-    from sparring.report import report_folder
+    """Write report.html for a run or an evaluation, or one page for all runs in a folder: lines with bands."""
+    from sparring.report import Comparison, report_folder, times_to_levels
 
-    page = report_folder(path)
-    print_json({"report": str(page)}) if as_json else print_text(str(page))
+    comparison = Comparison(tuple(measure or ()), tuple(group_by or ()), unit, tuple(level or ()))
+    page = report_folder(path, comparison)
+    if as_json:
+        tables = times_to_levels(path, comparison.levels, comparison.group_by) if level else []
+        print_json({"report": str(page), "levels": [table.as_json() for table in tables]})
+    else:
+        print_text(str(page))
 
 
 def verify(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -214,9 +214,16 @@ def _print_sweep(out: Path, result: SweepResult, as_json: bool) -> None:
     if as_json:
         print_json({"rows": result.rows, **files})
     else:
-        columns = [name for name in result.rows[0] if not name.endswith(("_low", "_high"))][:9]
-        print_rows("Cells", [{name: row[name] for name in columns} for row in result.rows[:200]])
+        columns = [name for name in result.rows[0] if not name.endswith(("_low", "_high"))]
+        print_rows("Cells", [_shown(row, columns) for row in result.rows[:200]])
         for name, path in files.items():
             print_text(f"{name}: {path}")
     if result.failed:
         raise RunsFailed(result.failed)
+
+
+def _shown(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    """The first columns of a cell; and the round in which its game diverged, if any game did."""
+    first = {name: row[name] for name in columns[:9] if name != "diverged"}
+    survived = "no" if row["status"] == "complete" else None
+    return first | ({"diverged at round": row["diverged"] or survived} if "diverged" in row else {})

@@ -1,6 +1,16 @@
 """Reports: a run folder, or several, as one self-contained HTML page that needs no network."""
 
+from sparring.report.overlays import Comparison
 from sparring.report.page import report_folder, report_model, report_run, report_runs
 from sparring.report.read import find_runs
+from sparring.report.time_to_level import times_to_levels
 
-__all__ = ["find_runs", "report_folder", "report_model", "report_run", "report_runs"]
+__all__ = [
+    "Comparison",
+    "find_runs",
+    "report_folder",
+    "report_model",
+    "report_run",
+    "report_runs",
+    "times_to_levels",
+]

@@ -174,7 +174,7 @@ def _draw(axes: Axes, curve: Curve, *, is_log: bool) -> None:
     if values.shape[1] > 1 and not curve.mean_only:
         axes.plot(curve.steps, values, color=curve.colour, alpha=0.5, linewidth=0.9)
     if curve.band is not None:
-        axes.fill_between(curve.steps, *curve.band.T, color=curve.colour, alpha=0.1, linewidth=0)
+        axes.fill_between(curve.steps, *curve.band.T, color=curve.colour, alpha=0.15, linewidth=0)
     mean = np.array([row[np.isfinite(row)].mean() if np.isfinite(row).any() else np.nan for row in values])
     axes.plot(
         curve.steps,

@@ -29,20 +29,26 @@ def differing(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     `.name` of a piece is left out of its key. A key that only some recipes have, because a piece differs in its name,
     is no difference of its own.
     """
-    flat = [_settings(run) for run in runs]
+    flat = [settings_of(run) for run in runs]
     keys = sorted(dict.fromkeys(key for each in flat for key in each), key=_rank)
     columns = {key: tuple(each.get(key, NONE) for each in flat) for key in keys}
     return {key: values for key, values in columns.items() if _differs(key, columns)}
 
 
+def axes(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+    """The differing keys without seeds and intervals of the log, each with its value in every run."""
+    return {key: values for key, values in differing(runs).items() if key not in _NOT_AXES}
+
+
 def map_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """The settings of every run on a map of successes: differing keys that do not follow from each other."""
-    columns = {key: values for key, values in differing(runs).items() if key not in _NOT_AXES}
+    columns = axes(runs)
     keys = _independent(columns)
     return [{key: columns[key][index] for key in keys} for index in range(len(runs))]
 
 
-def _settings(run: Run) -> dict[str, Any]:
+def settings_of(run: Run) -> dict[str, Any]:
+    """The recipe of a run as dotted keys, but for its description; `.name` of a piece is left out of its key."""
     flat = flatten(run.recipe.model_dump(mode="json"))
     return {key.removesuffix(".name"): _hashable(value) for key, value in flat.items() if key != "description"}
 

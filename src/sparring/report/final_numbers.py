@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparring.core.intervals import percent
-from sparring.report.format import number, share_interval
+from sparring.report.format import NONE, number, share_interval
 from sparring.report.metric_info import OF_D, MetricInfo, metric_info, metrics_of
 from sparring.report.read import Run
 from sparring.runs.schema import MetricValue, Number
@@ -93,7 +93,7 @@ def _best(run: Run, info: MetricInfo) -> tuple[list[_Cell], str] | None:
 
 
 def _shown(info: MetricInfo, value: Number) -> str:
-    """A value in the unit of its metric; None is a success that never came."""
+    """A value in the unit of its metric."""
     if value is None:
-        return "never"
+        return info.none or NONE
     return percent(value) if info.is_share else number(value)

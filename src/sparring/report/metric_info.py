@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,7 +10,7 @@ import torch
 
 from sparring.attacks import main_attack
 from sparring.core.errors import SparringError
-from sparring.core.intervals import percent
+from sparring.core.intervals import percent, student, wilson
 from sparring.data import Mixture
 from sparring.metrics import Classes
 from sparring.recipes import ClassifierRecipe
@@ -37,6 +38,7 @@ class MetricInfo:
         spread: name of its standard deviation, which has no chart.
         singular: the unit of exactly one.
         is_attacked: measured under the main attack of the recipe.
+        none: in place of the number of a game that has none.
     """
 
     name: str
@@ -51,6 +53,7 @@ class MetricInfo:
     spread: str = ""
     singular: str = ""
     is_attacked: bool = False
+    none: str = ""
 
     @property
     def scale(self) -> float:
@@ -74,7 +77,8 @@ _TABLE = {group: [MetricInfo(**row) for row in rows] for group, rows in load_tab
 METRICS = {metric.name: metric for group in _TABLE.values() for metric in group}
 OF_D = frozenset(metric.name for metric in _TABLE["of_the_discriminator"])
 """Metrics of the discriminator."""
-HIDDEN = frozenset({"success"} | {name for each in METRICS.values() for name in (each.reference, each.spread)})
+SUCCESS, FIRST_SUCCESS = "success", "steps_to_success"
+HIDDEN = frozenset({SUCCESS} | {name for each in METRICS.values() for name in (each.reference, each.spread)})
 """Metrics without a chart of their own."""
 PRIMARY = ("modes", "classes")
 """What a success is about, in order of preference."""
@@ -91,7 +95,7 @@ def metrics_of(run: Run) -> list[MetricInfo]:
     """The metrics of the generator or classifier that a run logged, those of a success first."""
     names = [name for name in run.logged if name not in OF_D and not is_of_training(name)]
     ordered = sorted(names, key=lambda name: (name not in PRIMARY, names.index(name)))
-    return [_with_attack(metric_info(name), run) for name in ordered]
+    return [info_in(run, metric_info(name)) for name in ordered]
 
 
 def primary(run: Run) -> MetricInfo | None:
@@ -132,11 +136,22 @@ def threshold(metric: MetricInfo, run: Run) -> float | None:
     return {"total_variation": criterion.total_variation, "recognisable": criterion.recognisable}.get(metric.name)
 
 
-def _with_attack(metric: MetricInfo, run: Run) -> MetricInfo:
-    """The metric with its attack in the title: accuracies under different attacks do not compare."""
+def info_in(run: Run, metric: MetricInfo) -> MetricInfo:
+    """The metric of a run, with its attack in the title: accuracies under different attacks do not compare."""
     if not (metric.is_attacked and isinstance(run.recipe, ClassifierRecipe)):
         return metric
     attack = main_attack(run.recipe.trained_against)
     size = f"{255 * attack.epsilon:.3g}/255" if run.recipe.data.bounded else number(attack.epsilon)
     under = f"under PGD-{attack.steps}, {attack.ball.norm} {size}"
     return replace(metric, title=metric.title.replace("under attack", under))
+
+
+def seed_interval(metric: MetricInfo, numbers: Sequence[float]) -> tuple[float, float] | None:
+    """95 % interval: Wilson's of successes, else Student's of the mean over seeds; None if all seeds are equal."""
+    if metric.name == SUCCESS:
+        return wilson(round(sum(numbers)), len(numbers))
+    if len(set(numbers)) < 2:
+        return None
+    low, high = student(numbers)
+    low = low if metric.lowest is None else max(low, metric.lowest)
+    return low, min(high, 1.0) if metric.is_share else high

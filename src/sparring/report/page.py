@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from sparring.core.errors import SparringError
+from sparring.core.errors import SparringError, UsageError
 from sparring.core.files import write_whole
 from sparring.core.intervals import percent
 from sparring.monitoring.alarms import AlarmMonitor
@@ -24,12 +24,14 @@ from sparring.report.films import Film, films
 from sparring.report.final_numbers import NumberTable, number_tables
 from sparring.report.format import NONE, counted, duration, flatten, number, piece, plain, share_interval
 from sparring.report.metric_info import mean_final, primary
+from sparring.report.overlays import ALL, Comparison, overlays
 from sparring.report.read import Run, find_runs, names_of, read_run
 from sparring.report.robustness_section import TargetSection, compare_robustness, rate_interval, target_sections
-from sparring.report.run_charts import charts, few_charts, shared_charts
+from sparring.report.run_charts import charts, few_charts, first_charts
 from sparring.report.sentences import heading, verdict, verdict_of_runs
 from sparring.report.strips import StripGroup, probe_strips, shared_strips
-from sparring.report.sweep_map import SweepMap, success_sheet, sweep_map
+from sparring.report.sweep_map import SweepMap, success_sheets, sweep_map
+from sparring.report.time_to_level import level_tables
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness
 from sparring.sweeps.grid import assignments
@@ -62,27 +64,37 @@ class RunSection:
     @property
     def first_success(self) -> str:
         """Mean round of the first success over the games that had one."""
-        success = self.run.series("success")
-        if success is None or not success.values.any():
-            return NONE
-        rounds = success.steps[success.values.argmax(axis=0)][success.values.any(axis=0)]
-        return f"{number(round(rounds.mean()))} ({counted(len(rounds), 'game')})"
+        rounds = [each for each in self.run.first_successes if each is not None]
+        return f"{number(round(sum(rounds) / len(rounds)))} ({counted(len(rounds), 'game')})" if rounds else NONE
+
+    @property
+    def divergence(self) -> str:
+        """The first round in which a game diverged, and how many did."""
+        rounds = self.run.divergences.values()
+        return f"{number(min(rounds))} ({len(rounds)} of {len(self.run.titles)})" if rounds else "no"
 
 
-def report_folder(path: Path) -> Path:
+def report_folder(path: Path, comparison: Comparison = ALL) -> Path:
     """Write the page of a folder (a run, a sweep, an evaluation, or all runs below it) and return its path.
 
+    Args:
+        path: the folder.
+        comparison: how several runs are compared.
+
     Raises:
-        UsageError, CorruptInput: there is nothing, or it cannot be read.
+        UsageError, CorruptInput: there is nothing, or it cannot be read, or not compared like this.
         StorageError: the disk refused.
     """
-    if (path / "recipe.yaml").is_file():
+    is_run = (path / "recipe.yaml").is_file()
+    if comparison != ALL and (is_run or (path / ROBUSTNESS).is_file()):
+        raise UsageError(f"{path}: one run has nothing to be compared with", "give a folder of runs, or fewer options")
+    if is_run:
         return report_run(RunFolder.open(path))
     if is_sweep(path):
-        return report_sweep(SweepFolder.open(path))
+        return report_sweep(SweepFolder.open(path), comparison)
     if (path / ROBUSTNESS).is_file():
         return report_model(path)
-    return report_runs(find_runs(path), path / "report.html", title=path.resolve().name)
+    return report_runs(find_runs(path), path / "report.html", title=path.resolve().name, comparison=comparison)
 
 
 def report_run(folder: RunFolder) -> Path:
@@ -110,7 +122,7 @@ def report_model(folder: Path) -> Path:
     return _write(out, "model_page.html", title=title, robustness=robustness, targets=targets)
 
 
-def report_sweep(sweep: SweepFolder) -> Path:
+def report_sweep(sweep: SweepFolder, comparison: Comparison = ALL) -> Path:
     """Write DIR/report.html of a sweep, in any state, and return its path: the maps of its grid, then every run.
 
     Raises:
@@ -119,10 +131,18 @@ def report_sweep(sweep: SweepFolder) -> Path:
     """
     folders = [sweep.folder(run) for run in sweep.packs]
     trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
-    return report_runs(trained, sweep.path / "report.html", title=sweep.path.name, grid=sweep_map(sweep.results()))
+    grid = sweep_map(sweep.results())
+    return report_runs(trained, sweep.path / "report.html", title=sweep.path.name, grid=grid, comparison=comparison)
 
 
-def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: SweepMap | None = None) -> Path:
+def report_runs(
+    folders: Sequence[RunFolder],
+    out: Path,
+    *,
+    title: str,
+    grid: SweepMap | None = None,
+    comparison: Comparison = ALL,
+) -> Path:
     """Write one page for several runs and return its path: the map of successes, the table, then every run.
 
     Runs that cannot be read are named with the cause.
@@ -132,8 +152,10 @@ def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: Sw
         out: the page's path.
         title: of the page.
         grid: the maps of the sweep that the runs belong to, in place of the map of successes.
+        comparison: how they are compared.
 
     Raises:
+        UsageError: they cannot be compared like this.
         StorageError: the disk refused.
     """
     runs: list[Run] = []
@@ -143,6 +165,7 @@ def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: Sw
             runs.append(read_run(folder, name))
         except SparringError as error:
             unreadable[name] = error.cause
+    shared, levels = overlays(runs, comparison), level_tables(runs, comparison.levels, comparison.group_by)
     is_compact = len(runs) > _COMPACT
     choose = few_charts if is_compact else charts
     sections = [
@@ -161,11 +184,14 @@ def report_runs(folders: Sequence[RunFolder], out: Path, *, title: str, grid: Sw
         differing=differing(runs),
         heading=heading(runs),
         has_successes=total(runs) is not None,
+        has_diverged=any(run.divergences for run in runs),
         grid=grid,
-        successes=success_sheet(games) if total(games) and grid is None else None,
+        successes=success_sheets(games) if total(games) and grid is None else (),
         comparisons=compare_robustness([run.robustness for run in runs]),
         strips=() if is_compact else shared_strips(runs),
-        charts=shared_charts(runs),
+        overlays=shared,
+        charts=() if comparison.measures else first_charts(runs),
+        levels=levels,
     )
 
 

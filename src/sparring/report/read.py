@@ -25,6 +25,8 @@ from sparring.recipes import AnyRecipe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import ROBUSTNESS, MetricValue, Robustness, Summary
 
+_OF_ROWS = ("step", "seconds")
+"""What every row of the log has, one number for all games."""
 Floats = npt.NDArray[np.float64]
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -90,7 +92,17 @@ class Run:
     @property
     def logged(self) -> tuple[str, ...]:
         """Every name in the log, in the order of its first row."""
-        return tuple(dict.fromkeys(name for row in self.rows for name in row if name != "step"))
+        return tuple(dict.fromkeys(name for row in self.rows for name in row if name not in _OF_ROWS))
+
+    @property
+    def rounds(self) -> int:
+        """The last round in the log."""
+        return self.rows[-1]["step"] if self.rows else 0
+
+    @property
+    def has_seconds(self) -> bool:
+        """Whether the log has times; those of earlier versions have none."""
+        return all("seconds" in row for row in self.rows)
 
     def series(self, name: str) -> Series | None:
         """A number over rounds, or None if it was never logged."""
@@ -105,6 +117,21 @@ class Run:
         """Successes at the last measurement; None if the data define none."""
         success = self.series("success")
         return None if success is None else Successes(int(success.values[-1].sum()), success.values.shape[1])
+
+    @property
+    def first_successes(self) -> tuple[int | None, ...]:
+        """The round of the first success of every game; None for games without one."""
+        success = self.series("success")
+        if success is None:
+            return ()
+        hits = [np.flatnonzero(game) for game in success.values.T]
+        return tuple(int(success.steps[places[0]]) if len(places) else None for places in hits)
+
+    @property
+    def divergences(self) -> dict[str, int]:
+        """The rounds in which games diverged, by title."""
+        rounds = self.metrics["diverged"].estimates if "diverged" in self.metrics else ()
+        return {title: int(at.value) for title, at in zip(self.titles, rounds, strict=False) if at.value is not None}
 
     @cached_property
     def robustness(self) -> Robustness | None:

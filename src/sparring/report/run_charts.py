@@ -1,4 +1,4 @@
-"""Which charts a run has, and which several runs share."""
+"""Which charts a run has."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sparring.objectives import Wasserstein
 from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.regimes import AdversarialRegime
 from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
-from sparring.report.charts import BLUE, COLOURS, CYCLE, DASHES, DISTINCT, VERMILLION, Chart, Curve, Mark
+from sparring.report.charts import BLUE, COLOURS, VERMILLION, Chart, Curve, Mark
 from sparring.report.format import number
-from sparring.report.metric_info import HIDDEN, MetricInfo, main_metrics, metrics_of, threshold
+from sparring.report.metric_info import HIDDEN, MetricInfo, metrics_of, threshold
 from sparring.report.read import Run
 from sparring.report.strips import histogram
 
@@ -43,16 +43,15 @@ def few_charts(run: Run, key: str) -> list[Chart]:
     return [*metrics, *_training(run, key)[:1]]
 
 
-def shared_charts(runs: Sequence[Run]) -> list[Chart]:
-    """The means of the main metrics with a curve for each run; then the first chart of training of every run."""
-    metrics = dict.fromkeys(metric for run in runs for metric in main_metrics(run))
-    together = [_together(runs, metric, f"all-{place}") for place, metric in enumerate(metrics)]
-    first = [
+def first_charts(runs: Sequence[Run]) -> list[Chart]:
+    """The first chart of training of every run, side by side; none of too many runs."""
+    if len(runs) > _COMPARED:
+        return []
+    return [
         replace(chart, title=f"{chart.title}, run {index}: {run.name}")
         for index, run in enumerate(runs, start=1)
         for chart in _training(run, f"all-{index}")[:1]
     ]
-    return [*(together if len(runs) <= DISTINCT else []), *(first if len(runs) <= _COMPARED else [])]
 
 
 def _training(run: Run, key: str) -> list[Chart]:
@@ -72,13 +71,13 @@ def _training(run: Run, key: str) -> list[Chart]:
 
 def _drawn(run: Run, group: str, key: str) -> list[Chart]:
     """The charts of a group of the table that have a curve in this run's log."""
-    texts, marks = _texts(run), _marks(run)
+    words, marks = texts(run), _marks(run)
     found = []
     for spec in CHARTS[group]:
         curves = tuple(curve for each in spec.curves if (curve := _curve(run, each, spec)))
         if curves:
             lines = tuple(marks[name] for name in spec.marks if name in marks)
-            caption, unit = spec.caption.format_map(texts).strip(), spec.unit.format_map(texts)
+            caption, unit = spec.caption.format_map(words).strip(), spec.unit.format_map(words)
             chart = Chart(f"{key}-{spec.key}", spec.title, caption, unit, curves, lines, spec.limits, spec.is_log)
             found.append(chart)
     return found
@@ -95,7 +94,7 @@ def _curve(run: Run, spec: CurveSpec, chart: ChartSpec) -> Curve | None:
     return Curve(spec.label, series.steps, drawn, COLOURS[spec.colour], spec.dash)
 
 
-def _texts(run: Run) -> dict[str, str]:
+def texts(run: Run) -> dict[str, str]:
     """The texts in braces of the table."""
     recipe, attack = run.recipe, _training_attack(run)
     is_critic = isinstance(recipe, Recipe) and isinstance(recipe.objective, Wasserstein)
@@ -134,23 +133,6 @@ def _training_attack(run: Run) -> Attack | None:
     return recipe.regime.attack if isinstance(recipe.regime, AdversarialRegime) else None
 
 
-def _together(runs: Sequence[Run], metric: MetricInfo, key: str) -> Chart:
-    """One metric of several runs."""
-    compared = [run for run in runs if metric in main_metrics(run)]
-    curves = []
-    for index, run in enumerate(runs):
-        series = run.series(metric.name)
-        if series and (run in compared or not metric.is_attacked):
-            colour, dash = CYCLE[index % len(CYCLE)], DASHES[index // len(CYCLE) % len(DASHES)]
-            values = metric.scale * series.values
-            curves.append(Curve(f"run {index + 1}", series.steps, values, colour, dash, mean_only=True))
-    is_packed = any(run.recipe.replicas > 1 for run in compared)
-    title = f"{metric.title}, {'mean over the games of each run' if is_packed else 'run by run'}"
-    needs = {threshold(metric, run) for run in compared}
-    marks = tuple(Mark(need, "needed for a success") for need in needs if need is not None and len(needs) == 1)
-    return Chart(key, title, metric.caption, metric.unit, tuple(curves), marks, _limits(metric))
-
-
 def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
     """One metric of one run, with its reference."""
     one = "held-out samples" if isinstance(run.recipe, ClassifierRecipe) else "game"
@@ -164,8 +146,9 @@ def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
     ]
     need = threshold(metric, run)
     marks = () if need is None else (Mark(need * metric.scale, "needed for a success"),)
-    return Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, _limits(metric))
+    return Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, limits_of(metric))
 
 
-def _limits(metric: MetricInfo) -> tuple[float | None, float | None]:
+def limits_of(metric: MetricInfo) -> tuple[float | None, float | None]:
+    """Of the value axis: shares end at 100 %."""
     return metric.lowest, 100.0 if metric.is_share else None

@@ -10,11 +10,26 @@ from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, pr
 from sparring.report.read import Run, Series
 
 _NAMED = 3
-"""Runs without a success are named up to this many."""
+"""Runs without a success, and games that diverged, are named up to this many."""
 
 
 def verdict(run: Run) -> str:
-    """How a run ended: its successes, or its main metrics where the data define no success."""
+    """How a run ended: its successes, or its main metrics where the data define none; and which games diverged."""
+    return " ".join(filter(None, (_end(run), divergence(run))))
+
+
+def divergence(run: Run) -> str:
+    """Which games of a run diverged, and when."""
+    rounds = sorted(run.divergences.items(), key=lambda each: each[1])
+    if not rounds:
+        return ""
+    if len(rounds) <= _NAMED:
+        return "; ".join(f"{title} diverged at round {number(at)}" for title, at in rounds).capitalize() + "."
+    (title, first), (_, last) = rounds[0], rounds[-1]
+    return f"{counted(len(rounds), 'game')} diverged, from round {number(first)} ({title}) to round {number(last)}."
+
+
+def _end(run: Run) -> str:
     outcome, success = run.successes, run.series("success")
     if outcome is not None and success is not None:
         so_far = "" if run.status.kind == "complete" else "So far, "

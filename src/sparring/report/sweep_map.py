@@ -14,12 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from sparring.core.intervals import percent, student, wilson
+from sparring.core.intervals import percent
 from sparring.report.charts import VERMILLION, Chart, Curve
 from sparring.report.comparison import map_settings
-from sparring.report.format import NONE, number, share_interval
-from sparring.report.metric_info import HIDDEN, OF_D, PRIMARY, MetricInfo, metric_info
+from sparring.report.format import NONE, number, plain, share_interval
+from sparring.report.metric_info import (
+    FIRST_SUCCESS,
+    HIDDEN,
+    OF_D,
+    PRIMARY,
+    SUCCESS,
+    MetricInfo,
+    metric_info,
+    seed_interval,
+)
 from sparring.report.read import Run
+from sparring.runs.schema import Estimate, Number
 from sparring.sweeps.grid import table_value
 from sparring.sweeps.table import CellResult
 
@@ -27,15 +37,16 @@ Settings = tuple[tuple[str, Any], ...]
 """Keys with a value each."""
 _SHEETS = 8
 """Metrics that are mapped, at most."""
-_SUCCESS = "success"
+_FIRST = ((SUCCESS,), PRIMARY, (FIRST_SUCCESS,), ("diverged",))
+"""Metrics in order of their importance; all others follow."""
 
 
 @dataclass(frozen=True)
 class MapCell:
-    """A cell of a sweep, or a run: its settings, and values by metric, one for each game."""
+    """A cell of a sweep, or a run: its settings, and values by metric, one for each game; None where it has none."""
 
     settings: Mapping[str, Any]
-    numbers: Mapping[str, Sequence[float]]
+    numbers: Mapping[str, Sequence[Number]]
 
 
 @dataclass(frozen=True)
@@ -81,12 +92,13 @@ class SweepMap:
 
 def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     """The maps of a sweep, the most important metric first."""
-    cells = [_cell(result) for result in results]
+    has_diverged = any("diverged" in result.metrics for result in results)
+    cells = [_cell(result, ("diverged",) if has_diverged else ()) for result in results]
     names = dict.fromkeys(name for cell in cells for name in cell.numbers)
-    shown = [name for name in names if name not in (HIDDEN - {_SUCCESS}) | OF_D | {"steps_to_success"}]
+    shown = [name for name in names if name not in (HIDDEN - {SUCCESS}) | OF_D]
     trained = [cell for cell in cells if cell.numbers]
     constant = {name for name in shown if len({tuple(cell.numbers.get(name, ())) for cell in trained}) == 1}
-    ordered = sorted(shown, key=lambda name: (name in constant, name != _SUCCESS, name not in PRIMARY))
+    ordered = sorted(shown, key=lambda name: (name in constant, *(name not in each for each in _FIRST)))
     metrics = [metric_info(name) for name in ordered[:_SHEETS]]
     values = _values(cells)
     key = next(iter(values), "")
@@ -102,22 +114,26 @@ def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     )
 
 
-def success_sheet(runs: Sequence[Run]) -> MapSheet | None:
-    """The map of successes of runs over the keys in which they differ; None if nothing differs."""
+def success_sheets(runs: Sequence[Run]) -> tuple[MapSheet, ...]:
+    """Maps of successes and of the rounds to the first one, over the keys in which runs differ; none without any."""
     settings = map_settings(runs)
     if not any(settings):
-        return None
-    series = [run.series(_SUCCESS) for run in runs]
-    last = [{_SUCCESS: each.values[-1].tolist()} if each else {} for each in series]
-    cells = [MapCell(each, numbers) for each, numbers in zip(settings, last, strict=True)]
+        return ()
+    cells = [MapCell(each, _of_success(run)) for each, run in zip(settings, runs, strict=True)]
     ordered = {key: tuple(sorted(found, key=_sort_key)) for key, found in _values(cells).items()}
-    return _sheet(cells, ordered, metric_info(_SUCCESS))
+    return tuple(_sheet(cells, ordered, metric_info(name)) for name in (SUCCESS, FIRST_SUCCESS))
 
 
-def _cell(result: CellResult) -> MapCell:
+def _of_success(run: Run) -> dict[str, Sequence[Number]]:
+    series = run.series(SUCCESS)
+    return {SUCCESS: series.values[-1].tolist(), FIRST_SUCCESS: run.first_successes} if series else {}
+
+
+def _cell(result: CellResult, names: Sequence[str]) -> MapCell:
+    """A cell of a sweep; if it is complete, it has a value or None for these names too."""
     settings = {key: table_value(value) for key, value in result.cell.settings.items() if key != "seed"}
-    known = {name: each.value for name, each in result.metrics.items() if each.value is not None}
-    return MapCell(settings, {name: (float(value),) for name, value in known.items()})
+    absent = dict.fromkeys(names if result.status == "complete" else (), Estimate(None))
+    return MapCell(settings, {name: (each.value,) for name, each in (absent | result.metrics).items()})
 
 
 def _values(cells: Sequence[MapCell]) -> dict[str, tuple[Any, ...]]:
@@ -133,10 +149,14 @@ def _sort_key(value: Any) -> tuple[int, float, str]:
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
 
 
-def _numbers(cells: Sequence[MapCell], name: str, settings: Settings) -> list[float]:
+def _numbers(cells: Sequence[MapCell], name: str, settings: Settings) -> list[Number]:
     """A metric of all games with these settings."""
     alike = [cell for cell in cells if all(cell.settings[key] == value for key, value in settings)]
     return [value for cell in alike for value in cell.numbers.get(name, ())]
+
+
+def _known(games: Sequence[Number]) -> list[float]:
+    return [float(number) for number in games if number is not None]
 
 
 def _sheet(cells: Sequence[MapCell], values: Mapping[str, tuple[Any, ...]], metric: MetricInfo) -> MapSheet:
@@ -162,16 +182,23 @@ def _line(cells: Sequence[MapCell], key: str, metric: MetricInfo, chart_key: str
     places = sorted(_values(cells)[key])
     games = [_numbers(cells, metric.name, ((key, place),)) for place in places]
     width = max(map(len, games))
-    values = np.array([[*each, *[np.nan] * (width - len(each))] for each in games]).reshape(len(places), width)
-    bounds = np.array([_interval(metric, each) or (np.nan, np.nan) for each in games])
+    filled = [[*each, *[None] * (width - len(each))] for each in games]
+    values = np.array(filled, dtype=np.float64).reshape(len(places), width)
+    bounds = np.array([seed_interval(metric, _known(each)) or (np.nan, np.nan) for each in games])
     label = "mean over seeds, with its 95 % interval" if width > 1 else "one seed"
+    without = [
+        f"; {each.count(None)} of {len(each)} {metric.none or 'without'} at {plain(place)}"
+        for place, each in zip(places, games, strict=True)
+        if None in each
+    ]
+    caption = f"Final values of all games, by {key}{''.join(without)}."
     curve = Curve(
         label, np.array(places, float), metric.scale * values, VERMILLION,
         band=metric.scale * bounds if width > 1 else None,
     )  # fmt: skip
-    highest = 100.0 if metric.is_share else 1.0 if metric.name == _SUCCESS else None
+    highest = 100.0 if metric.is_share else 1.0 if metric.name == SUCCESS else None
     return Chart(
-        chart_key, metric.title, f"Final values of all games, by {key}.", metric.unit, (curve,), (),
+        chart_key, metric.title, caption, metric.unit, (curve,), (),
         (metric.lowest, highest), across=key, is_whole=all(isinstance(place, int) for place in places),
     )  # fmt: skip
 
@@ -179,10 +206,10 @@ def _line(cells: Sequence[MapCell], key: str, metric: MetricInfo, chart_key: str
 class _Shades:
     """The shades of one metric, the same on all its maps: the darker the better, if there is a better direction."""
 
-    def __init__(self, metric: MetricInfo, groups: Sequence[Sequence[float]]) -> None:
-        means = [fmean(group) for group in groups if group]
+    def __init__(self, metric: MetricInfo, groups: Sequence[Sequence[Number]]) -> None:
+        means = [fmean(known) for group in groups if (known := _known(group))]
         self._metric, self._has_seeds = metric, any(len(group) > 1 for group in groups)
-        self._is_share = metric.is_share or metric.name == _SUCCESS
+        self._is_share = metric.is_share or metric.name == SUCCESS
         self._low, self._high = (0.0, 1.0) if self._is_share else (min(means), max(means)) if means else (0.0, 0.0)
 
     @property
@@ -190,35 +217,28 @@ class _Shades:
         """How to read the maps."""
         metric, ends = self._metric, [self._shown(self._low), self._shown(self._high)]
         what = "Means over seeds, with their 95 % intervals if seeds differ; the" if self._has_seeds else "The"
-        if metric.name == _SUCCESS:
+        if metric.name == SUCCESS:
             what = "Successful games of all games, with the Wilson 95 % interval; the"
         white, dark = reversed(ends) if metric.better == "lower" else ends
         range_ = f", from {white} (white) to {dark}; see whether intervals overlap" if self._low < self._high else ""
-        return f"{what} darker, the {'better' if metric.better else 'more'}{range_}."
+        without = " Games without a number are counted, and in no mean." if metric.none else ""
+        return f"{what} darker, the {'better' if metric.better else 'more'}{range_}.{without}"
 
-    def tile(self, numbers: Sequence[float]) -> Tile:
+    def tile(self, games: Sequence[Number]) -> Tile:
         """The tile of one setting, from the numbers of all its games."""
+        metric, numbers = self._metric, _known(games)
+        count = f"{len(games) - len(numbers)} of {len(games)} {metric.none or 'without'}"
         if not numbers:
-            return Tile("", "", None)
-        metric, mean, bounds = self._metric, fmean(numbers), _interval(self._metric, numbers)
+            return Tile(metric.none or NONE, count, 0.0) if games else Tile("", "", None)
+        mean, bounds = fmean(numbers), seed_interval(metric, numbers)
         place = (mean - self._low) / (self._high - self._low) if self._high > self._low else 0.0
         shade = 1 - place if metric.better == "lower" else place
-        shown = f"{sum(numbers):.0f}/{len(numbers)}" if metric.name == _SUCCESS else self._shown(mean)
+        shown = f"{sum(numbers):.0f}/{len(numbers)}" if metric.name == SUCCESS else self._shown(mean)
         detail = ""
         if bounds:
             detail = share_interval(bounds) if self._is_share else f"[{number(bounds[0])}, {number(bounds[1])}]"
-        return Tile(shown, detail, min(max(shade, 0.0), 1.0))
+        details = (detail, count if len(numbers) < len(games) else "")
+        return Tile(shown, "; ".join(filter(None, details)), min(max(shade, 0.0), 1.0))
 
     def _shown(self, value: float) -> str:
         return percent(value) if self._is_share else number(value)
-
-
-def _interval(metric: MetricInfo, numbers: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval: Wilson's of successes, else Student's of the mean over seeds; None if all seeds are equal."""
-    if metric.name == _SUCCESS:
-        return wilson(round(sum(numbers)), len(numbers))
-    if len(set(numbers)) < 2:
-        return None
-    low, high = student(numbers)
-    low = low if metric.lowest is None else max(low, metric.lowest)
-    return low, min(high, 1.0) if metric.is_share else high
