@@ -155,13 +155,13 @@ def _limits(runs: Sequence[Run], measure: Measure) -> tuple[float | None, float 
 
 
 def _marks(runs: Sequence[Run], measure: Measure) -> tuple[Mark, ...]:
-    """What a success needs, and the reference of a metric, if they are the same in all runs."""
+    """What a success needs, and the reference of a metric, if they are the same in all runs and rounds."""
     info = measure.info
     needs = {threshold(info, run) for run in runs}
     marks = [Mark(need * info.scale, "needed for a success") for need in needs if need is not None and len(needs) == 1]
-    series = [run.series(info.reference) for run in runs]
+    series = [run.series(info.reference) for run in runs if info.name not in PRIMARY]
     references = {float(value) for each in series if each for value in each.values.flat}
-    if all(series) and len(references) == 1:
+    if series and all(series) and len(references) == 1:
         marks.append(Mark(references.pop() * info.scale, info.reference_label))
     return tuple(marks)
 
