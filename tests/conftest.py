@@ -94,7 +94,7 @@ def short() -> Callable[..., Recipe]:
 
 @pytest.fixture
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images as if without labels: no classifier is trained for them, and only D is measured."""
+    """Images as if without labels: no classifier is trained for them, and no metric of features applies."""
     monkeypatch.setattr("sparring.monitoring.generator_metrics.classifier_for", lambda *_: None)
 
 
