@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,12 +18,6 @@ from sparring.robustness.worst_case import try_threat
 SPACE = Space((3, 8, 8), IMAGE_BOUNDS, 4)
 IMAGES = Rng.of(1).uniform((12, *SPACE.shape), -1.0, 1.0)
 LABELS = torch.arange(12) % 4
-
-
-@pytest.fixture(autouse=True)
-def _no_checks_of_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network is traced with symbols, which no annotation allows."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def used(network: nn.Module, images: Tensor = IMAGES) -> nn.Module:
