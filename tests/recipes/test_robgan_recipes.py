@@ -127,6 +127,17 @@ def test_recipes_of_figure_8_differ_only_in_loss_and_attack() -> None:
         assert (whole["class_loss"]["name"], whole["regime"]["name"]) == ("split", "replace")
 
 
+@pytest.mark.parametrize("data", ["cifar10", "imagenet143-64", "imagenet143-128"])
+def test_rob_gan_on_the_networks_of_sn_gan_differs_in_head_loss_and_attack(data: str) -> None:
+    baseline, ours = (game(f"{data}-sngan{suffix}") for suffix in ("", "-networks"))
+    first, second = baseline.model_dump(mode="json"), ours.model_dump(mode="json")
+    differing = {key for key in first if first[key] != second[key]}
+    assert differing == {"description", "discriminator", "objective", "class_loss", "lipschitz", "regime"}
+    assert first["discriminator"] | {"head": second["discriminator"]["head"]} == second["discriminator"]
+    assert attack_of(ours) == attack_of(game(data))
+    assert (second["class_loss"]["name"], second["lipschitz"]["name"]) == ("split", "none")
+
+
 def test_epsilon_zero_is_ac_gan(trained: Callable[..., RunFolder]) -> None:
     """The same weights: an attack has no side effects."""
     name = "robgan/cifar10"

@@ -33,7 +33,7 @@ from sparring.report.strips import StripGroup, probe_strips, shared_strips
 from sparring.report.sweep_map import SweepMap, success_sheets, sweep_map
 from sparring.report.time_to_level import level_tables
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness
+from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness, Summary
 from sparring.sweeps.grid import assignments
 from sparring.sweeps.sweep_folder import SweepFolder, is_sweep
 
@@ -54,6 +54,11 @@ class RunSection:
     targets: tuple[TargetSection, ...]
     charts: tuple[Chart, ...]
     tables: tuple[NumberTable, NumberTable]
+
+    @property
+    def summary(self) -> Summary | None:
+        """summary.json, with the data seen and the sizes of the networks; None while the run goes on."""
+        return None if self.run.status.kind == "running" else self.run.folder.summary()
 
     @property
     def main_metric(self) -> str:

@@ -139,6 +139,8 @@ class Summary(StoredRecord):
         seconds: of training.
         metrics: final values by name.
         alarms: every collapse, oldest first.
+        images, epochs: real samples that each game was trained on, and as a multiple of the training split, if it ends.
+        parameters: of each network, a game.
     """
 
     recipe: dict[str, Any] = {}
@@ -147,6 +149,9 @@ class Summary(StoredRecord):
     seconds: float
     metrics: dict[str, MetricValue]
     alarms: tuple[Alarm, ...] = ()
+    images: int | None = None
+    epochs: float | None = None
+    parameters: dict[str, int] = {}
 
 
 class Rate(StoredRecord):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
@@ -85,6 +86,23 @@ class Task(ABC):
             complete: whether all rounds are complete.
         """
 
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are trained, by name."""
+
+    @abstractmethod
+    def images_a_round(self) -> int:
+        """Real samples that a round shows to each game."""
+
+    def footing(self, done: int) -> dict[str, Any]:
+        """What runs that are compared should have in common: `Summary`'s images, epochs and parameters."""
+        images, count = done * self.images_a_round(), self.source.facts.count
+        parameters = {
+            name: sum(parameter.numel() for parameter in network.parameters()) // math.prod(self.recipe.lead)
+            for name, network in self.networks().items()
+        }
+        return {"images": images, "epochs": images / count if count else None, "parameters": parameters}
+
     def save_pictures(self, run: RunFolder, done: int) -> None:  # noqa: B027
         """Save pictures after `done` rounds."""
 
@@ -115,6 +133,12 @@ class GANTask(Task):
     def state(self) -> dict[str, Tensor]:
         return self.game.state()
 
+    def networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
+
+    def images_a_round(self) -> int:
+        return self.recipe.critic_steps * self.recipe.batch_size
+
     def means(self) -> dict[str, Any]:
         return self.game.diverged.blank(super().means())
 
@@ -124,7 +148,7 @@ class GANTask(Task):
     def locate(self, step: int) -> str | None:
         if self.game.group.part.of > 1:
             return None  # the other processes have ended
-        networks = {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
+        networks = self.networks()
         self.game.generator, self.game.discriminator = networks.values()  # not compiled, so that hooks are called
         return first_non_finite(networks, self.game.optimizers, lambda: self.train_round(step))
 
@@ -206,9 +230,15 @@ class ClassifierTask(Task):
     def state(self) -> dict[str, Tensor]:
         return self.classifier.state()
 
+    def networks(self) -> dict[str, nn.Module]:
+        return {"classifier": self.classifier.network}
+
+    def images_a_round(self) -> int:
+        return self.recipe.batch_size
+
     def locate(self, step: int) -> str | None:
         optimizers = {"classifier": self.classifier.optimizer}
-        return first_non_finite({"classifier": self.classifier.network}, optimizers, lambda: self.train_round(step))
+        return first_non_finite(self.networks(), optimizers, lambda: self.train_round(step))
 
     def remarks(self) -> list[str]:
         return self.recipe.attack.remarks()
