@@ -40,6 +40,6 @@ def test_a_page_of_several_runs_shows_them(short: Callable[..., Recipe], tmp_pat
     assert game.epochs / classifier.epochs == pytest.approx(640 / 100)  # of the same training split
     runs = [RunFolder.open(tmp_path / name) for name in ("game", "classifier")]
     page = Page(report_runs(runs, tmp_path / "report.html", title="two"))
-    assert "real images seen" in page.text
+    assert "real samples seen" in page.text
     for number in (640, 100, *game.parameters.values(), *classifier.parameters.values()):
         assert f"{number:,}" in page.text
