@@ -50,6 +50,7 @@ def test_a_diverged_game_is_on_the_page_of_its_run(tmp_path: Path) -> None:
 
 def test_the_table_of_runs_counts_them(tmp_path: Path) -> None:
     folders = [diverged(tmp_path / "a", (7000, 6011, None)), diverged(tmp_path / "b", (None, None, None))]
+    folders[0].append_row({"step": 200, "modes": [None, None, 5.0]})
     page = Page(report_runs(folders, tmp_path / "all.html", title="two"))
-    assert "diverged at round" in page.text
-    assert "6,011 (2 of 3)" in page.text
+    assert "diverged at round" in page.text and "5 modes" in page.text
+    assert "from 6,011 (2 of 3)" in page.text

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
 
 from sparring.attacks import main_attack
@@ -110,9 +111,10 @@ def main_metrics(run: Run) -> list[MetricInfo]:
 
 
 def mean_final(run: Run, metric: MetricInfo) -> float | None:
-    """The mean over games of the last measurement."""
+    """The mean of the last measurement over the games that have one."""
     series = run.series(metric.name)
-    return None if series is None else float(series.values[-1].mean())
+    known = series.values[-1][np.isfinite(series.values[-1])] if series else ()
+    return float(np.mean(known)) if len(known) else None
 
 
 def target_count(run: Run) -> int | None:

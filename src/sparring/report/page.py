@@ -76,7 +76,9 @@ class RunSection:
     def divergence(self) -> str:
         """The first round in which a game diverged, and how many did."""
         rounds = self.run.divergences.values()
-        return f"{number(min(rounds))} ({len(rounds)} of {len(self.run.titles)})" if rounds else "no"
+        if not rounds:
+            return "no"
+        return f"{'from ' if len(rounds) > 1 else ''}{number(min(rounds))} ({len(rounds)} of {len(self.run.titles)})"
 
 
 def report_folder(path: Path, comparison: Comparison = ALL) -> Path:
