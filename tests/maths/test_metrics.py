@@ -47,6 +47,26 @@ def test_far_samples_and_rare_modes_do_not_count() -> None:
     assert Modes().measure(rare, ring_reference())["modes"] == 1
 
 
+def test_lenient_numbers_by_hand() -> None:
+    """Within a third of 4 sin(pi / 8), the distance of neighbours on a circle of radius 2."""
+    samples = Ring(std=0.4).open(torch.device("cpu")).held_out(500, rng=Rng.of(0)).samples
+    limit, near = 4 * math.sin(math.pi / 8) / 3, [0] * 8
+    for x, y in samples.tolist():
+        distances = [math.hypot(x - a, y - b) for a, b in Ring().centres().tolist()]
+        near[distances.index(min(distances))] += min(distances) <= limit
+    found = Modes().measure(samples, ring_reference())
+    assert 0.3 < found["high_quality_lenient"] < 0.95
+    assert found["high_quality_lenient"] == pytest.approx(sum(near) / 500)
+    assert found["modes_lenient"] == sum(count / 500 >= 0.2 / 8 for count in near)
+    assert found["high_quality"] < found["high_quality_lenient"]
+
+
+def test_a_single_mode_has_no_lenient_radius_of_its_own() -> None:
+    reference = Reference(torch.zeros(1, 2), torch.zeros(1, 2), 0.1, (), None)
+    found = Modes().measure(Rng.of(0).normal((200, 2)), reference)
+    assert found["high_quality_lenient"] == found["high_quality"] < 0.2
+
+
 @dataclass
 class Sure:
     """A judge that sees the same logits in everything."""

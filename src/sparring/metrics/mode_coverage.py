@@ -8,7 +8,6 @@ Source: Xu, Li, Jegelka, section 5.1 (modes), section 5.2 and appendix B.2.3 (cl
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -47,7 +46,7 @@ class Modes(Metric):
         assert reference.centres is not None
         distance, mode = torch.cdist(samples, reference.centres).min(dim=1)
         covered, good = self._covered(distance <= self.radius * reference.std, mode, reference.centres)
-        lenient, near = self._covered(distance <= self._near(reference.centres), mode, reference.centres)
+        lenient, near = self._covered(distance <= self._near(reference), mode, reference.centres)
         return {
             "modes": covered,
             "high_quality": good,
@@ -61,7 +60,7 @@ class Modes(Metric):
         return (
             f"high quality: within {self.radius:g} std ({self.radius * reference.std:g}) of a centre; a mode is "
             f"covered by {self.fair_share:g} of its fair share of high-quality samples; success: all "
-            f"{len(reference.centres)} modes; lenient: within {self._near(reference.centres):.2g} of a centre"
+            f"{len(reference.centres)} modes; lenient: within {self._near(reference):.2g} of a centre"
         )
 
     def _covered(self, good: Tensor, mode: Tensor, centres: Tensor) -> tuple[float, float]:
@@ -69,9 +68,12 @@ class Modes(Metric):
         share = torch.bincount(mode[good], minlength=len(centres)) / len(good)
         return float((share >= self.fair_share / len(centres)).sum()), float(good.float().mean())
 
-    def _near(self, centres: Tensor) -> float:
-        """The distance of the lenient numbers; without end for a single mode."""
-        return self.near * float(torch.pdist(centres).min()) if len(centres) > 1 else math.inf
+    def _near(self, reference: Reference) -> float:
+        """The distance of the lenient numbers; for a single mode, which has no neighbour, the strict one."""
+        assert reference.centres is not None
+        if len(reference.centres) == 1:
+            return self.radius * reference.std
+        return self.near * float(torch.pdist(reference.centres).min())
 
 
 def total_variation(shares: Tensor) -> float:

@@ -82,6 +82,8 @@ def _by_run(judged: Sequence[Run]) -> str:
 def _goal(run: Run) -> str:
     """What a successful game of this run has done."""
     count = target_count(run)
+    if count == 1:
+        return "learned the mode"
     if "modes" in run.logged:
         return f"learned all {count} modes" if count else "learned all modes"
     if "classes" in run.logged:
