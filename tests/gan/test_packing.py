@@ -13,11 +13,13 @@ from torch import nn
 
 from piece_arguments import ARGUMENTS
 from sparring.attacks import Attack
+from sparring.core.descent import require_finite
 from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece, members
 from sparring.core.process import Progress
 from sparring.core.randomness import Streams
 from sparring.data import Batch, Source
+from sparring.evaluation.evaluate import evaluate
 from sparring.feedback import Feedback, Perturbation
 from sparring.gan.load import load_gan
 from sparring.gan.sampling import draw
@@ -25,6 +27,7 @@ from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
 from sparring.metrics.mode_coverage import Modes
+from sparring.monitoring.collapse_metrics import GANCollapseMetrics
 from sparring.networks import Discriminator, Generator, MLPDiscriminator, Verdict
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Objective
@@ -188,12 +191,37 @@ def test_a_diverged_game_counts_as_failed(short: Short, run_path: Path, monkeypa
     assert summary.status == "complete"
     assert summary.metrics["diverged"].value == (None, 8, None)
     assert summary.metrics["success"].value == (1.0, 0.0, 1.0)
+    assert summary.metrics["modes"].value == (1.0, None, 1.0)
     assert summary.metrics["success_rate"].value == pytest.approx(2 / 3)
     rows = RunFolder.open(run_path).rows()
     lost = [row["payoff_d"][1] is None for row in rows if "payoff_d" in row]
     assert lost == [row["step"] > 7 for row in rows if "payoff_d" in row] and any(lost)
     assert all(value is not None for row in rows if "payoff_d" in row for value in row["payoff_d"][::2])
     assert "diverged" in report_run(RunFolder.open(run_path)).read_text()
+
+
+def test_a_game_that_overflows_in_a_measurement_has_diverged(
+    short: Short, run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the samples of G or in a collapse metric: the pack goes on, and an evaluation knows it."""
+
+    def overflowing(gan: Any, count: int, stream: str, number: int, **options: Any) -> Batch:
+        drawn = draw(gan, count, stream, number, **options)
+        if stream == "measure" and number == 20:
+            drawn.samples[2] = torch.inf
+            require_finite("sampling", {"samples": drawn.samples}, gan.diverged)
+        return drawn
+
+    def far(self: GANCollapseMetrics, step: int) -> dict[str, Any]:
+        return {"collapse_spread": [1.0, torch.inf if step >= 12 else 1.0, 1.0]}
+
+    monkeypatch.setattr(task, "draw", overflowing)
+    monkeypatch.setattr(GANCollapseMetrics, "measure", far)
+    summary = train(short(*PACK), run_path, device="cpu")
+    assert summary.metrics["diverged"].value == (None, 12, 20)
+    measured = evaluate(run_path, samples=64, device="cpu").metrics
+    assert measured["success"].value[1:] == (0.0, 0.0)  # type: ignore[index]
+    assert measured["modes"].value[1:] == (None, None)  # type: ignore[index]
 
 
 def test_a_diverged_game_is_known_after_a_resume(

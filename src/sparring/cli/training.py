@@ -148,7 +148,13 @@ def demo(
     from sparring.sweeps.sweep import demo as run_demo
 
     with show_progress("rounds") as progress:
-        runs = run_demo(out, objectives=objectives.split(","), steps=steps, seeds=seeds, progress=progress)
+        runs = run_demo(
+            out,
+            objectives=[name.strip() for name in objectives.split(",")],
+            steps=steps,
+            seeds=seeds,
+            progress=progress,
+        )
     summaries = {name: Summary.read(run.path / SUMMARY) for name, run in runs.items()}
     page = report_runs(list(runs.values()), out / "report.html", title=DEMO_TITLE)
     if as_json:

@@ -139,12 +139,21 @@ def _hooked(networks: Mapping[str, nn.Module]) -> Iterator[list[str]]:
             hook.remove()
 
 
-def require_finite(where: str, numbers: Mapping[str, Tensor]) -> None:
-    """Refuse numbers that are not finite outside of training, by name.
+def require_finite(where: str, numbers: Mapping[str, Tensor], diverged: DivergedGames | None = None) -> None:
+    """Refuse numbers that are not finite outside of training, by name; a packed game that has one has diverged.
+
+    Args:
+        where: of the error message.
+        numbers: by name; `(replicas, ...)` each where games are packed.
+        diverged: the diverged games of a pack.
 
     Raises:
         NonFinite: names the place and the first of the numbers that is not finite.
     """
+    if diverged and diverged.replicas:
+        for values in numbers.values():
+            diverged.add((~values.reshape(diverged.replicas, -1).isfinite().all(1)).nonzero().flatten().tolist())
+        return
     bad = next((name for name, values in numbers.items() if not values.isfinite().all()), None)
     if bad is not None:
         raise NonFinite(

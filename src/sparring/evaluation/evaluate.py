@@ -72,7 +72,8 @@ def _gan(run: RunFolder, samples: int, extractor: Extractor | None, seed: int, d
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
     quality = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples)
     drawn = draw(loaded, samples, "evaluate", seed).samples
-    metrics = quality.values(quality.measure(drawn), quality.intervals(drawn))
+    diverged = loaded.diverged.games
+    metrics = quality.values(quality.measure(drawn, diverged), quality.intervals(drawn, diverged))
     problems = (*loaded.problems, *((_NO_FEATURES,) if quality.lacks_features else ()))
     slopes, unknown = measure_discriminator(loaded, source, seed)
     return Evaluation(step=loaded.step, metrics=metrics | slopes, problems=(*problems, *unknown))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from sparring.core.diverged import DivergedGames
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Space
@@ -28,6 +29,7 @@ class LoadedGAN:
     streams: Streams
     step: int
     problems: tuple[str, ...]
+    diverged: DivergedGames
 
     def data(self) -> Source:
         """The data that the run was trained on; as `same_data`."""
@@ -48,7 +50,9 @@ class LoadedGAN:
         networks = Networks(recipe, self.networks.space)
         networks.load_state_dict({name: tensor[index] for name, tensor in self.networks.state_dict().items()})
         streams = recipe.streams(self.streams.device)
-        return LoadedGAN(self.path, recipe, networks.to(streams.device), streams, self.step, self.problems)
+        return LoadedGAN(
+            self.path, recipe, networks.to(streams.device), streams, self.step, self.problems, DivergedGames(0)
+        )
 
 
 def load_gan(run: RunFolder, device: str) -> LoadedGAN:
@@ -64,7 +68,10 @@ def load_gan(run: RunFolder, device: str) -> LoadedGAN:
     with checkpoint.named_in_errors():
         networks.load_state(checkpoint.tensors)
     streams = recipe.streams(place)
-    return LoadedGAN(run.path, recipe, networks.to(place), streams, checkpoint.progress.step, tuple(problems))
+    diverged = DivergedGames(recipe.replicas if recipe.lead else 0)
+    diverged.load_state(checkpoint.tensors)
+    step = checkpoint.progress.step
+    return LoadedGAN(run.path, recipe, networks.to(place), streams, step, tuple(problems), diverged)
 
 
 def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device) -> Source:

@@ -39,26 +39,22 @@ def draw(
         generator: of the samples; by default G, or its running mean if the recipe has one.
 
     Raises:
-        NonFinite: a sample is not finite.
+        NonFinite: a sample of a single game is not finite; a packed game then counts as diverged.
     """
     recipe, networks = gan.recipe, gan.networks
     codes = recipe.generator.draw(
         (*recipe.lead, count), networks.space, rng=gan.streams.rng(stream, number), labels=labels
     )
     generator = networks.sampler if generator is None else generator
-    return Batch(rendered(recipe, generator, codes.values), codes.labels)
+    samples = rendered(recipe, generator, codes.values)
+    require_finite("sampling", {"samples of G": samples}, gan.diverged)
+    return Batch(samples, codes.labels)
 
 
 @torch.no_grad()
 def rendered(recipe: Recipe, generator: nn.Module, codes: Tensor) -> Tensor:
-    """Samples of a generator in eval mode from codes `(*lead, count, inputs)`.
-
-    Raises:
-        NonFinite: a sample is not finite.
-    """
+    """Samples of a generator in eval mode from codes `(*lead, count, inputs)`."""
     with evaluating(generator):
         split = torch.split(codes, _AT_ONCE, dim=len(recipe.lead))
         parts = [forward(generator, part, recipe.precision) for part in split]
-    samples = torch.cat(parts, dim=len(recipe.lead))
-    require_finite("sampling", {"samples of G": samples})
-    return samples
+    return torch.cat(parts, dim=len(recipe.lead))

@@ -178,6 +178,8 @@ class _Game:
         """Check a row, end the alarms that no longer hold, and raise new ones."""
         step, number = row["step"], self._number
         measured = {name: row[name][number] if self._packed else row[name] for name in COLLAPSE_METRICS if name in row}
+        if self._packed and all(value is None for value in measured.values()):
+            return []  # the game has diverged: what lasted then has not ended
         check = {name: math.nan if measured.get(name) is None else measured[name] for name in COLLAPSE_METRICS}
         self._started = self._started or step >= self._patience or has_started(check)
         before, self._held = self._held, {rule.kind for rule in RULES if rule.holds(check, self._started)}

@@ -98,7 +98,7 @@ class DiscriminatorProbe:
         }
         if self._are_points:
             numbers["wasserstein1"] = _wasserstein1(probed.real, fake)
-        require_finite(f"round {step}", numbers)
+        require_finite(f"round {step}", numbers, gan.diverged)
         return {name: values.tolist() for name, values in numbers.items()}
 
     def protocols(self) -> dict[str, str]:

@@ -67,21 +67,22 @@ class GeneratorMetrics:
 
         Args:
             samples: `(*lead, n, ...)`.
-            diverged: packed games that count as failed, whatever their samples are.
+            diverged: packed games that have no numbers any more, and are no success.
         """
         if not self._lead:
             return dict(self._of_game(samples))
-        games = [
-            self._of_diverged(each) if game in diverged else self._of_game(each) for game, each in enumerate(samples)
-        ]
+        none = dict.fromkeys(name for metric in self.metrics for name in metric.names)
+        failed = none | {name: 0.0 for name in none if name == "success"}
+        games = [failed if game in diverged else self._of_game(each) for game, each in enumerate(samples)]
         return {name: [numbers[name] for numbers in games] for name in games[0]}
 
-    def intervals(self, samples: Tensor) -> dict[str, Any]:
+    def intervals(self, samples: Tensor, diverged: Collection[int] = ()) -> dict[str, Any]:
         """95 % intervals of numbers, as `measure` returns the numbers; they take longer."""
         if not self._lead:
             return dict(self._intervals_of_game(samples))
-        games = [self._intervals_of_game(each) for each in samples]
-        return {name: [intervals[name] for intervals in games] for name in games[0]}
+        games = [{} if game in diverged else self._intervals_of_game(each) for game, each in enumerate(samples)]
+        names = dict.fromkeys(name for intervals in games for name in intervals)
+        return {name: [intervals.get(name) for intervals in games] for name in names}
 
     def protocols(self) -> dict[str, str]:
         """The protocol of each metric, by name of the metric."""
@@ -113,12 +114,6 @@ class GeneratorMetrics:
                 int(sum(successes)), len(successes), "games that are a success at this measurement"
             )
         return values
-
-    def _of_diverged(self, samples: Tensor) -> dict[str, float | None]:
-        numbers = dict[str, float | None].fromkeys(name for metric in self.metrics for name in metric.names)
-        if samples.isfinite().all():
-            numbers |= self._of_game(samples)
-        return numbers | ({"success": 0.0} if "success" in numbers else {})
 
     def _of_game(self, samples: Tensor) -> dict[str, float]:
         numbers: dict[str, float] = {}

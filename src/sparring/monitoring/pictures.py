@@ -85,7 +85,7 @@ def save_probe(game: GANState, probe: DiscriminatorProbe, run: RunFolder, step: 
     lead, games = len(game.recipe.lead), math.prod(game.recipe.lead)
     probed = probe.attack(game, step)
     norms = sample_norm(probed.gradient, lead + 1)
-    require_finite(f"round {step}", {"score of D": probed.score, "input gradient of D": norms})
+    require_finite(f"round {step}", {"score of D": probed.score, "input gradient of D": norms}, game.diverged)
     shown = Probed(*(part.narrow(lead, 0, min(SHOWN, part.shape[lead])) for part in probed))
     drawn = picture(shown.gradient)
     top = drawn.amax((-2, -1))

@@ -74,7 +74,7 @@ class LayerInit(Init):
 
 @piece("uniform_fan_in")
 class UniformFanInInit(LayerInit):
-    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) for weights and biases, as torch's own layers start."""
+    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)) for weights and biases, as torch starts dense layers."""
 
     zero_bias: bool = False
 

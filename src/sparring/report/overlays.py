@@ -76,9 +76,10 @@ def overlays(runs: Sequence[Run], comparison: Comparison) -> Overlays:
         return Overlays("", ())
     measures = find_measures(runs, comparison.measures)
     keys = " and ".join(groups[0].settings) if groups else ""
+    charts = [_overlay(groups, each, comparison.unit, f"all-{place}") for place, each in enumerate(measures)]
     return Overlays(
         title=f"Measures over {comparison.unit}{f', by {keys}' if keys else ''}",
-        charts=tuple(_overlay(groups, each, comparison.unit, f"all-{place}") for place, each in enumerate(measures)),
+        charts=tuple(chart for chart in charts if chart.curves),
     )
 
 
@@ -103,8 +104,8 @@ def aligned(places: Sequence[Floats], values: Sequence[Floats]) -> tuple[Floats,
 def _overlay(groups: Sequence[Group], measure: Measure, unit: Unit, key: str) -> Chart:
     info, curves, members = measure.info, list[Curve](), list[Group]()
     for index, group in enumerate(groups):
-        games = tuple(game for game in group.games if measure.is_of(game.run) and game.series(info.name))
-        if games:
+        games = tuple(game for game in group.games if measure.is_of(game.run))
+        if any(game.series(info.name) for game in games):
             members.append(Group(group.settings, games))
             curves.append(_curve(members[-1], measure, unit, index))
     runs = [game.run for group in members for game in group.games]
@@ -144,7 +145,7 @@ def _bounds(measure: Measure, numbers: list[float]) -> tuple[float, float]:
     if len(numbers) < 2:
         return np.nan, np.nan
     low, high = seed_interval(measure.info, numbers) or (numbers[0], numbers[0])
-    return max(low, min(numbers)) if measure.is_log else low, high
+    return (min(numbers) if measure.is_log and low <= 0 else low), high  # a logarithmic axis has no place for 0
 
 
 def _limits(runs: Sequence[Run], measure: Measure) -> tuple[float | None, float | None]:
@@ -169,7 +170,7 @@ def _marks(runs: Sequence[Run], measure: Measure) -> tuple[Mark, ...]:
 def _caption(groups: Sequence[Group], measure: Measure) -> str:
     """Of how many games the lines are means, what the bands are, and which games left the means."""
     counts = [len(group.games) for group in groups]
-    if max(counts) == 1:
+    if max(counts, default=0) <= 1:
         return "One game each."
     same = len(set(counts)) == 1
     numbers = f"{counts[0]} games" if same else ", ".join(f"{group.label}: {len(group.games)}" for group in groups)
@@ -180,8 +181,10 @@ def _caption(groups: Sequence[Group], measure: Measure) -> str:
 
 def _losses(group: Group, measure: Measure) -> str:
     """How many games of a group have no value at its last place."""
-    ends = [series.steps[-1] for game in group.games if (series := game.series(measure.info.name))]
-    short = sum(end < max(ends) for end in ends)
+    name = measure.info.name
+    last = max(series.steps[-1] for game in group.games if (series := game.run.series(name)))
+    ends = [series.steps[-1] if (series := game.series(name)) else 0.0 for game in group.games]
+    short = sum(end < last for end in ends)
     if not short:
         return ""
     return f"{group.label}: {short} of {counted(len(ends), 'game')} stopped or diverged early and left the mean there."

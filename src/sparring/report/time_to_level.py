@@ -205,7 +205,7 @@ def _of_group(group: Group, arrivals: Arrivals) -> TimeOfGroup:
         settings=group.settings,
         games=len(arrivals),
         reached=len(times),
-        never=tuple(f"{game.title} (not in {counted(game.run.rounds, 'round')})" for game in late),
+        never=tuple(f"{game.title} ({_reached(game)})" for game in late),
         means={unit: _mean([each[unit] for each in times]) for unit in _shared(times)},
     )
 
@@ -244,3 +244,9 @@ def _geometric(ratios: Sequence[float]) -> Mean:
         return Mean(math.exp(fmean(logs)), None)
     low, high = student(logs)
     return Mean(math.exp(fmean(logs)), (math.exp(low), math.exp(high)))
+
+
+def _reached(game: Game) -> str:
+    """How far a game came that did not get there."""
+    diverged = game.run.divergences.get(game.run.titles[game.index])
+    return f"diverged at round {diverged:,}" if diverged else f"not in {counted(game.run.rounds, 'round')}"

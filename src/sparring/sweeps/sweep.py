@@ -108,7 +108,7 @@ def demo(
 
     Args:
         out: the folder of the runs.
-        objectives: names of objectives, or pieces in YAML.
+        objectives: names of objectives.
         steps: rounds of every game.
         seeds: games in every cell, with seeds 0, 1, ...
         progress: follows the rounds of all runs.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
-from sparring.core.descent import first_non_finite
+from sparring.core.descent import first_non_finite, require_finite
 from sparring.core.process import Progress
 from sparring.core.step_log import StepLog
 from sparring.data import Source
@@ -154,15 +156,14 @@ class GANTask(Task):
 
     def measure(self, done: int) -> dict[str, Any]:
         assert self.measures is not None  # the recipe has an interval of evaluations
-        diverged = self.game.diverged
-        samples = draw(self.game, self.measures.samples, "measure", done).samples
-        numbers = self.measures.measure(samples, diverged.games)
+        numbers = dict(self.probe.measure(self.game, done))
         for head in self.class_heads:
-            numbers |= diverged.blank(head.measure(done))
-        return numbers | diverged.blank(self.probe.measure(self.game, done))
+            numbers |= head.measure(done)
+        samples = draw(self.game, self.measures.samples, "measure", done).samples
+        return self._of_games(numbers) | self.measures.measure(samples, self.game.diverged.games)
 
     def collapse_metrics(self, done: int) -> dict[str, Any]:
-        return self.game.diverged.blank(self._collapse.measure(done))
+        return self._of_games(self._collapse.measure(done))
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
         """The last measurement, when the games first succeeded or diverged, and the study of attack endurance."""
@@ -183,6 +184,13 @@ class GANTask(Task):
     def save_pictures(self, run: RunFolder, done: int) -> None:
         save_samples(self.game, run, done)
         save_probe(self.game, self.probe, run, done)
+
+    def _of_games(self, numbers: Mapping[str, Any]) -> dict[str, Any]:
+        """Numbers without those of diverged games; a packed game with a number that is not finite is one."""
+        if self.recipe.lead:
+            tensors = {name: torch.tensor(values) for name, values in numbers.items()}
+            require_finite("measurement", tensors, self.game.diverged)
+        return self.game.diverged.blank(numbers)
 
     def _divergences(self) -> dict[str, MetricValue]:
         """The round of every game's divergence, if any has diverged."""
