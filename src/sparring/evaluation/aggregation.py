@@ -58,7 +58,7 @@ def last_epochs(run: RunFolder, recipe: Recipe, facts: Facts, epochs: int) -> li
         No numbers where the log has no measurement in these epochs.
     """
     rows = run.rows()
-    last, rounds = rows[-1]["step"] if rows else 0, epochs * facts.count / (recipe.batch_size * recipe.critic_steps)
+    last, rounds = rows[-1]["step"] if rows else 0, epochs * facts.count / recipe.images_a_round
     within = [row for row in rows if last - rounds < row["step"] <= last]
     summary = run.summary()
     games: list[dict[str, MetricValue]] = [{} for _ in recipe.seeds]

@@ -57,6 +57,16 @@ class TrainingRecipe(Record):
         """The seed of every game."""
         return (self.seed,)
 
+    @property
+    def images_a_round(self) -> int:
+        """Real samples that a round shows to each game."""
+        return self.batch_size
+
+    @property
+    def updates_a_round(self) -> int:
+        """Updates of D, or of the classifier, in a round."""
+        return 1
+
     def title(self, game: int) -> str:
         """The name of a packed game: its seed."""
         return f"seed {self.seeds[game]}"

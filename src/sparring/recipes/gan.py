@@ -76,6 +76,14 @@ class Recipe(TrainingRecipe):
         return self
 
     @property
+    def images_a_round(self) -> int:
+        return self.critic_steps * self.batch_size
+
+    @property
+    def updates_a_round(self) -> int:
+        return self.critic_steps * self.regime.steps
+
+    @property
     def lead(self) -> tuple[int, ...]:
         """The leading shape of every tensor of the game: `()`, or `(replicas,)` when games are packed."""
         return () if self.replicas == 1 else (self.replicas,)

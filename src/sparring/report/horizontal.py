@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from sparring.core.errors import SparringError, UsageError
-from sparring.recipes import Recipe
 from sparring.report.read import Floats, Run
 
 Unit = Literal["rounds", "epochs", "images", "updates", "seconds"]
@@ -40,16 +39,9 @@ def positions(run: Run, steps: Floats, unit: Unit) -> Floats:
     """
     if unit == "seconds":
         return _seconds(run, steps)
-    return steps * _in_one_round(run, unit)
-
-
-def _in_one_round(run: Run, unit: Unit) -> float:
-    recipe = run.recipe
-    batches, steps = (recipe.critic_steps, recipe.regime.steps) if isinstance(recipe, Recipe) else (1, 1)
-    images = batches * recipe.batch_size
     if unit == "epochs":
-        return images / _training_samples(run)
-    return float({"rounds": 1, "images": images, "updates": batches * steps}[unit])
+        return steps * run.recipe.images_a_round / _training_samples(run)
+    return steps * {"rounds": 1, "images": run.recipe.images_a_round, "updates": run.recipe.updates_a_round}[unit]
 
 
 def _training_samples(run: Run) -> int:

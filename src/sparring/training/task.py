@@ -92,13 +92,9 @@ class Task(ABC):
     def networks(self) -> dict[str, nn.Module]:
         """The networks that are trained, by name."""
 
-    @abstractmethod
-    def images_a_round(self) -> int:
-        """Real samples that a round shows to each game."""
-
     def footing(self, done: int) -> dict[str, Any]:
         """What runs that are compared should have in common: `Summary`'s images, epochs and parameters."""
-        images, count = done * self.images_a_round(), self.source.facts.count
+        images, count = done * self.recipe.images_a_round, self.source.facts.count
         parameters = {
             name: sum(parameter.numel() for parameter in network.parameters()) // math.prod(self.recipe.lead)
             for name, network in self.networks().items()
@@ -137,9 +133,6 @@ class GANTask(Task):
 
     def networks(self) -> dict[str, nn.Module]:
         return {"generator": self.game.networks.generator, "discriminator": self.game.networks.discriminator}
-
-    def images_a_round(self) -> int:
-        return self.recipe.critic_steps * self.recipe.batch_size
 
     def means(self) -> dict[str, Any]:
         return self.game.diverged.blank(super().means())
@@ -240,9 +233,6 @@ class ClassifierTask(Task):
 
     def networks(self) -> dict[str, nn.Module]:
         return {"classifier": self.classifier.network}
-
-    def images_a_round(self) -> int:
-        return self.recipe.batch_size
 
     def locate(self, step: int) -> str | None:
         optimizers = {"classifier": self.classifier.optimizer}
