@@ -10,8 +10,8 @@ from sparring.core.errors import CorruptInput, SparringError, UsageError
 from sparring.data.faults import Faults
 from sparring.data.sources.base import Pixels, RawDataset, RawSample, RawSplit, UnreadableImage
 from sparring.data.sources.celeba import has_celeba, read_celeba
-from sparring.data.sources.folders import has_images, read_folder
 from sparring.data.sources.idx import has_idx, read_idx
+from sparring.data.sources.image_folders import has_images, read_folder
 from sparring.data.sources.imagenet import has_imagenet, read_imagenet
 from sparring.data.sources.lsun import has_lmdb, read_lsun
 from sparring.data.sources.npz import is_npz, read_digits, read_npz

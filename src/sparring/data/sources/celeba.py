@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sparring.data.faults import Faults
 from sparring.data.sources.base import RawDataset, first_of
-from sparring.data.sources.folders import FolderTree, file_split
+from sparring.data.sources.image_folders import FolderTree, file_split
 
 _FOLDERS = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sparring.data.faults import Faults, first_line
 from sparring.data.sources.base import RawDataset, array_dataset, split_in
-from sparring.data.sources.folders import FolderTree
+from sparring.data.sources.image_folders import FolderTree
 
 _NAME = re.compile(r"(?P<what>images|labels)[-.]idx[13]-ubyte(\.gz)?$")
 _UINT8 = 8

@@ -20,7 +20,7 @@ import numpy as np
 
 from sparring.data.faults import Faults, first_line
 from sparring.data.sources.base import RawDataset, RawSplit, first_of
-from sparring.data.sources.folders import FolderTree, class_split, file_split
+from sparring.data.sources.image_folders import FolderTree, class_split, file_split
 
 _TRAIN = ("ILSVRC2012_img_train", "train")
 _VALIDATION = ("ILSVRC2012_img_val", "val", "valid", "validation")

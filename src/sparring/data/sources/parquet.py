@@ -30,7 +30,7 @@ from sparring.data.sources.base import (
     split_in,
     unreadable,
 )
-from sparring.data.sources.folders import FolderTree
+from sparring.data.sources.image_folders import FolderTree
 from sparring.data.sources.images import decoded
 
 _IMAGES = ("image", "img", "images", "jpg", "png")
