@@ -219,9 +219,11 @@ def test_a_game_that_overflows_in_a_measurement_has_diverged(
     monkeypatch.setattr(GANCollapseMetrics, "measure", far)
     summary = train(short(*PACK), run_path, device="cpu")
     assert summary.metrics["diverged"].value == (None, 12, 20)
-    measured = evaluate(run_path, samples=64, device="cpu").metrics
+    evaluation = evaluate(run_path, samples=64, device="cpu")
+    measured = evaluation.metrics
     assert measured["success"].value[1:] == (0.0, 0.0)  # type: ignore[index]
     assert measured["modes"].value[1:] == (None, None)  # type: ignore[index]
+    assert {"seed 3 diverged at round 12", "seed 4 diverged at round 20"} <= set(evaluation.problems)
 
 
 def test_a_diverged_game_is_known_after_a_resume(

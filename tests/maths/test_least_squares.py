@@ -85,7 +85,8 @@ def test_no_other_distribution_is_as_good_as_the_data() -> None:
 
 
 def test_other_labels_give_no_such_divergence() -> None:
-    assert PEARSON.are_pearson and not PUBLISHED.are_pearson
+    assert PEARSON.b - PEARSON.c == 1 and PEARSON.b - PEARSON.a == 2
+    assert PUBLISHED.b - PUBLISHED.c == 0
     data, made = (torch.tensor(each, dtype=torch.float64) for each in ([0.5, 0.5, 0.0], [0.25, 0.25, 0.5]))
     at_data = least_squares_generator(data, data, optimal_least_squares(data, data, PUBLISHED), PUBLISHED)
     assert float(at_data) == pytest.approx(1 / 4)

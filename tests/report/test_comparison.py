@@ -114,13 +114,13 @@ def test_a_page_of_many_runs_is_compact(tmp_path: Path) -> None:
     assert len(page.classed("run")) == 9
 
 
-def test_runs_share_a_chart_while_they_can_be_told_apart(tmp_path: Path) -> None:
+def test_runs_share_a_chart_while_their_lines_differ(tmp_path: Path) -> None:
     run = read_run(played(tmp_path / "run", [], wins=1))
     runs = [replace(run, recipe=run.recipe.model_copy(update={"batch_size": size})) for size in range(1, 16)]
     (chart,) = overlays(runs[:14], ALL).charts
     assert ">batch_size 14<" in chart.svg()
     assert overlays(runs, ALL).charts == ()
-    with pytest.raises(UsageError, match="15 groups are more than the 14 lines"):
+    with pytest.raises(UsageError, match="15 groups, and a chart has at most 14 different lines"):
         overlays(runs, Comparison(measures=("modes",)))
 
 

@@ -192,7 +192,7 @@ def test_the_page_has_one_chart_a_measure_with_two_lines_and_bands(six: list[Run
     assert "Measures over epochs, by regime" in page.text
     for title in ("Fréchet distance", "Inception score", "Input gradient of D: L1 norm"):
         assert title in page.text
-    with pytest.raises(UsageError, match="one run has nothing to be compared with"):
+    with pytest.raises(UsageError, match="the options compare several runs"):
         report_folder(six[0].folder.path, Comparison(unit="epochs"))
 
 

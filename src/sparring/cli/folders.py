@@ -35,7 +35,7 @@ def report(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write report.html for a run or an evaluation, or one page for all runs in a folder: lines with bands."""
+    """Write report.html for a run or an evaluation, or one page for all runs in a folder, which the options compare."""
     from sparring.report import Comparison, report_folder, times_to_levels
 
     comparison = Comparison(tuple(measure or ()), tuple(group_by or ()), unit, tuple(level or ()))

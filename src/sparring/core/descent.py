@@ -55,10 +55,10 @@ class Descent:
     def step(self, loss: Tensor) -> None:
         """One step along the gradients that have been accumulated, which are then cleared.
 
+        A packed game whose loss or gradient is not finite has diverged: it stands still from now on.
+
         Args:
             loss: detached, `()`, or `(replicas)` where games are packed.
-
-        A packed game whose loss or gradient is not finite has diverged: it stands still from now on.
 
         Raises:
             NotFiniteStep: loss or gradient of a single game is not finite in some process; no step was taken.

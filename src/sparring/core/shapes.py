@@ -16,6 +16,7 @@ from torch import Tensor
 
 Scores = Float[Tensor, "*batch"]
 Samples = Float[Tensor, "..."]
+Points = Float[Tensor, "_ features"]
 
 
 class Bounds(NamedTuple):

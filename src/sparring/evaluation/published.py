@@ -39,7 +39,8 @@ class PublishedFigure(StoredRecord):
         figure: what was published under it.
         steps: the round of the checkpoint that was measured, by run.
         metrics: by name; with several games or runs, one number for each, in order.
-        problems: newer checkpoints that could not be read, and what is not as published.
+        problems: newer checkpoints that could not be read, games that diverged and have no numbers, and what is not as
+            published.
     """
 
     protocol: str
@@ -108,8 +109,8 @@ def _network(loaded: LoadedGAN, protocol: PublishedProtocol, extractor: Extracto
 def _measured(
     loaded: LoadedGAN, network: FrozenClassifier, protocol: PublishedProtocol, seed: int, progress: Progress
 ) -> list[dict[str, MetricValue]]:
-    """The numbers of every game of a run."""
-    games = range(loaded.recipe.replicas)
+    """The numbers of every game of a run that has not diverged."""
+    games = [game for game in range(loaded.recipe.replicas) if game not in loaded.diverged.since]
     text = (
         f"protocol {protocol.name}: {protocol.generated:,} generated images, {measured_generator(loaded.recipe)}; "
         f"features: {network.name}; images as uint8 rounded half up"

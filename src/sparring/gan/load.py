@@ -21,7 +21,17 @@ from sparring.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class LoadedGAN:
-    """The networks of a run as they were after `step` rounds; its data are not needed."""
+    """The networks of a run as they were after `step` rounds; its data are not needed.
+
+    Args:
+        path: of the run.
+        recipe: of the run.
+        networks: with the weights of the checkpoint.
+        streams: of random numbers.
+        step: rounds of the checkpoint.
+        problems: newer checkpoints that could not be read, and games that diverged.
+        diverged: those games.
+    """
 
     path: Path
     recipe: Recipe
@@ -70,6 +80,7 @@ def load_gan(run: RunFolder, device: str) -> LoadedGAN:
     streams = recipe.streams(place)
     diverged = DivergedGames(recipe.replicas if recipe.lead else 0)
     diverged.load_state(checkpoint.tensors)
+    problems += [f"{recipe.title(game)} diverged at round {at:,}" for game, at in diverged.since.items()]
     step = checkpoint.progress.step
     return LoadedGAN(run.path, recipe, networks.to(place), streams, step, tuple(problems), diverged)
 

@@ -12,12 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from sparring.core.randomness import Rng
-
-Points = Float[Tensor, "_ features"]
+from sparring.core.shapes import Points
 
 RESAMPLES = 100
 """Of a bootstrap interval."""

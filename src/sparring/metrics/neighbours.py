@@ -12,16 +12,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from sparring.core.pieces import piece
 from sparring.core.records import Count
-from sparring.core.shapes import FeaturesAndLogits
+from sparring.core.shapes import FeaturesAndLogits, Points
 from sparring.metrics.base import Reference
 from sparring.metrics.feature_metric import FeatureMetric
-
-Points = Float[Tensor, "_ features"]
 
 _AT_ONCE = 1024
 """Rows of a matrix of distances that are held at once."""

@@ -71,8 +71,7 @@ class GeneratorMetrics:
         """
         if not self._lead:
             return dict(self._of_game(samples))
-        none = dict.fromkeys(name for metric in self.metrics for name in metric.names)
-        failed = none | {name: 0.0 for name in none if name == "success"}
+        failed = {name: 0.0 if name == "success" else None for metric in self.metrics for name in metric.names}
         games = [failed if game in diverged else self._of_game(each) for game, each in enumerate(samples)]
         return {name: [numbers[name] for numbers in games] for name in games[0]}
 

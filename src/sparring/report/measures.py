@@ -57,11 +57,11 @@ def find_name(runs: Sequence[Run], word: str) -> str:
     known = list(dict.fromkeys(name for run in runs for name in run.logged))
     if word in known:
         return word
-    begun = [name for name in known if name.startswith(word) and name not in HIDDEN]
-    if len(begun) == 1:
-        return begun[0]
+    candidates = [name for name in known if name.startswith(word) and name not in HIDDEN]
+    if len(candidates) == 1:
+        return candidates[0]
     near = nearest(word, known)
-    remedy = f"did you mean {near}?" if near else f"one of {', '.join(begun or known)}" if known else ""
+    remedy = f"did you mean {near}?" if near else f"one of {', '.join(candidates or known)}" if known else ""
     raise UsageError(f"measure {word}: not in the log of any of these runs", remedy)
 
 

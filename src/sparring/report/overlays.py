@@ -66,12 +66,12 @@ def overlays(runs: Sequence[Run], comparison: Comparison) -> Overlays:
 
     Raises:
         UsageError: no run logged a measure, no recipe has a key, a run has no such unit; or more groups are asked for
-            than can be told apart. By default there are no charts then.
+            than a chart has different lines. By default there are no charts then.
     """
     groups = group_games(runs, comparison.group_by)
     if len(groups) > DISTINCT:
         if comparison.measures or comparison.group_by:
-            cause = f"{len(groups)} groups are more than the {DISTINCT} lines that can be told apart"
+            cause = f"{len(groups)} groups, and a chart has at most {DISTINCT} different lines"
             raise UsageError(cause, "give fewer keys with --group-by")
         return Overlays("", ())
     measures = find_measures(runs, comparison.measures)

@@ -94,7 +94,9 @@ def report_folder(path: Path, comparison: Comparison = ALL) -> Path:
     """
     is_run = (path / "recipe.yaml").is_file()
     if comparison != ALL and (is_run or (path / ROBUSTNESS).is_file()):
-        raise UsageError(f"{path}: one run has nothing to be compared with", "give a folder of runs, or fewer options")
+        raise UsageError(
+            f"{path}: the options compare several runs, and this is one", "give a folder of runs, or no options"
+        )
     if is_run:
         return report_run(RunFolder.open(path))
     if is_sweep(path):

@@ -30,14 +30,9 @@ class Labels(NamedTuple):
     b: float
     c: float
 
-    @property
-    def are_pearson(self) -> bool:
-        """Whether b - c = 1 and b - a = 2."""
-        return self.b - self.c == 1 and self.b - self.a == 2
-
 
 PEARSON = Labels(a=-1.0, b=1.0, c=0.0)
-"""The paper's equation (8). Its equation (9) has a = 0, b = c = 1, where G has no such divergence."""
+"""The paper's equation (8), with b - c = 1 and b - a = 2. In its equation (9), a = 0 and b = c = 1, G has no divergence."""
 
 
 def pearson(p: Measure, q: Measure) -> Values:

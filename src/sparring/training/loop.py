@@ -218,7 +218,7 @@ class _Session:
             seconds=round(self._seconds(), 2),
             metrics=self.task.metrics(self.run.rows(), complete=status == "complete"),
             alarms=tuple(self.alarm_monitor.alarms()),
-            **self.task.footing(self.done),
+            **self.task.budget(self.done),
         )
         self.run.write_summary(summary)
         return summary

@@ -92,8 +92,8 @@ class Task(ABC):
     def networks(self) -> dict[str, nn.Module]:
         """The networks that are trained, by name."""
 
-    def footing(self, done: int) -> dict[str, Any]:
-        """What runs that are compared should have in common: `Summary`'s images, epochs and parameters."""
+    def budget(self, done: int) -> dict[str, Any]:
+        """Images, epochs and parameters of `Summary`, in which compared runs should agree."""
         images, count = done * self.recipe.images_a_round, self.source.facts.count
         parameters = {
             name: sum(parameter.numel() for parameter in network.parameters()) // math.prod(self.recipe.lead)
