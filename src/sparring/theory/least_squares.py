@@ -32,7 +32,7 @@ class Labels(NamedTuple):
 
 
 PEARSON = Labels(a=-1.0, b=1.0, c=0.0)
-"""The paper's equation (8): b - c = 1, b - a = 2. With its equation (9), a = 0 and b = c = 1, there is no divergence."""
+"""The paper's equation (8): b - c = 1, b - a = 2. With its equation (9), a = 0, b = c = 1, it is no divergence."""
 
 
 def pearson(p: Measure, q: Measure) -> Values:
