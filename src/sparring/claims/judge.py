@@ -1,0 +1,134 @@
+"""How statements are judged: intervals over seeds, Holm's correction within a claim, verdicts.
+
+A statement has one number for each seed; for a comparison it is the difference of the two sides. Its mean has a 95 %
+interval and a two-sided p-value against zero:
+
+* successes and failures on both sides: Agresti and Min's interval for matched pairs, half a pair added to each of the
+  four kinds of pairs;
+* otherwise Student's t over the seeds.
+
+For `near` the p-value is that of two one-sided t tests against -margin and margin. All statements of a claim are
+corrected together by Holm's method.
+
+Source: Agresti and Min, Statistics in Medicine 24 (2005), section 3; Holm, Scandinavian Journal of Statistics 6 (1979).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from scipy.special import ndtr, ndtri, stdtr
+
+from sparring.claims.statements import Sample
+from sparring.core.intervals import student
+
+Verdict = Literal["holds", "contradicted", "undecided", "not comparable", "not played"]
+LEVEL = 0.05
+"""Of the tests, after Holm's correction."""
+FEWEST_SEEDS = 5
+"""With fewer pairs a statement is undecided."""
+
+
+@dataclass(frozen=True)
+class Estimate95:
+    """A mean over seeds.
+
+    Args:
+        mean: of the numbers.
+        interval: 95 %.
+        p: of the test.
+        method: of interval and test.
+    """
+
+    mean: float
+    interval: tuple[float, float]
+    p: float
+    method: str
+
+
+def estimate(sample: Sample) -> Estimate95 | None:
+    """The mean of a statement's numbers with interval and p-value; None with fewer than two numbers."""
+    if len(sample.values) < 2:
+        return None
+    if sample.is_binary and sample.aim == "positive":
+        return matched_pairs([left for left, _ in sample.sides], [right for _, right in sample.sides])
+    interval = student(sample.values)
+    if sample.aim == "near":
+        p = max(_t_above(sample.values, -sample.margin), _t_above([-value for value in sample.values], -sample.margin))
+        return Estimate95(fmean(sample.values), interval, p, "two one-sided t tests over seeds")
+    above = _t_above(sample.values, 0.0)
+    return Estimate95(fmean(sample.values), interval, 2 * min(above, 1 - above), "Student's t over seeds")
+
+
+def matched_pairs(left: Sequence[float], right: Sequence[float]) -> Estimate95:
+    """The difference of two success rates over the same seeds.
+
+    With half a pair added to each kind, n' = n + 2 pairs and b', c' discordant ones:
+
+        (b' - c') / n'  -+  z sqrt(b' + c' - (b' - c')^2 / n') / n'
+
+    Args:
+        left, right: 1 for a success, 0 for a failure; one for each seed.
+    """
+    count = len(left) + 2
+    wins = sum(a > b for a, b in zip(left, right, strict=True)) + 0.5
+    losses = sum(a < b for a, b in zip(left, right, strict=True)) + 0.5
+    centre = (wins - losses) / count
+    error = math.sqrt(wins + losses - (wins - losses) ** 2 / count) / count
+    z = float(ndtri(0.975))
+    interval = max(-1.0, centre - z * error), min(1.0, centre + z * error)
+    p = 2 * float(ndtr(-abs(centre) / error))
+    return Estimate95(fmean(left) - fmean(right), interval, p, "Agresti and Min's matched pairs over seeds")
+
+
+def _t_above(values: Sequence[float], bound: float) -> float:
+    """p of the one-sided t test of "the mean is not above the bound"; 0 or 1 where all values are equal."""
+    mean, spread = fmean(values) - bound, stdev(values)
+    if spread == 0:
+        return 0.0 if mean > 0 else 1.0 if mean < 0 else 0.5
+    return float(stdtr(len(values) - 1, -mean / (spread / math.sqrt(len(values)))))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values, in the order given: the i-th smallest of m is multiplied by m - i + 1, made monotone."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    adjusted, largest = [0.0] * len(ps), 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(ps) - place) * ps[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def verdict_on(sample: Sample, found: Estimate95 | None, adjusted: float) -> Verdict:
+    """The verdict on one statement.
+
+    Args:
+        sample: its numbers.
+        found: their estimate.
+        adjusted: p after Holm's correction.
+    """
+    if found is None or len(sample.values) < FEWEST_SEEDS:
+        return "undecided"
+    low, high = found.interval
+    if sample.aim == "near":
+        if adjusted < LEVEL:
+            return "holds"
+        return "contradicted" if low > sample.margin or high < -sample.margin else "undecided"
+    if adjusted >= LEVEL:
+        return "undecided"
+    return "holds" if (low + high) > 0 else "contradicted"
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict on a claim: the worst of its statements; those that cannot be compared are left out unless all are."""
+    judged = [verdict for verdict in verdicts if verdict != "not comparable"]
+    if not judged:
+        return "not comparable"
+    for worst in ("not played", "contradicted", "undecided"):
+        if worst in judged:
+            return worst
+    return "holds"

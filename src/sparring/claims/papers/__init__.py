@@ -1,0 +1,1 @@
+"""The claims of the papers, a YAML file each."""
