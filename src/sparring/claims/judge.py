@@ -94,7 +94,7 @@ def _t_above(values: Sequence[float], bound: float) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given: the i-th smallest of m is multiplied by m - i + 1, made monotone."""
+    """Holm's adjusted p-values, in the order given: the i-th smallest of m times m - i + 1, made monotone."""
     order = sorted(range(len(ps)), key=ps.__getitem__)
     adjusted, largest = [0.0] * len(ps), 0.0
     for place, index in enumerate(order):
@@ -124,7 +124,7 @@ def verdict_on(sample: Sample, found: Estimate95 | None, adjusted: float) -> Ver
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on a claim: the worst of its statements; those that cannot be compared are left out unless all are."""
+    """The verdict on a claim: the worst of its statements, without those that cannot be compared unless all are so."""
     judged = [verdict for verdict in verdicts if verdict != "not comparable"]
     if not judged:
         return "not comparable"

@@ -29,7 +29,7 @@ class Axis(Record):
 
     key: str = ""
     values: Annotated[tuple[Any, ...], Field(strict=False)] = ()
-    cases: dict[str, Overrides] = {}
+    cases: dict[str, Overrides] = Field(default={})
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Axis:
@@ -70,8 +70,8 @@ class CellGroup(Record):
     name: str = ""
     recipe: str = ""
     compute: Computation | None = None
-    set: Overrides = {}
-    axes: dict[str, Axis] = {}
+    set: Overrides = Field(default={})
+    axes: dict[str, Axis] = Field(default={})
     start_from: StartFrom | None = None
 
     @model_validator(mode="before")

@@ -74,7 +74,7 @@ class Published(Record):
     """
 
     measure: str
-    where: Where = {}
+    where: Where = Field(default={})
     value: float
     spread: float | None = None
     source: Literal["paper", "code"] = "paper"

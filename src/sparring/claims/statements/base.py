@@ -1,4 +1,4 @@
-"""The family of statements: each reduces the cells of a claim to one number for each seed, and says what it should be."""
+"""The family of statements: each makes one number of the cells of a claim for each seed, and says what it should be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from pydantic import Field
 
 from sparring.claims.values import Choice, Label, Where
 from sparring.core.pieces import Piece
@@ -21,7 +23,7 @@ class Term(Record):
     """
 
     measure: str
-    where: Where = {}
+    where: Where = Field(default={})
 
     def __str__(self) -> str:
         inside = ", ".join(f"{axis} {_words(label)}" for axis, label in self.where.items())
