@@ -13,6 +13,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -109,7 +110,7 @@ def _cell(
         computation = Computation.validated(
             group.compute.model_dump(mode="json") | overrides, where, "see docs/claims.md"
         )
-        return ClaimCell(labels, computation, seeds, _digest(computation), name=computation.name)
+        return ClaimCell(labels, computation, seeds, key_of(computation), name=computation.name)
     name = overrides.pop("recipe", group.recipe)
     parent = None if group.start_from is None else _parent(group, labels, groups, where)
     values = copy.deepcopy(unvalidated(name))
@@ -122,7 +123,23 @@ def _cell(
         assert parent is not None
         set_key(values, key, f"{RUN}{parent.key}")
     recipe = validated(values, where)
-    return ClaimCell(labels, recipe, seeds, _digest(recipe), parent, keys, name)
+    return ClaimCell(labels, recipe, seeds, key_of(recipe), parent, keys, name)
+
+
+def started_from(cell: ClaimCell, recipe: AnyRecipe, run: Path, game: int) -> AnyRecipe:
+    """A recipe of a cell that starts from the run of another one.
+
+    Args:
+        cell: with a parent.
+        recipe: of one of its games.
+        run: the run folder in place of the parent's key.
+        game: index of the game in that run.
+    """
+    values = recipe.model_dump(mode="json")
+    for key in cell.parent_keys:
+        set_key(values, key, str(run.resolve()))
+        set_key(values, f"{key.rpartition('.')[0]}.game", game)
+    return validated(values, cell.name)
 
 
 def _parent(group: CellGroup, labels: Labels, groups: dict[str, list[ClaimCell]], where: str) -> ClaimCell:
@@ -141,7 +158,8 @@ def _parent(group: CellGroup, labels: Labels, groups: dict[str, list[ClaimCell]]
     return matching[0]
 
 
-def _digest(source: AnyRecipe | Computation) -> str:
+def key_of(source: AnyRecipe | Computation) -> str:
+    """The key of a recipe or a computation: equal for games that differ in nothing but the seed."""
     values = {name: value for name, value in reduced(source).items() if name not in _NOT_IN_KEY}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -14,6 +14,7 @@ import typer
 from sparring.cli.evaluating import attack_endurance, evaluate, robustness, sample
 from sparring.cli.folders import inspect, prepare, report, verify
 from sparring.cli.listing import list_, show, theory
+from sparring.cli.reproducing import reproduce
 from sparring.cli.training import demo, finetune, resume, sweep, train
 from sparring.core.errors import SparringError, StorageError, print_error, unexpected
 
@@ -40,6 +41,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "finetune": finetune,
     "sample": sample,
     "report": report,
+    "reproduce": reproduce,
     "list": list_,
     "show": show,
     "theory": theory,

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from typing import Annotated
 
-from sparring.claims.values import PlayedGame, Value
+from pydantic import Field
+
+from sparring.claims.values import Labels, PlayedGame, Value
 from sparring.core.pieces import Piece
 
 
 class Measure(Piece, ABC, family="measure"):
-    """What is measured of every game. A member implements `of`."""
+    """What is measured of every game. A member implements `of`.
+
+    Args:
+        groups: names of the groups of cells that are measured; all of them by default.
+    """
+
+    groups: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
     @property
     def key(self) -> str:
-        """The measure as one line of JSON: the name of its values in a ledger."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """The measure as one line of JSON, whatever the groups: the name of its values in a ledger."""
+        values = self.model_dump(mode="json")
+        del values["groups"]
+        return json.dumps(values, sort_keys=True)
+
+    def is_of(self, labels: Labels) -> bool:
+        """Whether the cell with these labels is measured."""
+        return not self.groups or labels.get("cells") in self.groups
 
     @abstractmethod
     def of(self, game: PlayedGame) -> Value:
@@ -24,6 +39,10 @@ class Measure(Piece, ABC, family="measure"):
         Raises:
             UsageError: the run of the game has nothing like it.
         """
+
+    def of_failed(self) -> Value:
+        """The value of a game whose run ended because its numbers were not finite."""
+        return None
 
     def protocol(self, game: PlayedGame) -> str:
         """What was measured, and how: stands beside the numbers."""

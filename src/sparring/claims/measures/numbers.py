@@ -51,6 +51,9 @@ class Final(Measure):
         value = metrics[self.metric].estimates[game.index].value
         return self.otherwise if value is None else float(value)
 
+    def of_failed(self) -> Value:
+        return self.otherwise
+
     def protocol(self, game: PlayedGame) -> str:
         return game.trained.metrics[self.metric].protocol
 
@@ -121,6 +124,9 @@ class Reached(Measure):
         steps, values = logged(game, self.metric)
         there = values >= self.level if self.better == "higher" else values <= self.level
         return float(steps[there][0]) if there.any() else self.otherwise
+
+    def of_failed(self) -> Value:
+        return self.otherwise
 
 
 @piece("curve")

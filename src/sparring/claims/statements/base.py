@@ -76,10 +76,12 @@ class Statement(Piece, ABC, family="statement"):
     Args:
         says: in words; `text` by default.
         not_comparable: why the numbers of both sides cannot be compared, as another feature extractor.
+        unequal_budgets: why both sides may differ in the real samples that they see in training.
     """
 
     says: str = ""
     not_comparable: str = ""
+    unequal_budgets: str = ""
 
     @abstractmethod
     def sample(self, table: Table) -> Sample:

@@ -1,0 +1,36 @@
+"""The charts of a claim as SVG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparring.claims.entries import LedgerEntry
+from sparring.claims.schema import Claim
+from sparring.core.files import write_whole
+
+
+def figures_of(entry: LedgerEntry, claim: Claim) -> list[str]:
+    """Every chart of the claim as an SVG element, drawn from the cells of the entry."""
+    values = entry.values(claim)
+    key = entry.name.replace("/", "-")
+    return [chart.draw(values, f"{key}-{place}") for place, chart in enumerate(claim.charts, start=1)]
+
+
+def figure_paths(folder: Path, entry: LedgerEntry, count: int) -> list[Path]:
+    """The files of so many charts: figure-3.svg, figure-3-2.svg, ..."""
+    scale = "" if entry.scale == "small" else ".paper"
+    numbers = ("" if place == 1 else f"-{place}" for place in range(1, count + 1))
+    return [folder / f"{entry.name}{number}{scale}.svg" for number in numbers]
+
+
+def write_figures(folder: Path, entry: LedgerEntry, claim: Claim) -> list[Path]:
+    """Draw every chart into its file.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    drawn = figures_of(entry, claim)
+    paths = figure_paths(folder, entry, len(drawn))
+    for path, svg in zip(paths, drawn, strict=True):
+        write_whole(path, svg.encode())
+    return paths

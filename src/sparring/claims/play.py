@@ -1,0 +1,233 @@
+"""Play claims: train what is missing, measure every game once, and judge what is there.
+
+Cells of one key are one cell, whichever claims ask for them. Seeds of a cell are packed as in a sweep. A claim that was
+stopped at any moment continues with what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparring.claims.cells import ClaimCell, cells_of_scale, started_from
+from sparring.claims.computations import Computation
+from sparring.claims.entries import LedgerEntry
+from sparring.claims.figures import write_figures
+from sparring.claims.games import (
+    RUNS,
+    CellSeed,
+    RunIndex,
+    StoredGame,
+    computed_game,
+    known_games,
+    played_cells,
+    played_game,
+)
+from sparring.claims.judgement import judged, require_equal_budgets
+from sparring.claims.ledger import read_ledger
+from sparring.claims.measures import Measure
+from sparring.claims.schema import Claim, ScaleName
+from sparring.claims.values import Where, labels_match
+from sparring.core.errors import NonFinite, UsageError
+from sparring.core.process import SILENT, Progress
+from sparring.recipes import AnyRecipe
+from sparring.runs.lock import owned
+from sparring.sweeps.executor import Executor, train_runs
+from sparring.sweeps.grid import Cell, Pack, packs
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a claim is played.
+
+    Args:
+        scale: `small` or `paper`.
+        seeds: in place of those of the claim.
+        where: labels of the cells that are played; all by default.
+        runs: other folders whose complete runs are taken over.
+    """
+
+    scale: ScaleName = "small"
+    seeds: tuple[int, ...] = ()
+    where: Where = field(default_factory=dict)
+    runs: tuple[Path, ...] = ()
+
+
+def cells_of(name: str, claim: Claim, selection: Selection) -> tuple[ClaimCell, ...]:
+    """The cells of a claim that are played.
+
+    Raises:
+        UsageError: a recipe is invalid, budgets are unequal, or no cell has the labels of the selection.
+    """
+    cells = cells_of_scale(claim.scale(selection.scale), name, selection.seeds)
+    require_equal_budgets(name, claim, cells)
+    axes = {axis for cell in cells for axis in cell.labels}
+    unknown = [axis for axis in selection.where if axis not in axes]
+    if unknown:
+        raise UsageError(f"{name}: has no axis {unknown[0]!r}", f"its axes are {', '.join(sorted(axes)) or 'none'}")
+    chosen = tuple(
+        cell
+        for cell in cells
+        if labels_match(cell.labels, {axis: label for axis, label in selection.where.items() if axis in cell.labels})
+    )
+    if not chosen:
+        raise UsageError(f"{name}: no cell has {selection.where}", "see the labels with --plan")
+    return chosen
+
+
+def play(
+    claims: Mapping[str, Claim], selection: Selection, out: Path, *, executor: Executor, progress: Progress = SILENT
+) -> dict[str, LedgerEntry]:
+    """Play claims into a ledger, and judge them.
+
+    Args:
+        claims: by name.
+        selection: what of them.
+        out: folder of the ledger.
+        executor: trains the runs; it is shut down at the end.
+        progress: follows the rounds.
+
+    Returns:
+        The entries of the claims that have games, by name.
+
+    Raises:
+        UsageError: a claim or a recipe is invalid.
+        FolderBusy: another process plays into the ledger.
+        StorageError: the disk refused.
+        SparringError: what the first run failed with, but for numbers that are not finite: those are a result.
+    """
+    wanted = {name: cells_of(name, claim, selection) for name, claim in claims.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    with executor, owned(out):
+        player = _Player(claims, wanted, selection, out, progress)
+        player.measure_what_is_there()
+        for depth in range(player.deepest + 1):
+            player.train(depth, executor)
+        return player.entries
+
+
+@dataclass
+class _Player:
+    """One call of `play`."""
+
+    claims: Mapping[str, Claim]
+    wanted: Mapping[str, Sequence[ClaimCell]]
+    selection: Selection
+    out: Path
+    progress: Progress
+    entries: dict[str, LedgerEntry] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.games: dict[CellSeed, StoredGame] = known_games(read_ledger(self.out).values())
+        self.index = RunIndex.of(self.out, self.selection.runs)
+        self.cells: dict[str, ClaimCell] = {}
+        self.measures: dict[str, dict[str, Measure]] = {}
+        for name, cells in self.wanted.items():
+            for cell in cells:
+                self._take(cell)
+                taken = [each for each in self.claims[name].measures.values() if each.is_of(cell.labels)]
+                self.measures[cell.key] |= {measure.key: measure for measure in taken}
+
+    def _take(self, cell: ClaimCell) -> None:
+        if cell.parent is not None:
+            self._take(cell.parent)
+        held = self.cells.setdefault(cell.key, cell)
+        self.cells[cell.key] = ClaimCell(
+            held.labels,
+            held.source,
+            tuple(sorted({*held.seeds, *cell.seeds})),
+            held.key,
+            held.parent,
+            held.parent_keys,
+            held.name,
+        )
+        self.measures.setdefault(cell.key, {})
+
+    @property
+    def deepest(self) -> int:
+        """How many cells the longest chain of parents has."""
+        return max(map(_depth, self.cells.values()), default=0)
+
+    def measure_what_is_there(self) -> None:
+        """Compute what needs no training, and measure complete runs."""
+        for cell in self.cells.values():
+            for seed in cell.seeds:
+                if self._is_known(cell, seed):
+                    continue
+                if isinstance(cell.source, Computation):
+                    self._keep(cell, seed, computed_game(cell.source, seed, self.measures[cell.key].values()))
+                elif (cell.key, seed) in self.index.games:
+                    self._measure(cell, seed)
+        self._judge(self.wanted)
+
+    def train(self, depth: int, executor: Executor) -> None:
+        """Train the missing runs of the cells that have so many parents above them."""
+        games = [
+            (cell, seed)
+            for cell in self.cells.values()
+            for seed in cell.seeds
+            if _depth(cell) == depth and self._must_train(cell, seed)
+        ]
+        grid = [Cell(index, {}, self._recipe(cell, seed)) for index, (cell, seed) in enumerate(games)]
+        behind: dict[Path, Pack] = {}
+        for pack in packs(grid, executor.workers) if grid else ():
+            folder = self.out / RUNS / games[pack.cells[0].index][0].key
+            folder.mkdir(parents=True, exist_ok=True)
+            behind[folder / f"{pack.recipe.seed}x{len(pack.cells)}"] = pack
+        for path, error in train_runs({path: pack.recipe for path, pack in behind.items()}, executor, self.progress):
+            if error and not isinstance(error, NonFinite):
+                raise error
+            played = [games[each.index] for each in behind[path].cells]
+            key = played[0][0].key
+            self.index.add(path, key)
+            for cell, seed in played:
+                if not self._is_known(cell, seed):
+                    self._measure(cell, seed)
+            self._judge(name for name, cells in self.wanted.items() if any(each.key == key for each in cells))
+
+    def _is_known(self, cell: ClaimCell, seed: int) -> bool:
+        measures = self.measures[cell.key]
+        return not measures or ((cell.key, seed) in self.games and self.games[cell.key, seed].has(measures.values()))
+
+    def _must_train(self, cell: ClaimCell, seed: int) -> bool:
+        """Whether the run of a game is missing, and its values, or those of a game that starts from it, are too."""
+        if isinstance(cell.source, Computation) or (cell.key, seed) in self.index.games:
+            return False
+        children = [each for each in self.cells.values() if each.parent is not None and each.parent.key == cell.key]
+        return not self._is_known(cell, seed) or any(self._must_train(child, seed) for child in children)
+
+    def _recipe(self, cell: ClaimCell, seed: int) -> AnyRecipe:
+        """The recipe of one game, with the run folder of its parent."""
+        assert not isinstance(cell.source, Computation)
+        recipe = cell.source.model_copy(update={"seed": seed})
+        if cell.parent is None:
+            return recipe
+        return started_from(cell, recipe, *self.index.games[cell.parent.key, seed])
+
+    def _measure(self, cell: ClaimCell, seed: int) -> None:
+        path, index = self.index.games[cell.key, seed]
+        try:
+            game = played_game(path, index, seed, self.measures[cell.key].values())
+        except UsageError as error:
+            raise UsageError(f"{cell.name}: {error.cause}", error.remedy) from None
+        self._keep(cell, seed, game)
+
+    def _keep(self, cell: ClaimCell, seed: int, game: StoredGame) -> None:
+        self.games[cell.key, seed] = game.joined(self.games.get((cell.key, seed)))
+
+    def _judge(self, names: Iterable[str]) -> None:
+        """Judge claims again, and write their entries and figures."""
+        for name in names:
+            claim = self.claims[name]
+            every = cells_of_scale(claim.scale(self.selection.scale), name)
+            cells, environments, protocols = played_cells(every, claim.measures, self.games)
+            if any(cell.seeds for cell in cells):
+                entry = judged(name, claim, self.selection.scale, cells, environments, protocols)
+                entry.save(self.out)
+                write_figures(self.out, entry, claim)
+                self.entries[name] = entry
+
+
+def _depth(cell: ClaimCell) -> int:
+    return 0 if cell.parent is None else 1 + _depth(cell.parent)
