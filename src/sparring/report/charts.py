@@ -35,7 +35,7 @@ _LEGEND = 44
 _FEW = 30
 """A curve of at most this many points shows them."""
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sparring",
     "text.parse_math": False,
@@ -52,6 +52,7 @@ _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "path.simplify_threshold": 0.3,
 }
+"""Settings of matplotlib under which every chart is drawn."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Chart:
     def svg(self) -> str:
         """The chart as an inline SVG element."""
         drawn = self._drawn("svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return _inline(drawn.decode(), self.key)
+        return inline_svg(drawn.decode(), self.key)
 
     def save(self, path: Path) -> None:
         """Write the chart into a picture of its own.
@@ -133,7 +134,7 @@ class Chart:
         write_whole(path, self._drawn(kind, dpi=200))
 
     def _drawn(self, kind: str, **options: Any) -> bytes:
-        with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
             figure = Figure(figsize=(4.4, 2.9), layout="constrained")
             axes = figure.add_subplot()
@@ -188,7 +189,7 @@ def _draw(axes: Axes, curve: Curve, *, is_log: bool) -> None:
     )
 
 
-def _inline(document: str, key: str) -> str:
+def inline_svg(document: str, key: str) -> str:
     """The svg element alone, with ids that are unique on the page and without addresses."""
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)

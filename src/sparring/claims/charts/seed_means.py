@@ -1,0 +1,84 @@
+"""Means over seeds with their 95 % intervals, and numbers in print for the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from sparring.claims.charts.value_axis import value_axis
+from sparring.claims.results import ClaimValues
+from sparring.claims.values import Label, Labels, Published, Value, labels_match
+from sparring.core.intervals import student, wilson
+
+
+@dataclass(frozen=True)
+class SeedMean:
+    """A mean over seeds.
+
+    Args:
+        mean: of the numbers.
+        low, high: 95 % interval; both the mean itself for a single seed.
+        seeds: how many.
+    """
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+    def within(self, low: float | None, high: float | None) -> SeedMean:
+        """With the interval inside the range of the measure; None leaves an end open."""
+        least = self.low if low is None else max(self.low, low)
+        return replace(self, low=least, high=self.high if high is None else min(self.high, high))
+
+
+def seed_mean(numbers: Sequence[float]) -> SeedMean | None:
+    """The mean with Wilson's interval if all numbers are 0 or 1, else Student's t; None without numbers."""
+    if not len(numbers):
+        return None
+    mean, low, high = fmean(numbers), numbers[0], numbers[0]
+    if all(value in (0.0, 1.0) for value in numbers):
+        low, high = wilson(round(sum(numbers)), len(numbers))
+    elif len(numbers) > 1:
+        low, high = student(numbers)
+    return SeedMean(mean, float(low), float(high), len(numbers))
+
+
+def mean_at(values: ClaimValues, measure: str, place: Labels) -> SeedMean | None:
+    """The mean of a measure over the seeds of the cells with these labels; None where nothing is played."""
+    if not any(labels_match(cell.labels, dict(place)) for cell in values.cells):
+        return None
+    found, info = seed_mean(values.numbers(measure, dict(place)).tolist()), value_axis(measure)
+    return found and found.within(info.low, info.high)
+
+
+def printed_at(values: ClaimValues, measure: str, place: Labels) -> tuple[Published, ...]:
+    """The numbers in print that are about all cells with these labels."""
+    cells = [cell for cell in values.cells if labels_match(cell.labels, dict(place))]
+    return tuple(
+        each
+        for each in values.published
+        if each.measure == measure and cells and all(labels_match(cell.labels, each.where) for cell in cells)
+    )
+
+
+def values_at(values: ClaimValues, measure: str, place: Labels) -> dict[int, list[Value]]:
+    """The values of any type of the cells with these labels, by seed; without seeds that have none."""
+    found: dict[int, list[Value]] = {}
+    for cell in values.cells:
+        if labels_match(cell.labels, dict(place)):
+            for seed, measured in cell.seeds.items():
+                if measured.get(measure) is not None:
+                    found.setdefault(seed, []).append(measured[measure])
+    return found
+
+
+def labels_on(values: ClaimValues, axis: str) -> tuple[Label, ...]:
+    """The labels of an axis in the order of the cells; none if no cell has it."""
+    return tuple(dict.fromkeys(cell.labels[axis] for cell in values.cells if axis in cell.labels))
+
+
+def places_on(values: ClaimValues, axis: str) -> tuple[Labels, ...]:
+    """One place for each label of an axis; for no axis, the one that all cells share."""
+    return tuple({axis: label} for label in labels_on(values, axis)) if axis else ({},)
