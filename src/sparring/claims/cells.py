@@ -11,7 +11,7 @@ import copy
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,10 @@ from sparring.claims.values import Labels
 from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece
 from sparring.recipes import AnyRecipe, set_key, unvalidated, validated
-from sparring.sweeps.grid import parse_grid
+from sparring.sweeps.grid import Cell, Pack, packs, parse_grid
 
+PACKED = 10
+"""Games in one run, at most."""
 RUN = "cell:"
 """Before the key of a cell, in the place of its run folder."""
 _NOT_IN_KEY = frozenset({"seed", "replicas", "description"})
@@ -124,6 +126,21 @@ def _cell(
         set_key(values, key, f"{RUN}{parent.key}")
     recipe = validated(values, where)
     return ClaimCell(labels, recipe, seeds, key_of(recipe), parent, keys, name)
+
+
+def packs_of(cell: ClaimCell, seeds: Sequence[int], recipe_of: Callable[[int], AnyRecipe]) -> Iterator[Pack]:
+    """The runs that train seeds of a cell, ten consecutive ones packed where the networks allow it.
+
+    How games are packed changes their numbers in the last digits, so it depends on nothing but the seeds.
+
+    Args:
+        cell: a training.
+        seeds: ascending.
+        recipe_of: the recipe of one game.
+    """
+    for first in range(0, len(seeds), PACKED):
+        chunk = seeds[first : first + PACKED]
+        yield from packs([Cell(seed, dict(cell.labels), recipe_of(seed)) for seed in chunk], workers=1)
 
 
 def started_from(cell: ClaimCell, recipe: AnyRecipe, run: Path, game: int) -> AnyRecipe:

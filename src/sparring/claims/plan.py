@@ -6,9 +6,10 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from sparring.claims.cells import ClaimCell, started_from
+from sparring.claims.cells import ClaimCell, packs_of, started_from
 from sparring.claims.computations import Computation
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
@@ -19,7 +20,6 @@ from sparring.gan.step import play_round
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import KEEP
-from sparring.sweeps.grid import Cell, packs
 from sparring.training.load import new_state
 from sparring.training.loop import train
 
@@ -138,18 +138,22 @@ def plan_claims(
 
 def _plan(name: str, cells: Sequence[ClaimCell], workers: int, timer: RoundTimer) -> ClaimPlan:
     different = {cell.key: cell for cell in cells}
-    games = [(cell, seed) for cell in different.values() for seed in cell.seeds]
-    grid = [
-        Cell(index, {}, cell.source.model_copy(update={"seed": seed}))
-        for index, (cell, seed) in enumerate(games)
+    games = sum(len(cell.seeds) for cell in different.values())
+    runs = [
+        (cell, pack.recipe)
+        for cell in different.values()
         if not isinstance(cell.source, Computation)
+        for pack in packs_of(cell, cell.seeds, partial(_with_seed, cell.source))
     ]
-    runs = [(games[pack.cells[0].index][0], pack.recipe) for pack in packs(grid, workers)] if grid else []
     rounds = sum(recipe.steps for _, recipe in runs)
     try:
         timings = [timer.timing(cell, recipe) for cell, recipe in runs]
     except SparringError as error:
-        return ClaimPlan(name, len(different), len(games), rounds, None, None, error.cause.partition("\n")[0])
+        return ClaimPlan(name, len(different), games, rounds, None, None, error.cause.partition("\n")[0])
     seconds = sum(timing.seconds * recipe.steps for timing, (_, recipe) in zip(timings, runs, strict=True))
     hours = seconds / 3600 / max(1, min(workers, len(runs)))
-    return ClaimPlan(name, len(different), len(games), rounds, hours, sum(timing.size for timing in timings) / 1e9)
+    return ClaimPlan(name, len(different), games, rounds, hours, sum(timing.size for timing in timings) / 1e9)
+
+
+def _with_seed(recipe: AnyRecipe, seed: int) -> AnyRecipe:
+    return recipe.model_copy(update={"seed": seed})

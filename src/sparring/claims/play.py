@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from sparring.claims.cells import ClaimCell, cells_of_scale, started_from
+from sparring.claims.cells import ClaimCell, cells_of_scale, packs_of, started_from
 from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.figures import write_figures
@@ -34,7 +35,7 @@ from sparring.core.process import SILENT, Progress
 from sparring.recipes import AnyRecipe
 from sparring.runs.lock import owned
 from sparring.sweeps.executor import Executor, train_runs
-from sparring.sweeps.grid import Cell, Pack, packs
+from sparring.sweeps.grid import Pack
 
 
 @dataclass(frozen=True)
@@ -163,28 +164,25 @@ class _Player:
 
     def train(self, depth: int, executor: Executor) -> None:
         """Train the missing runs of the cells that have so many parents above them."""
-        games = [
-            (cell, seed)
-            for cell in self.cells.values()
-            for seed in cell.seeds
-            if _depth(cell) == depth and self._must_train(cell, seed)
-        ]
-        grid = [Cell(index, {}, self._recipe(cell, seed)) for index, (cell, seed) in enumerate(games)]
-        behind: dict[Path, Pack] = {}
-        for pack in packs(grid, executor.workers) if grid else ():
-            folder = self.out / RUNS / games[pack.cells[0].index][0].key
-            folder.mkdir(parents=True, exist_ok=True)
-            behind[folder / f"{pack.recipe.seed}x{len(pack.cells)}"] = pack
-        for path, error in train_runs({path: pack.recipe for path, pack in behind.items()}, executor, self.progress):
+        behind: dict[Path, tuple[ClaimCell, Pack]] = {}
+        for cell in self.cells.values():
+            if _depth(cell) != depth:
+                continue
+            missing = [seed for seed in cell.seeds if self._must_train(cell, seed)]
+            for pack in packs_of(cell, missing, partial(self._recipe, cell)):
+                folder = self.out / RUNS / cell.key
+                folder.mkdir(parents=True, exist_ok=True)
+                behind[folder / f"{pack.recipe.seed}x{len(pack.cells)}"] = cell, pack
+        runs = {path: pack.recipe for path, (_, pack) in behind.items()}
+        for path, error in train_runs(runs, executor, self.progress):
             if error and not isinstance(error, NonFinite):
                 raise error
-            played = [games[each.index] for each in behind[path].cells]
-            key = played[0][0].key
-            self.index.add(path, key)
-            for cell, seed in played:
-                if not self._is_known(cell, seed):
-                    self._measure(cell, seed)
-            self._judge(name for name, cells in self.wanted.items() if any(each.key == key for each in cells))
+            cell, pack = behind[path]
+            self.index.add(path, cell.key)
+            for game in pack.cells:
+                if not self._is_known(cell, game.recipe.seed):
+                    self._measure(cell, game.recipe.seed)
+            self._judge(name for name, cells in self.wanted.items() if any(each.key == cell.key for each in cells))
 
     def _is_known(self, cell: ClaimCell, seed: int) -> bool:
         measures = self.measures[cell.key]

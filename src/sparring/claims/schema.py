@@ -119,7 +119,7 @@ class Claim(Record):
         statements: the comparisons that are judged; all must hold.
         charts: how it is drawn.
         small: the scale of a laptop.
-        paper: the paper's own sizes, budget and data.
+        paper: the paper's own sizes, budget and data; without it those of `small` are.
         departs: where the cells depart from the paper at both scales.
     """
 
@@ -130,7 +130,7 @@ class Claim(Record):
     statements: Annotated[tuple[Statement, ...], Field(strict=False, min_length=1)]
     charts: Annotated[tuple[ClaimChart, ...], Field(strict=False)] = ()
     small: Scale
-    paper: Scale
+    paper: Scale | None = None
     departs: str = ""
 
     @model_validator(mode="after")
@@ -143,7 +143,7 @@ class Claim(Record):
 
     def scale(self, name: ScaleName) -> Scale:
         """What is played at this scale."""
-        return self.small if name == "small" else self.paper
+        return self.paper if name == "paper" and self.paper else self.small
 
 
 class ClaimFile(Record):

@@ -1,0 +1,126 @@
+"""Intervals, tests and corrections of verdicts, against closed forms and other implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sparring.claims.judge import (
+    Verdict,
+    estimate,
+    holm,
+    matched_pairs,
+    overall,
+    verdict_on,
+)
+from sparring.claims.statements import Sample
+
+NUMBERS = st.lists(st.floats(-10, 10, allow_subnormal=False), min_size=2, max_size=12)
+
+
+@given(NUMBERS)
+def test_students_t_is_scipys(values: list[float]) -> None:
+    values = [*values, max(values) + 1.0]
+    found = estimate(Sample(tuple(values)))
+    expected = stats.ttest_1samp(values, 0.0)
+    assert found is not None
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)), rel=1e-6, abs=1e-9)
+
+
+@given(NUMBERS, st.floats(0.01, 5))
+def test_near_is_two_one_sided_tests(values: list[float], margin: float) -> None:
+    values = [*values, max(values) + 1.0]
+    found = estimate(Sample(tuple(values), aim="near", margin=margin))
+    above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(values, margin, alternative="less").pvalue
+    assert found is not None
+    assert found.p == pytest.approx(max(above, below), rel=1e-6, abs=1e-12)
+
+
+def test_matched_pairs_of_five_wins() -> None:
+    # b = 5, c = 0, n = 5: with half a pair added to each kind (5.5 - 0.5) / 7, variance (6 - 25 / 7) / 49.
+    found = matched_pairs([1] * 5, [0] * 5)
+    centre, error = 5 / 7, np.sqrt((6 - 25 / 7) / 49)
+    assert found.mean == 1.0
+    assert found.interval == pytest.approx((centre - 1.959964 * error, min(1.0, centre + 1.959964 * error)), rel=1e-6)
+    assert found.p == pytest.approx(2 * stats.norm.sf(centre / error), rel=1e-9)
+
+
+def test_matched_pairs_cover_the_truth() -> None:
+    # The interval is for a difference of two rates; over many samples of ten pairs at least 93 % contain it.
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(2000):
+        left, right = rng.random(10) < 0.8, rng.random(10) < 0.5
+        low, high = matched_pairs(left.astype(float), right.astype(float)).interval
+        hits += low <= 0.3 <= high
+    assert hits / 2000 > 0.93
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_its_steps_reject(ps: list[float]) -> None:
+    # The step-down procedure itself: the smallest p against 0.05 / m, the next against 0.05 / (m - 1), until one fails.
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    rejected = set()
+    for place, index in enumerate(order):
+        if ps[index] * (len(ps) - place) >= 0.05:
+            break
+        rejected.add(index)
+    assert {index for index, p in enumerate(holm(ps)) if p < 0.05} == rejected
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((1.0, 1.1, 0.9, 1.0, 1.2), "holds"),
+        ((-1.0, -1.1, -0.9, -1.0, -1.2), "contradicted"),
+        ((1.0, -1.1, 0.9, -1.0, 0.2), "undecided"),
+        ((1.0, 1.1, 0.9, 1.0), "undecided"),  # four seeds
+        ((2.0,) * 5, "holds"),
+        ((0.0,) * 5, "undecided"),
+    ],
+)
+def test_verdicts(values: tuple[float, ...], verdict: Verdict) -> None:
+    sample = Sample(values)
+    found = estimate(sample)
+    assert found is not None
+    assert verdict_on(sample, found, found.p) == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((0.01, -0.02, 0.0, 0.02, -0.01), "holds"),
+        ((1.01, 0.98, 1.0, 1.02, 0.99), "contradicted"),
+        ((0.6, -0.6, 0.3, 0.5, -0.4), "undecided"),
+    ],
+)
+def test_verdicts_on_equality(values: tuple[float, ...], verdict: Verdict) -> None:
+    sample = Sample(values, aim="near", margin=0.1)
+    found = estimate(sample)
+    assert found is not None
+    assert verdict_on(sample, found, found.p) == verdict
+
+
+def test_one_number_is_no_estimate() -> None:
+    assert estimate(Sample((1.0,))) is None
+    assert verdict_on(Sample((1.0,)), None, 0.0) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "undecided"], "undecided"),
+        (["undecided", "contradicted"], "contradicted"),
+        (["contradicted", "not played"], "not played"),
+        (["holds", "not comparable"], "holds"),
+        (["not comparable", "not comparable"], "not comparable"),
+    ],
+)
+def test_a_claim_is_as_good_as_its_worst_statement(verdicts: list[Verdict], expected: Verdict) -> None:
+    assert overall(verdicts) == expected

@@ -1,0 +1,222 @@
+"""A claim is played once, continues where it was stopped, and its verdict follows from its cells alone."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from in_process import InProcess
+from sparring.claims.cells import cells_of_scale
+from sparring.claims.entries import LedgerEntry, entry_path
+from sparring.claims.ledger import check_ledger, read_ledger
+from sparring.claims.load import chosen, parse_claims, read_claims
+from sparring.claims.plan import plan_claims
+from sparring.claims.play import Selection, cells_of, play
+from sparring.claims.schema import Claim
+from sparring.core.errors import Interrupted, UsageError
+from sparring.core.records import InvalidRecord
+
+FILE = Path(__file__).parent / "tiny.yaml"
+CLAIMS = {f"tiny/{name}": claim for name, claim in read_claims(FILE).claims.items()}
+RING = {"tiny/ring": CLAIMS["tiny/ring"]}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger in which the claim `ring` has been played."""
+    out = tmp_path_factory.mktemp("ledger") / "ledger"
+    play(RING, Selection(), out, executor=InProcess())
+    return out
+
+
+@pytest.fixture
+def ledger(played: Path, tmp_path: Path) -> Path:
+    """A copy of it, without runs."""
+    return Path(shutil.copytree(played, tmp_path / "ledger", ignore=shutil.ignore_patterns("runs")))
+
+
+def _files(ledger: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(ledger)): path.read_bytes() for path in sorted(ledger.glob("tiny/*"))}
+
+
+def _without_times(ledger: Path) -> Any:
+    entry = json.loads(entry_path(ledger, "tiny/ring", "small").read_text())
+    for cell in entry["cells"]:
+        for seed in cell["seeds"].values():
+            del seed["seconds"]
+            seed.pop("environment", None)
+    return {key: value for key, value in entry.items() if key not in ("digest", "environments")}
+
+
+def test_verdicts_and_values_are_in_the_entry(ledger: Path) -> None:
+    entry = LedgerEntry.read(entry_path(ledger, "tiny/ring", "small"))
+    assert [statement.verdict for statement in entry.statements] == ["holds", "contradicted"]
+    assert entry.verdict == "contradicted"
+    assert entry.seeds == (0, 1, 2, 3, 4)
+    assert [cell.labels for cell in entry.cells] == [{"objective": "linear"}, {"objective": "cubic"}]
+    game = entry.cells[0].seeds[3]
+    assert (game.rounds, game.images) == (30, 30 * 16)
+    assert check_ledger(ledger, CLAIMS) == []
+
+
+def test_what_is_played_is_not_played_again(played: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(played, tmp_path / "again"))
+    before = _files(out)
+    executor = InProcess()
+    play(RING, Selection(), out, executor=executor)
+    assert executor.started == []
+    assert _files(out) == before
+
+
+def test_a_ledger_without_its_runs_is_enough(ledger: Path) -> None:
+    executor = InProcess()
+    play({"tiny/shared": CLAIMS["tiny/shared"]}, Selection(), ledger, executor=executor)
+    assert executor.started == []  # the cell was measured for another claim
+    assert read_ledger(ledger)[entry_path(ledger, "tiny/shared", "small")].verdict == "holds"
+
+
+def test_other_folders_runs_are_taken_over(played: Path, tmp_path: Path) -> None:
+    executor = InProcess()
+    play(RING, Selection(runs=(played / "runs",)), tmp_path / "new", executor=executor)
+    assert executor.started == []
+    assert _files(tmp_path / "new") == _files(played)
+
+
+def test_a_stopped_claim_ends_with_the_same_ledger(played: Path, tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    broken = InProcess({"0x5": [Interrupted("stopped", "go on", 15)]})
+    with pytest.raises(Interrupted):
+        play(RING, Selection(), out, executor=broken)
+    play(RING, Selection(where={"objective": "cubic"}), out, executor=InProcess())
+    play(RING, Selection(), out, executor=InProcess())
+    assert _without_times(out) == _without_times(played)
+
+
+def test_seeds_are_added(ledger: Path) -> None:
+    executor = InProcess()
+    entries = play(RING, Selection(seeds=(4, 5, 6)), ledger, executor=executor)
+    assert executor.started == ["5x2", "5x2"]
+    assert entries["tiny/ring"].seeds == (0, 1, 2, 3, 4, 5, 6)
+
+
+def test_too_few_seeds_are_undecided(tmp_path: Path) -> None:
+    entries = play(RING, Selection(seeds=(0, 1)), tmp_path / "few", executor=InProcess())
+    assert entries["tiny/ring"].verdict == "undecided"
+    assert entries["tiny/ring"].statements[0].reason == "2 seeds, and 5 are needed"
+
+
+def test_a_cell_starts_from_the_game_of_its_own_seed(tmp_path: Path) -> None:
+    out = tmp_path / "tuned"
+    tuned = {"tiny/tuned": CLAIMS["tiny/tuned"]}
+    play(tuned, Selection(seeds=(0, 1)), out, executor=InProcess())
+    gan, classifier = cells_of("tiny/tuned", tuned["tiny/tuned"], Selection())
+    recipes = [(out / "runs" / classifier.key / f"{seed}x1" / "recipe.yaml").read_text() for seed in (0, 1)]
+    for game, text in enumerate(recipes):
+        assert text.count(f"{gan.key}/0x2") == 2
+        assert text.count(f"game: {game}") == 2
+
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def _swap_sign(entry: dict[str, Any]) -> None:
+    entry["statements"][0]["mean"] *= -1
+
+
+def _remove_seed(entry: dict[str, Any]) -> None:
+    del entry["cells"][0]["seeds"]["3"]
+
+
+def _edit_value(entry: dict[str, Any]) -> None:
+    entry["cells"][1]["seeds"]["2"]["values"]["spread"] += 0.5
+
+
+def _edit_undrawn_value(entry: dict[str, Any]) -> None:
+    entry["cells"][1]["seeds"]["2"]["values"]["modes"] = 7.0
+
+
+def _shorten(entry: dict[str, Any]) -> None:
+    for seed in entry["cells"][0]["seeds"].values():
+        seed["rounds"] = 15
+
+
+def _other_recipe(entry: dict[str, Any]) -> None:
+    entry["cells"][0]["key"] = "0123456789abcdef"
+
+
+def _false_verdict(entry: dict[str, Any]) -> None:
+    entry["verdict"] = "holds"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [_swap_sign, _remove_seed, _edit_value, _edit_undrawn_value, _shorten, _other_recipe, _false_verdict],
+)
+def test_edited_entries_are_found(ledger: Path, edit: Edit) -> None:
+    path = entry_path(ledger, "tiny/ring", "small")
+    entry = json.loads(path.read_text())
+    edit(entry)
+    path.write_text(json.dumps(entry))
+    assert check_ledger(ledger, CLAIMS)
+
+
+def test_a_statement_with_its_sides_exchanged_is_found(ledger: Path) -> None:
+    text = FILE.read_text()
+    exchanged = text.replace("{objective: linear}}\n        right", "{objective: cubic}}\n        right").replace(
+        "right: {measure: spread, where: {objective: cubic}}", "right: {measure: spread, where: {objective: linear}}"
+    )
+    assert exchanged != text
+    claims = {f"tiny/{name}": claim for name, claim in parse_claims(exchanged, "tiny.yaml").claims.items()}
+    assert any("statements do not follow" in problem for problem in check_ledger(ledger, claims))
+
+
+def test_unequal_budgets_are_refused() -> None:
+    values = RING["tiny/ring"].model_dump(mode="json")
+    axes = values["small"]["cells"][0]["axes"]
+    cases = {"linear": {"objective": "linear"}, "cubic": {"objective": "cubic", "steps": 60}}
+    axes["objective"] = {"cases": cases}
+    claim = Claim.model_validate(copy.deepcopy(values))
+    with pytest.raises(UsageError, match=r"\[480\] real samples on one side, \[960\] on the other"):
+        cells_of("tiny/ring", claim, Selection())
+    values["statements"][1]["unequal_budgets"] = "cubic is slower"
+    assert len(cells_of("tiny/ring", Claim.model_validate(values), Selection())) == 2
+
+
+def test_a_typo_is_refused_with_the_nearest_name() -> None:
+    text = FILE.read_text()
+    with pytest.raises(InvalidRecord, match="unknown key; did you mean asserts"):
+        parse_claims(text.replace("    asserts: That", "    assert: That"), "tiny.yaml")
+    with pytest.raises(InvalidRecord, match="did you mean greater"):
+        parse_claims(text.replace("name: greater", "name: graeter"), "tiny.yaml")
+    with pytest.raises(InvalidRecord, match="measure 'sprae' is not among"):
+        parse_claims(
+            text.replace("left: {measure: spread, where: {objective: linear}}, bound", "left: {measure: sprae}, bound"),
+            "t",
+        )
+    with pytest.raises(UsageError, match=r"tiny/rnig: no such claim; did you mean tiny/ring\?"):
+        chosen(CLAIMS, ["tiny/rnig"])
+
+
+def test_equal_recipes_are_one_cell() -> None:
+    linear = cells_of_scale(CLAIMS["tiny/ring"].small, "ring")[0]
+    (shared,) = cells_of_scale(CLAIMS["tiny/shared"].small, "shared")
+    assert shared.key == linear.key
+    assert linear.key != cells_of_scale(CLAIMS["tiny/ring"].small, "ring")[1].key
+
+
+def test_a_plan_counts_and_times(tmp_path: Path) -> None:
+    names = ["tiny/ring", "tiny/tuned"]
+    wanted = {name: cells_of(name, CLAIMS[name], Selection()) for name in names}
+    ring, tuned = plan_claims(wanted, workers=2, device="cpu")
+    assert (ring.cells, ring.games, ring.rounds) == (2, 10, 60)
+    assert (tuned.cells, tuned.games, tuned.rounds) == (2, 10, 2 + 5 * 2)
+    for plan in (ring, tuned):
+        assert not plan.reason
+        assert plan.hours is not None and plan.hours > 0
+        assert plan.gigabytes is not None and plan.gigabytes > 0

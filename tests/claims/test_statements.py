@@ -1,0 +1,76 @@
+"""Statements reduce cells to one number for each seed."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparring.claims.results import CellValues, ClaimValues
+from sparring.claims.statements import Term
+from sparring.claims.statements.comparisons import Above, Below, Greater, Near
+from sparring.claims.statements.trend import Trend
+from sparring.core.errors import UsageError
+
+
+def _cell(objective: str, p: float, wins: dict[int, float | None]) -> CellValues:
+    return CellValues({"objective": objective, "p": p}, {seed: {"success": value} for seed, value in wins.items()})
+
+
+VALUES = ClaimValues(
+    (
+        _cell("log", 0.0, {0: 1.0, 1: 1.0, 2: 1.0}),
+        _cell("log", 0.4, {0: 0.0, 1: 0.0, 2: None}),
+        _cell("linear", 0.0, {0: 1.0, 1: 1.0, 2: 1.0}),
+        _cell("linear", 0.4, {0: 1.0, 1: 0.0, 2: 1.0}),
+    )
+)
+
+
+def _term(**where: str | float) -> Term:
+    return Term(measure="success", where=dict(where))
+
+
+def test_a_difference_is_of_seeds_that_both_sides_have() -> None:
+    sample = Greater(left=_term(objective="linear", p=0.4), right=_term(objective="log", p=0.4)).sample(VALUES)
+    assert sample.values == (1.0, 0.0)
+    assert sample.is_binary
+
+
+def test_a_term_is_the_mean_of_its_cells() -> None:
+    assert VALUES.by_seed(_term(objective="linear")) == {0: 1.0, 1: 0.5, 2: 1.0}
+    assert VALUES.by_seed(_term(objective="log")) == {0: 0.5, 1: 0.5}  # seed 2 lacks a number
+    sample = Greater(left=_term(objective="linear"), right=_term(objective="log")).sample(VALUES)
+    assert sample.values == (0.5, 0.0)
+    assert not sample.is_binary
+
+
+def test_labels_are_compared_as_text() -> None:
+    assert VALUES.by_seed(_term(objective="linear", p="0.4")) == VALUES.by_seed(_term(objective="linear", p=0.4))
+
+
+def test_bounds_and_margins() -> None:
+    term = _term(objective="linear", p=0.4)
+    assert Above(left=term, bound=0.5).sample(VALUES).values == (0.5, -0.5, 0.5)
+    assert Below(left=term, bound=0.5).sample(VALUES).values == (-0.5, 0.5, -0.5)
+    assert Near(left=term, right=1.0, margin=0.1).sample(VALUES).values == (0.0, -1.0, 0.0)
+    with_margin = Greater(left=term, right=_term(objective="linear", p=0.0), margin=0.25).sample(VALUES)
+    assert with_margin.values == (-0.25, -1.25, -0.25)
+    assert not with_margin.is_binary
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("rises", 1.0), ("falls", -1.0)])
+def test_a_trend_is_a_rank_correlation(direction: str, sign: float) -> None:
+    rows = {0: [1.0, 4.0, 9.0, 16.0], 1: [4.0, 3.0, 2.0, 1.0], 2: [5.0, 5.0, 5.0, 5.0], 3: [1.0, 3.0, 2.0, 4.0]}
+    cells = tuple(
+        CellValues({"p": p}, {seed: {"success": row[place]} for seed, row in rows.items()})
+        for place, p in enumerate((0.0, 0.1, 0.2, 0.3))
+    )
+    trend = Trend.model_validate({"term": {"measure": "success"}, "along": "p", "direction": direction})
+    # Spearman: 1 - 6 sum d^2 / (n (n^2 - 1)); for 1 3 2 4 that is 1 - 12 / 60.
+    assert trend.sample(ClaimValues(cells)).values == pytest.approx(tuple(sign * r for r in (1.0, -1.0, 0.0, 0.8)))
+
+
+def test_wrong_labels_are_refused() -> None:
+    with pytest.raises(UsageError, match="no cell has"):
+        VALUES.by_seed(_term(objective="sine"))
+    with pytest.raises(UsageError, match="no cell has an axis"):
+        VALUES.labels("clip")
