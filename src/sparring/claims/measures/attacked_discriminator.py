@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sparring.attacks import FGSM, Attack
+from sparring.attacks import FGSM
 from sparring.claims.measures.base import Measure
 from sparring.claims.values import PlayedGame, Value
 from sparring.core.modules import evaluating, input_gradient, untraced
@@ -23,6 +23,8 @@ from sparring.core.records import Count
 from sparring.core.shapes import Samples, Scores
 from sparring.gan.load import load_gan
 from sparring.networks import forward
+
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,12 @@ class AttackedReal:
     d_attacked: Scores
 
 
-def attack_real(game: PlayedGame, attack: Attack, count: int) -> AttackedReal:
-    """Attack the score of a game's D at real samples.
+def attack_real(game: PlayedGame, grey_levels: float, count: int) -> AttackedReal:
+    """Attack the score of a game's D at real samples by FGSM.
 
     Args:
         game: a complete run.
-        attack: descends the score.
+        grey_levels: the budget, in grey levels of the data.
         count: how many real samples, the same for all games on the same data.
 
     Raises:
@@ -58,10 +60,17 @@ def attack_real(game: PlayedGame, attack: Attack, count: int) -> AttackedReal:
     with evaluating(discriminator), untraced(discriminator):
         clean = input_gradient(score, real)
         rng = loaded.streams.rng("claims/attack")
+        attack = FGSM(epsilon=grey_levels * grey_level(real) / space.width)
         attacked = attack(real, lambda samples: -score(samples), network=discriminator, space=space, rng=rng)
         with torch.no_grad():
             after = score(attacked)
     return AttackedReal(real, attacked, clean.gradient, torch.sigmoid(clean.score), torch.sigmoid(after))
+
+
+def grey_level(images: Samples) -> float:
+    """The smallest difference between two values of the images, beyond rounding: 1/8 for the digits, 2/255 for bytes."""
+    steps = torch.unique(images).diff()
+    return float(steps[steps > _ROUNDING].min())
 
 
 @piece("attacked_confidence")
@@ -70,16 +79,16 @@ class AttackedConfidence(Measure):
 
     Args:
         which: `real`, `attacked`, or `drop`, the first less the second.
-        attack: descends D's score.
+        grey_levels: the budget of FGSM, in grey levels of the data: 1 is 1/255 for images of bytes.
         samples: how many.
     """
 
     which: Literal["real", "attacked", "drop"]
-    attack: Attack = FGSM()
+    grey_levels: float = 1.0
     samples: Count = 256
 
     def of(self, game: PlayedGame) -> Value:
-        found = attack_real(game, self.attack, self.samples)
+        found = attack_real(game, self.grey_levels, self.samples)
         real, attacked = float(found.d_real.mean()), float(found.d_attacked.mean())
         return {"real": real, "attacked": attacked, "drop": real - attacked}[self.which]
 
@@ -101,7 +110,7 @@ class GradientCoherence(Measure):
     samples: Count = 256
 
     def of(self, game: PlayedGame) -> Value:
-        return float(coherence(attack_real(game, FGSM(epsilon=0.0), self.samples).gradient).mean())
+        return float(coherence(attack_real(game, 0.0, self.samples).gradient).mean())
 
 
 def coherence(gradient: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import Field
 
-from sparring.attacks import FGSM, Attack
 from sparring.claims.measures.attacked_discriminator import attack_real
 from sparring.claims.measures.base import Measure
 from sparring.claims.values import Pictures, PlayedGame, Sequence2D, Value
@@ -87,19 +86,19 @@ class AttackedPictures(Measure):
     """Real samples and, below them, their attacked versions; named by the mean of D's confidences.
 
     Args:
-        attack: descends D's score.
+        grey_levels: the budget of FGSM, in grey levels of the data.
         samples: how many.
         seeds: of the games that are shown.
     """
 
-    attack: Attack = FGSM()
+    grey_levels: float = 1.0
     samples: Count = 8
     seeds: Seeds
 
     def of(self, game: PlayedGame) -> Value:
         if game.seed not in self.seeds:
             return None
-        found = attack_real(game, self.attack, self.samples)
+        found = attack_real(game, self.grey_levels, self.samples)
         rows = {"real": (found.real, found.d_real), "attacked": (found.attacked, found.d_attacked)}
         return Pictures(
             png={
