@@ -61,7 +61,8 @@ class AttackCost(Computation):
         for each in rounds:
             each()  # the first round also asks whether D couples samples
         counts = [multiply_adds(each) for each in rounds]
-        seconds = [statistics.median(times) for times in zip(*(map(_timed, rounds) for _ in range(self.turns)))]
+        turns = [[_timed(each) for each in rounds] for _ in range(self.turns)]
+        seconds = [statistics.median(times) for times in zip(*turns, strict=True)]
         return {
             "round": (counts[2] - counts[0]) / counts[0],
             "attack": (counts[2] - counts[1]) / counts[0],
@@ -77,7 +78,8 @@ def multiply_adds(work: Round) -> int:
     """The multiply-adds of one run, forward and backward."""
     with OperationCounter() as counter:
         work()
-    return counter.operations // 2  # a multiply-add counts as two operations
+    count: int = counter.operations // 2  # a multiply-add counts as two operations
+    return count
 
 
 class OperationCounter(TorchDispatchMode):
@@ -85,7 +87,7 @@ class OperationCounter(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = 0
+        self.operations: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

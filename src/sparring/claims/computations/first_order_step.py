@@ -5,10 +5,10 @@
 phi' is a step of our own training; the right-hand side has products with J and its transpose, and no step. V_m is what
 G descends, here the non-saturating loss of section 4.
 
-Values at rate eta: `error`, the relative error of the predicted movement; `error_tenth`, the same at eta / 10; `shrinks`,
-the quotient of both, 10 for an error of first order; `payoff`, by how much the mean score of the moved samples rises
-under the same D, in score per unit of movement; `alignment`, the cosine of the movement and the direction of steepest
-ascent of G's payoff in the space of samples.
+Values at rate eta: `error`, the relative error of the predicted movement; `error_tenth`, the same at eta / 10;
+`shrinks`, the quotient of both, 10 for an error of first order; `payoff`, by how much the mean score of the moved
+samples rises under the same D, in score per unit of movement; `alignment`, the cosine of the movement and the direction
+of steepest ascent of G's payoff in the space of samples.
 """
 
 from __future__ import annotations
@@ -104,9 +104,7 @@ def _ascent(game: GANState, samples: Tensor) -> Tensor:
     return gradient
 
 
-def _through_jacobian(
-    game: GANState, generator: nn.Module, direction: tuple[Tensor, ...], number: int
-) -> Tensor:
+def _through_jacobian(game: GANState, generator: nn.Module, direction: tuple[Tensor, ...], number: int) -> Tensor:
     """J v: the derivative of the samples of round `number` along a direction of G's parameters."""
     recipe = game.recipe
     codes = recipe.generator.draw((game.share,), game.space, rng=game.own_streams.rng("latents", number)).values

@@ -3,7 +3,7 @@
     theta'  = theta  + eta grad V_m(theta,  phi, x,     z)                  equation (12)
     x_hat   = x - epsilon sign(grad_x V_m(theta, phi, x, z))                equation (13), clipped to the data's range
     theta'' = theta' + eta grad V_m(theta', phi, x_hat, z)                  equation (14)
-    phi'    = phi    + eta grad mean log D_theta''(G_phi(z))                equation (15), non-saturating as section 4 says
+    phi'    = phi    + eta grad mean log D_theta''(G_phi(z))                equation (15), non-saturating
 
 Values: `d_first`, `d_second` and `g` are relative errors of the steps of theta and phi; `x_hat` is the share of entries
 of the attacked samples that differ; `updates` counts D's optimizer steps; `second_view` is 1 if the second of them saw
@@ -62,17 +62,16 @@ class SymmetricRound(Computation):
         x, start, g_start = written.real_batch(0).samples, values_of(d), values_of(g)
         fake = written.generate("latents", 0).samples
         leaf = x.clone().requires_grad_()
-        first = _log_likelihood(d, leaf, fake.detach())
-        first.backward()
+        torch.autograd.backward(_log_likelihood(d, leaf, fake.detach()))
         assert leaf.grad is not None
         # x lies in [-1, 1], where a size in units of [0, 1] counts twice.
         x_hat = (x - 2 * self.epsilon * leaf.grad.sign()).clamp(-1, 1)
         _ascend(d)
         after_first = values_of(d)
-        _log_likelihood(d, x_hat, fake.detach()).backward()
+        torch.autograd.backward(_log_likelihood(d, x_hat, fake.detach()))
         _ascend(d)
         after_second = values_of(d)
-        logsigmoid(d(fake).score).mean().backward()
+        torch.autograd.backward(logsigmoid(d(fake).score).mean())
         _ascend(g)
         return {
             "updates": float(len(states)),
@@ -110,5 +109,5 @@ def _log_likelihood(d: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
 def _ascend(network: nn.Module) -> None:
     for parameter in network.parameters():
         assert parameter.grad is not None
-        parameter += _RATE * parameter.grad
+        parameter.add_(parameter.grad, alpha=_RATE)
         parameter.grad = None

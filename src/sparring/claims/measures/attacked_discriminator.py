@@ -68,7 +68,7 @@ def attack_real(game: PlayedGame, grey_levels: float, count: int) -> AttackedRea
 
 
 def grey_level(images: Samples) -> float:
-    """The smallest difference between two values of the images, beyond rounding: 1/8 for the digits, 2/255 for bytes."""
+    """The smallest difference between two values of the images: 1/8 for the digits, 2/255 for bytes in [-1, 1]."""
     steps = torch.unique(images).diff()
     return float(steps[steps > _ROUNDING].min())
 
