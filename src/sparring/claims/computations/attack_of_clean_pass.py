@@ -4,8 +4,8 @@ The attacked samples of our training step are compared with FGSM by a pass of it
 same ball.
 
 Values: `same`, the share of entries in which the training step and FGSM by its own pass agree; `lowered`, by how much
-the attack lowers D's mean payoff on real samples; `best_corner`, by how much the best of random corners of the same
-ball lowers it.
+the attack lowers D's mean score of real samples, in which its payoff rises; `best_corner`, by how much the best of the
+random corners lowers it.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ class AttackOfCleanPass(Computation):
         x = game.real_batch(self.rounds).samples
 
         def fooled(samples: Tensor) -> Tensor:
-            return -logsigmoid(game.score(samples))
+            return -logsigmoid(game.score(samples))  # of V_m, all that depends on real samples
 
         discriminator = game.networks.discriminator
         own = attack(x, fooled, network=discriminator, space=game.space, rng=Rng.of(seed))
         with torch.no_grad():
-            clean, attacked = (-fooled(each) for each in (x, own))
+            clean, attacked = (game.score(each) for each in (x, own))
             rng, lowest = Rng.of(seed), clean.clone()
             for _ in range(self.corners):
                 corner = attack.confine(x, x + game.space.width * self.epsilon * rng.normal(x.shape).sign(), game.space)
-                lowest = torch.minimum(lowest, -fooled(corner))
+                lowest = torch.minimum(lowest, game.score(corner))
         seen = Recorded(discriminator)
         play_round(game, self.rounds)
         return {

@@ -6,9 +6,9 @@ phi' is a step of our own training; the right-hand side has products with J and 
 G descends, here the non-saturating loss of section 4.
 
 Values at rate eta: `error`, the relative error of the predicted movement; `error_tenth`, the same at eta / 10;
-`shrinks`, the quotient of both, 10 for an error of first order; `payoff`, by how much the mean score of the moved
-samples rises under the same D, in score per unit of movement; `alignment`, the cosine of the movement and the direction
-of steepest ascent of G's payoff in the space of samples.
+`shrinks`, the quotient of both, about 10 for an error of first order where no unit of a ReLU switches; `payoff`, by how
+much the mean score of the moved samples rises under the same D, in score per unit of movement; `alignment`, the cosine
+of the movement and the direction of steepest ascent of G's payoff in the space of samples.
 """
 
 from __future__ import annotations
