@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sparring.attacks import PGD, FiniteDifferences, NoAttack
+from sparring.attacks import PGD, FiniteDifferences
+from sparring.attacks.base import NoAttack
 from sparring.claims.measures.moved_output import MovedOutput
 from sparring.claims.measures.under_threat import AccuracyUnder, GradientAgreement, TrainingSeconds
 from sparring.claims.values import PlayedGame

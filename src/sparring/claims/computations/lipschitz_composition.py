@@ -67,7 +67,7 @@ class LipschitzComposition(Computation):
         d = MLPDiscriminator(hidden=(32, 32)).build(Space((self.features,), None), (), rng=streams.rng("d")).double()
         with torch.no_grad():
             for parameter in d.parameters():
-                parameter *= 5
+                parameter.mul_(5)
         before = _largest_gradient(d, x)
         control = SpectralNorm()
         control.transform(d)
@@ -84,7 +84,8 @@ def _composed(weights: list[Tensor], x: Tensor) -> Tensor:
 
 
 def _slopes(f_x: Tensor, f_y: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    return (f_x - f_y).norm(dim=-1) / (x - y).norm(dim=-1)
+    slopes: Tensor = torch.linalg.vector_norm(f_x - f_y, dim=-1) / torch.linalg.vector_norm(x - y, dim=-1)
+    return slopes
 
 
 def _spectral_norm(weight: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:

@@ -61,13 +61,13 @@ class TransferredAttack(Computation):
             )
 
         noise = (streams.rng("noise").normal(x.shape).sign() * 2 * self.epsilon + x).clamp(-1, 1)
-        slopes = [_slope(network, x, labels) for network in (target, own)]
+        mine, its = _slope(own, x, labels), _slope(target, x, labels)
         return {
             "clean": accuracy(x),
             "transferred": accuracy(attacked(own)),
             "white_box": accuracy(attacked(target)),
             "noise": accuracy(noise),
-            "gradient_cosine": float(F.cosine_similarity(*slopes, dim=-1).mean()),
+            "gradient_cosine": float(F.cosine_similarity(mine, its, dim=-1).mean()),
         }
 
     def _trained(self, source: Source, streams: Streams, half: int) -> ClassifierModule:
