@@ -48,4 +48,4 @@ def test_every_claim_expands_and_can_be_judged(name: str, scale: ScaleName) -> N
 
 def _keys(name: str) -> set[str]:
     """The cells of the paper's own scale."""
-    return {cell.key for cell in cells_of_scale(CLAIMS[name].paper, name)}
+    return {cell.key for cell in cells_of_scale(CLAIMS[name].scale("paper"), name)}
