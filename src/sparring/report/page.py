@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from sparring.core.errors import SparringError, UsageError
-from sparring.core.files import write_whole
-from sparring.core.intervals import percent
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.recipes import Recipe, to_yaml
 from sparring.report.charts import Chart
 from sparring.report.comparison import differing, total
 from sparring.report.films import Film, films
 from sparring.report.final_numbers import NumberTable, number_tables
-from sparring.report.format import NONE, counted, duration, flatten, number, piece, plain, share_interval
+from sparring.report.format import NONE, counted, number, piece, share_interval
 from sparring.report.metric_info import mean_final, primary
 from sparring.report.overlays import ALL, Comparison, overlays
+from sparring.report.page_file import write_page_file
 from sparring.report.read import Run, find_runs, names_of, read_run
 from sparring.report.robustness_section import TargetSection, compare_robustness, rate_interval, target_sections
 from sparring.report.run_charts import charts, few_charts, first_charts
@@ -225,38 +220,16 @@ def _shade(share: float) -> str:
     return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
 
 
-def _text(name: str) -> str:
-    return resources.files("sparring.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
 def _write(out: Path, template: str, **values: Any) -> Path:
-    """Write a page. Templates escape every value; the policy of the page allows its own script and no network."""
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_text),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": number,
-        "duration": duration,
-        "percent": percent,
+    """Write a page of this package."""
+    filters: dict[str, Callable[..., Any]] = {
         "share_interval": share_interval,
         "rate_interval": rate_interval,
-        "plain": plain,
         "settings": assignments,
         "shade": _shade,
         "piece": piece,
-        "flatten": flatten,
         "yaml": to_yaml,
         "verdict": verdict,
         "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text
     }
-    script = _text("page.js").strip()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment.get_template(template).render(
-        values | {"css": Markup(_text("page.css")), "script": Markup(script), "script_hash": digest}
-    )
-    write_whole(out, page.encode())
-    return out
+    return write_page_file(out, template, script="page.js", styles=("page.css",), filters=filters, values=values)

@@ -104,5 +104,7 @@ def test_its_file_is_a_document(drawn: ClaimChart) -> None:
 def test_it_has_a_heading_and_a_caption(drawn: ClaimChart) -> None:
     assert drawn.heading and drawn.caption.endswith(".")
     assert drawn.model_copy(update={"title": "Another"}).heading == "Another"
+    chosen = chart(name="lines", y="modes", x="clip", where={"p": 0, "objective": ["log", "linear"]})
+    assert chosen.heading == "Modes covered, p = 0, log or linear"
     assert set(drawn.axes) <= {"clip", "p", "objective"}
     assert drawn.measures

@@ -21,7 +21,7 @@ from sparring.report.charts import CYCLE, INK
 
 _GROUP = 0.84
 """Width of all bars of a group."""
-_LETTERS = 34
+_LETTERS = 30
 """Labels of more letters than this below one panel are turned."""
 
 

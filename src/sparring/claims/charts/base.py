@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from sparring.claims.charts.value_axis import value_axis
+from sparring.claims.charts.value_axis import setting, value_axis
 from sparring.claims.results import ClaimValues
-from sparring.claims.values import Where, labels_match
+from sparring.claims.values import Label, Where, labels_match
 from sparring.core.pieces import Piece
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 """Several measures or axes."""
+AnyName = TypeVar("AnyName", bound=Label)
 
 
 class ClaimChart(Piece, ABC, family="claim_chart"):
@@ -42,8 +43,9 @@ class ClaimChart(Piece, ABC, family="claim_chart"):
 
     @property
     def heading(self) -> str:
-        """Its title, or what its first measure is called."""
-        return self.title or value_axis(self.measures[0]).title
+        """Its title, or what its first measure is called and which cells are drawn."""
+        chosen = (setting(axis, " or ".join(map(str, as_tuple(label)))) for axis, label in self.where.items())
+        return self.title or ", ".join([value_axis(self.measures[0]).title, *chosen])
 
     @abstractmethod
     def drawn(self, values: ClaimValues, key: str) -> str:
@@ -65,6 +67,6 @@ class ClaimChart(Piece, ABC, family="claim_chart"):
         """How to read it."""
 
 
-def as_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
+def as_tuple(names: AnyName | tuple[AnyName, ...]) -> tuple[AnyName, ...]:
     """One name or several, as a tuple; nothing for an empty name."""
-    return names if isinstance(names, tuple) else (names,) if names else ()
+    return names if isinstance(names, tuple) else () if names == "" else (names,)

@@ -66,7 +66,7 @@ class HeatMap(ClaimChart):
 
     @property
     def caption(self) -> str:
-        return f"{value_axis(self.y, self.unit).label}: mean over seeds, from white (least) to blue (greatest)."
+        return f"Mean over seeds from white (least) to blue (greatest): {value_axis(self.y, self.unit).label}."
 
     def maps(self, values: ClaimValues) -> list[MapPanel]:
         """What is drawn."""

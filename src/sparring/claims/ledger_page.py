@@ -1,0 +1,87 @@
+"""The page of a ledger: a table of all claims, then a section for each with its charts, in one self-contained file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from markupsafe import Markup
+
+from sparring.claims.entries import LedgerEntry
+from sparring.claims.judge import Verdict
+from sparring.claims.load import claim_files
+from sparring.claims.schema import Claim
+from sparring.claims.section import ClaimSection, claim_sections, counts_text, p_text
+from sparring.report.format import counted
+from sparring.report.page_file import write_page_file
+
+_PACKAGES = ("sparring.claims", "sparring.report")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+@dataclass(frozen=True)
+class PaperSections:
+    """The claims of one paper.
+
+    Args:
+        name: short, as in the names of its claims.
+        title: with its authors.
+        sections: one for each claim and scale.
+    """
+
+    name: str
+    title: str
+    sections: tuple[ClaimSection, ...]
+
+
+def write_page(path: Path, claims: Mapping[str, Claim], entries: Iterable[LedgerEntry]) -> Path:
+    """Write the page of a ledger and return its path.
+
+    Args:
+        path: of the page.
+        claims: all claims by name; those without an entry are shown as not played.
+        entries: of the ledger. Those of claims that are not given are left out.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    sections = claim_sections(claims, tuple(entries))
+    names = dict.fromkeys(section.paper for section in sections)
+    titles = {name: file.paper for name, file in claim_files().items()}
+    papers = tuple(
+        PaperSections(name, titles.get(name, name), tuple(each for each in sections if each.paper == name))
+        for name in names
+    )
+    values = {
+        "title": "What the papers assert, and what came out",
+        "totals": totals(claims, sections),
+        "papers": papers,
+        "verdicts": [verdict for verdict in VERDICTS if any(each.verdict == verdict for each in sections)],
+        "seconds": sum(each.seconds for each in sections),
+    }
+    filters: dict[str, Callable[..., Any]] = {
+        "markup": Markup,  # of charts, which escape every text
+        "slug": lambda verdict: verdict.replace(" ", "-"),
+        "p": p_text,
+    }
+    return write_page_file(
+        path,
+        "ledger_page.html",
+        script="ledger_page.js",
+        styles=("page.css", "ledger_page.css"),
+        values=values,
+        filters=filters,
+        packages=_PACKAGES,
+    )
+
+
+def totals(claims: Mapping[str, Claim], sections: Sequence[ClaimSection]) -> str:
+    """How many claims have which verdict; a claim that was played at both scales has that of the paper's own."""
+    verdicts = {section.name: section.verdict for section in sections}
+    counts = Counter(verdicts.values())
+    listed = counts_text({each: counts[each] for each in VERDICTS if counts[each]})
+    papers = len({name.partition("/")[0] for name in claims})
+    return f"Of {counted(len(claims), 'claim')} of {counted(papers, 'paper')}, {listed}." if claims else "No claims."
