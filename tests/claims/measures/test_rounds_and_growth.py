@@ -25,15 +25,21 @@ def logged_run(robgan_games: tuple[PlayedGame, PlayedGame]) -> Run:
     return replace(robgan_games[0].trained, rows=rows, metrics={"inception_score_real": real})
 
 
-def test_the_first_round_at_the_share_counts_and_else_the_last(logged_run: Run) -> None:
-    assert RoundsToShare(share=0.4).of(PlayedGame(7, logged_run, 0)) == 20
-    assert RoundsToShare(share=0.9).of(PlayedGame(7, logged_run, 0)) == 30
-    assert RoundsToShare(share=0.9).of(PlayedGame(8, logged_run, 1)) == 40
+def test_the_line_through_the_measurements_is_read_at_the_share_and_else_the_last_round_counts(logged_run: Run) -> None:
+    assert RoundsToShare(shares={"digits": 0.4}).of(PlayedGame(7, logged_run, 0)) == 20
+    assert RoundsToShare(shares={"digits": 0.6}).of(PlayedGame(7, logged_run, 0)) == 24
+    assert RoundsToShare(shares={"digits": 0.1}).of(PlayedGame(7, logged_run, 0)) == 10
+    assert RoundsToShare(shares={"digits": 0.9}).of(PlayedGame(8, logged_run, 1)) == 40
+
+
+def test_data_without_a_share_are_refused(logged_run: Run) -> None:
+    with pytest.raises(UsageError, match="digits"):
+        RoundsToShare(shares={"store": 0.4}).of(PlayedGame(7, logged_run, 0))
 
 
 def test_a_run_without_a_real_score_is_refused(logged_run: Run) -> None:
     with pytest.raises(UsageError, match="inception_score_real"):
-        RoundsToShare(share=0.4).of(PlayedGame(7, replace(logged_run, metrics={}), 0))
+        RoundsToShare(shares={"digits": 0.4}).of(PlayedGame(7, replace(logged_run, metrics={}), 0))
 
 
 def test_growth_is_the_slope_of_the_fitted_line_times_its_length(logged_run: Run) -> None:
