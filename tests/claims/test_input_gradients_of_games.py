@@ -98,11 +98,16 @@ def test_roughness_is_the_mean_second_difference(games: tuple[PlayedGame, ...]) 
     assert measured("{name: early, metric: d_real}", games[1]) == curve[0]
 
 
-def test_the_histogram_is_a_density(games: tuple[PlayedGame, ...]) -> None:
-    found = measured("gradient_histogram", games[1])
-    assert isinstance(found, Sequence2D)
-    width = found.x[1] - found.x[0]
-    assert sum(y or 0 for y in found.y) * width == pytest.approx(1, rel=0.02)
+def test_the_histogram_holds_the_saved_counts(games: tuple[PlayedGame, ...]) -> None:
+    saved = load_arrays(games[1].trained.folder.probes / "000000040.npz", ("counts", "edges"))
+    assert saved is not None
+    counts, edges = saved["counts"][1], saved["edges"][1]
+    own = measured(f"{{name: gradient_histogram, reach: {float(edges[-1])!r}, bins: {len(counts)}}}", games[1])
+    assert isinstance(own, Sequence2D)
+    assert own.y == pytest.approx(tuple(counts / counts.sum()), abs=1e-4)
+    wide = measured(f"{{name: gradient_histogram, reach: {3 * float(edges[-1])!r}, bins: 3}}", games[1])
+    assert isinstance(wide, Sequence2D)
+    assert wide.y == pytest.approx((0, 1, 0))
 
 
 def test_the_largest_step_of_a_path() -> None:
@@ -117,11 +122,11 @@ def test_pictures_are_those_of_the_probe(games: tuple[PlayedGame, ...]) -> None:
     folder = games[1].trained.folder
     saved = load_arrays(folder.probes / "000000040.npz", ("real", "between", "gradient"))
     assert saved is not None
-    real = picture_of(measured("{name: probe_pictures, show: real, seeds: [0, 1]}", games[1]), "real")
-    assert (real[:8, 9:17] == saved["real"][1, 1, 0]).all()
+    real = picture_of(measured("{name: probe_pictures, show: real, seeds: [0, 1]}", games[1]), "2")
+    assert (real[:8, :8] == saved["real"][1, 1, 0]).all()
     paths = picture_of(measured("{name: probe_pictures, show: between, seeds: [1]}", games[1]), "between")
     assert (paths[9:17, :8] == saved["between"][1, 1, 0, 0]).all()
-    slopes = picture_of(measured("{name: probe_pictures, show: gradient, seeds: [1]}", games[1]), "gradient")
+    slopes = picture_of(measured("{name: probe_pictures, show: gradient, seeds: [1]}", games[1]), "1")
     assert (slopes[:8, :8] == saved["gradient"][1, 0]).all()
     assert measured("{name: probe_pictures, show: real, seeds: [0]}", games[1]) is None
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from pydantic import Field
 
@@ -22,7 +23,7 @@ from sparring.claims.measures.base import Measure
 from sparring.claims.values import Pictures, PlayedGame, Sequence2D, Value
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
-from sparring.core.records import Count
+from sparring.core.records import Count, Positive
 from sparring.core.shapes import as_bytes
 from sparring.gan.load import load_gan
 from sparring.gan.sampling import draw
@@ -35,13 +36,25 @@ Seeds = Annotated[tuple[int, ...], Field(strict=False)]
 
 @piece("gradient_histogram")
 class GradientHistogram(Measure):
-    """The density of the entries of D's input gradients: figure 5a."""
+    """The shares of the entries of D's input gradients in equal bins around zero: figure 5a.
+
+    The saved histogram of every game has a range of its own; it is read as a distribution that is even within its bins.
+    Entries beyond the range are in no bin.
+
+    Args:
+        reach: the bins go from -reach to reach, in score per unit of the data's own range.
+        bins: how many.
+    """
+
+    reach: Positive
+    bins: Count = 41
 
     def of(self, game: PlayedGame) -> Value:
         arrays = newest_probe(game, ("counts", "edges"))
-        counts, edges = arrays["counts"].astype(float), arrays["edges"].astype(float)
-        density = counts / (max(counts.sum(), 1.0) * np.diff(edges))
-        return Sequence2D(x=_rounded((edges[1:] + edges[:-1]) / 2), y=_rounded(density))
+        below = np.concatenate([[0.0], np.cumsum(arrays["counts"], dtype=float)])
+        edges = np.linspace(-self.reach, self.reach, self.bins + 1)
+        shares = np.diff(np.interp(edges, arrays["edges"].astype(float), below / below[-1]))
+        return Sequence2D(x=_rounded((edges[1:] + edges[:-1]) / 2), y=_rounded(shares))
 
 
 @piece("largest_step")
@@ -77,13 +90,15 @@ class ProbePictures(Measure):
         if game.seed not in self.seeds:
             return None
         images = newest_probe(game, (self.show,))[self.show]
-        shaped = images if self.show == "between" else images.reshape(1, len(images), -1, *images.shape[-2:])
-        return Pictures(png={self.show: grid_png(shaped)})
+        if self.show == "between":
+            return Pictures(png={"between": grid_png(images)})
+        single = images.reshape(len(images), 1, 1, -1, *images.shape[-2:])
+        return Pictures(png={str(number): grid_png(each) for number, each in enumerate(single, 1)})
 
 
 @piece("attacked_pictures")
 class AttackedPictures(Measure):
-    """Real samples and, below them, their attacked versions; named by the mean of D's confidences.
+    """Real samples and, below each, its attacked version; named by D's confidences in both.
 
     Args:
         grey_levels: the budget of FGSM, in grey levels of the data.
@@ -99,15 +114,10 @@ class AttackedPictures(Measure):
         if game.seed not in self.seeds:
             return None
         found = attack_real(game, self.grey_levels, self.samples)
-        rows = {"real": (found.real, found.d_real), "attacked": (found.attacked, found.d_attacked)}
-        return Pictures(
-            png={
-                f"{name}: D = {', '.join(f'{value:.2f}' for value in d.tolist())}": grid_png(
-                    as_bytes(images).numpy()[None]
-                )
-                for name, (images, d) in rows.items()
-            }
-        )
+        pairs = as_bytes(torch.stack([found.real, found.attacked], dim=1)).numpy()[:, :, None]
+        confidences = zip(found.d_real.tolist(), found.d_attacked.tolist(), strict=True)
+        names = [f"{n}: {real:.2f}, {attacked:.2f}" for n, (real, attacked) in enumerate(confidences, 1)]
+        return Pictures(png={name: grid_png(pair) for name, pair in zip(names, pairs, strict=True)})
 
 
 @piece("sample_pictures")
