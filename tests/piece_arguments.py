@@ -31,12 +31,5 @@ ARGUMENTS = {
     ("optimizer", "adam"): {"lr": 0.1},
     ("optimizer", "rmsprop"): {"lr": 0.1},
     ("optimizer", "sgd"): {"lr": 0.1},
-    ("claim_chart", "lines"): {"y": "success", "x": "clip"},
-    ("claim_chart", "curves"): {"y": "payoff", "where": {"p": 0.4}},
-    ("claim_chart", "bars"): {"y": ["best", "last"]},
-    ("claim_chart", "scatter_rows"): {"y": "samples", "rows": ["objective", "p"]},
-    ("claim_chart", "picture_rows"): {"y": "samples", "rows": "objective"},
-    ("claim_chart", "histogram"): {"y": "gradients"},
-    ("claim_chart", "map"): {"y": "success", "x": "clip", "rows": "objective"},
 }
 """Values for the keys that have no default; a piece that is missing here must build from its name alone."""

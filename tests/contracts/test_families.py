@@ -13,10 +13,12 @@ from sparring.core.shapes import Scores
 from sparring.objectives import Hinge, Objective
 from sparring.testing import _CONTRACTS, check  # imports every family
 
+OF_CLAIMS = {"claim_chart", "computation", "measure", "statement"}
+"""Families that no recipe has; the entries of the papers use every member."""
 ON_DISK = {("data", "store"), ("extractor", "inception")}
 """Checked in tests of their own, which make the files first."""
 
-EVERY = [(family, name) for family in FAMILIES for name in members(FAMILIES[family])]
+EVERY = [(family, name) for family in FAMILIES if family not in OF_CLAIMS for name in members(FAMILIES[family])]
 
 
 @pytest.mark.parametrize(("family", "name"), [pair for pair in EVERY if pair not in ON_DISK])
@@ -26,7 +28,7 @@ def test_a_registered_piece_keeps_its_contract(family: str, name: str) -> None:
 
 
 def test_every_contract_is_that_of_a_family() -> None:
-    assert set(_CONTRACTS) == set(FAMILIES) - {"augmentation"}
+    assert set(_CONTRACTS) == set(FAMILIES) - OF_CLAIMS - {"augmentation"}
 
 
 def test_every_family_has_members() -> None:

@@ -29,6 +29,10 @@ def reproduce(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it costs; play nothing.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Judge a ledger again from its cells; play nothing.")] = False,
+    write: Annotated[
+        list[Path] | None,
+        typer.Option(help="A Markdown document whose tables of the ledger are written anew.", show_default=False),
+    ] = None,
     scale: Annotated[Literal["small", "paper"], typer.Option(help="A laptop's, or the paper's own.")] = "small",
     seeds: Annotated[str, typer.Option(help="As 0..9 or 0,1,2.", show_default="those of the claim")] = "",
     out: Annotated[Path, typer.Option(help="The ledger: results, figures, runs, and the page.")] = LEDGER,
@@ -47,6 +51,9 @@ def reproduce(
     names = [word for word in words or [] if "=" not in word]
     if check:
         _check(Path(names[0]) if names else out, known, as_json)
+        return
+    if write:
+        _write(write, out, known)
         return
     if not names:
         if len(words or []) or plan:
@@ -179,3 +186,13 @@ def _check(folder: Path, known: dict[str, Claim], as_json: bool) -> None:
         print_text(f"{folder}: {count} entries, {len(problems)} problems")
     if problems:
         raise Flagged(f"{folder}: verdicts or figures do not follow from the cells", "play those claims again")
+
+
+def _write(documents: list[Path], folder: Path, known: dict[str, Claim]) -> None:
+    from sparring.claims.documents import with_tables
+    from sparring.core.files import read_file, write_whole
+
+    for document in documents:
+        text = with_tables(read_file(document).decode(), folder, known)
+        write_whole(document, text.encode())
+        print_text(f"{document}: written from {folder}")

@@ -1,0 +1,143 @@
+"""Tables of a ledger in Markdown documents, between marks, so that no number is typed.
+
+    <!-- ledger: totals -->                                    how many claims hold, and so on
+    <!-- ledger: verdicts [PAPER] -->                          a row a claim
+    <!-- ledger: statements CLAIM -->                          a row a statement
+    <!-- ledger: values CLAIM MEASURE ... [AXIS=LABEL ...] --> a row a cell
+    <!-- /ledger -->
+
+What stands between two marks is replaced. A claim stands for its entry at small scale; NAME@paper for the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from sparring.claims.entries import LedgerEntry, entry_path
+from sparring.claims.judge import Verdict
+from sparring.claims.schema import Claim, ScaleName
+from sparring.claims.values import Where, labels_match
+from sparring.core.errors import UsageError
+from sparring.core.intervals import student, wilson
+from sparring.report.format import number
+
+_BLOCK = re.compile(r"(<!-- ledger: ([^>]*?) -->\n).*?(<!-- /ledger -->)", re.DOTALL)
+VERDICTS: tuple[Verdict, ...] = ("holds", "contradicted", "undecided", "not comparable", "not played")
+
+
+def with_tables(text: str, folder: Path, claims: Mapping[str, Claim]) -> str:
+    """A document with every table written anew.
+
+    Args:
+        text: Markdown with marks.
+        folder: of the ledger.
+        claims: all claims by name.
+
+    Raises:
+        UsageError: a mark asks for no such table, or for a claim that was not played.
+    """
+    return _BLOCK.sub(lambda found: f"{found[1]}{_table(found[2].split(), folder, claims)}\n{found[3]}", text)
+
+
+def _table(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    if not words or words[0] not in _TABLES:
+        raise UsageError(f"no table {' '.join(words)!r}", f"there are {', '.join(_TABLES)}")
+    return _TABLES[words[0]](words[1:], folder, claims)
+
+
+def _totals(_words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    """One sentence."""
+    verdicts = [entry.verdict if entry else "not played" for entry in _entries(folder, claims).values()]
+    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS)
+    return f"{len(verdicts)} claims at small scale: {counts}."
+
+
+def _verdicts(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    rows = []
+    for name, entry in _entries(folder, claims).items():
+        if words and name.partition("/")[0] not in words:
+            continue
+        verdict = f"**{entry.verdict}**" if entry else "not played"
+        seeds = str(len(entry.seeds)) if entry else ""
+        rows.append([f"`{name}`", claims[name].place, verdict, seeds, entry.budget if entry else ""])
+    return markdown(["claim", "place", "verdict", "seeds", "what is smaller than in the paper"], rows)
+
+
+def _statements(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    entry = _entry(words[0], folder, claims)
+    rows = [
+        [
+            statement.says or statement.text,
+            number(statement.mean),
+            "" if statement.interval is None else "[{}, {}]".format(*map(number, statement.interval)),
+            number(statement.adjusted),
+            str(statement.seeds),
+            f"**{statement.verdict}**",
+        ]
+        for statement in entry.statements
+    ]
+    return markdown(["statement", "mean difference", "95 % interval", "p (Holm)", "seeds", "verdict"], rows)
+
+
+def _values(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    entry = _entry(words[0], folder, claims)
+    measures = [word for word in words[1:] if "=" not in word]
+    where: Where = {
+        axis: tuple(labels.split(",")) for axis, _, labels in (w.partition("=") for w in words[1:] if "=" in w)
+    }
+    cells = [cell for cell in entry.cells if cell.seeds and labels_match(cell.labels, where)]
+    axes = list(dict.fromkeys(axis for cell in cells for axis in cell.labels))
+    axes = [axis for axis in axes if len({str(cell.labels.get(axis)) for cell in cells}) > 1]
+    rows = [
+        [str(cell.labels.get(axis, "")) for axis in axes]
+        + [mean_and_interval([seed.values.get(measure) for seed in cell.seeds.values()]) for measure in measures]
+        for cell in cells
+    ]
+    return markdown([*axes, *measures], rows)
+
+
+_TABLES: dict[str, Callable[[Sequence[str], Path, Mapping[str, Claim]], str]] = {
+    "totals": _totals,
+    "verdicts": _verdicts,
+    "statements": _statements,
+    "values": _values,
+}
+
+
+def mean_and_interval(values: Sequence[object]) -> str:
+    """The mean over games with its 95 % interval; successes as a count with Wilson's."""
+    known = [float(value) for value in values if isinstance(value, int | float)]
+    if not known:
+        return "-"
+    missing = f" (of {len(known)})" if len(known) < len(values) else ""
+    if set(known) <= {0.0, 1.0}:
+        low, high = wilson(round(sum(known)), len(known))
+        return f"{sum(known):.0f} of {len(known)} [{low:.2f}, {high:.2f}]"
+    if len(known) == 1:
+        return f"{number(known[0])}{missing}"
+    low, high = student(known)
+    return f"{number(fmean(known))} [{number(low)}, {number(high)}]{missing}"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _entries(folder: Path, claims: Mapping[str, Claim]) -> dict[str, LedgerEntry | None]:
+    """The entry of every claim at small scale; None where it was not played."""
+    paths = {name: entry_path(folder, name, "small") for name in claims}
+    return {name: LedgerEntry.read(path) if path.is_file() else None for name, path in paths.items()}
+
+
+def _entry(word: str, folder: Path, claims: Mapping[str, Claim]) -> LedgerEntry:
+    name, _, scale = word.partition("@")
+    chosen: ScaleName = "paper" if scale == "paper" else "small"
+    path = entry_path(folder, name, chosen)
+    if name not in claims or not path.is_file():
+        raise UsageError(f"{word}: was not played", f"play it: `sparring reproduce {name} --out {folder}`")
+    return LedgerEntry.read(path)
