@@ -95,7 +95,13 @@ def test_roughness_is_the_mean_second_difference(games: tuple[PlayedGame, ...]) 
     assert len(bends) == 8
     assert measured("{name: roughness, metric: d_real}", games[1]) == pytest.approx(sum(bends) / 8)
     assert measured("{name: roughness, metric: d_real, skip: 0.5}", games[1]) == pytest.approx(sum(bends[5:]) / 3)
-    assert measured("{name: early, metric: d_real}", games[1]) == curve[0]
+    assert measured("{name: first, metric: d_real}", games[1]) == curve[0]
+
+
+def test_what_is_not_logged_has_no_value(games: tuple[PlayedGame, ...]) -> None:
+    first = "{name: first, metric: d_real}"
+    assert measured(f"{{name: where_logged, metric: d_real, measure: {first}}}", games[1]) == measured(first, games[1])
+    assert measured(f"{{name: where_logged, metric: penalty, measure: {first}}}", games[1]) is None
 
 
 def test_the_histogram_holds_the_saved_counts(games: tuple[PlayedGame, ...]) -> None:

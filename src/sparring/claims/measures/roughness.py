@@ -31,18 +31,3 @@ class Roughness(Measure):
         if len(kept) < 3 or not np.isfinite(kept).all():
             return None
         return float(np.abs(np.diff(kept, n=2)).mean())
-
-
-@piece("early")
-class Early(Measure):
-    """The first measurement of a metric.
-
-    Args:
-        metric: its name in the log.
-    """
-
-    metric: str
-
-    def of(self, game: PlayedGame) -> Value:
-        _, values = logged(game, self.metric)
-        return float(values[0]) if np.isfinite(values[0]) else None
