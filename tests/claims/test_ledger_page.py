@@ -30,6 +30,7 @@ claims:
     published:
       - {measure: success, where: {objective: linear}, value: 0.9, note: "TEXT"}
       - {measure: score, value: 7.5, spread: 0.5, source: code}
+      - {measure: score, where: {objective: cubic}, value: 6.5}
     measures: {success: {name: final, metric: success}, score: {name: final, metric: modes}}
     statements:
       - name: greater
@@ -141,6 +142,7 @@ def test_published_numbers_stand_beside_ours(page: Page) -> None:
     assert cells == [
         ["90 %", "50 % [19 %, 81 %]", "paper; it"],
         ["7.5 ± 0.5", f"4.03 [{low:.3g}, {high:.3g}]", "published code"],
+        ["6.5", "–", "paper"],
     ]
     assert len(page.named("svg")) == 2
 
@@ -157,6 +159,15 @@ def test_a_contradicted_claim_is_called_so(tmp_path: Path) -> None:
     assert "of 2 statements, 1 is contradicted and 1 holds." in page.text
     (row,) = [found for found in page.named("tr") if found.get("data-verdict") == "contradicted"]
     assert row["data-paper"] == "one"
+
+
+def test_the_row_has_the_difference_that_the_verdict_rests_on(tmp_path: Path) -> None:
+    scores = {"log": 0.5, "linear": 1.25}
+    larger, above = the_entry(the_claims("it")["one/figure-1"], scores).statements
+    assert (larger.verdict, above.verdict) == ("holds", "contradicted") and above.mean is not None
+    table = page_of(tmp_path, scores=scores).source.partition('<table class="claims">')[2].partition("</table>")[0]
+    (shown, *_) = re.findall(r'data-label="difference">(.*?) ', table)
+    assert shown == number(above.mean)
 
 
 def test_both_scales_have_a_section_and_the_paper_s_counts(tmp_path: Path) -> None:
