@@ -18,7 +18,10 @@ CAPTIONS = {
         *("figure-1", "figure-2a", "figure-2b", "table-1", "lemma-1", "lemma-4", "theorem-5", "theorem-6"),
         *(f"figure-{number}" for number in range(3, 16)),
     ],
-    "robgan": [*(f"figure-{number}" for number in range(1, 9)), "table-1"],
+    "robgan": [
+        *("figure-1", "figure-2a", "figure-2b", "figure-3", "figure-4", "figure-5"),
+        *("figure-6a", "figure-6b", "figure-6c", "figure-7", "figure-8", "table-1"),
+    ],
     "asgan": [*(f"figure-{number}" for number in range(1, 16)), *(f"table-{number}" for number in range(1, 12))],
     "dat": [f"figure-{number}" for number in range(1, 9)],
     "notes": ["figure-1", "figure-2", *(f"problem-{number}" for number in range(1, 5))],
