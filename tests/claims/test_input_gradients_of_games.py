@@ -25,6 +25,8 @@ from sparring.report.read import load_arrays, read_run
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
 
+SIDES = ("real", "attacked")
+
 
 @pytest.fixture(scope="module")
 def games(tmp_path_factory: pytest.TempPathFactory) -> tuple[PlayedGame, ...]:
@@ -144,6 +146,15 @@ def test_pictures_of_attacks_and_samples_are_small(games: tuple[PlayedGame, ...]
         assert isinstance(value, Pictures)
         assert sum(map(len, value.png.values())) < 8192
     assert picture_of(samples, "samples").shape == (54, 72)
+
+
+def test_attacked_pictures_are_named_by_both_confidences(games: tuple[PlayedGame, ...]) -> None:
+    found = measured("{name: attacked_pictures, samples: 1, seeds: [1]}", games[1])
+    assert isinstance(found, Pictures)
+    before, after = (measured(f"{{name: attacked_confidence, which: {side}, samples: 1}}", games[1]) for side in SIDES)
+    assert isinstance(before, float)
+    assert isinstance(after, float)
+    assert list(found.png) == [f"1: {100 * before:.0f} %, {100 * after:.0f} %"]
 
 
 def test_a_run_without_probes_is_refused(

@@ -98,7 +98,7 @@ class ProbePictures(Measure):
 
 @piece("attacked_pictures")
 class AttackedPictures(Measure):
-    """Real samples and, below each, its attacked version; named by D's confidences in both.
+    """Real samples and, below each, its attacked version; named by D's confidences in both, in percent.
 
     Args:
         grey_levels: the budget of FGSM, in grey levels of the data.
@@ -116,7 +116,9 @@ class AttackedPictures(Measure):
         found = attack_real(game, self.grey_levels, self.samples)
         pairs = as_bytes(torch.stack([found.real, found.attacked], dim=1)).numpy()[:, :, None]
         confidences = zip(found.d_real.tolist(), found.d_attacked.tolist(), strict=True)
-        names = [f"{n}: {real:.2f}, {attacked:.2f}" for n, (real, attacked) in enumerate(confidences, 1)]
+        names = [
+            f"{n}: {100 * real:.0f} %, {100 * attacked:.0f} %" for n, (real, attacked) in enumerate(confidences, 1)
+        ]
         return Pictures(png={name: grid_png(pair) for name, pair in zip(names, pairs, strict=True)})
 
 
