@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 
 from sparring.core.randomness import Rng
-from sparring.objectives import Cubic, Erf, Linear, Objective, PiecewiseLinear, Sine, Tanh
 from sparring.theory.counterexamples import candidates
 from sparring.theory.finite_games import FiniteGame, Mixture, distribution, on_scores, total_variation
 
 OUTCOMES = 6
 KNOTS = 9
 """Of a random perturbation, equally spaced; the middle one is 1/2."""
-OF_H: tuple[Objective, ...] = (Linear(), PiecewiseLinear(), Cubic(), Sine(), Tanh(), Erf())
-"""Members of class H. `tanh` and `erf` are bounded odd functions of the score, so that they are in H too."""
 NEAREST = 0.01
 """The smallest total variation at which Q counts as another distribution."""
 Psi = Callable[[Tensor], Tensor]
