@@ -50,7 +50,6 @@ claims:
     measures: {score: {name: final, metric: modes}}
     statements: [{name: above, left: {measure: score}, bound: 2.0}]
     small: {cells: [{recipe: dishonest/ring-small}], needs: "a store of TEXT"}
-    paper: {cells: [{recipe: dishonest/ring-small}]}
 """
 
 
@@ -151,6 +150,11 @@ def test_a_claim_that_is_not_played_says_what_it_needs(page: Page) -> None:
     section = page.source.partition('<article class="claim" id="one-figure-2"')[2].partition("</article>")[0]
     assert "Not played." in section and "a store of it" in section and "score &gt; 2" in section
     assert "<svg" not in section
+
+
+def test_a_claim_with_one_scale_has_the_paper_s(page: Page) -> None:
+    section = page.source.partition('<article class="claim" id="one-figure-2"')[2].partition("</article>")[0]
+    assert "<dd>the paper's scale; needs" in section.replace("&#39;", "'")
 
 
 def test_a_contradicted_claim_is_called_so(tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ class ClaimSection:
     def scale_words(self) -> str:
         """The scale with what is smaller than in the paper."""
         budget = self.entry.budget if self.entry else self.scale.budget
-        return f"{SCALES[self.scale_name]}{f' ({budget})' if budget else ''}"
+        name = SCALES["paper" if self.claim.paper is None else self.scale_name]
+        return f"{name}{f' ({budget})' if budget else ''}"
 
     @property
     def verdict(self) -> Verdict:
