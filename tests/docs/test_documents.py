@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from sparring.claims.load import all_claims
 from sparring.cli import app
 from sparring.recipes import recipe_names
 
@@ -21,8 +22,8 @@ CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_recipes_verbs_and_files_exist(document: Path) -> None:
     text = document.read_text()
-    named = re.findall(r"\b(?:dishonest|asgan|dat|robgan|notes)/[a-z0-9][a-z0-9.-]*[a-z0-9]", text)
-    assert set(named) <= set(recipe_names())
+    named = re.findall(r"\b(?:dishonest|asgan|dat|robgan|notes|ours)/[a-z0-9][a-z0-9.-]*[a-z0-9]", text)
+    assert set(named) <= {*recipe_names(), *all_claims()}
     verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z][a-z-]*)", text)) <= verbs
     for target in re.findall(r"\]\(([^)#:]+)\)", text):

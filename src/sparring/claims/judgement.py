@@ -103,5 +103,7 @@ def require_equal_budgets(name: str, claim: Claim, cells: tuple[ClaimCell, ...])
 
 
 def _images(cell: ClaimCell) -> int:
+    """Real samples in the training of a cell and of those that it starts from."""
     recipe = cell.source
-    return recipe.steps * recipe.images_a_round if isinstance(recipe, TrainingRecipe) else 0
+    own = recipe.steps * recipe.images_a_round if isinstance(recipe, TrainingRecipe) else 0
+    return own + (_images(cell.parent) if cell.parent else 0)

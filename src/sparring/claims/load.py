@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sparring.recipes import parse_yaml
 _REMEDY = "docs/claims.md has the keys"
 
 
+@functools.cache
 def claim_files() -> dict[str, ClaimFile]:
     """The files of this package, by short name of the paper."""
     folder = resources.files("sparring.claims.papers")
@@ -53,7 +55,7 @@ def all_claims(extra: Path | None = None) -> dict[str, Claim]:
     Args:
         extra: a user's file; its claims are under the name of the file.
     """
-    files = claim_files()
+    files = dict(claim_files())
     if extra is not None:
         files[extra.stem] = read_claims(extra)
     return {f"{paper}/{name}": claim for paper, file in files.items() for name, claim in file.claims.items()}
