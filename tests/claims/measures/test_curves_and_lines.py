@@ -46,7 +46,7 @@ def line(tmp_path):
             "places": np.array([0.0, 1]),
             "score": np.array([[9.0, 9], [0, step]]),
             "starts": np.array([[9.0, 9], [-1, 1.8]]),
-            "gradient": np.array([[9.0, 9], [0.5, step / 30]]),
+            "gradient": np.array([[9.0, 9], [0.5, -step / 30]]),
         }
         np.savez(tmp_path / f"{step:09d}.npz", **arrays)
     return PlayedGame(0, SimpleNamespace(folder=SimpleNamespace(samples=tmp_path), name="run"), 1)
@@ -54,8 +54,9 @@ def line(tmp_path):
 
 def test_the_signal_of_a_generator_on_a_line(line):
     assert GeneratorSignal(at=50).of(line) == pytest.approx((0.5 + 2) / 2)
-    # the real samples are about 1.5: the gradient of the first sample points there, that of the second away
-    assert GeneratorDirection(at=60).of(line) == 0.5
+    # the real samples are about 1.5, between both generated ones, whose gradients point there; at first one has none
+    assert GeneratorDirection(at=60).of(line) == 1
+    assert GeneratorDirection(at=0).of(line) == 0.5
     curve = LineCurve(curve="probability", at=0).of(line)
     assert curve.x == (0, 1)
     assert curve.y == (0.5, 0.5)
