@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sparring.claims.charts.svg_file import svg_file
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.schema import Claim
 from sparring.core.files import write_whole
 
 
 def figures_of(entry: LedgerEntry, claim: Claim) -> list[str]:
-    """Every chart of the claim as an SVG element, drawn from the cells of the entry."""
+    """Every chart of the claim as an SVG document, drawn from the cells of the entry."""
     values = entry.values(claim)
-    key = entry.name.replace("/", "-")
-    return [chart.draw(values, f"{key}-{place}") for place, chart in enumerate(claim.charts, start=1)]
+    keys = [f"{entry.name.replace('/', '-')}-{place}" for place in range(1, len(claim.charts) + 1)]
+    return [
+        svg_file(chart.draw(values, key), key, chart.heading) for key, chart in zip(keys, claim.charts, strict=True)
+    ]
 
 
 def figure_paths(folder: Path, entry: LedgerEntry, count: int) -> list[Path]:

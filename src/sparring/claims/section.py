@@ -215,7 +215,7 @@ def _printed_row(each: Published, values: ClaimValues) -> PrintedRow:
         for axis, label in each.where.items()
     )
     played = any(labels_match(cell.labels, each.where) and cell.seeds for cell in values.cells)
-    ours = seed_mean(values.numbers(each.measure, each.where).tolist()) if played else None
+    ours = seed_mean(values.numbers(each.measure, each.where).tolist(), each.measure) if played else None
     spread = "" if each.spread is None else f" ± {info.text(each.spread)}"
     source = "published code" if each.source == "code" else "paper"
     return PrintedRow(
@@ -245,6 +245,8 @@ def _cell_row(cell: PlayedCell, measures: Sequence[str]) -> CellRow:
     means = []
     for measure in measures:
         found = [each.values.get(measure) for each in cell.seeds.values()]
-        means.append(mean_text(seed_mean([float(one) for one in found if isinstance(one, int | float)]), measure))
+        means.append(
+            mean_text(seed_mean([float(one) for one in found if isinstance(one, int | float)], measure), measure)
+        )
     seeds = ", ".join(f"{seed} (failed)" if each.failed else str(seed) for seed, each in sorted(cell.seeds.items()))
     return CellRow(cell, seeds or NONE, tuple(means))

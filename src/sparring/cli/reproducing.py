@@ -65,7 +65,7 @@ def reproduce(
     if plan:
         _plan(picked, selection, workers, device, as_json)
     else:
-        _play(picked, selection, out, workers, device, as_json)
+        _play(picked, known, selection, out, workers, device, as_json)
 
 
 def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> Selection:
@@ -81,19 +81,23 @@ def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], r
 
 def _play(
     picked: dict[str, Claim],
+    known: dict[str, Claim],
     selection: Selection,
     out: Path,
     workers: int,
     device: str,
     as_json: bool,
 ) -> None:
+    from sparring.claims.ledger import read_ledger
+    from sparring.claims.ledger_page import write_page
     from sparring.claims.play import play
     from sparring.sweeps.executor import LocalExecutor
 
     with show_progress("rounds") as progress:
         entries = play(picked, selection, out, executor=LocalExecutor(workers, device), progress=progress)
+    page = write_page(out / "report.html", known, read_ledger(out).values())
     if as_json:
-        print_json({name: entry.as_json() for name, entry in entries.items()})
+        print_json({"report": str(page), "claims": {name: entry.as_json() for name, entry in entries.items()}})
         return
     for name, entry in entries.items():
         print_text(f"{name}: {verdict_line(entry)}")
@@ -109,6 +113,7 @@ def _play(
             for statement in entry.statements
         ]
         print_rows("", rows)
+    print_text(f"report: {page}")
 
 
 def verdict_line(entry: LedgerEntry) -> str:

@@ -37,7 +37,7 @@ def test_means_and_intervals_are_those_of_the_cells() -> None:
 
 
 def test_successes_have_wilson_s_interval_and_are_in_percent() -> None:
-    found = seed_mean([1.0, 0.0, 1.0, 1.0, 1.0])
+    found = seed_mean([1.0, 0.0, 1.0, 1.0, 1.0], "success")
     z, n, share = 1.959963984540054, 5, 0.8
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -50,9 +50,9 @@ def test_successes_have_wilson_s_interval_and_are_in_percent() -> None:
 
 
 def test_one_seed_has_no_interval_and_none_no_mean() -> None:
-    found = seed_mean([0.4])
+    found = seed_mean([0.4], "modes")
     assert found is not None and (found.low, found.high) == (0.4, 0.4)
-    assert seed_mean([]) is None
+    assert seed_mean([], "modes") is None
 
 
 def test_an_interval_stays_in_the_range_of_the_metric() -> None:

@@ -133,7 +133,7 @@ def seed_curve(values: ClaimValues, measure: str, place: Labels) -> SeedCurve | 
         return None
     x, y = aligned([at for at, _ in by_seed], [values for _, values in by_seed])
     info = value_axis(measure)
-    found_means = (seed_mean(row[np.isfinite(row)].tolist()) for row in y)
+    found_means = (seed_mean(row[np.isfinite(row)].tolist(), measure) for row in y)
     means = [each and each.within(info.low, info.high) for each in found_means]
     return SeedCurve(
         measure,

@@ -10,6 +10,7 @@ from sparring.claims.charts.value_axis import value_axis
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Label, Labels, Published, Value, labels_match
 from sparring.core.intervals import student, wilson
+from sparring.report.metric_info import SUCCESS
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class SeedMean:
         return replace(self, low=least, high=self.high if high is None else min(self.high, high))
 
 
-def seed_mean(numbers: Sequence[float]) -> SeedMean | None:
-    """The mean with Wilson's interval if all numbers are 0 or 1, else Student's t; None without numbers."""
+def seed_mean(numbers: Sequence[float], measure: str) -> SeedMean | None:
+    """The mean with Wilson's interval for the measure `success`, else Student's t; None without numbers."""
     if not len(numbers):
         return None
     mean, low, high = fmean(numbers), numbers[0], numbers[0]
-    if all(value in (0.0, 1.0) for value in numbers):
+    if measure == SUCCESS:
         low, high = wilson(round(sum(numbers)), len(numbers))
     elif len(numbers) > 1:
         low, high = student(numbers)
@@ -49,7 +50,7 @@ def mean_at(values: ClaimValues, measure: str, place: Labels) -> SeedMean | None
     """The mean of a measure over the seeds of the cells with these labels; None where nothing is played."""
     if not any(labels_match(cell.labels, dict(place)) for cell in values.cells):
         return None
-    found, info = seed_mean(values.numbers(measure, dict(place)).tolist()), value_axis(measure)
+    found, info = seed_mean(values.numbers(measure, dict(place)).tolist(), measure), value_axis(measure)
     return found and found.within(info.low, info.high)
 
 
