@@ -151,16 +151,17 @@ class _Player:
         return max(map(_depth, self.cells.values()), default=0)
 
     def measure_what_is_there(self) -> None:
-        """Compute what needs no training, and measure complete runs."""
-        for cell in self.cells.values():
-            for seed in cell.seeds:
-                if self._is_known(cell, seed):
-                    continue
-                if isinstance(cell.source, Computation):
-                    self._keep(cell, seed, computed_game(cell.source, seed, self.measures[cell.key].values()))
-                elif (cell.key, seed) in self.index.games:
-                    self._measure(cell, seed)
-        self._judge(self.wanted)
+        """Compute what needs no training, measure complete runs, and judge claim by claim."""
+        for name, cells in self.wanted.items():
+            for cell in cells:
+                for seed in cell.seeds:
+                    if self._is_known(cell, seed):
+                        continue
+                    if isinstance(cell.source, Computation):
+                        self._keep(cell, seed, computed_game(cell.source, seed, self.measures[cell.key].values()))
+                    elif (cell.key, seed) in self.index.games:
+                        self._measure(cell, seed)
+            self._judge([name])
 
     def train(self, depth: int, executor: Executor) -> None:
         """Train the missing runs of the cells that have so many parents above them."""
