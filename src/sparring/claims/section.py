@@ -108,11 +108,19 @@ class ClaimSection:
         return self.claim.scale(self.scale_name)
 
     @property
+    def scale_title(self) -> str:
+        """The scale in words."""
+        return SCALES["paper" if self.claim.paper is None else self.scale_name]
+
+    @property
+    def budget(self) -> str:
+        """What is smaller than in the paper."""
+        return self.entry.budget if self.entry else self.scale.budget
+
+    @property
     def scale_words(self) -> str:
         """The scale with what is smaller than in the paper."""
-        budget = self.entry.budget if self.entry else self.scale.budget
-        name = SCALES["paper" if self.claim.paper is None else self.scale_name]
-        return f"{name}{f' ({budget})' if budget else ''}"
+        return f"{self.scale_title}{f' ({self.budget})' if self.budget else ''}"
 
     @property
     def verdict(self) -> Verdict:

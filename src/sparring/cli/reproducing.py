@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sparring.claims.schema import Claim
 
 LEDGER = Path("ledger")
+"""The results that come with the source tree: what is listed, checked and written into documents by default."""
+PLAYED = Path("runs/reproduced")
+"""Where a user's own results go by default."""
 
 
 def reproduce(
@@ -35,7 +38,13 @@ def reproduce(
     ] = None,
     scale: Annotated[Literal["small", "paper"], typer.Option(help="A laptop's, or the paper's own.")] = "small",
     seeds: Annotated[str, typer.Option(help="As 0..9 or 0,1,2.", show_default="those of the claim")] = "",
-    out: Annotated[Path, typer.Option(help="The ledger: results, figures, runs, and the page.")] = LEDGER,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The ledger: results, figures, runs, and the page.",
+            show_default=f"{PLAYED} to play, {LEDGER} to list",
+        ),
+    ] = None,
     runs: Annotated[
         list[Path] | None, typer.Option(help="Another folder whose complete runs are taken over.", show_default=False)
     ] = None,
@@ -50,22 +59,22 @@ def reproduce(
     known = all_claims(claims)
     names = [word for word in words or [] if "=" not in word]
     if check:
-        _check(Path(names[0]) if names else out, known, as_json)
+        _check(Path(names[0]) if names else out or LEDGER, known, as_json)
         return
     if write:
-        _write(write, out, known)
+        _write(write, out or LEDGER, known)
         return
     if not names:
         if len(words or []) or plan:
             raise UsageError("reproduce: which claim?", "`sparring reproduce` lists them")
-        _list(known, out, as_json)
+        _list(known, out or LEDGER, as_json)
         return
     selection = _selection(scale, seeds, [word for word in words or [] if "=" in word], runs or [])
     picked = chosen(known, names)
     if plan:
         _plan(picked, selection, workers, device, as_json)
     else:
-        _play(picked, known, selection, out, workers, device, as_json)
+        _play(picked, known, selection, out or PLAYED, workers, device, as_json)
 
 
 def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> Selection:
@@ -100,7 +109,7 @@ def _play(
         print_json({"report": str(page), "claims": {name: entry.as_json() for name, entry in entries.items()}})
         return
     for name, entry in entries.items():
-        print_text(f"{name}: {verdict_line(entry)}")
+        print_text(f"{name}: {verdict_line(entry, picked[name])}")
         rows: list[Row] = [
             {
                 "statement": statement.text,
@@ -116,9 +125,9 @@ def _play(
     print_text(f"report: {page}")
 
 
-def verdict_line(entry: LedgerEntry) -> str:
+def verdict_line(entry: LedgerEntry, claim: Claim) -> str:
     """The verdict with its scale, as one phrase."""
-    scale = "at the paper's scale" if entry.scale == "paper" else "at small scale"
+    scale = "at the paper's scale" if entry.scale == "paper" or claim.paper is None else "at small scale"
     return f"{entry.verdict} {scale}{f' ({entry.budget})' if entry.budget else ''}"
 
 
