@@ -80,7 +80,7 @@ def test_documents_take_their_tables_from_the_ledger(ledger: Path, tmp_path: Pat
     text = document.read_text()
     entry = json.loads((ledger / "tiny" / "ring.json").read_text())
     numbers = [seed["values"]["spread"] for seed in entry["cells"][0]["seeds"].values()]
-    assert f"| {mean_and_interval(numbers)} |" in text
+    assert f"| {mean_and_interval('spread', numbers)} |" in text
     assert "| `tiny/ring` | nowhere | **contradicted** | 5 | 30 rounds |" in text
     assert "old" not in text
     _run("--write", str(document), "--out", str(ledger))
@@ -96,7 +96,7 @@ def test_a_table_of_a_claim_that_was_not_played_is_refused(ledger: Path) -> None
 
 
 def test_means_of_games() -> None:
-    assert mean_and_interval([1.0, 1.0, 0.0, 1.0, 1.0]) == "4 of 5 [0.38, 0.96]"
-    assert mean_and_interval([None, None]) == "-"
-    assert mean_and_interval([1.5, None]) == "1.5 (of 1)"
-    assert mean_and_interval([1.0, 2.0, 3.0]) == "2 [−0.484, 4.48]"
+    assert mean_and_interval("success", [1.0, 1.0, 0.0, 1.0, 1.0]) == "4 of 5 [0.38, 0.96]"
+    assert mean_and_interval("modes", [None, None]) == "-"
+    assert mean_and_interval("modes", [1.5, None]) == "1.5 (of 1)"
+    assert mean_and_interval("modes", [1.0, 2.0, 3.0]) == "2 [−0.484, 4.48]"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from sparring.claims.documents import with_tables
 from sparring.claims.load import all_claims
 from sparring.cli import app
 from sparring.recipes import recipe_names
@@ -30,6 +31,14 @@ def test_recipes_verbs_and_files_exist(document: Path) -> None:
         assert (document.parent / target).exists()
     for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|sparring)/[\w./-]+)`", text):
         assert (ROOT / path).exists() or (ROOT / "src" / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if "<!-- ledger:" in path.read_text()], ids=lambda p: p.name
+)
+def test_tables_are_those_of_the_ledger(document: Path) -> None:
+    text = document.read_text()
+    assert with_tables(text, ROOT / "ledger", all_claims()) == text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tables of a ledger in Markdown documents, between marks, so that no number is typed.
 
     <!-- ledger: totals -->                                    how many claims hold, and so on
+    <!-- ledger: papers -->                                    the same, a row a paper
     <!-- ledger: verdicts [PAPER] -->                          a row a claim
     <!-- ledger: statements CLAIM -->                          a row a statement
     <!-- ledger: values CLAIM MEASURE ... [AXIS=LABEL ...] --> a row a cell
@@ -18,11 +19,13 @@ from statistics import fmean
 
 from sparring.claims.entries import LedgerEntry, entry_path
 from sparring.claims.judge import Verdict
+from sparring.claims.load import claim_files
 from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.values import Where, labels_match
 from sparring.core.errors import UsageError
 from sparring.core.intervals import student, wilson
 from sparring.report.format import number
+from sparring.report.metric_info import SUCCESS
 
 _BLOCK = re.compile(r"(<!-- ledger: ([^>]*?) -->\n).*?(<!-- /ledger -->)", re.DOTALL)
 VERDICTS: tuple[Verdict, ...] = ("holds", "contradicted", "undecided", "not comparable", "not played")
@@ -51,8 +54,17 @@ def _table(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> s
 def _totals(_words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
     """One sentence."""
     verdicts = [entry.verdict if entry else "not played" for entry in _entries(folder, claims).values()]
-    counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS)
-    return f"{len(verdicts)} claims at small scale: {counts}."
+    counts = ", ".join(f"{verdict} {verdicts.count(verdict)}" for verdict in VERDICTS)
+    return f"Of {len(verdicts)} claims, at the scale of a laptop or exactly: {counts}."
+
+
+def _papers(_words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    entries = _entries(folder, claims)
+    rows = []
+    for paper, file in claim_files().items():
+        verdicts = [e.verdict if e else "not played" for name, e in entries.items() if name.startswith(f"{paper}/")]
+        rows.append([file.paper, *(str(verdicts.count(verdict)) for verdict in VERDICTS)])
+    return markdown(["paper", *VERDICTS], rows)
 
 
 def _verdicts(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
@@ -93,7 +105,10 @@ def _values(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> 
     axes = [axis for axis in axes if len({str(cell.labels.get(axis)) for cell in cells}) > 1]
     rows = [
         [str(cell.labels.get(axis, "")) for axis in axes]
-        + [mean_and_interval([seed.values.get(measure) for seed in cell.seeds.values()]) for measure in measures]
+        + [
+            mean_and_interval(measure, [seed.values.get(measure) for seed in cell.seeds.values()])
+            for measure in measures
+        ]
         for cell in cells
     ]
     return markdown([*axes, *measures], rows)
@@ -101,19 +116,20 @@ def _values(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> 
 
 _TABLES: dict[str, Callable[[Sequence[str], Path, Mapping[str, Claim]], str]] = {
     "totals": _totals,
+    "papers": _papers,
     "verdicts": _verdicts,
     "statements": _statements,
     "values": _values,
 }
 
 
-def mean_and_interval(values: Sequence[object]) -> str:
-    """The mean over games with its 95 % interval; successes as a count with Wilson's."""
+def mean_and_interval(measure: str, values: Sequence[object]) -> str:
+    """The mean over games with its 95 % interval; the measure `success` as a count with Wilson's."""
     known = [float(value) for value in values if isinstance(value, int | float)]
     if not known:
         return "-"
     missing = f" (of {len(known)})" if len(known) < len(values) else ""
-    if set(known) <= {0.0, 1.0}:
+    if measure == SUCCESS:
         low, high = wilson(round(sum(known)), len(known))
         return f"{sum(known):.0f} of {len(known)} [{low:.2f}, {high:.2f}]"
     if len(known) == 1:
