@@ -110,7 +110,7 @@ class ClaimSection:
     @property
     def scale_title(self) -> str:
         """The scale in words."""
-        return SCALES["paper" if self.claim.paper is None else self.scale_name]
+        return SCALES["small" if self.scale_name == "small" and self.budget else "paper"]
 
     @property
     def budget(self) -> str:

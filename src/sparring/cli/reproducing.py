@@ -109,7 +109,7 @@ def _play(
         print_json({"report": str(page), "claims": {name: entry.as_json() for name, entry in entries.items()}})
         return
     for name, entry in entries.items():
-        print_text(f"{name}: {verdict_line(entry, picked[name])}")
+        print_text(f"{name}: {verdict_line(entry)}")
         rows: list[Row] = [
             {
                 "statement": statement.text,
@@ -125,9 +125,9 @@ def _play(
     print_text(f"report: {page}")
 
 
-def verdict_line(entry: LedgerEntry, claim: Claim) -> str:
+def verdict_line(entry: LedgerEntry) -> str:
     """The verdict with its scale, as one phrase."""
-    scale = "at the paper's scale" if entry.scale == "paper" or claim.paper is None else "at small scale"
+    scale = "at small scale" if entry.scale == "small" and entry.budget else "at the paper's scale"
     return f"{entry.verdict} {scale}{f' ({entry.budget})' if entry.budget else ''}"
 
 
