@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from in_process import InProcess
+from sparring.claims import plan
 from sparring.claims.cells import cells_of_scale
 from sparring.claims.entries import LedgerEntry, entry_path
 from sparring.claims.ledger import check_ledger, read_ledger
@@ -210,13 +211,14 @@ def test_equal_recipes_are_one_cell() -> None:
     assert linear.key != cells_of_scale(CLAIMS["tiny/ring"].small, "ring")[1].key
 
 
-def test_a_plan_counts_and_times(tmp_path: Path) -> None:
+def test_a_plan_counts_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "TIMED", 0.0)
     names = ["tiny/ring", "tiny/tuned"]
     wanted = {name: cells_of(name, CLAIMS[name], Selection()) for name in names}
     ring, tuned = plan_claims(wanted, workers=2, device="cpu")
     assert (ring.cells, ring.games, ring.rounds) == (2, 10, 60)
     assert (tuned.cells, tuned.games, tuned.rounds) == (2, 10, 2 + 5 * 2)
-    for plan in (ring, tuned):
-        assert not plan.reason
-        assert plan.hours is not None and plan.hours > 0
-        assert plan.gigabytes is not None and plan.gigabytes > 0
+    for each in (ring, tuned):
+        assert not each.reason
+        assert each.hours is not None and each.hours > 0
+        assert each.gigabytes is not None and each.gigabytes > 0

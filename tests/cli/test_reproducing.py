@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from sparring.claims import plan
 from sparring.claims.documents import mean_and_interval, with_tables
 from sparring.claims.load import read_claims
 from sparring.cli import app
@@ -46,7 +47,8 @@ def test_a_ledger_is_checked(ledger: Path, tmp_path: Path) -> None:
         _run("--check", str(tmp_path / "ledger"))
 
 
-def test_a_plan_plays_nothing(tmp_path: Path) -> None:
+def test_a_plan_plays_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "TIMED", 0.0)
     (row,) = json.loads(_run("tiny/ring", "--plan", "--out", str(tmp_path / "none"), "--workers", "2", "--json"))
     assert (row["cells"], row["games"], row["rounds"]) == (2, 10, "60")
     assert not (tmp_path / "none").exists()

@@ -25,7 +25,7 @@ from sparring.runs.folder import KEEP
 from sparring.training.load import new_state
 from sparring.training.loop import train
 
-_TIMED = 1.0
+TIMED = 1.0
 """Seconds of rounds that are timed, after one that is not."""
 _FEWEST = 2
 """Rounds that are timed at least."""
@@ -106,7 +106,7 @@ class RoundTimer:
         clock = time.process_time if state.device.type == "cpu" else time.perf_counter
         _round(state, 0)
         began, rounds = clock(), 0
-        while rounds < _FEWEST or clock() - began < _TIMED:
+        while rounds < _FEWEST or clock() - began < TIMED:
             rounds += 1
             _round(state, rounds)
         return Timing((clock() - began) / rounds, size * KEEP)
