@@ -16,7 +16,15 @@ from sparring.claims.judge import (
     overall,
     verdict_on,
 )
-from sparring.claims.statements import Sample
+from sparring.claims.results import CellValues, ClaimValues
+from sparring.claims.statements import Sample, Term
+from sparring.claims.statements.comparisons import Greater, Near
+
+
+def _pairs(left: list[float], right: list[float]) -> Sample:
+    sides = tuple(zip(left, right, strict=True))
+    return Sample(tuple(a - b for a, b in sides), sides)
+
 
 NUMBERS = st.lists(st.floats(-10, 10, allow_subnormal=False), min_size=2, max_size=12)
 
@@ -38,12 +46,46 @@ def test_near_is_two_one_sided_tests(values: list[float], margin: float) -> None
     above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
     below = stats.ttest_1samp(values, margin, alternative="less").pvalue
     assert found is not None
-    assert found.p == pytest.approx(max(above, below), rel=1e-6, abs=1e-12)
+    beyond = [
+        stats.ttest_1samp(values, margin, alternative="greater").pvalue,
+        stats.ttest_1samp(values, -margin, alternative="less").pvalue,
+    ]
+    p = max(above, below) if abs(np.mean(values)) <= margin else min(1.0, 2 * min(beyond))
+    assert found.p == pytest.approx(p, rel=1e-6, abs=1e-12)
+
+
+def test_a_contradiction_of_equality_is_corrected() -> None:
+    sample = Sample((0.14, 0.11, 0.15, 0.12, 0.13), aim="near", margin=0.1)
+    found = estimate(sample)
+    assert found is not None and found.interval[0] > 0.1
+    assert verdict_on(sample, found, holm([found.p])[0]) == "contradicted"
+    assert verdict_on(sample, found, holm([found.p] * 20)[0]) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("statement", "count", "verdict"),
+    [("near", 10, "undecided"), ("near", 40, "holds"), ("greater", 10, "undecided"), ("greater", 40, "holds")],
+)
+def test_equal_success_rates_of_few_seeds_are_no_proof(statement: str, count: int, verdict: Verdict) -> None:
+    # All games succeed on both sides: the interval of ten pairs is 0.16 wide on each side, of forty 0.05.
+    cells = tuple(
+        CellValues({"objective": name}, {seed: {"success": 1.0} for seed in range(count)}) for name in ("log", "linear")
+    )
+    left, right = (Term(measure="success", where={"objective": name}) for name in ("linear", "log"))
+    made = (
+        Near(left=left, right=right, margin=0.1)
+        if statement == "near"
+        else Greater(left=left, right=right, margin=-0.1)
+    )
+    sample = made.sample(ClaimValues(cells))
+    found = estimate(sample)
+    assert found is not None and "matched pairs" in found.method
+    assert verdict_on(sample, found, found.p) == verdict
 
 
 def test_matched_pairs_of_five_wins() -> None:
     # b = 5, c = 0, n = 5: with half a pair added to each kind (5.5 - 0.5) / 7, variance (6 - 25 / 7) / 49.
-    found = matched_pairs([1] * 5, [0] * 5)
+    found = matched_pairs(_pairs([1.0] * 5, [0.0] * 5))
     centre, error = 5 / 7, np.sqrt((6 - 25 / 7) / 49)
     assert found.mean == 1.0
     assert found.interval == pytest.approx((centre - 1.959964 * error, min(1.0, centre + 1.959964 * error)), rel=1e-6)
@@ -56,7 +98,7 @@ def test_matched_pairs_cover_the_truth() -> None:
     hits = 0
     for _ in range(2000):
         left, right = rng.random(10) < 0.8, rng.random(10) < 0.5
-        low, high = matched_pairs(left.astype(float), right.astype(float)).interval
+        low, high = matched_pairs(_pairs(left.astype(float).tolist(), right.astype(float).tolist())).interval
         hits += low <= 0.3 <= high
     assert hits / 2000 > 0.93
 

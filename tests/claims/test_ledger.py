@@ -14,14 +14,17 @@ import pytest
 from in_process import InProcess
 from sparring.claims import plan
 from sparring.claims.cells import cells_of_scale
-from sparring.claims.entries import LedgerEntry, entry_path
+from sparring.claims.entries import LedgerEntry, compact_json, digest_of, entry_path
+from sparring.claims.judgement import judged
 from sparring.claims.ledger import check_ledger, read_ledger
-from sparring.claims.load import chosen, parse_claims, read_claims
+from sparring.claims.load import all_claims, chosen, parse_claims, read_claims
+from sparring.claims.measures.numbers import Final
 from sparring.claims.plan import plan_claims
 from sparring.claims.play import Selection, cells_of, play
-from sparring.claims.schema import Claim
-from sparring.core.errors import Interrupted, UsageError
+from sparring.claims.schema import Claim, ClaimFile
+from sparring.core.errors import Interrupted, NonFinite, UsageError
 from sparring.core.records import InvalidRecord
+from sparring.training.loop import train
 
 FILE = Path(__file__).parent / "tiny.yaml"
 CLAIMS = {f"tiny/{name}": claim for name, claim in read_claims(FILE).claims.items()}
@@ -106,6 +109,50 @@ def test_seeds_are_added(ledger: Path) -> None:
     assert entries["tiny/ring"].seeds == (0, 1, 2, 3, 4, 5, 6)
 
 
+def test_an_entry_has_the_seeds_that_were_asked_of_its_claim(ledger: Path) -> None:
+    """Another claim plays more seeds of a cell that both share: the other cells of this claim do not have them."""
+    play({"tiny/shared": CLAIMS["tiny/shared"]}, Selection(seeds=(5, 6)), ledger, executor=InProcess())
+    assert read_ledger(ledger)[entry_path(ledger, "tiny/shared", "small")].seeds == (5, 6)
+    play(RING, Selection(), ledger, executor=InProcess())
+    assert check_ledger(ledger, CLAIMS) == []
+    entries = play(RING, Selection(seeds=(5,)), ledger, executor=InProcess())
+    assert entries["tiny/ring"].seeds == (0, 1, 2, 3, 4, 5)
+    assert check_ledger(ledger, CLAIMS) == []
+
+
+def test_seeds_of_one_claim_need_not_have_the_measures_of_another(ledger: Path) -> None:
+    shared = CLAIMS["tiny/shared"]
+    other = shared.model_copy(update={"small": shared.small.model_copy(update={"seeds": "0..5"})})
+    claims = {"tiny/more": other, **RING}  # `more` has seed 5 of a cell of `ring`, and fewer measures
+    executor = InProcess()
+    play({"tiny/more": other}, Selection(), ledger, executor=executor)
+    assert executor.started == ["5x1"]
+    shutil.rmtree(ledger / "runs")
+    play(claims, Selection(), ledger, executor=executor)
+    assert executor.started == ["5x1"]
+
+
+def test_a_packed_game_that_diverged_has_failed(played: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(played, tmp_path / "diverged", ignore=shutil.ignore_patterns("tiny")))
+    key = cells_of("tiny/ring", RING["tiny/ring"], Selection())[0].key
+    summary = out / "runs" / key / "0x5" / "summary.json"
+    values = json.loads(summary.read_text())
+    values["metrics"]["diverged"] = {"value": [None, None, 20, None, None], "protocol": "round"}
+    summary.write_text(json.dumps(values))
+    entry = play(RING, Selection(), out, executor=InProcess())["tiny/ring"]
+    game = entry.cells[0].seeds[2]
+    assert game.failed == "diverged in round 20"
+    assert game.values == {"spread": None, "modes": None, "path": None}
+    assert [statement.seeds for statement in entry.statements] == [4, 4]
+    assert entry.statements[0].reason.endswith("1 of 5 seeds have no number on one side and are left out")
+    assert check_ledger(out, CLAIMS) == []
+
+
+def test_a_failed_game_is_no_success() -> None:
+    assert Final(metric="success").of_failed() == 0.0
+    assert Final(metric="modes").of_failed() is None
+
+
 def test_too_few_seeds_are_undecided(tmp_path: Path) -> None:
     entries = play(RING, Selection(seeds=(0, 1)), tmp_path / "few", executor=InProcess())
     assert entries["tiny/ring"].verdict == "undecided"
@@ -121,6 +168,31 @@ def test_a_cell_starts_from_the_game_of_its_own_seed(tmp_path: Path) -> None:
     for game, text in enumerate(recipes):
         assert text.count(f"{gan.key}/0x2") == 2
         assert text.count(f"game: {game}") == 2
+
+
+def test_a_game_that_starts_from_a_failed_one_has_failed(tmp_path: Path) -> None:
+    out = tmp_path / "tuned"
+    tuned = {"tiny/tuned": CLAIMS["tiny/tuned"]}
+    executor = InProcess({"0x2": [None]})
+    gan, classifier = cells_of("tiny/tuned", tuned["tiny/tuned"], Selection())
+    run = out / "runs" / gan.key / "0x2"
+    train(gan.source.model_copy(update={"replicas": 2}), run, device="cpu")  # type: ignore[arg-type]
+    summary = json.loads((run / "summary.json").read_text())
+    summary["metrics"]["diverged"] = {"value": [2, None], "protocol": "round"}
+    (run / "summary.json").write_text(json.dumps(summary))
+    entry = play(tuned, Selection(seeds=(0, 1)), out, executor=executor)["tiny/tuned"]
+    assert executor.started == ["1x1"]
+    games = entry.cells[1].seeds
+    assert (games[0].failed, games[0].values) == ("robgan/digits diverged in round 2", {"accuracy": None})
+    assert (games[1].failed, games[1].rounds) == ("", 2)
+    assert not (out / "runs" / classifier.key / "0x1").exists()
+    assert check_ledger(out, CLAIMS) == []
+
+
+def test_numbers_that_are_not_finite_before_a_training_are_an_error(tmp_path: Path) -> None:
+    broken = InProcess({"0x5": [NonFinite("not finite: features", "take another extractor")]})
+    with pytest.raises(NonFinite, match="features"):
+        play(RING, Selection(), tmp_path / "broken", executor=broken)
 
 
 Edit = Callable[[dict[str, Any]], None]
@@ -151,6 +223,26 @@ def _other_recipe(entry: dict[str, Any]) -> None:
     entry["cells"][0]["key"] = "0123456789abcdef"
 
 
+def _remove_cell(entry: dict[str, Any]) -> None:
+    del entry["cells"][0]
+
+
+def _repeat_cell(entry: dict[str, Any]) -> None:
+    entry["cells"].append(entry["cells"][0])
+
+
+def _remove_value(entry: dict[str, Any]) -> None:
+    del entry["cells"][1]["seeds"]["2"]["values"]["modes"]
+
+
+def _other_environment(entry: dict[str, Any]) -> None:
+    entry["cells"][1]["seeds"]["2"]["environment"] = 7
+
+
+def _fail(entry: dict[str, Any]) -> None:
+    entry["cells"][1]["seeds"]["2"]["failed"] = "non-finite after round 3"
+
+
 def _false_verdict(entry: dict[str, Any]) -> None:
     entry["verdict"] = "holds"
 
@@ -165,6 +257,49 @@ def test_edited_entries_are_found(ledger: Path, edit: Edit) -> None:
     edit(entry)
     path.write_text(json.dumps(entry))
     assert check_ledger(ledger, CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (_remove_seed, "its seeds are not those of the other cells"),
+        (_shorten, "was not trained for the 30 rounds"),
+        (_remove_cell, "a cell of the claim is missing"),
+        (_repeat_cell, "a cell of the claim is missing, or one is there twice"),
+        (_remove_value, "objective cubic, seed 2: its values are not those of the measures"),
+        (_other_environment, "objective cubic, seed 2: its environment is not in the file"),
+        (_fail, "objective cubic, seed 2: failed, and has values of a game that did not"),
+    ],
+)
+def test_edits_are_found_where_the_entry_was_judged_anew(ledger: Path, edit: Edit, problem: str) -> None:
+    """Digest, verdict and figures are those of the edited cells."""
+    path = entry_path(ledger, "tiny/ring", "small")
+    values = json.loads(path.read_text())
+    edit(values)
+    edited, claim = LedgerEntry.model_validate(values), RING["tiny/ring"]
+    try:
+        judged(edited.name, claim, "small", edited.cells, edited.environments, edited.protocols).save(ledger)
+    except UsageError:  # a statement reads the cell that is gone
+        edited.model_copy(update={"digest": digest_of(edited.cells)}).save(ledger)
+    assert any(problem in each for each in check_ledger(ledger, CLAIMS))
+
+
+def test_entries_that_disagree_on_a_game_are_found(ledger: Path) -> None:
+    shared = CLAIMS["tiny/shared"]
+    entry = play({"tiny/shared": shared}, Selection(), ledger, executor=InProcess())["tiny/shared"]
+    assert check_ledger(ledger, CLAIMS) == []
+    cell = entry.cells[0].model_copy(deep=True)
+    cell.seeds[3].values["spread"] = 1.0
+    again = judged(entry.name, shared, "small", (cell,), entry.environments, entry.protocols)
+    again.save(ledger)
+    assert any("seed 3: spread is not that of the same game in" in problem for problem in check_ledger(ledger, CLAIMS))
+
+
+def test_lists_are_on_one_line_and_texts_unchanged() -> None:
+    values = {"a": ["two  spaces [ here ]", 1.5], "b": [1, 2], "c": "[  d  ]", "e": []}
+    text = compact_json(values)
+    assert json.loads(text) == values
+    assert b"[1, 2]" in text
 
 
 def test_a_statement_with_its_sides_exchanged_is_found(ledger: Path) -> None:
@@ -187,6 +322,53 @@ def test_unequal_budgets_are_refused() -> None:
         cells_of("tiny/ring", claim, Selection())
     values["statements"][1]["unequal_budgets"] = "cubic is slower"
     assert len(cells_of("tiny/ring", Claim.model_validate(values), Selection())) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        (
+            "where: {objective: linear}}, bound",
+            "where: {objective: lineer}}, bound",
+            "statement cannot be judged: no cell",
+        ),
+        ("objective: [linear, cubic]", "objective: [linear, {name: cubic}]", "neither a number nor a word"),
+        ("groups: [tuned]", "groups: [tunde]", "no group of cells is called 'tunde'"),
+        ("  shared:", "  sha/red:", "letters, digits, - and _ are meant"),
+    ],
+)
+def test_mistakes_of_a_users_file_are_found_before_anything_is_played(old: str, new: str, cause: str) -> None:
+    text = FILE.read_text().replace(old, new)
+    with pytest.raises(UsageError, match=cause):
+        cells_of("tiny/ring", parse_claims(text, "tiny.yaml").claims["ring"], Selection())
+
+
+def test_a_claim_is_not_called_like_the_chart_of_another() -> None:
+    values = read_claims(FILE).model_dump(mode="json")
+    values["claims"]["ring"]["charts"] = [{"name": "bars", "y": "spread", "x": "objective"}] * 2
+    values["claims"]["ring-2"] = values["claims"]["shared"]
+    with pytest.raises(InvalidRecord, match="claim 'ring-2' has the name of a chart of 'ring'"):
+        ClaimFile.validated(values, "tiny.yaml", "")
+
+
+def test_two_cells_of_the_same_labels_are_refused() -> None:
+    scale = CLAIMS["tiny/ring"].small
+    twice = scale.model_copy(update={"cells": (*scale.cells, *scale.cells)})
+    with pytest.raises(UsageError, match="two cells have the labels objective linear"):
+        cells_of_scale(twice, "ring")
+
+
+@pytest.mark.parametrize("name", ["dishonest.yaml", "runs.yaml", "a.b.yaml"])
+def test_a_users_file_takes_no_name_of_the_ledger(name: str, tmp_path: Path) -> None:
+    shutil.copy(FILE, tmp_path / name)
+    with pytest.raises(UsageError, match="is taken or has other signs"):
+        all_claims(tmp_path / name)
+
+
+def test_a_ledger_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is no folder"):
+        play(RING, Selection(), tmp_path / "file", executor=InProcess())
 
 
 def test_a_typo_is_refused_with_the_nearest_name() -> None:
@@ -218,6 +400,8 @@ def test_a_plan_counts_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
     ring, tuned = plan_claims(wanted, workers=2, device="cpu")
     assert (ring.cells, ring.games, ring.rounds) == (2, 10, 60)
     assert (tuned.cells, tuned.games, tuned.rounds) == (2, 10, 2 + 5 * 2)
+    (alone,) = plan_claims({"tiny/tuned": wanted["tiny/tuned"][1:]}, workers=2, device="cpu")
+    assert (alone.cells, alone.games, alone.rounds) == (2, 10, 2 + 5 * 2)  # what it starts from is counted
     for each in (ring, tuned):
         assert not each.reason
         assert each.hours is not None and each.hours > 0

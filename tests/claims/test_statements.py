@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import pytest
 
+from sparring.claims.judgement import judge_statements
+from sparring.claims.load import read_claims
 from sparring.claims.results import CellValues, ClaimValues
 from sparring.claims.statements import Term
 from sparring.claims.statements.comparisons import Above, Below, Greater, Near
+from sparring.claims.statements.ratio import Times
 from sparring.claims.statements.trend import Trend
 from sparring.core.errors import UsageError
 
@@ -54,7 +60,27 @@ def test_bounds_and_margins() -> None:
     assert Near(left=term, right=1.0, margin=0.1).sample(VALUES).values == (0.0, -1.0, 0.0)
     with_margin = Greater(left=term, right=_term(objective="linear", p=0.0), margin=0.25).sample(VALUES)
     assert with_margin.values == (-0.25, -1.25, -0.25)
-    assert not with_margin.is_binary
+    assert with_margin.is_binary
+
+
+def test_numbers_that_are_not_finite_are_no_numbers() -> None:
+    values = ClaimValues((_cell("log", 0.0, {0: float("nan"), 1: float("inf"), 2: 1.0}),))
+    assert values.by_seed(_term(objective="log")) == {2: 1.0}
+
+
+def test_a_ratio_is_of_seeds_whose_numbers_are_above_zero() -> None:
+    values = ClaimValues((_cell("log", 0.0, {0: 2.0, 1: 4.0, 2: 4.0}), _cell("linear", 0.0, {0: 1.0, 1: 0.0, 2: 1.0})))
+    times = Times(left=_term(objective="log"), right=_term(objective="linear"), factor=2.0)
+    assert times.sample(values).values == pytest.approx((0.0, math.log(2)))
+
+
+def test_seeds_without_a_number_are_said() -> None:
+    values = ClaimValues((_cell("log", 0.0, {seed: None if seed < 2 else 1.0 + seed for seed in range(8)}),))
+    claim = read_claims(Path(__file__).parent / "tiny.yaml").claims["shared"]
+    claim = claim.model_copy(update={"statements": (Above(left=_term(objective="log"), bound=0.0),)})
+    (statement,) = judge_statements(claim, values)
+    assert (statement.verdict, statement.seeds) == ("holds", 6)
+    assert statement.reason == "2 of 8 seeds have no number on one side and are left out"
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("rises", 1.0), ("falls", -1.0)])

@@ -61,7 +61,8 @@ def test_a_plan_plays_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (["--plan"], "which claim"),
         (["tiny/rign"], "did you mean tiny/ring"),
         (["tiny/ring", "colour=red"], "has no axis 'colour'"),
-        (["tiny/ring", "objective=sine"], "no cell has"),
+        (["tiny/ring", "objective=sine"], "no cell has objective sine"),
+        (["tiny/ring", "objective=linear,sine"], "no cell has objective sine"),
         (["tiny/ring", "--seeds", "-1"], "whole numbers from 0 on"),
         (["tiny/ring", "--runs", "nowhere"], "no such folder"),
     ],
@@ -93,6 +94,10 @@ def test_a_table_of_a_claim_that_was_not_played_is_refused(ledger: Path) -> None
     claims = {f"tiny/{name}": claim for name, claim in read_claims(FILE).claims.items()}
     with pytest.raises(UsageError, match="tiny/shared: was not played"):
         with_tables("<!-- ledger: statements tiny/shared -->\n<!-- /ledger -->", ledger, claims)
+    with pytest.raises(UsageError, match="tiny/ring: has no measure 'spraed'"):
+        with_tables("<!-- ledger: values tiny/ring spraed -->\n<!-- /ledger -->", ledger, claims)
+    with pytest.raises(UsageError, match="a table without a claim"):
+        with_tables("<!-- ledger: statements -->\n<!-- /ledger -->", ledger, claims)
     with pytest.raises(UsageError, match="no table 'colours'"):
         with_tables("<!-- ledger: colours -->\n<!-- /ledger -->", ledger, claims)
 

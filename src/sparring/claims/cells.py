@@ -55,6 +55,11 @@ class ClaimCell:
     parent_keys: tuple[str, ...] = ()
     name: str = ""
 
+    @property
+    def line(self) -> tuple[ClaimCell, ...]:
+        """The cells that it starts from, the first of all first, and itself."""
+        return (*(self.parent.line if self.parent else ()), self)
+
 
 def parse_seeds(text: str) -> tuple[int, ...]:
     """The seeds in a text such as `40..49` or `0,2,5`.
@@ -77,7 +82,8 @@ def cells_of_scale(scale: Scale, what: str, seeds: tuple[int, ...] = ()) -> tupl
         seeds: in place of those of the scale.
 
     Raises:
-        UsageError: a recipe is invalid, or a group starts from none or several cells of another group.
+        UsageError: a recipe is invalid, two cells have the same labels, or a group starts from none or several cells
+            of another group.
     """
     seeds = seeds or parse_seeds(scale.seeds)
     found: list[ClaimCell] = []
@@ -86,6 +92,10 @@ def cells_of_scale(scale: Scale, what: str, seeds: tuple[int, ...] = ()) -> tupl
         cells = [_cell(group, labels, overrides, groups, seeds, what) for labels, overrides in _grid(group)]
         groups[group.name] = cells
         found += cells
+    labels = [tuple((axis, str(label)) for axis, label in sorted(cell.labels.items())) for cell in found]
+    if twice := [each for each in labels if labels.count(each) > 1]:
+        cause = f"{what}: two cells have the labels {', '.join(' '.join(pair) for pair in twice[0]) or '(none)'}"
+        raise UsageError(cause, "name the groups of cells")
     return tuple(found)
 
 

@@ -79,7 +79,7 @@ def _verdicts(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -
 
 
 def _statements(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
-    entry = _entry(words[0], folder, claims)
+    entry = _entry(words, folder, claims)
     rows = [
         [
             statement.says or statement.text,
@@ -95,8 +95,10 @@ def _statements(words: Sequence[str], folder: Path, claims: Mapping[str, Claim])
 
 
 def _values(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
-    entry = _entry(words[0], folder, claims)
+    entry = _entry(words, folder, claims)
     measures = [word for word in words[1:] if "=" not in word]
+    if unknown := [measure for measure in measures if measure not in entry.measures]:
+        raise UsageError(f"{words[0]}: has no measure {unknown[0]!r}", f"it has {', '.join(entry.measures)}")
     where: Where = {
         axis: tuple(labels.split(",")) for axis, _, labels in (w.partition("=") for w in words[1:] if "=" in w)
     }
@@ -150,7 +152,8 @@ def _entries(folder: Path, claims: Mapping[str, Claim]) -> dict[str, LedgerEntry
     return {name: LedgerEntry.read(path) if path.is_file() else None for name, path in paths.items()}
 
 
-def _entry(word: str, folder: Path, claims: Mapping[str, Claim]) -> LedgerEntry:
+def _entry(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> LedgerEntry:
+    word = words[0] if words else "a table without a claim"
     name, _, scale = word.partition("@")
     chosen: ScaleName = "paper" if scale == "paper" else "small"
     path = entry_path(folder, name, chosen)

@@ -75,7 +75,7 @@ class JudgedStatement(StoredRecord):
         adjusted: after Holm's correction over the statements of the claim.
         method: of interval and test.
         verdict: on the statement.
-        reason: why it is undecided or not comparable, where that is not the interval.
+        reason: why it is undecided or not comparable, where that is not the interval; or which seeds are left out.
     """
 
     text: str
@@ -167,7 +167,11 @@ def digest_of(cells: tuple[PlayedCell, ...]) -> str:
     return hashlib.sha256(json_bytes([cell.as_json() for cell in cells])).hexdigest()
 
 
+_LINE_END = re.compile(r"\n\s+")
+
+
 def compact_json(value: Mapping[str, Any]) -> bytes:
     """JSON whose innermost lists are on one line each."""
     text = json_bytes(value).decode()
-    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text).encode()
+    one_line = re.sub(r"\[\n\s+([^\[\]{}]*?)\n\s*\]", lambda found: f"[{_LINE_END.sub(' ', found[1])}]", text)
+    return one_line.encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,14 +15,13 @@ from sparring.claims.cells import ClaimCell, key_of
 from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry, PlayedCell, PlayedSeed
 from sparring.claims.measures import Measure
+from sparring.claims.schema import RUNS
 from sparring.claims.values import PlayedGame, Value
-from sparring.report.read import read_run
+from sparring.report.read import Run, read_run
 from sparring.runs.environment import describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import SUMMARY, Summary
 
-RUNS = "runs"
-"""The folder of runs in a ledger."""
 CellSeed = tuple[str, int]
 """The key of a cell and a seed."""
 
@@ -121,25 +120,58 @@ class RunIndex:
                 self.games.setdefault((key, seed), (path, game))
 
 
+def failure(path: Path, index: int) -> str:
+    """How a game of a run that has ended failed; empty if it did not.
+
+    A packed game that diverged has failed, as a run of its own would have.
+    """
+    summary = Summary.read(path / SUMMARY)
+    if summary.status != "complete":
+        return f"{summary.status} after round {summary.steps:,}"
+    since = summary.metrics["diverged"].estimates[index].value if "diverged" in summary.metrics else None
+    return "" if since is None else f"diverged in round {since:,}"
+
+
+def unplayable_game(path: Path, measures: Iterable[Measure], failed: str) -> StoredGame:
+    """A game that cannot be played, as the one that it starts from failed.
+
+    Args:
+        path: the run of that one.
+        measures: of the game.
+        failed: how the other one failed.
+    """
+    environment = _environment(read_run(RunFolder(path)))
+    values = {each.key: each.of_failed() for each in measures}
+    return StoredGame(values, {}, 0.0, _day(path), environment, failed=failed)
+
+
 def played_game(path: Path, index: int, seed: int, measures: Iterable[Measure]) -> StoredGame:
     """Measure one game of a run."""
     folder = RunFolder(path)
     run, summary = read_run(folder), Summary.read(path / SUMMARY)
     game = PlayedGame(seed, run, index)
-    has_failed = summary.status != "complete"
-    environment = {key: value for key, value in run.environment.items() if key not in ("seed", "training_samples")}
-    values = {each.key: each.of_failed() if has_failed else each.of(game) for each in measures}
-    protocols = {} if has_failed else {each.key: text for each in measures if (text := each.protocol(game))}
+    failed = failure(path, index)
+    values = {each.key: each.of_failed() if failed else each.of(game) for each in measures}
+    protocols = {} if failed else {each.key: text for each in measures if (text := each.protocol(game))}
     return StoredGame(
         values,
         protocols,
         round(summary.seconds / run.recipe.replicas, 2),
-        datetime.fromtimestamp((path / SUMMARY).stat().st_mtime, UTC).date(),
-        environment,
+        _day(path),
+        _environment(run),
         summary.steps,
         summary.images,
-        f"{summary.status} after round {summary.steps:,}" if has_failed else "",
+        failed,
     )
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    return {key: value for key, value in run.environment.items() if key not in ("seed", "training_samples")}
+
+
+def _day(path: Path) -> date:
+    """When a run ended."""
+    return datetime.fromtimestamp((path / SUMMARY).stat().st_mtime, UTC).date()
 
 
 def computed_game(computation: Computation, seed: int, measures: Iterable[Measure]) -> StoredGame:
@@ -156,9 +188,18 @@ def computed_game(computation: Computation, seed: int, measures: Iterable[Measur
 
 
 def played_cells(
-    cells: Iterable[ClaimCell], measures: Mapping[str, Measure], games: Mapping[CellSeed, StoredGame]
+    cells: Iterable[ClaimCell],
+    measures: Mapping[str, Measure],
+    games: Mapping[CellSeed, StoredGame],
+    wanted: Collection[int],
 ) -> tuple[tuple[PlayedCell, ...], tuple[dict[str, Any], ...], dict[str, str]]:
     """The cells of an entry with the games that have all measures; a cell that was not played has none.
+
+    Args:
+        cells: of the claim.
+        measures: of the claim, by name.
+        games: that are known.
+        wanted: seeds of the entry. Cells may have more, played for other claims: all cells of an entry have the same.
 
     Returns:
         The cells, the environments that they refer to, and the protocols by name of the measure.
@@ -169,9 +210,9 @@ def played_cells(
     for cell in cells:
         taken = {name: measure for name, measure in measures.items() if measure.is_of(cell.labels)}
         seeds = {}
-        for seed in _all_seeds(cell, games):
-            game = games[cell.key, seed]
-            if not taken or not game.has(taken.values()):
+        for seed in sorted(wanted):
+            game = games.get((cell.key, seed))
+            if game is None or not taken or not game.has(taken.values()):
                 continue
             place = environments.setdefault(json.dumps(game.environment, sort_keys=True), len(environments))
             values = {name: game.values[measure.key] for name, measure in taken.items()}
@@ -187,10 +228,6 @@ def played_cells(
             )
         played.append(PlayedCell(labels=cell.labels, source=cell.name, key=cell.key, seeds=seeds))
     return tuple(played), tuple(json.loads(text) for text in environments), protocols
-
-
-def _all_seeds(cell: ClaimCell, games: Mapping[CellSeed, StoredGame]) -> list[int]:
-    return sorted(seed for key, seed in games if key == cell.key)
 
 
 def _seeds(folder: RunFolder) -> Iterator[int]:

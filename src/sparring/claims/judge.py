@@ -5,10 +5,11 @@ interval and a two-sided p-value against zero:
 
 * successes and failures on both sides: Agresti and Min's interval for matched pairs, half a pair added to each of the
   four kinds of pairs;
-* otherwise Student's t over the seeds.
+* otherwise Student's t over the seeds. Seeds whose numbers are all equal have no spread: the interval is a point.
 
-For `near` the p-value is that of two one-sided t tests against -margin and margin. All statements of a claim are
-corrected together by Holm's method.
+For `near` the p-value is that of two one-sided tests against -margin and margin where the mean is between them, and of
+the two-sided test against the nearer one where it is beyond. All statements of a claim are corrected together by Holm's
+method.
 
 Source: Agresti and Min, Statistics in Medicine 24 (2005), section 3; Holm, Scandinavian Journal of Statistics 6 (1979).
 """
@@ -16,7 +17,7 @@ Source: Agresti and Min, Statistics in Medicine 24 (2005), section 3; Holm, Scan
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
@@ -54,35 +55,52 @@ def estimate(sample: Sample) -> Estimate95 | None:
     """The mean of a statement's numbers with interval and p-value; None with fewer than two numbers."""
     if len(sample.values) < 2:
         return None
-    if sample.is_binary and sample.aim == "positive":
-        return matched_pairs([left for left, _ in sample.sides], [right for _, right in sample.sides])
-    interval = student(sample.values)
+    if sample.is_binary:
+        return matched_pairs(sample)
+    mean, interval = fmean(sample.values), student(sample.values)
     if sample.aim == "near":
-        p = max(_t_above(sample.values, -sample.margin), _t_above([-value for value in sample.values], -sample.margin))
-        return Estimate95(fmean(sample.values), interval, p, "two one-sided t tests over seeds")
+        p = _p_of_near(mean, sample.margin, lambda sign, bound: _t_above([sign * v for v in sample.values], bound))
+        return Estimate95(mean, interval, p, "two one-sided t tests over seeds")
     above = _t_above(sample.values, 0.0)
-    return Estimate95(fmean(sample.values), interval, 2 * min(above, 1 - above), "Student's t over seeds")
+    return Estimate95(mean, interval, 2 * min(above, 1 - above), "Student's t over seeds")
 
 
-def matched_pairs(left: Sequence[float], right: Sequence[float]) -> Estimate95:
-    """The difference of two success rates over the same seeds.
+def matched_pairs(sample: Sample) -> Estimate95:
+    """The difference of two success rates over the same seeds, less the margin unless it should be near zero.
 
     With half a pair added to each kind, n' = n + 2 pairs and b', c' discordant ones:
 
         (b' - c') / n'  -+  z sqrt(b' + c' - (b' - c')^2 / n') / n'
 
     Args:
-        left, right: 1 for a success, 0 for a failure; one for each seed.
+        sample: its sides are 1 for a success, 0 for a failure.
     """
-    count = len(left) + 2
-    wins = sum(a > b for a, b in zip(left, right, strict=True)) + 0.5
-    losses = sum(a < b for a, b in zip(left, right, strict=True)) + 0.5
+    count = len(sample.sides) + 2
+    wins = sum(left > right for left, right in sample.sides) + 0.5
+    losses = sum(left < right for left, right in sample.sides) + 0.5
     centre = (wins - losses) / count
     error = math.sqrt(wins + losses - (wins - losses) ** 2 / count) / count
     z = float(ndtri(0.975))
-    interval = max(-1.0, centre - z * error), min(1.0, centre + z * error)
-    p = 2 * float(ndtr(-abs(centre) / error))
-    return Estimate95(fmean(left) - fmean(right), interval, p, "Agresti and Min's matched pairs over seeds")
+    low, high = max(-1.0, centre - z * error), min(1.0, centre + z * error)
+    mean, method = fmean(sample.values), "Agresti and Min's matched pairs over seeds"
+    if sample.aim == "near":
+        p = _p_of_near(mean, sample.margin, lambda sign, bound: float(ndtr(-(sign * centre - bound) / error)))
+        return Estimate95(mean, (low, high), p, f"two one-sided tests by {method}")
+    p = 2 * float(ndtr(-abs(centre - sample.margin) / error))
+    return Estimate95(mean, (low - sample.margin, high - sample.margin), p, method)
+
+
+def _p_of_near(mean: float, margin: float, p_above: Callable[[int, float], float]) -> float:
+    """p of "the mean is not within the margin" where it is, and of "the mean is not beyond it" where that is so.
+
+    Args:
+        mean: over seeds.
+        margin: on both sides of zero.
+        p_above: p of "the mean, times 1 or -1, is not above a bound".
+    """
+    if abs(mean) <= margin:
+        return max(p_above(1, -margin), p_above(-1, -margin))
+    return min(1.0, 2 * min(p_above(1, margin), p_above(-1, margin)))
 
 
 def _t_above(values: Sequence[float], bound: float) -> float:
@@ -114,12 +132,10 @@ def verdict_on(sample: Sample, found: Estimate95 | None, adjusted: float) -> Ver
     if found is None or len(sample.values) < FEWEST_SEEDS:
         return "undecided"
     low, high = found.interval
-    if sample.aim == "near":
-        if adjusted < LEVEL:
-            return "holds"
-        return "contradicted" if low > sample.margin or high < -sample.margin else "undecided"
     if adjusted >= LEVEL:
         return "undecided"
+    if sample.aim == "near":
+        return "holds" if abs(found.mean) <= sample.margin else "contradicted"
     return "holds" if (low + high) > 0 else "contradicted"
 
 

@@ -53,7 +53,7 @@ def judge_statements(claim: Claim, values: ClaimValues) -> tuple[JudgedStatement
     judged_ones = []
     for place, (statement, sample) in enumerate(zip(claim.statements, samples, strict=True)):
         each = found[place]
-        verdict, reason = _verdict(statement, sample)
+        verdict, reason = _verdict(statement, sample, _played(statement, values))
         if not verdict:
             verdict = verdict_on(sample, each, adjusted[place])
         judged_ones.append(
@@ -73,16 +73,24 @@ def judge_statements(claim: Claim, values: ClaimValues) -> tuple[JudgedStatement
     return tuple(judged_ones)
 
 
-def _verdict(statement: Statement, sample: Sample) -> tuple[Verdict | None, str]:
-    """A verdict that needs no test, and its reason."""
+def _played(statement: Statement, values: ClaimValues) -> int:
+    """Seeds that every cell that a statement reads was played with."""
+    seeds = [set(cell.seeds) for term in statement.terms for cell in values.chosen(term.where)]
+    return len(set.intersection(*seeds))
+
+
+def _verdict(statement: Statement, sample: Sample, played: int) -> tuple[Verdict | None, str]:
+    """A verdict that needs no test, and its reason; or what is to be said beside the verdict of the test."""
     count = len(sample.values)
+    left_out = f"{played - count} of {played} seeds have no number on one side and are left out"
     if statement.not_comparable:
         return "not comparable", statement.not_comparable
     if count == 0:
         return "not played", "no seed has numbers on both sides"
     if count < FEWEST_SEEDS:
-        return "undecided", f"{count} seeds, and {FEWEST_SEEDS} are needed"
-    return None, ""
+        few = f"{count} seeds, and {FEWEST_SEEDS} are needed"
+        return "undecided", f"{few}; {left_out}" if count < played else few
+    return None, left_out if count < played else ""
 
 
 def require_equal_budgets(name: str, claim: Claim, cells: tuple[ClaimCell, ...]) -> None:
@@ -104,6 +112,5 @@ def require_equal_budgets(name: str, claim: Claim, cells: tuple[ClaimCell, ...])
 
 def _images(cell: ClaimCell) -> int:
     """Real samples in the training of a cell and of those that it starts from."""
-    recipe = cell.source
-    own = recipe.steps * recipe.images_a_round if isinstance(recipe, TrainingRecipe) else 0
-    return own + (_images(cell.parent) if cell.parent else 0)
+    recipes = [each.source for each in cell.line if isinstance(each.source, TrainingRecipe)]
+    return sum(recipe.steps * recipe.images_a_round for recipe in recipes)

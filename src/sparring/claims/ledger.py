@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
 
 from sparring.claims.cells import ClaimCell, cells_of_scale
-from sparring.claims.entries import LedgerEntry, digest_of, entry_path
+from sparring.claims.entries import LedgerEntry, PlayedCell, digest_of, entry_path
 from sparring.claims.figures import figure_paths, figures_of
 from sparring.claims.judgement import judged
 from sparring.claims.schema import Claim
+from sparring.claims.values import Value
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import read_file
 from sparring.recipes import TrainingRecipe
@@ -44,16 +46,20 @@ def check_ledger(folder: Path, claims: Mapping[str, Claim]) -> list[str]:
     entries = read_ledger(folder)
     if not entries:
         raise UsageError(f"{folder}: holds no ledger", "play a claim first: `sparring reproduce CLAIM --out DIR`")
-    return [
+    problems = [
         f"{path}: {problem}" for path, entry in entries.items() for problem in _problems(folder, path, entry, claims)
     ]
+    return problems + _contradictions(entries)
 
 
 def _problems(folder: Path, path: Path, entry: LedgerEntry, claims: Mapping[str, Claim]) -> list[str]:
     if entry.name not in claims or path != entry_path(folder, entry.name, entry.scale):
         return [f"{entry.name}: no such claim, or not in its place"]
     claim = claims[entry.name]
-    problems = [*_of_cells(entry, cells_of_scale(claim.scale(entry.scale), entry.name))]
+    problems = [
+        *_of_cells(entry, cells_of_scale(claim.scale(entry.scale), entry.name)),
+        *_of_games(entry, claim),
+    ]
     if digest_of(entry.cells) != entry.digest:
         problems.append("the cells are not those that were judged: their digest differs")
     if {name: measure.key for name, measure in claim.measures.items()} != entry.measures:
@@ -71,8 +77,10 @@ def _of_cells(entry: LedgerEntry, expected: tuple[ClaimCell, ...]) -> list[str]:
     """Cells that the claim does not have, or that were played otherwise than it says."""
     by_labels = {_identity(cell.labels): cell for cell in expected}
     problems = []
+    if Counter(_identity(cell.labels) for cell in entry.cells) != Counter(list(by_labels)):
+        problems.append("a cell of the claim is missing, or one is there twice or is not of the claim")
     for cell in entry.cells:
-        name = ", ".join(f"{axis} {label}" for axis, label in cell.labels.items()) or "the only cell"
+        name = _title(cell)
         meant = by_labels.get(_identity(cell.labels))
         if meant is None or meant.key != cell.key:
             problems.append(f"{name}: the claim has no cell of this recipe ({cell.key})")
@@ -83,6 +91,42 @@ def _of_cells(entry: LedgerEntry, expected: tuple[ClaimCell, ...]) -> list[str]:
         if any(each.rounds != rounds and not each.failed for each in cell.seeds.values()):
             problems.append(f"{name}: was not trained for the {rounds:,} rounds of its recipe")
     return problems
+
+
+def _of_games(entry: LedgerEntry, claim: Claim) -> list[str]:
+    """Games that lack a measure, have one of another claim, refer to no environment, or failed with a number."""
+    problems = []
+    for cell in entry.cells:
+        taken = {name: measure for name, measure in claim.measures.items() if measure.is_of(cell.labels)}
+        for seed, game in cell.seeds.items():
+            name = f"{_title(cell)}, seed {seed}"
+            if game.values.keys() != taken.keys():
+                problems.append(f"{name}: its values are not those of the measures of the claim")
+            elif game.failed and any(game.values[each] != measure.of_failed() for each, measure in taken.items()):
+                problems.append(f"{name}: failed, and has values of a game that did not")
+            if not 0 <= game.environment < len(entry.environments):
+                problems.append(f"{name}: its environment is not in the file")
+    return problems
+
+
+def _contradictions(entries: Mapping[Path, LedgerEntry]) -> list[str]:
+    """Entries that have another value of the same game than an entry before them, a line for each two files."""
+    found: dict[tuple[str, int, str], tuple[Path, Value]] = {}
+    problems: dict[tuple[Path, Path], str] = {}
+    for path, entry in entries.items():
+        for cell in entry.cells:
+            for seed, game in cell.seeds.items():
+                for name, value in game.values.items():
+                    key = cell.key, seed, entry.measures.get(name, name)
+                    other, known = found.setdefault(key, (path, value))
+                    if known != value:
+                        cause = f"{path}: {_title(cell)}, seed {seed}: {name} is not that of the same game in {other}"
+                        problems.setdefault((path, other), cause)
+    return list(problems.values())
+
+
+def _title(cell: PlayedCell) -> str:
+    return ", ".join(f"{axis} {label}" for axis, label in cell.labels.items()) or "the only cell"
 
 
 def _identity(labels: Mapping[str, object]) -> frozenset[tuple[str, str]]:

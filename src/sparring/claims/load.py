@@ -6,7 +6,7 @@ import functools
 from importlib import resources
 from pathlib import Path
 
-from sparring.claims.schema import Claim, ClaimFile
+from sparring.claims.schema import FILE_NAME, RUNS, Claim, ClaimFile
 from sparring.core.errors import UsageError
 from sparring.core.records import nearest
 from sparring.recipes import parse_yaml
@@ -54,9 +54,16 @@ def all_claims(extra: Path | None = None) -> dict[str, Claim]:
 
     Args:
         extra: a user's file; its claims are under the name of the file.
+
+    Raises:
+        UsageError: the file cannot be read, or its name is taken or none for a folder.
+        InvalidRecord: it does not validate; names every mistake.
     """
     files = dict(claim_files())
     if extra is not None:
+        if extra.stem in (*files, RUNS) or not FILE_NAME.fullmatch(extra.stem):
+            cause = f"{extra}: claims are named after their file, and {extra.stem!r} is taken or has other signs than "
+            raise UsageError(cause + "letters, digits, - and _", "rename the file")
         files[extra.stem] = read_claims(extra)
     return {f"{paper}/{name}": claim for paper, file in files.items() for name, claim in file.claims.items()}
 

@@ -37,7 +37,7 @@ class ClaimPlan:
 
     Args:
         name: of the claim.
-        cells: different recipes and computations.
+        cells: different recipes and computations, with those that they start from.
         games: cells times seeds.
         rounds: of all runs; packed games share a round.
         hours: on so many workers, without measurements; None where a recipe cannot be timed here.
@@ -142,7 +142,7 @@ def plan_claims(
 
 
 def _plan(name: str, cells: Sequence[ClaimCell], workers: int, timer: RoundTimer) -> ClaimPlan:
-    different = {cell.key: cell for cell in cells}
+    different = {each.key: each for cell in cells for each in cell.line}
     games = sum(len(cell.seeds) for cell in different.values())
     runs = [
         (cell, pack.recipe)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from sparring.claims.cells import ClaimCell, cells_of_scale, packs_of, started_from
@@ -16,21 +17,24 @@ from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.figures import write_figures
 from sparring.claims.games import (
-    RUNS,
     CellSeed,
     RunIndex,
     StoredGame,
     computed_game,
+    failure,
     known_games,
     played_cells,
     played_game,
+    unplayable_game,
 )
-from sparring.claims.judgement import judged, require_equal_budgets
+from sparring.claims.judgement import judge_statements, judged, require_equal_budgets
 from sparring.claims.ledger import read_ledger
 from sparring.claims.measures import Measure
-from sparring.claims.schema import Claim, ScaleName
+from sparring.claims.results import CellValues, ClaimValues
+from sparring.claims.schema import RUNS, Claim, ScaleName
 from sparring.claims.values import Where, labels_match
 from sparring.core.errors import NonFinite, UsageError
+from sparring.core.files import storage_errors
 from sparring.core.process import SILENT, Progress
 from sparring.recipes import AnyRecipe
 from sparring.runs.lock import owned
@@ -59,14 +63,24 @@ def cells_of(name: str, claim: Claim, selection: Selection) -> tuple[ClaimCell, 
     """The cells of a claim that are played.
 
     Raises:
-        UsageError: a recipe is invalid, budgets are unequal, or no cell has the labels of the selection.
+        UsageError: a recipe is invalid, a statement reads cells that are not there, budgets are unequal, or no cell has
+            a label of the selection.
     """
     cells = cells_of_scale(claim.scale(selection.scale), name, selection.seeds)
+    try:
+        judge_statements(claim, ClaimValues(tuple(CellValues(cell.labels, {}) for cell in cells)))
+    except UsageError as error:
+        raise UsageError(f"{name}: a statement cannot be judged: {error.cause}", error.remedy) from None
     require_equal_budgets(name, claim, cells)
     axes = {axis for cell in cells for axis in cell.labels}
     unknown = [axis for axis in selection.where if axis not in axes]
     if unknown:
         raise UsageError(f"{name}: has no axis {unknown[0]!r}", f"its axes are {', '.join(sorted(axes)) or 'none'}")
+    for axis, wanted in selection.where.items():
+        labels = {str(cell.labels[axis]) for cell in cells if axis in cell.labels}
+        for label in wanted if isinstance(wanted, tuple) else (wanted,):
+            if str(label) not in labels:
+                raise UsageError(f"{name}: no cell has {axis} {label}", f"there are {', '.join(sorted(labels))}")
     chosen = tuple(
         cell
         for cell in cells
@@ -99,11 +113,14 @@ def play(
         SparringError: what the first run failed with, but for numbers that are not finite: those are a result.
     """
     wanted = {name: cells_of(name, claim, selection) for name, claim in claims.items()}
-    out.mkdir(parents=True, exist_ok=True)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is no folder", "give another one for the ledger")
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     with executor, owned(out):
         player = _Player(claims, wanted, selection, out, progress)
         player.measure_what_is_there()
-        for depth in range(player.deepest + 1):
+        for depth in range(1, player.deepest + 1):
             player.train(depth, executor)
         return player.entries
 
@@ -120,19 +137,23 @@ class _Player:
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.games: dict[CellSeed, StoredGame] = known_games(read_ledger(self.out).values())
+        held = read_ledger(self.out).values()
+        self.games: dict[CellSeed, StoredGame] = known_games(held)
         self.index = RunIndex.of(self.out, self.selection.runs)
         self.cells: dict[str, ClaimCell] = {}
-        self.measures: dict[str, dict[str, Measure]] = {}
+        self.measures: dict[CellSeed, dict[str, Measure]] = {}
+        self.seeds: dict[str, set[int]] = {}
         for name, cells in self.wanted.items():
+            before = (entry.seeds for entry in held if (entry.name, entry.scale) == (name, self.selection.scale))
+            self.seeds[name] = {*chain(*before), *chain(*(cell.seeds for cell in cells))}
             for cell in cells:
-                self._take(cell)
+                for each in cell.line:
+                    self._take(each)
                 taken = [each for each in self.claims[name].measures.values() if each.is_of(cell.labels)]
-                self.measures[cell.key] |= {measure.key: measure for measure in taken}
+                for seed in cell.seeds:
+                    self._measures(cell, seed).update({measure.key: measure for measure in taken})
 
     def _take(self, cell: ClaimCell) -> None:
-        if cell.parent is not None:
-            self._take(cell.parent)
         held = self.cells.setdefault(cell.key, cell)
         self.cells[cell.key] = ClaimCell(
             held.labels,
@@ -143,12 +164,15 @@ class _Player:
             held.parent_keys,
             held.name,
         )
-        self.measures.setdefault(cell.key, {})
+
+    def _measures(self, cell: ClaimCell, seed: int) -> dict[str, Measure]:
+        """What the claims that ask for a game measure of it."""
+        return self.measures.setdefault((cell.key, seed), {})
 
     @property
     def deepest(self) -> int:
         """How many cells the longest chain of parents has."""
-        return max(map(_depth, self.cells.values()), default=0)
+        return max((len(cell.line) for cell in self.cells.values()), default=0)
 
     def measure_what_is_there(self) -> None:
         """Compute what needs no training, measure complete runs, and judge claim by claim."""
@@ -158,18 +182,18 @@ class _Player:
                     if self._is_known(cell, seed):
                         continue
                     if isinstance(cell.source, Computation):
-                        self._keep(cell, seed, computed_game(cell.source, seed, self.measures[cell.key].values()))
+                        self._keep(cell, seed, computed_game(cell.source, seed, self._measures(cell, seed).values()))
                     elif (cell.key, seed) in self.index.games:
                         self._measure(cell, seed)
             self._judge([name])
 
     def train(self, depth: int, executor: Executor) -> None:
-        """Train the missing runs of the cells that have so many parents above them."""
+        """Train the missing runs of the cells whose line has this length."""
         behind: dict[Path, tuple[ClaimCell, Pack]] = {}
         for cell in self.cells.values():
-            if _depth(cell) != depth:
+            if len(cell.line) != depth:
                 continue
-            missing = [seed for seed in cell.seeds if self._must_train(cell, seed)]
+            missing = [seed for seed in cell.seeds if self._must_train(cell, seed) and not self._is_lost(cell, seed)]
             for pack in packs_of(cell, missing, partial(self._recipe, cell)):
                 folder = self.out / RUNS / cell.key
                 folder.mkdir(parents=True, exist_ok=True)
@@ -180,13 +204,19 @@ class _Player:
                 raise error
             cell, pack = behind[path]
             self.index.add(path, cell.key)
+            if error and (cell.key, pack.recipe.seed) not in self.index.games:
+                raise error  # it has no summary: the numbers were not those of its training
             for game in pack.cells:
                 if not self._is_known(cell, game.recipe.seed):
                     self._measure(cell, game.recipe.seed)
-            self._judge(name for name, cells in self.wanted.items() if any(each.key == cell.key for each in cells))
+            self._judge(self._asking(cell))
+
+    def _asking(self, cell: ClaimCell) -> list[str]:
+        """The claims that ask for a cell."""
+        return [name for name, cells in self.wanted.items() if any(each.key == cell.key for each in cells)]
 
     def _is_known(self, cell: ClaimCell, seed: int) -> bool:
-        measures = self.measures[cell.key]
+        measures = self._measures(cell, seed)
         return not measures or ((cell.key, seed) in self.games and self.games[cell.key, seed].has(measures.values()))
 
     def _must_train(self, cell: ClaimCell, seed: int) -> bool:
@@ -195,6 +225,17 @@ class _Player:
             return False
         children = [each for each in self.cells.values() if each.parent is not None and each.parent.key == cell.key]
         return not self._is_known(cell, seed) or any(self._must_train(child, seed) for child in children)
+
+    def _is_lost(self, cell: ClaimCell, seed: int) -> bool:
+        """Whether the game that another one starts from failed: it is not played, and has failed itself."""
+        for parent in cell.line[:-1]:
+            path, index = self.index.games[parent.key, seed]
+            if failed := failure(path, index):
+                measures = self._measures(cell, seed).values()
+                self._keep(cell, seed, unplayable_game(path, measures, f"{parent.name} {failed}"))
+                self._judge(self._asking(cell))
+                return True
+        return False
 
     def _recipe(self, cell: ClaimCell, seed: int) -> AnyRecipe:
         """The recipe of one game, with the run folder of its parent."""
@@ -207,7 +248,7 @@ class _Player:
     def _measure(self, cell: ClaimCell, seed: int) -> None:
         path, index = self.index.games[cell.key, seed]
         try:
-            game = played_game(path, index, seed, self.measures[cell.key].values())
+            game = played_game(path, index, seed, self._measures(cell, seed).values())
         except UsageError as error:
             raise UsageError(f"{cell.name}: {error.cause}", error.remedy) from None
         self._keep(cell, seed, game)
@@ -220,13 +261,9 @@ class _Player:
         for name in names:
             claim = self.claims[name]
             every = cells_of_scale(claim.scale(self.selection.scale), name)
-            cells, environments, protocols = played_cells(every, claim.measures, self.games)
+            cells, environments, protocols = played_cells(every, claim.measures, self.games, self.seeds[name])
             if any(cell.seeds for cell in cells):
                 entry = judged(name, claim, self.selection.scale, cells, environments, protocols)
                 entry.save(self.out)
                 write_figures(self.out, entry, claim)
                 self.entries[name] = entry
-
-
-def _depth(cell: ClaimCell) -> int:
-    return 0 if cell.parent is None else 1 + _depth(cell.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -63,13 +64,13 @@ class ClaimValues:
         return cells
 
     def by_seed(self, term: Term) -> dict[int, float]:
-        """The mean of a measure over the cells that are meant, of each seed for which every one has a number."""
+        """The mean of a measure over the cells that are meant, of each seed for which every one has a finite number."""
         cells = self.chosen(term.where)
         seeds = [seed for seed in cells[0].seeds if all(seed in cell.seeds for cell in cells)]
         found: dict[int, float] = {}
         for seed in seeds:
             numbers = [cell.seeds[seed].get(term.measure) for cell in cells]
-            known = [float(number) for number in numbers if isinstance(number, int | float)]
+            known = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
             if len(known) == len(numbers):
                 found[seed] = fmean(known)
         return found

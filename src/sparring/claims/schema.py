@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -16,6 +17,10 @@ from sparring.core.records import Record
 ScaleName = Literal["small", "paper"]
 Overrides = dict[str, Any]
 """Dotted keys of a recipe with their values. The key `recipe` names another recipe."""
+RUNS = "runs"
+"""The folder of runs in a ledger; no file of claims has this name."""
+FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""What files and claims may be called: entries of a ledger are files of these names."""
 
 
 class Axis(Record):
@@ -35,6 +40,8 @@ class Axis(Record):
     def _one_of_both(self) -> Axis:
         if bool(self.values) == bool(self.cases) or bool(self.values) != bool(self.key):
             raise ValueError("needs `key` and `values`, or `cases`")
+        if not all(isinstance(value, str | int | float) for value in self.values):
+            raise ValueError("a value that is neither a number nor a word has no label; give `cases`")
         return self
 
     @property
@@ -139,6 +146,11 @@ class Claim(Record):
             for term in statement.terms:
                 if term.measure not in self.measures:
                     raise ValueError(f"measure {term.measure!r} is not among {', '.join(self.measures)}")
+        groups = {group.name for scale in (self.small, self.paper) if scale for group in scale.cells}
+        for name, measure in self.measures.items():
+            for group in measure.groups:
+                if group not in groups:
+                    raise ValueError(f"measure {name}: no group of cells is called {group!r}")
         return self
 
     def scale(self, name: ScaleName) -> Scale:
@@ -156,3 +168,13 @@ class ClaimFile(Record):
 
     paper: str
     claims: dict[str, Claim]
+
+    @model_validator(mode="after")
+    def _names_are_files(self) -> ClaimFile:
+        for name, claim in self.claims.items():
+            if not FILE_NAME.fullmatch(name):
+                raise ValueError(f"claim {name!r}: letters, digits, - and _ are meant")
+            charts = {f"{name}-{place}" for place in range(2, len(claim.charts) + 1)}
+            if taken := charts & self.claims.keys():
+                raise ValueError(f"claim {taken.pop()!r} has the name of a chart of {name!r}")
+        return self

@@ -117,7 +117,7 @@ def _play(
                 "95 % interval": "-" if statement.interval is None else "[{:.4g}, {:.4g}]".format(*statement.interval),
                 "p (Holm)": statement.adjusted,
                 "seeds": statement.seeds,
-                "verdict": statement.verdict,
+                "verdict": f"{statement.verdict}: {statement.reason}" if statement.reason else statement.verdict,
             }
             for statement in entry.statements
         ]

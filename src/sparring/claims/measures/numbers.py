@@ -11,6 +11,7 @@ from sparring.claims.values import PlayedGame, Sequence2D, Value
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.records import Count
+from sparring.report.metric_info import SUCCESS
 from sparring.report.read import Run, Series
 
 
@@ -38,7 +39,7 @@ class Final(Measure):
     Args:
         metric: its name.
         otherwise: in place of a number that a game does not have, as the rounds to a success that never came. Without
-            it the game has no value.
+            it the game has no value; a game that failed is no success in any case.
     """
 
     metric: str
@@ -52,7 +53,7 @@ class Final(Measure):
         return self.otherwise if value is None else float(value)
 
     def of_failed(self) -> Value:
-        return self.otherwise
+        return 0.0 if self.metric == SUCCESS and self.otherwise is None else self.otherwise
 
     def protocol(self, game: PlayedGame) -> str:
         return game.trained.metrics[self.metric].protocol

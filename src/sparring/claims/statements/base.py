@@ -56,7 +56,7 @@ class Sample:
         values: one number for each seed that has one: a difference, or a value less its bound.
         sides: the two numbers behind each difference; empty where there are none.
         aim: `positive` if the mean should be above zero; `near` if it should be within `margin` of zero.
-        margin: of `near`.
+        margin: of `near`; otherwise what `values` are less than the differences of `sides`.
     """
 
     values: tuple[float, ...]

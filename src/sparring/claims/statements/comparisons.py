@@ -23,8 +23,7 @@ class Greater(Statement):
 
     def sample(self, table: Table) -> Sample:
         pairs = _pairs(table, self.left, self.right)
-        sides = pairs if self.margin == 0 else ()
-        return Sample(tuple(left - right - self.margin for left, right in pairs), sides)
+        return Sample(tuple(left - right - self.margin for left, right in pairs), pairs, margin=self.margin)
 
     @property
     def text(self) -> str:
@@ -100,9 +99,9 @@ class Near(Statement):
 
     def sample(self, table: Table) -> Sample:
         if isinstance(self.right, Term):
-            values = tuple(left - right for left, right in _pairs(table, self.left, self.right))
-        else:
-            values = tuple(value - self.right for value in table.by_seed(self.left).values())
+            pairs = _pairs(table, self.left, self.right)
+            return Sample(tuple(left - right for left, right in pairs), pairs, "near", self.margin)
+        values = tuple(value - self.right for value in table.by_seed(self.left).values())
         return Sample(values, aim="near", margin=self.margin)
 
     @property

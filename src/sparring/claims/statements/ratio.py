@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from sparring.claims.statements.base import Sample, Statement, Table, Term
-from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.records import Positive
 
@@ -14,9 +13,11 @@ from sparring.core.records import Positive
 class Times(Statement):
     """left > factor x right, by the mean of log(left / right) - log(factor) over seeds.
 
+    A seed with a number that is not above zero has no ratio.
+
     Args:
-        left: the larger one, positive.
-        right: the smaller one, positive.
+        left: the larger one.
+        right: the smaller one.
         factor: how many times as large.
 
     Source: Rob-GAN, section 1: "3 to 7 times" faster.
@@ -29,9 +30,8 @@ class Times(Statement):
     def sample(self, table: Table) -> Sample:
         lefts, rights = table.by_seed(self.left), table.by_seed(self.right)
         pairs = [(lefts[seed], rights[seed]) for seed in lefts if seed in rights]
-        if any(side <= 0 for pair in pairs for side in pair):
-            raise UsageError(f"{self.text}: a number is not above zero, so there is no ratio", "use `greater`")
-        return Sample(tuple(math.log(left / right) - math.log(self.factor) for left, right in pairs))
+        positive = [pair for pair in pairs if min(pair) > 0]
+        return Sample(tuple(math.log(left / right) - math.log(self.factor) for left, right in positive))
 
     @property
     def text(self) -> str:
