@@ -61,6 +61,7 @@ def test_bounds_and_margins() -> None:
     with_margin = Greater(left=term, right=_term(objective="linear", p=0.0), margin=0.25).sample(VALUES)
     assert with_margin.values == (-0.25, -1.25, -0.25)
     assert with_margin.is_binary
+    assert Greater(left=term, right=term, margin=-0.25).text == f"{term} > {term} - 0.25"
 
 
 def test_numbers_that_are_not_finite_are_no_numbers() -> None:

@@ -27,7 +27,7 @@ class Greater(Statement):
 
     @property
     def text(self) -> str:
-        more = f" + {self.margin:g}" if self.margin else ""
+        more = f" {'-' if self.margin < 0 else '+'} {abs(self.margin):g}" if self.margin else ""
         return f"{self.left} > {self.right}{more}"
 
     @property
