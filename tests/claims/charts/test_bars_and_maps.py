@@ -86,3 +86,12 @@ def test_a_map_is_darkest_at_its_greatest_number_and_empty_where_nothing_is_play
     drawn = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="fill: (#[0-9a-f]{6})', svg)
     assert drawn == ["#f7f7f2", drawn[1], "#005a96"]
     assert [text for text in texts(svg) if text in ("1", "2", "4")] == ["1", "2", "4"]
+
+
+@pytest.mark.parametrize("y", ["narrow", "wide"])
+def test_a_logarithmic_axis_has_plain_numbers(y: str) -> None:
+    factor = {"narrow": 2.0, "wide": 1000.0}[y]
+    values = claim_values(lambda labels, seed: {y: 3e-6 * factor ** (labels["objective"] == "log")})
+    shown = texts(chart(name="bars", y=y, x="objective", is_log=True).draw(values, "one"))
+    assert {"narrow": "5e-06", "wide": "0.0001"}[y] in shown
+    assert not any("math" in text for text in shown)

@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sparring.claims.charts.base import ClaimChart
 from sparring.claims.charts.panels import panels_svg
@@ -154,6 +155,10 @@ def set_range(axes: Axes, info: ValueAxis, *, is_log: bool) -> None:
     """Limits of the value axis: those of the measure, with room for markers at them."""
     if is_log:
         axes.set_yscale("log")
+        bottom, top = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if top < 100 * bottom else (1.0,)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         return
     bottom, top = axes.get_ylim()
     low = bottom if info.low is None else info.scale * info.low
