@@ -17,6 +17,7 @@ from sparring.claims.cells import cells_of_scale
 from sparring.claims.entries import LedgerEntry, compact_json, digest_of, entry_path
 from sparring.claims.judgement import judged
 from sparring.claims.ledger import check_ledger, read_ledger
+from sparring.claims.ledger_page import seconds_of
 from sparring.claims.load import all_claims, chosen, parse_claims, read_claims
 from sparring.claims.measures.numbers import Final
 from sparring.claims.plan import plan_claims
@@ -293,6 +294,28 @@ def test_entries_that_disagree_on_a_game_are_found(ledger: Path) -> None:
     again = judged(entry.name, shared, "small", (cell,), entry.environments, entry.protocols)
     again.save(ledger)
     assert any("seed 3: spread is not that of the same game in" in problem for problem in check_ledger(ledger, CLAIMS))
+
+
+def test_figures_of_no_entry_are_found(ledger: Path) -> None:
+    (ledger / "tiny" / "ring-9.svg").write_text("<svg/>")
+    assert any("ring-9.svg: is a figure of no entry" in problem for problem in check_ledger(ledger, CLAIMS))
+
+
+def test_a_run_of_another_recipe_is_refused(played: Path, tmp_path: Path) -> None:
+    """Its folder has the key of the cell, as after a change of a default."""
+    out = Path(shutil.copytree(played, tmp_path / "other", ignore=shutil.ignore_patterns("tiny")))
+    linear, cubic = cells_of("tiny/ring", RING["tiny/ring"], Selection())
+    shutil.rmtree(out / "runs" / linear.key)
+    shutil.move(out / "runs" / cubic.key, out / "runs" / linear.key)
+    with pytest.raises(UsageError, match="its recipe is not that of the cell"):
+        play(RING, Selection(), out, executor=InProcess())
+
+
+def test_the_time_of_a_shared_game_counts_once(ledger: Path) -> None:
+    alone = seconds_of(read_ledger(ledger).values())
+    play({"tiny/shared": CLAIMS["tiny/shared"]}, Selection(), ledger, executor=InProcess())
+    assert len(read_ledger(ledger)) == 2
+    assert seconds_of(read_ledger(ledger).values()) == pytest.approx(alone)
 
 
 def test_lists_are_on_one_line_and_texts_unchanged() -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 from statistics import fmean
 
 from sparring.claims.entries import LedgerEntry, entry_path
-from sparring.claims.judge import Verdict
 from sparring.claims.load import claim_files
 from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.values import Where, labels_match
+from sparring.claims.verdicts import Verdict
 from sparring.core.errors import UsageError
 from sparring.core.intervals import student, wilson
 from sparring.report.format import number

@@ -17,10 +17,10 @@ from typing import Any
 
 from pydantic import Field
 
-from sparring.claims.judge import Verdict
 from sparring.claims.results import CellValues, ClaimValues
 from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.values import Labels, Value
+from sparring.claims.verdicts import Verdict
 from sparring.core.files import json_bytes, write_whole
 from sparring.runs.schema import Interval, StoredRecord
 
@@ -69,7 +69,8 @@ class JudgedStatement(StoredRecord):
         text: as a formula.
         says: in words.
         seeds: with numbers on both sides.
-        mean: over the seeds, of the difference of both sides; None where it was not played.
+        mean: over the seeds, of the difference of both sides less the margin, or of a value less its bound; None where
+            it was not played.
         interval: 95 %.
         p: of the test against no difference.
         adjusted: after Holm's correction over the statements of the claim.

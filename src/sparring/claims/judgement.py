@@ -6,11 +6,11 @@ import matplotlib
 
 from sparring.claims.cells import ClaimCell
 from sparring.claims.entries import JudgedStatement, LedgerEntry, PlayedCell, digest_of, values_of
-from sparring.claims.judge import FEWEST_SEEDS, Verdict, estimate, holm, overall, verdict_on
 from sparring.claims.results import ClaimValues
 from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.statements import Sample, Statement
 from sparring.claims.values import labels_match
+from sparring.claims.verdicts import FEWEST_SEEDS, Verdict, estimate, holm, overall, verdict_on
 from sparring.core.errors import UsageError
 from sparring.recipes import TrainingRecipe
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import matplotlib
@@ -49,7 +49,7 @@ def check_ledger(folder: Path, claims: Mapping[str, Claim]) -> list[str]:
     problems = [
         f"{path}: {problem}" for path, entry in entries.items() for problem in _problems(folder, path, entry, claims)
     ]
-    return problems + _contradictions(entries)
+    return problems + _contradictions(entries) + _strays(folder, entries.values(), claims)
 
 
 def _problems(folder: Path, path: Path, entry: LedgerEntry, claims: Mapping[str, Claim]) -> list[str]:
@@ -123,6 +123,19 @@ def _contradictions(entries: Mapping[Path, LedgerEntry]) -> list[str]:
                         cause = f"{path}: {_title(cell)}, seed {seed}: {name} is not that of the same game in {other}"
                         problems.setdefault((path, other), cause)
     return list(problems.values())
+
+
+def _strays(folder: Path, entries: Iterable[LedgerEntry], claims: Mapping[str, Claim]) -> list[str]:
+    """Figures of no entry."""
+    drawn = {
+        path
+        for entry in entries
+        if entry.name in claims
+        for path in figure_paths(folder, entry, len(claims[entry.name].charts))
+    }
+    return [
+        f"{path}: is a figure of no entry; remove it" for path in sorted(folder.glob("*/*.svg")) if path not in drawn
+    ]
 
 
 def _title(cell: PlayedCell) -> str:

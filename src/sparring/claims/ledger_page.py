@@ -11,10 +11,10 @@ from typing import Any, get_args
 from markupsafe import Markup
 
 from sparring.claims.entries import LedgerEntry
-from sparring.claims.judge import Verdict
 from sparring.claims.load import claim_files
 from sparring.claims.schema import Claim
 from sparring.claims.section import ClaimSection, claim_sections, counts_text, p_text
+from sparring.claims.verdicts import Verdict
 from sparring.report.format import counted
 from sparring.report.page_file import write_page_file
 
@@ -60,7 +60,7 @@ def write_page(path: Path, claims: Mapping[str, Claim], entries: Iterable[Ledger
         "totals": totals(claims, sections),
         "papers": papers,
         "verdicts": [verdict for verdict in VERDICTS if any(each.verdict == verdict for each in sections)],
-        "seconds": sum(each.seconds for each in sections),
+        "seconds": seconds_of([section.entry for section in sections if section.entry]),
     }
     filters: dict[str, Callable[..., Any]] = {
         "markup": Markup,  # of charts, which escape every text
@@ -76,6 +76,14 @@ def write_page(path: Path, claims: Mapping[str, Claim], entries: Iterable[Ledger
         filters=filters,
         packages=_PACKAGES,
     )
+
+
+def seconds_of(entries: Iterable[LedgerEntry]) -> float:
+    """CPU seconds of all games; one that several entries have is counted once."""
+    games = {
+        (cell.key, seed): game.seconds for each in entries for cell in each.cells for seed, game in cell.seeds.items()
+    }
+    return sum(games.values())
 
 
 def totals(claims: Mapping[str, Claim], sections: Sequence[ClaimSection]) -> str:

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from sparring.claims.cells import ClaimCell, cells_of_scale, packs_of, started_from
+from sparring.claims.cells import ClaimCell, cells_of_scale, key_of, packs_of, started_from
 from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.figures import write_figures
@@ -37,6 +37,7 @@ from sparring.core.errors import NonFinite, UsageError
 from sparring.core.files import storage_errors
 from sparring.core.process import SILENT, Progress
 from sparring.recipes import AnyRecipe
+from sparring.runs.folder import RunFolder
 from sparring.runs.lock import owned
 from sparring.sweeps.executor import Executor, train_runs
 from sparring.sweeps.grid import Pack
@@ -247,6 +248,9 @@ class _Player:
 
     def _measure(self, cell: ClaimCell, seed: int) -> None:
         path, index = self.index.games[cell.key, seed]
+        if cell.parent is None and key_of(RunFolder(path).recipe()) != cell.key:
+            cause = f"{path}: its recipe is not that of the cell, whose defaults may have changed since it was trained"
+            raise UsageError(cause, "move the folder away; the cell is then trained again")
         try:
             game = played_game(path, index, seed, self._measures(cell, seed).values())
         except UsageError as error:

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sparring.claims.judge import (
+from sparring.claims.results import CellValues, ClaimValues
+from sparring.claims.statements import Sample, Term
+from sparring.claims.statements.comparisons import Greater, Near
+from sparring.claims.verdicts import (
     Verdict,
     estimate,
     holm,
@@ -16,9 +19,6 @@ from sparring.claims.judge import (
     overall,
     verdict_on,
 )
-from sparring.claims.results import CellValues, ClaimValues
-from sparring.claims.statements import Sample, Term
-from sparring.claims.statements.comparisons import Greater, Near
 
 
 def _pairs(left: list[float], right: list[float]) -> Sample:

@@ -1,4 +1,4 @@
-"""How statements are judged: intervals over seeds, Holm's correction within a claim, verdicts.
+"""Verdicts on statements: intervals over seeds, tests, Holm's correction within a claim.
 
 A statement has one number for each seed; for a comparison it is the difference of the two sides. Its mean has a 95 %
 interval and a two-sided p-value against zero:
