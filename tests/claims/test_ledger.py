@@ -341,8 +341,12 @@ def test_unequal_budgets_are_refused() -> None:
     cases = {"linear": {"objective": "linear"}, "cubic": {"objective": "cubic", "steps": 60}}
     axes["objective"] = {"cases": cases}
     claim = Claim.model_validate(copy.deepcopy(values))
-    with pytest.raises(UsageError, match=r"\[480\] real samples on one side, \[960\] on the other"):
+    with pytest.raises(UsageError, match=r"\[480\] real samples on one side, \[960\] on another"):
         cells_of("tiny/ring", claim, Selection())
+    trend = {"name": "trend", "term": {"measure": "spread"}, "along": "objective", "direction": "rises"}
+    rising = Claim.model_validate(values | {"statements": [trend]})
+    with pytest.raises(UsageError, match=r"\[480\] real samples on one side, \[960\] on another"):
+        cells_of("tiny/ring", rising, Selection())
     values["statements"][1]["unequal_budgets"] = "cubic is slower"
     assert len(cells_of("tiny/ring", Claim.model_validate(values), Selection())) == 2
 

@@ -6,7 +6,7 @@ import matplotlib
 
 from sparring.claims.cells import ClaimCell
 from sparring.claims.entries import JudgedStatement, LedgerEntry, PlayedCell, digest_of, values_of
-from sparring.claims.results import ClaimValues
+from sparring.claims.results import CellValues, ClaimValues
 from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.statements import Sample, Statement
 from sparring.claims.values import labels_match
@@ -94,20 +94,27 @@ def _verdict(statement: Statement, sample: Sample, played: int) -> tuple[Verdict
 
 
 def require_equal_budgets(name: str, claim: Claim, cells: tuple[ClaimCell, ...]) -> None:
-    """Both sides of every comparison see as many real samples in training.
+    """All sides of every comparison see as many real samples in training.
 
     Raises:
         UsageError: they do not, and the statement does not say why.
     """
     for statement in claim.statements:
-        if len(statement.terms) < 2 or statement.unequal_budgets:
+        if statement.unequal_budgets:
             continue
-        left, right = (
-            {_images(cell) for cell in cells if labels_match(cell.labels, term.where)} for term in statement.terms
+        left, *others = (
+            {_images(cell) for cell in cells if labels_match(cell.labels, side.where)}
+            for side in statement.sides(unplayed(cells))
         )
-        if left != right:
-            cause = f"{name}: {statement.text}: {sorted(left)} real samples on one side, {sorted(right)} on the other"
-            raise UsageError(cause, "give both the same steps and batches, or say why in `unequal_budgets`")
+        for right in others:
+            if left != right:
+                cause = f"{name}: {statement.text}: {sorted(left)} real samples on one side, {sorted(right)} on another"
+                raise UsageError(cause, "give all the same steps and batches, or say why in `unequal_budgets`")
+
+
+def unplayed(cells: tuple[ClaimCell, ...]) -> ClaimValues:
+    """The cells of a claim without values."""
+    return ClaimValues(tuple(CellValues(cell.labels, {}) for cell in cells))
 
 
 def _images(cell: ClaimCell) -> int:

@@ -27,10 +27,9 @@ from sparring.claims.games import (
     played_game,
     unplayable_game,
 )
-from sparring.claims.judgement import judge_statements, judged, require_equal_budgets
+from sparring.claims.judgement import judge_statements, judged, require_equal_budgets, unplayed
 from sparring.claims.ledger import read_ledger
 from sparring.claims.measures import Measure
-from sparring.claims.results import CellValues, ClaimValues
 from sparring.claims.schema import RUNS, Claim, ScaleName
 from sparring.claims.values import Where, labels_match
 from sparring.core.errors import NonFinite, UsageError
@@ -69,7 +68,7 @@ def cells_of(name: str, claim: Claim, selection: Selection) -> tuple[ClaimCell, 
     """
     cells = cells_of_scale(claim.scale(selection.scale), name, selection.seeds)
     try:
-        judge_statements(claim, ClaimValues(tuple(CellValues(cell.labels, {}) for cell in cells)))
+        judge_statements(claim, unplayed(cells))
     except UsageError as error:
         raise UsageError(f"{name}: a statement cannot be judged: {error.cause}", error.remedy) from None
     require_equal_budgets(name, claim, cells)

@@ -76,7 +76,7 @@ class Statement(Piece, ABC, family="statement"):
     Args:
         says: in words; `text` by default.
         not_comparable: why the numbers of both sides cannot be compared, as another feature extractor.
-        unequal_budgets: why both sides may differ in the real samples that they see in training.
+        unequal_budgets: why the sides may differ in the real samples that they see in training.
     """
 
     says: str = ""
@@ -96,6 +96,10 @@ class Statement(Piece, ABC, family="statement"):
     @abstractmethod
     def terms(self) -> tuple[Term, ...]:
         """Everything that it reads."""
+
+    def sides(self, _table: Table) -> tuple[Term, ...]:
+        """What it compares with each other."""
+        return self.terms
 
 
 def _words(label: Label | Choice) -> str:

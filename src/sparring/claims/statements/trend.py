@@ -28,7 +28,7 @@ class Trend(Statement):
     direction: Literal["rises", "falls"]
 
     def sample(self, table: Table) -> Sample:
-        columns = [table.by_seed(each) for each in self._terms(table)]
+        columns = [table.by_seed(each) for each in self.sides(table)]
         seeds = [seed for seed in columns[0] if all(seed in column for column in columns)]
         sign = 1.0 if self.direction == "rises" else -1.0
         return Sample(tuple(sign * _spearman([column[seed] for column in columns]) for seed in seeds))
@@ -41,9 +41,9 @@ class Trend(Statement):
     def terms(self) -> tuple[Term, ...]:
         return (self.term,)
 
-    def _terms(self, table: Table) -> list[Term]:
+    def sides(self, table: Table) -> tuple[Term, ...]:
         labels = table.labels(self.along)
-        return [Term(measure=self.term.measure, where={**self.term.where, self.along: label}) for label in labels]
+        return tuple(Term(measure=self.term.measure, where={**self.term.where, self.along: label}) for label in labels)
 
 
 def _spearman(values: list[float]) -> float:
