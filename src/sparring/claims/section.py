@@ -224,11 +224,11 @@ def _printed_row(each: Published, values: ClaimValues) -> PrintedRow:
     )
     played = any(labels_match(cell.labels, each.where) and cell.seeds for cell in values.cells)
     ours = seed_mean(values.numbers(each.measure, each.where).tolist(), each.measure) if played else None
-    spread = "" if each.spread is None else f" ± {info.text(each.spread)}"
+    spread = "" if each.spread is None else f" ± {info.printed(each.spread)}"
     source = "published code" if each.source == "code" else "paper"
     return PrintedRow(
         f"{each.measure.replace('_', ' ')}{f' ({where})' if where else ''}",
-        f"{info.text(each.value)}{spread}",
+        f"{info.printed(each.value)}{spread}",
         f"{source}{f'; {each.note}' if each.note else ''}",
         mean_text(ours, each.measure),
     )

@@ -44,6 +44,8 @@ def test_successes_have_wilson_s_interval_and_are_in_percent() -> None:
     assert found is not None
     assert (found.mean, found.low, found.high, found.seeds) == pytest.approx((share, centre - half, centre + half, 5))
     assert value_axis("success").scale == 100
+    assert value_axis("success").printed(0.8145) == "81.45 %"
+    assert value_axis("best").printed(28.05) == "28.05"
     assert "Share of successful games (%)" in texts(
         chart(name="lines", y="success", x="clip").draw(claim_values(score), "one")
     )

@@ -6,6 +6,7 @@ Source: Adversarial Symmetric GANs, figure 3 and table 2; Rob-GAN, table 1; Dire
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 
@@ -21,8 +22,8 @@ from sparring.report.charts import CYCLE, INK
 
 _GROUP = 0.84
 """Width of all bars of a group."""
-_LETTERS = 30
-"""Labels of more letters than this below one panel are turned."""
+_LETTERS = 40
+"""So many have room below one panel. Labels that would touch their neighbours are turned."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class Bars(ClaimChart):
                     _draw_hollow(axes, left + width / 2, width, printed, info.scale, colour)
                     left += width
         labels = [words(group[0].place[self.x]) if self.x and group else "" for group in groups]
-        is_long = sum(map(len, labels)) > _LETTERS / (2 if self.panels else 1)
+        room = _LETTERS / (2 if self.panels else 1) / max(len(labels), 1)
+        is_long = any(len(one) + len(other) > 2 * room for one, other in pairwise(labels))
         axes.set_xticks(range(len(labels)), labels, rotation=30 if is_long else 0, ha="right" if is_long else "center")
         axes.set_xlim(-0.5, max(len(labels), 1) - 0.5)
         axes.set_xlabel(words(self.x))

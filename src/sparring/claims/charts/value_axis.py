@@ -35,6 +35,11 @@ class ValueAxis:
         """A value as text: shares in percent."""
         return percent(value, 0) if self.scale == 100 else number(value)
 
+    def printed(self, value: float) -> str:
+        """A number in print with all of its digits."""
+        text = f"{self.scale * value:.8g}".replace("-", "−")
+        return f"{text} %" if self.scale == 100 else text
+
 
 def value_axis(measure: str, unit: str = "") -> ValueAxis:
     """The axis of a measure.

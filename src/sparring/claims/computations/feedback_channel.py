@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sparring.claims.computations.base import Computation
+from sparring.claims.computations.small_games import values_of
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
@@ -99,8 +100,8 @@ class FeedbackFlow(Computation):
         feedback = _exactly(self.feedback)
         honest, dishonest = (_played(self._recipe(seed, each)) for each in (HonestFeedback(), feedback))
         before = GANState(self._recipe(seed, feedback), honest.source, _CPU)
-        start = _flat(before.generator)
-        updates = [_flat(game.generator) - start for game in (honest, dishonest)]
+        start = values_of(before.generator)
+        updates = [values_of(game.generator) - start for game in (honest, dishonest)]
         before.discriminator.load_state_dict(dishonest.discriminator.state_dict())
         score = before.score(before.generate("latents", 0).samples)
         payoff = _expectation(self.objective, feedback, score.double()).mean()
@@ -108,7 +109,7 @@ class FeedbackFlow(Computation):
             [each.flatten() for each in torch.autograd.grad(payoff, list(before.generator.parameters()))]
         )
         return {
-            "discriminator": float((_flat(honest.discriminator) - _flat(dishonest.discriminator)).abs().max()),
+            "discriminator": float((values_of(honest.discriminator) - values_of(dishonest.discriminator)).abs().max()),
             "generator": float((updates[1] - updates[0]).norm() / updates[0].norm()),
             "error": float((updates[1] - gradient).norm() / gradient.norm()),
         }
@@ -147,7 +148,3 @@ def _with_slope(score: Tensor, payoff: Callable[[Tensor], Tensor]) -> tuple[Tens
     values = payoff(inputs)
     (slope,) = torch.autograd.grad(values.sum(), inputs)
     return values.detach(), slope
-
-
-def _flat(network: torch.nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])

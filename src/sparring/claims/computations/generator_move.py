@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sparring.claims.computations.base import Computation
+from sparring.claims.computations.small_games import values_of
 from sparring.claims.values import Value
 from sparring.core.balls import L2
 from sparring.core.modules import input_gradient
@@ -64,13 +65,13 @@ class GeneratorMove(Computation):
         largest = _change(state, x, L2().steepest(slope, self.size, 1), score)
         noise = state.streams.rng("claims/others").normal((_OTHERS, *x.shape))
         others = torch.stack([_change(state, x, L2().steepest(each, self.size, 1), score) for each in noise])
-        weights = _weights(state)
+        weights = values_of(state.generator)
         update_generator(state, state.generate("latents/fresh", self.rounds), self.rounds)
         move = _samples(state, codes) - x
         length, moved = sample_norm(move, 1), _change(state, x, move, score)
         unit = L2().steepest(slope, 1.0, 1) * expand_like(length, x)
         reach = torch.maximum(_change(state, x, unit, score), _change(state, x, -unit, score))
-        step_length = float((_weights(state) - weights).norm())
+        step_length = float((values_of(state.generator) - weights).norm())
         return {
             "largest_change": float(largest.mean()),
             "share_smaller": float((others <= largest).double().mean()),
@@ -91,10 +92,6 @@ def _samples(state: GANState, codes: Tensor) -> Samples:
 def _change(state: GANState, x: Samples, delta: Samples, score: Tensor) -> Tensor:
     """|D(x + delta) - D(x)| of every sample."""
     return (state.score(x + delta) - score).abs()
-
-
-def _weights(state: GANState) -> Tensor:
-    return torch.cat([each.detach().flatten().clone() for each in state.generator.parameters()])
 
 
 def _largest_singular_values(state: GANState, codes: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.claims.computations.base import Computation
+from sparring.claims.computations.small_games import values_of
 from sparring.core.pieces import piece
 from sparring.core.records import Count, NonNegative
 from sparring.feedback import HonestFeedback
@@ -49,7 +50,7 @@ class GradientPenaltyRounds(Computation):
             play_round(library, step)
         self._algorithm_1(written)
         return {
-            name: float((_weights(theirs) - _weights(ours)).norm() / (_weights(theirs) - _weights(first)).norm())
+            name: float((values_of(theirs) - values_of(ours)).norm() / (values_of(theirs) - values_of(first)).norm())
             for name, theirs, ours, first in (
                 ("discriminator", written.discriminator, library.discriminator, start.discriminator),
                 ("generator", written.generator, library.generator, start.generator),
@@ -97,7 +98,3 @@ class GradientPenaltyRounds(Computation):
             "seed": seed,
         }
         return recipe.model_copy(update=changes)
-
-
-def _weights(network: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
