@@ -191,6 +191,19 @@ class ClaimSection:
         )
 
     @property
+    def protocols(self) -> dict[str, str]:
+        """The names of the measures that share a protocol, by protocol."""
+        found: dict[str, str] = {}
+        for name, protocol in self.entry.protocols.items() if self.entry else ():
+            found[protocol] = f"{found[protocol]}, {name}" if protocol in found else name
+        return found
+
+    @property
+    def cell_count(self) -> str:
+        """How many cells it has, in words."""
+        return counted(len(self.cells), "cell")
+
+    @property
     def cells(self) -> tuple[CellRow, ...]:
         """Its cells, with the means of their numbers."""
         return tuple(_cell_row(cell, self.numbers) for cell in (self.entry.cells if self.entry else ()))
