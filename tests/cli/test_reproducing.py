@@ -77,7 +77,7 @@ def test_documents_take_their_tables_from_the_ledger(ledger: Path, tmp_path: Pat
     document = tmp_path / "results.md"
     document.write_text(
         "Before.\n<!-- ledger: values tiny/ring spread objective=linear -->\nold\n<!-- /ledger -->\n"
-        "<!-- ledger: verdicts tiny -->\n<!-- /ledger -->\nAfter.\n"
+        "<!-- ledger: verdicts tiny -->\n<!-- /ledger -->\n<!-- ledger: contradicted -->\n<!-- /ledger -->\nAfter.\n"
     )
     _run("--write", str(document), "--out", str(ledger))
     text = document.read_text()
@@ -85,6 +85,7 @@ def test_documents_take_their_tables_from_the_ledger(ledger: Path, tmp_path: Pat
     numbers = [seed["values"]["spread"] for seed in entry["cells"][0]["seeds"].values()]
     assert f"| {mean_and_interval('spread', numbers)} |" in text
     assert "| `tiny/ring` | nowhere | **contradicted** | 5 | 30 rounds |" in text
+    assert text.count("| `tiny/ring` | `spread[objective linear] > spread[objective cubic] + 50` | −") == 1
     assert "old" not in text
     _run("--write", str(document), "--out", str(ledger))
     assert document.read_text() == text

@@ -3,6 +3,7 @@
     <!-- ledger: totals -->                                    how many claims hold, and so on
     <!-- ledger: papers -->                                    the same, a row a paper
     <!-- ledger: verdicts [PAPER] -->                          a row a claim
+    <!-- ledger: contradicted -->                              every statement that is contradicted
     <!-- ledger: statements CLAIM -->                          a row a statement
     <!-- ledger: values CLAIM MEASURE ... [AXIS=LABEL ...] --> a row a cell
     <!-- /ledger -->
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from sparring.claims.entries import LedgerEntry, entry_path
+from sparring.claims.entries import JudgedStatement, LedgerEntry, entry_path
 from sparring.claims.load import claim_files
 from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.values import Where, labels_match
@@ -78,20 +79,33 @@ def _verdicts(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -
     return markdown(["claim", "place", "verdict", "seeds", "what is smaller than in the paper"], rows)
 
 
+def _contradicted(_words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
+    rows = [
+        [f"`{name}`", *_judged_row(statement)[:-1]]
+        for name, entry in _entries(folder, claims).items()
+        for statement in (entry.statements if entry else ())
+        if statement.verdict == "contradicted"
+    ]
+    return markdown(["claim", *_JUDGED[:-1]], rows)
+
+
 def _statements(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
     entry = _entry(words, folder, claims)
-    rows = [
-        [
-            statement.says or statement.text,
-            number(statement.mean),
-            "" if statement.interval is None else "[{}, {}]".format(*map(number, statement.interval)),
-            number(statement.adjusted),
-            str(statement.seeds),
-            f"**{statement.verdict}**",
-        ]
-        for statement in entry.statements
+    return markdown(_JUDGED, [_judged_row(statement) for statement in entry.statements])
+
+
+_JUDGED = ("statement", "mean difference", "95 % interval", "p (Holm)", "seeds", "verdict")
+
+
+def _judged_row(statement: JudgedStatement) -> list[str]:
+    return [
+        statement.says or f"`{statement.text}`",
+        number(statement.mean),
+        "" if statement.interval is None else "[{}, {}]".format(*map(number, statement.interval)),
+        number(statement.adjusted),
+        str(statement.seeds),
+        f"**{statement.verdict}**",
     ]
-    return markdown(["statement", "mean difference", "95 % interval", "p (Holm)", "seeds", "verdict"], rows)
 
 
 def _values(words: Sequence[str], folder: Path, claims: Mapping[str, Claim]) -> str:
@@ -120,6 +134,7 @@ _TABLES: dict[str, Callable[[Sequence[str], Path, Mapping[str, Claim]], str]] = 
     "totals": _totals,
     "papers": _papers,
     "verdicts": _verdicts,
+    "contradicted": _contradicted,
     "statements": _statements,
     "values": _values,
 }
