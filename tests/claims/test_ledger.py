@@ -14,6 +14,7 @@ import pytest
 from in_process import InProcess
 from sparring.claims import plan
 from sparring.claims.cells import cells_of_scale
+from sparring.claims.claim_schema import Claim, ClaimFile
 from sparring.claims.entries import LedgerEntry, compact_json, digest_of, entry_path
 from sparring.claims.judgement import judged
 from sparring.claims.ledger import check_ledger, read_ledger
@@ -21,8 +22,7 @@ from sparring.claims.ledger_page import seconds_of
 from sparring.claims.load import all_claims, chosen, parse_claims, read_claims
 from sparring.claims.measures.numbers import Final
 from sparring.claims.plan import plan_claims
-from sparring.claims.play import Selection, cells_of, play
-from sparring.claims.schema import Claim, ClaimFile
+from sparring.claims.play import PlayOptions, cells_of, play
 from sparring.core.errors import Interrupted, NonFinite, UsageError
 from sparring.core.records import InvalidRecord
 from sparring.training.loop import train
@@ -36,7 +36,7 @@ RING = {"tiny/ring": CLAIMS["tiny/ring"]}
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger in which the claim `ring` has been played."""
     out = tmp_path_factory.mktemp("ledger") / "ledger"
-    play(RING, Selection(), out, executor=InProcess())
+    play(RING, PlayOptions(), out, executor=InProcess())
     return out
 
 
@@ -74,21 +74,21 @@ def test_what_is_played_is_not_played_again(played: Path, tmp_path: Path) -> Non
     out = Path(shutil.copytree(played, tmp_path / "again"))
     before = _files(out)
     executor = InProcess()
-    play(RING, Selection(), out, executor=executor)
+    play(RING, PlayOptions(), out, executor=executor)
     assert executor.started == []
     assert _files(out) == before
 
 
 def test_a_ledger_without_its_runs_is_enough(ledger: Path) -> None:
     executor = InProcess()
-    play({"tiny/shared": CLAIMS["tiny/shared"]}, Selection(), ledger, executor=executor)
+    play({"tiny/shared": CLAIMS["tiny/shared"]}, PlayOptions(), ledger, executor=executor)
     assert executor.started == []  # the cell was measured for another claim
     assert read_ledger(ledger)[entry_path(ledger, "tiny/shared", "small")].verdict == "holds"
 
 
 def test_other_folders_runs_are_taken_over(played: Path, tmp_path: Path) -> None:
     executor = InProcess()
-    play(RING, Selection(runs=(played / "runs",)), tmp_path / "new", executor=executor)
+    play(RING, PlayOptions(runs=(played / "runs",)), tmp_path / "new", executor=executor)
     assert executor.started == []
     assert _files(tmp_path / "new") == _files(played)
 
@@ -97,26 +97,26 @@ def test_a_stopped_claim_ends_with_the_same_ledger(played: Path, tmp_path: Path)
     out = tmp_path / "stopped"
     broken = InProcess({"0x5": [Interrupted("stopped", "go on", 15)]})
     with pytest.raises(Interrupted):
-        play(RING, Selection(), out, executor=broken)
-    play(RING, Selection(where={"objective": "cubic"}), out, executor=InProcess())
-    play(RING, Selection(), out, executor=InProcess())
+        play(RING, PlayOptions(), out, executor=broken)
+    play(RING, PlayOptions(where={"objective": "cubic"}), out, executor=InProcess())
+    play(RING, PlayOptions(), out, executor=InProcess())
     assert _without_times(out) == _without_times(played)
 
 
 def test_seeds_are_added(ledger: Path) -> None:
     executor = InProcess()
-    entries = play(RING, Selection(seeds=(4, 5, 6)), ledger, executor=executor)
+    entries = play(RING, PlayOptions(seeds=(4, 5, 6)), ledger, executor=executor)
     assert executor.started == ["5x2", "5x2"]
     assert entries["tiny/ring"].seeds == (0, 1, 2, 3, 4, 5, 6)
 
 
 def test_an_entry_has_the_seeds_that_were_asked_of_its_claim(ledger: Path) -> None:
     """Another claim plays more seeds of a cell that both share: the other cells of this claim do not have them."""
-    play({"tiny/shared": CLAIMS["tiny/shared"]}, Selection(seeds=(5, 6)), ledger, executor=InProcess())
+    play({"tiny/shared": CLAIMS["tiny/shared"]}, PlayOptions(seeds=(5, 6)), ledger, executor=InProcess())
     assert read_ledger(ledger)[entry_path(ledger, "tiny/shared", "small")].seeds == (5, 6)
-    play(RING, Selection(), ledger, executor=InProcess())
+    play(RING, PlayOptions(), ledger, executor=InProcess())
     assert check_ledger(ledger, CLAIMS) == []
-    entries = play(RING, Selection(seeds=(5,)), ledger, executor=InProcess())
+    entries = play(RING, PlayOptions(seeds=(5,)), ledger, executor=InProcess())
     assert entries["tiny/ring"].seeds == (0, 1, 2, 3, 4, 5)
     assert check_ledger(ledger, CLAIMS) == []
 
@@ -126,21 +126,21 @@ def test_seeds_of_one_claim_need_not_have_the_measures_of_another(ledger: Path) 
     other = shared.model_copy(update={"small": shared.small.model_copy(update={"seeds": "0..5"})})
     claims = {"tiny/more": other, **RING}  # `more` has seed 5 of a cell of `ring`, and fewer measures
     executor = InProcess()
-    play({"tiny/more": other}, Selection(), ledger, executor=executor)
+    play({"tiny/more": other}, PlayOptions(), ledger, executor=executor)
     assert executor.started == ["5x1"]
     shutil.rmtree(ledger / "runs")
-    play(claims, Selection(), ledger, executor=executor)
+    play(claims, PlayOptions(), ledger, executor=executor)
     assert executor.started == ["5x1"]
 
 
 def test_a_packed_game_that_diverged_has_failed(played: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(played, tmp_path / "diverged", ignore=shutil.ignore_patterns("tiny")))
-    key = cells_of("tiny/ring", RING["tiny/ring"], Selection())[0].key
+    key = cells_of("tiny/ring", RING["tiny/ring"], PlayOptions())[0].key
     summary = out / "runs" / key / "0x5" / "summary.json"
     values = json.loads(summary.read_text())
     values["metrics"]["diverged"] = {"value": [None, None, 20, None, None], "protocol": "round"}
     summary.write_text(json.dumps(values))
-    entry = play(RING, Selection(), out, executor=InProcess())["tiny/ring"]
+    entry = play(RING, PlayOptions(), out, executor=InProcess())["tiny/ring"]
     game = entry.cells[0].seeds[2]
     assert game.failed == "diverged in round 20"
     assert game.values == {"spread": None, "modes": None, "path": None}
@@ -155,7 +155,7 @@ def test_a_failed_game_is_no_success() -> None:
 
 
 def test_too_few_seeds_are_undecided(tmp_path: Path) -> None:
-    entries = play(RING, Selection(seeds=(0, 1)), tmp_path / "few", executor=InProcess())
+    entries = play(RING, PlayOptions(seeds=(0, 1)), tmp_path / "few", executor=InProcess())
     assert entries["tiny/ring"].verdict == "undecided"
     assert entries["tiny/ring"].statements[0].reason == "2 seeds, and 5 are needed"
 
@@ -163,8 +163,8 @@ def test_too_few_seeds_are_undecided(tmp_path: Path) -> None:
 def test_a_cell_starts_from_the_game_of_its_own_seed(tmp_path: Path) -> None:
     out = tmp_path / "tuned"
     tuned = {"tiny/tuned": CLAIMS["tiny/tuned"]}
-    play(tuned, Selection(seeds=(0, 1)), out, executor=InProcess())
-    gan, classifier = cells_of("tiny/tuned", tuned["tiny/tuned"], Selection())
+    play(tuned, PlayOptions(seeds=(0, 1)), out, executor=InProcess())
+    gan, classifier = cells_of("tiny/tuned", tuned["tiny/tuned"], PlayOptions())
     recipes = [(out / "runs" / classifier.key / f"{seed}x1" / "recipe.yaml").read_text() for seed in (0, 1)]
     for game, text in enumerate(recipes):
         assert text.count(f"{gan.key}/0x2") == 2
@@ -175,13 +175,13 @@ def test_a_game_that_starts_from_a_failed_one_has_failed(tmp_path: Path) -> None
     out = tmp_path / "tuned"
     tuned = {"tiny/tuned": CLAIMS["tiny/tuned"]}
     executor = InProcess({"0x2": [None]})
-    gan, classifier = cells_of("tiny/tuned", tuned["tiny/tuned"], Selection())
+    gan, classifier = cells_of("tiny/tuned", tuned["tiny/tuned"], PlayOptions())
     run = out / "runs" / gan.key / "0x2"
     train(gan.source.model_copy(update={"replicas": 2}), run, device="cpu")  # type: ignore[arg-type]
     summary = json.loads((run / "summary.json").read_text())
     summary["metrics"]["diverged"] = {"value": [2, None], "protocol": "round"}
     (run / "summary.json").write_text(json.dumps(summary))
-    entry = play(tuned, Selection(seeds=(0, 1)), out, executor=executor)["tiny/tuned"]
+    entry = play(tuned, PlayOptions(seeds=(0, 1)), out, executor=executor)["tiny/tuned"]
     assert executor.started == ["1x1"]
     games = entry.cells[1].seeds
     assert (games[0].failed, games[0].values) == ("robgan/digits diverged in round 2", {"accuracy": None})
@@ -193,7 +193,7 @@ def test_a_game_that_starts_from_a_failed_one_has_failed(tmp_path: Path) -> None
 def test_numbers_that_are_not_finite_before_a_training_are_an_error(tmp_path: Path) -> None:
     broken = InProcess({"0x5": [NonFinite("not finite: features", "take another extractor")]})
     with pytest.raises(NonFinite, match="features"):
-        play(RING, Selection(), tmp_path / "broken", executor=broken)
+        play(RING, PlayOptions(), tmp_path / "broken", executor=broken)
 
 
 Edit = Callable[[dict[str, Any]], None]
@@ -287,7 +287,7 @@ def test_edits_are_found_where_the_entry_was_judged_anew(ledger: Path, edit: Edi
 
 def test_entries_that_disagree_on_a_game_are_found(ledger: Path) -> None:
     shared = CLAIMS["tiny/shared"]
-    entry = play({"tiny/shared": shared}, Selection(), ledger, executor=InProcess())["tiny/shared"]
+    entry = play({"tiny/shared": shared}, PlayOptions(), ledger, executor=InProcess())["tiny/shared"]
     assert check_ledger(ledger, CLAIMS) == []
     cell = entry.cells[0].model_copy(deep=True)
     cell.seeds[3].values["spread"] = 1.0
@@ -304,16 +304,16 @@ def test_figures_of_no_entry_are_found(ledger: Path) -> None:
 def test_a_run_of_another_recipe_is_refused(played: Path, tmp_path: Path) -> None:
     """Its folder has the key of the cell, as after a change of a default."""
     out = Path(shutil.copytree(played, tmp_path / "other", ignore=shutil.ignore_patterns("tiny")))
-    linear, cubic = cells_of("tiny/ring", RING["tiny/ring"], Selection())
+    linear, cubic = cells_of("tiny/ring", RING["tiny/ring"], PlayOptions())
     shutil.rmtree(out / "runs" / linear.key)
     shutil.move(out / "runs" / cubic.key, out / "runs" / linear.key)
     with pytest.raises(UsageError, match="its recipe is not that of the cell"):
-        play(RING, Selection(), out, executor=InProcess())
+        play(RING, PlayOptions(), out, executor=InProcess())
 
 
 def test_the_time_of_a_shared_game_counts_once(ledger: Path) -> None:
     alone = seconds_of(read_ledger(ledger).values())
-    play({"tiny/shared": CLAIMS["tiny/shared"]}, Selection(), ledger, executor=InProcess())
+    play({"tiny/shared": CLAIMS["tiny/shared"]}, PlayOptions(), ledger, executor=InProcess())
     assert len(read_ledger(ledger)) == 2
     assert seconds_of(read_ledger(ledger).values()) == pytest.approx(alone)
 
@@ -342,13 +342,13 @@ def test_unequal_budgets_are_refused() -> None:
     axes["objective"] = {"cases": cases}
     claim = Claim.model_validate(copy.deepcopy(values))
     with pytest.raises(UsageError, match=r"\[480\] real samples on one side, \[960\] on another"):
-        cells_of("tiny/ring", claim, Selection())
+        cells_of("tiny/ring", claim, PlayOptions())
     trend = {"name": "trend", "term": {"measure": "spread"}, "along": "objective", "direction": "rises"}
     rising = Claim.model_validate(values | {"statements": [trend]})
     with pytest.raises(UsageError, match=r"\[480\] real samples on one side, \[960\] on another"):
-        cells_of("tiny/ring", rising, Selection())
+        cells_of("tiny/ring", rising, PlayOptions())
     values["statements"][1]["unequal_budgets"] = "cubic is slower"
-    assert len(cells_of("tiny/ring", Claim.model_validate(values), Selection())) == 2
+    assert len(cells_of("tiny/ring", Claim.model_validate(values), PlayOptions())) == 2
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_unequal_budgets_are_refused() -> None:
 def test_mistakes_of_a_users_file_are_found_before_anything_is_played(old: str, new: str, cause: str) -> None:
     text = FILE.read_text().replace(old, new)
     with pytest.raises(UsageError, match=cause):
-        cells_of("tiny/ring", parse_claims(text, "tiny.yaml").claims["ring"], Selection())
+        cells_of("tiny/ring", parse_claims(text, "tiny.yaml").claims["ring"], PlayOptions())
 
 
 def test_a_claim_is_not_called_like_the_chart_of_another() -> None:
@@ -395,7 +395,7 @@ def test_a_users_file_takes_no_name_of_the_ledger(name: str, tmp_path: Path) -> 
 def test_a_ledger_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is no folder"):
-        play(RING, Selection(), tmp_path / "file", executor=InProcess())
+        play(RING, PlayOptions(), tmp_path / "file", executor=InProcess())
 
 
 def test_a_typo_is_refused_with_the_nearest_name() -> None:
@@ -423,7 +423,7 @@ def test_equal_recipes_are_one_cell() -> None:
 def test_a_plan_counts_and_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "TIMED", 0.0)
     names = ["tiny/ring", "tiny/tuned"]
-    wanted = {name: cells_of(name, CLAIMS[name], Selection()) for name in names}
+    wanted = {name: cells_of(name, CLAIMS[name], PlayOptions()) for name in names}
     ring, tuned = plan_claims(wanted, workers=2, device="cpu")
     assert (ring.cells, ring.games, ring.rounds) == (2, 10, 60)
     assert (tuned.cells, tuned.games, tuned.rounds) == (2, 10, 2 + 5 * 2)

@@ -13,11 +13,11 @@ from scipy import stats
 
 from browser import browser, loaded
 from report_pages import HARMLESS, HOSTILE, Page
+from sparring.claims.claim_schema import Claim, ScaleName
 from sparring.claims.entries import LedgerEntry, PlayedCell, PlayedSeed
 from sparring.claims.judgement import judged
 from sparring.claims.ledger_page import write_page
 from sparring.claims.load import parse_claims
-from sparring.claims.schema import Claim, ScaleName
 from sparring.report.format import number
 
 CLAIMS = """

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from sparring.claims.cells import cells_of_scale
+from sparring.claims.claim_schema import Claim, ClaimChart, Computation, Measure, ScaleName, Statement
 from sparring.claims.judgement import judge_statements, require_equal_budgets
 from sparring.claims.load import all_claims, claim_files
 from sparring.claims.results import CellValues, ClaimValues
-from sparring.claims.schema import Claim, ClaimChart, Computation, Measure, ScaleName, Statement
 from sparring.core.pieces import Piece, members
 
 CAPTIONS = {

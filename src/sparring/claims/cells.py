@@ -18,8 +18,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sparring.claims.claim_schema import CellGroup, Scale
 from sparring.claims.computations import Computation
-from sparring.claims.schema import CellGroup, Scale
 from sparring.claims.values import Labels
 from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece

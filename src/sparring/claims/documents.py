@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from sparring.claims.claim_schema import Claim, ScaleName
 from sparring.claims.entries import JudgedStatement, LedgerEntry, entry_path
 from sparring.claims.load import claim_files
-from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.values import Where, labels_match
 from sparring.claims.verdicts import Verdict
 from sparring.core.errors import UsageError

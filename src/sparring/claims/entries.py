@@ -17,8 +17,8 @@ from typing import Any
 
 from pydantic import Field
 
+from sparring.claims.claim_schema import Claim, ScaleName
 from sparring.claims.results import CellValues, ClaimValues
-from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.values import Labels, Value
 from sparring.claims.verdicts import Verdict
 from sparring.core.files import json_bytes, write_whole

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.claims.charts.svg_file import svg_file
+from sparring.claims.claim_schema import Claim
 from sparring.claims.entries import LedgerEntry
-from sparring.claims.schema import Claim
 from sparring.core.files import write_whole
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from sparring.claims.cells import ClaimCell, key_of
+from sparring.claims.claim_schema import RUNS
 from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry, PlayedCell, PlayedSeed
 from sparring.claims.measures import Measure
-from sparring.claims.schema import RUNS
 from sparring.claims.values import PlayedGame, Value
 from sparring.report.read import Run, read_run
 from sparring.runs.environment import describe

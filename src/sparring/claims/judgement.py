@@ -5,9 +5,9 @@ from __future__ import annotations
 import matplotlib
 
 from sparring.claims.cells import ClaimCell
+from sparring.claims.claim_schema import Claim, ScaleName
 from sparring.claims.entries import JudgedStatement, LedgerEntry, PlayedCell, digest_of, values_of
 from sparring.claims.results import CellValues, ClaimValues
-from sparring.claims.schema import Claim, ScaleName
 from sparring.claims.statements import Sample, Statement
 from sparring.claims.values import labels_match
 from sparring.claims.verdicts import FEWEST_SEEDS, Verdict, estimate, holm, overall, verdict_on

@@ -9,10 +9,10 @@ from pathlib import Path
 import matplotlib
 
 from sparring.claims.cells import ClaimCell, cells_of_scale
+from sparring.claims.claim_schema import Claim
 from sparring.claims.entries import LedgerEntry, PlayedCell, digest_of, entry_path
 from sparring.claims.figures import figure_paths, figures_of
 from sparring.claims.judgement import judged
-from sparring.claims.schema import Claim
 from sparring.claims.values import Value
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import read_file

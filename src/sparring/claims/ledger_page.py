@@ -10,9 +10,9 @@ from typing import Any, get_args
 
 from markupsafe import Markup
 
+from sparring.claims.claim_schema import Claim
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.load import claim_files
-from sparring.claims.schema import Claim
 from sparring.claims.section import ClaimSection, claim_sections, counts_text, p_text
 from sparring.claims.verdicts import Verdict
 from sparring.report.format import counted

@@ -6,7 +6,7 @@ import functools
 from importlib import resources
 from pathlib import Path
 
-from sparring.claims.schema import FILE_NAME, RUNS, Claim, ClaimFile
+from sparring.claims.claim_schema import FILE_NAME, RUNS, Claim, ClaimFile
 from sparring.core.errors import UsageError
 from sparring.core.records import nearest
 from sparring.recipes import parse_yaml

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from sparring.claims.cells import ClaimCell, cells_of_scale, key_of, packs_of, started_from
+from sparring.claims.claim_schema import RUNS, Claim, ScaleName
 from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.figures import write_figures
@@ -30,7 +31,6 @@ from sparring.claims.games import (
 from sparring.claims.judgement import judge_statements, judged, require_equal_budgets, unplayed
 from sparring.claims.ledger import read_ledger
 from sparring.claims.measures import Measure
-from sparring.claims.schema import RUNS, Claim, ScaleName
 from sparring.claims.values import Where, labels_match
 from sparring.core.errors import NonFinite, UsageError
 from sparring.core.files import storage_errors
@@ -43,7 +43,7 @@ from sparring.sweeps.grid import Pack
 
 
 @dataclass(frozen=True)
-class Selection:
+class PlayOptions:
     """What of a claim is played.
 
     Args:
@@ -59,7 +59,7 @@ class Selection:
     runs: tuple[Path, ...] = ()
 
 
-def cells_of(name: str, claim: Claim, selection: Selection) -> tuple[ClaimCell, ...]:
+def cells_of(name: str, claim: Claim, selection: PlayOptions) -> tuple[ClaimCell, ...]:
     """The cells of a claim that are played.
 
     Raises:
@@ -92,7 +92,7 @@ def cells_of(name: str, claim: Claim, selection: Selection) -> tuple[ClaimCell, 
 
 
 def play(
-    claims: Mapping[str, Claim], selection: Selection, out: Path, *, executor: Executor, progress: Progress = SILENT
+    claims: Mapping[str, Claim], selection: PlayOptions, out: Path, *, executor: Executor, progress: Progress = SILENT
 ) -> dict[str, LedgerEntry]:
     """Play claims into a ledger, and judge them.
 
@@ -131,7 +131,7 @@ class _Player:
 
     claims: Mapping[str, Claim]
     wanted: Mapping[str, Sequence[ClaimCell]]
-    selection: Selection
+    selection: PlayOptions
     out: Path
     progress: Progress
     entries: dict[str, LedgerEntry] = field(default_factory=dict)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from sparring.claims.charts.seed_means import SeedMean, seed_mean
 from sparring.claims.charts.value_axis import value_axis
+from sparring.claims.claim_schema import Claim, Scale, ScaleName
 from sparring.claims.entries import JudgedStatement, LedgerEntry, PlayedCell
 from sparring.claims.results import ClaimValues
-from sparring.claims.schema import Claim, Scale, ScaleName
 from sparring.claims.values import Published, labels_match
 from sparring.claims.verdicts import Verdict
 from sparring.report.format import NONE, counted

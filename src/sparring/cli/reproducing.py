@@ -11,9 +11,9 @@ from sparring.cli.terminal import AsJson, Device, Row, print_json, print_rows, s
 from sparring.core.errors import Flagged, UsageError, print_text
 
 if TYPE_CHECKING:
+    from sparring.claims.claim_schema import Claim
     from sparring.claims.entries import LedgerEntry
-    from sparring.claims.play import Selection
-    from sparring.claims.schema import Claim
+    from sparring.claims.play import PlayOptions
 
 LEDGER = Path("ledger")
 """The results that come with the source tree: what is listed, checked and written into documents by default."""
@@ -77,21 +77,21 @@ def reproduce(
         _play(picked, known, selection, out or PLAYED, workers, device, as_json)
 
 
-def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> Selection:
+def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> PlayOptions:
     from sparring.claims.cells import parse_seeds
-    from sparring.claims.play import Selection
+    from sparring.claims.play import PlayOptions
     from sparring.sweeps.grid import parse_grid
 
     for run in runs:
         if not run.is_dir():
             raise UsageError(f"{run}: no such folder", "give a folder with runs")
-    return Selection(scale, parse_seeds(seeds) if seeds else (), dict(parse_grid(words)), tuple(runs))
+    return PlayOptions(scale, parse_seeds(seeds) if seeds else (), dict(parse_grid(words)), tuple(runs))
 
 
 def _play(
     picked: dict[str, Claim],
     known: dict[str, Claim],
-    selection: Selection,
+    selection: PlayOptions,
     out: Path,
     workers: int,
     device: str,
@@ -159,7 +159,7 @@ def _list(known: dict[str, Claim], out: Path, as_json: bool) -> None:
         print_rows(f"Claims, and the verdicts in {out}", rows)
 
 
-def _plan(picked: dict[str, Claim], selection: Selection, workers: int, device: str, as_json: bool) -> None:
+def _plan(picked: dict[str, Claim], selection: PlayOptions, workers: int, device: str, as_json: bool) -> None:
     from sparring.claims.plan import plan_claims
     from sparring.claims.play import cells_of
     from sparring.sweeps.executor import LocalExecutor

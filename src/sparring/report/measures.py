@@ -19,7 +19,7 @@ _DRAWN = {curve.metric: (spec, curve) for group in CHARTS.values() for spec in g
 
 
 @dataclass(frozen=True)
-class Measure:
+class LoggedMeasure:
     """A logged number over rounds.
 
     Args:
@@ -37,7 +37,7 @@ class Measure:
         return self.info.name in run.logged and _axis(measure_of(run, self.info.name)) == _axis(self)
 
 
-def find_measures(runs: Sequence[Run], words: Sequence[str] = ()) -> list[Measure]:
+def find_measures(runs: Sequence[Run], words: Sequence[str] = ()) -> list[LoggedMeasure]:
     """Measures by name, the main ones by default; one for each attack that they were measured under.
 
     Raises:
@@ -76,20 +76,20 @@ def main_names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def measure_of(run: Run, name: str) -> Measure:
+def measure_of(run: Run, name: str) -> LoggedMeasure:
     """A number as it is shown for this run."""
     info = info_in(run, metric_info(name))
     if name not in _DRAWN:
-        return Measure(info if name in METRICS else replace(info, caption=""), limits_of(info))
+        return LoggedMeasure(info if name in METRICS else replace(info, caption=""), limits_of(info))
     spec, curve = _DRAWN[name]
     caption = spec.caption.format_map(texts(run)).strip()
     if name in METRICS:
-        return Measure(replace(info, caption=info.caption or caption), limits_of(info))
+        return LoggedMeasure(replace(info, caption=info.caption or caption), limits_of(info))
     unit = spec.unit.format_map(texts(run))
     shown = MetricInfo(name, f"{spec.title}: {curve.label}", unit, caption=caption, is_share=curve.scale == 100)
-    return Measure(shown, spec.limits, spec.is_log)
+    return LoggedMeasure(shown, spec.limits, spec.is_log)
 
 
-def _axis(measure: Measure) -> tuple[str, str, str]:
+def _axis(measure: LoggedMeasure) -> tuple[str, str, str]:
     """What numbers must agree in to share a chart."""
     return measure.info.name, measure.info.title, measure.info.unit

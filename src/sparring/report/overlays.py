@@ -19,7 +19,7 @@ from sparring.report.charts import CYCLE, DASHES, DISTINCT, Chart, Curve, Mark
 from sparring.report.format import counted
 from sparring.report.groups import Group, group_games
 from sparring.report.horizontal import LABELS, Unit, positions
-from sparring.report.measures import Measure, find_measures
+from sparring.report.measures import LoggedMeasure, find_measures
 from sparring.report.metric_info import PRIMARY, SUCCESS, seed_interval, threshold
 from sparring.report.read import Floats, Run
 
@@ -101,7 +101,7 @@ def aligned(places: Sequence[Floats], values: Sequence[Floats]) -> tuple[Floats,
     return grid, np.stack(columns, axis=1)
 
 
-def _overlay(groups: Sequence[Group], measure: Measure, unit: Unit, key: str) -> Chart:
+def _overlay(groups: Sequence[Group], measure: LoggedMeasure, unit: Unit, key: str) -> Chart:
     info, curves, members = measure.info, list[Curve](), list[Group]()
     for index, group in enumerate(groups):
         games = tuple(game for game in group.games if measure.is_of(game.run))
@@ -123,7 +123,7 @@ def _overlay(groups: Sequence[Group], measure: Measure, unit: Unit, key: str) ->
     )
 
 
-def _curve(group: Group, measure: Measure, unit: Unit, index: int) -> Curve:
+def _curve(group: Group, measure: LoggedMeasure, unit: Unit, index: int) -> Curve:
     series = [(game.run, each) for game in group.games if (each := game.series(measure.info.name))]
     places = [positions(run, each.steps, unit) for run, each in series]
     grid, values = aligned(places, [each.values[:, 0] for _, each in series])
@@ -140,7 +140,7 @@ def _curve(group: Group, measure: Measure, unit: Unit, index: int) -> Curve:
     )
 
 
-def _bounds(measure: Measure, numbers: list[float]) -> tuple[float, float]:
+def _bounds(measure: LoggedMeasure, numbers: list[float]) -> tuple[float, float]:
     """The band at one place: NaN where there is one game, or none."""
     if len(numbers) < 2:
         return np.nan, np.nan
@@ -148,14 +148,14 @@ def _bounds(measure: Measure, numbers: list[float]) -> tuple[float, float]:
     return (min(numbers) if measure.is_log and low <= 0 else low), high  # a logarithmic axis has no place for 0
 
 
-def _limits(runs: Sequence[Run], measure: Measure) -> tuple[float | None, float | None]:
+def _limits(runs: Sequence[Run], measure: LoggedMeasure) -> tuple[float | None, float | None]:
     """Of the value axis: no band rises above the number of modes or classes."""
     needs = [threshold(measure.info, run) for run in runs] if measure.info.name in PRIMARY else []
     known = [need for need in needs if need is not None]
     return measure.limits[0], 1.05 * max(known) if known else measure.limits[1]
 
 
-def _marks(runs: Sequence[Run], measure: Measure) -> tuple[Mark, ...]:
+def _marks(runs: Sequence[Run], measure: LoggedMeasure) -> tuple[Mark, ...]:
     """What a success needs, and the reference of a metric, if they are the same in all runs and rounds."""
     info = measure.info
     needs = {threshold(info, run) for run in runs}
@@ -167,7 +167,7 @@ def _marks(runs: Sequence[Run], measure: Measure) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def _caption(groups: Sequence[Group], measure: Measure) -> str:
+def _caption(groups: Sequence[Group], measure: LoggedMeasure) -> str:
     """Of how many games the lines are means, what the bands are, and which games left the means."""
     counts = [len(group.games) for group in groups]
     if max(counts, default=0) <= 1:
@@ -179,7 +179,7 @@ def _caption(groups: Sequence[Group], measure: Measure) -> str:
     return " ".join([text, *filter(None, (_losses(group, measure) for group in groups))])
 
 
-def _losses(group: Group, measure: Measure) -> str:
+def _losses(group: Group, measure: LoggedMeasure) -> str:
     """How many games of a group have no value at its last place."""
     name = measure.info.name
     last = max(series.steps[-1] for game in group.games if (series := game.run.series(name)))

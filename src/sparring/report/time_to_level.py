@@ -25,7 +25,7 @@ from sparring.core.intervals import student
 from sparring.report.format import counted, number
 from sparring.report.groups import Game, Group, group_games
 from sparring.report.horizontal import Unit, positions
-from sparring.report.measures import Measure, find_measures
+from sparring.report.measures import LoggedMeasure, find_measures
 from sparring.report.read import Run, find_runs, names_of, read_run
 
 TIMES: tuple[Unit, ...] = ("rounds", "images", "seconds")
@@ -157,7 +157,7 @@ def _parsed(word: str) -> tuple[str, float]:
     return name, value
 
 
-def _table(groups: Sequence[Group], measure: Measure, level: float, word: str) -> LevelTable:
+def _table(groups: Sequence[Group], measure: LoggedMeasure, level: float, word: str) -> LevelTable:
     info = measure.info
     if not info.better:
         raise UsageError(f"--level {word}: {info.name} has no better direction", "name a measure that has one")
@@ -172,7 +172,7 @@ def _table(groups: Sequence[Group], measure: Measure, level: float, word: str) -
     )
 
 
-def _arrivals(group: Group, measure: Measure, level: float) -> Arrivals:
+def _arrivals(group: Group, measure: LoggedMeasure, level: float) -> Arrivals:
     """When every game of a group that has a measure got to a level."""
     found: Arrivals = {}
     for game in group.games:
@@ -184,7 +184,7 @@ def _arrivals(group: Group, measure: Measure, level: float) -> Arrivals:
     return found
 
 
-def _times(game: Game, measure: Measure, level: float) -> Times | None:
+def _times(game: Game, measure: LoggedMeasure, level: float) -> Times | None:
     """The times of the first measurement that is at least as good as a level; None if there is none."""
     series = game.series(measure.info.name)
     if series is None:

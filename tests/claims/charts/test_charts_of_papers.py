@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sparring.claims.claim_schema import ScaleName
 from sparring.claims.load import all_claims
-from sparring.claims.schema import ScaleName
 
 CLAIMS = all_claims()
 
