@@ -112,7 +112,7 @@ def _play(
         print_text(f"{name}: {verdict_line(entry)}")
         rows: list[Row] = [
             {
-                "statement": statement.text,
+                "statement": statement.says or statement.text,
                 "mean": statement.mean,
                 "95 % interval": "-" if statement.interval is None else "[{:.4g}, {:.4g}]".format(*statement.interval),
                 "p (Holm)": statement.adjusted,
