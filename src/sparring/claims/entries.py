@@ -122,7 +122,7 @@ class LedgerEntry(StoredRecord):
 
     @property
     def seconds(self) -> float:
-        """CPU seconds of training of all games."""
+        """Seconds of training of all games by the clock; a busy machine takes more."""
         return sum(seed.seconds for cell in self.cells for seed in cell.seeds.values())
 
     @property

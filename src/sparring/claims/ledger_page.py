@@ -79,7 +79,7 @@ def write_page(path: Path, claims: Mapping[str, Claim], entries: Iterable[Ledger
 
 
 def seconds_of(entries: Iterable[LedgerEntry]) -> float:
-    """CPU seconds of all games; one that several entries have is counted once."""
+    """Seconds of training of all games by the clock; one that several entries have is counted once."""
     games = {
         (cell.key, seed): game.seconds for each in entries for cell in each.cells for seed, game in cell.seeds.items()
     }

@@ -129,7 +129,7 @@ class ClaimSection:
 
     @property
     def seconds(self) -> float:
-        """CPU seconds of training."""
+        """Seconds of training by the clock."""
         return self.entry.seconds if self.entry else 0.0
 
     @property

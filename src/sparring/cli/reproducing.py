@@ -149,7 +149,7 @@ def _list(known: dict[str, Claim], out: Path, as_json: bool) -> None:
                     "scale": scale,
                     "verdict": entry.verdict if entry else "not played",
                     "seeds": len(entry.seeds) if entry else 0,
-                    "CPU hours": round(entry.seconds / 3600, 2) if entry else None,
+                    "hours of training": round(entry.seconds / 3600, 2) if entry else None,
                     "played": str(entry.played) if entry else None,
                 }
             )
