@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, register_flop_formula
+
+from sparring.core.multiply_adds import multiply_adds
 
 Work = Callable[[], object]
 
@@ -57,30 +57,5 @@ def ratio_of(reference: Sequence[float], seconds: Sequence[float]) -> Ratio:
 
 
 def billions(work: Work) -> float:
-    """The multiply-adds of one run, in billions: products of matrices and convolutions, forward and backward."""
-    with _Counting() as counter:
-        work()
-    count: float = counter.operations / 2e9  # a multiply-add counts as two operations
-    return count
-
-
-def _of_a_linear_layer(x: torch.Size, weight: torch.Size, *_: Any, **__: Any) -> int:
-    return 2 * x.numel() * weight[0]
-
-
-if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(_of_a_linear_layer)
-
-
-class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own operation counts; FlopCounterMode refuses the gradients that attacks take."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: int = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func.overloadpacket)
-        self.operations += count(*args, **(kwargs or {}), out_val=out) if count else 0
-        return out
+    """The multiply-adds of one run, in billions."""
+    return multiply_adds(work) / 1e9

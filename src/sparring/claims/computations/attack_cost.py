@@ -17,12 +17,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
-
 from sparring.claims.computations.base import Computation
 from sparring.claims.computations.small_games import CPU, noise_source, recipe_of
 from sparring.claims.values import Value
+from sparring.core.multiply_adds import multiply_adds
 from sparring.core.pieces import piece
 from sparring.core.records import Count
 from sparring.gan.state import GANState
@@ -73,28 +71,6 @@ class AttackCost(Computation):
 
     def _game(self, seed: int, changes: Mapping[str, Any]) -> GANState:
         return GANState(recipe_of(self.recipe, seed, changes), noise_source(self.side, self.channels, seed), CPU)
-
-
-def multiply_adds(work: Round) -> int:
-    """The multiply-adds of one run, forward and backward."""
-    with OperationCounter() as counter:
-        work()
-    count: int = counter.operations // 2  # a multiply-add counts as two operations
-    return count
-
-
-class OperationCounter(TorchDispatchMode):
-    """Adds up torch's own operation counts; its FlopCounterMode refuses gradients with respect to samples."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operations: int = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func.overloadpacket)
-        self.operations += count(*args, **(kwargs or {}), out_val=out) if count else 0
-        return out
 
 
 def _two_updates(game: GANState) -> None:
