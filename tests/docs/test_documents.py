@@ -11,7 +11,8 @@ import pytest
 from typer.main import get_command
 
 from sparring.claims.documents import with_tables
-from sparring.claims.load import all_claims
+from sparring.claims.load import all_claims, parse_claims
+from sparring.claims.play import PlayOptions, cells_of
 from sparring.cli import app
 from sparring.recipes import recipe_names
 
@@ -31,6 +32,12 @@ def test_recipes_verbs_and_files_exist(document: Path) -> None:
         assert (document.parent / target).exists()
     for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|sparring)/[\w./-]+)`", text):
         assert (ROOT / path).exists() or (ROOT / "src" / path).exists(), path
+
+
+def test_the_example_of_a_claim_is_one() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "claims.md").read_text(), re.DOTALL)
+    ((name, claim),) = parse_claims(text, "docs/claims.md").claims.items()
+    assert len(cells_of(name, claim, PlayOptions())) == 2
 
 
 @pytest.mark.parametrize(
