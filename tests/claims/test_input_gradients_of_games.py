@@ -15,7 +15,7 @@ from torch import Tensor
 from sparring.claims.measures import Measure
 from sparring.claims.measures.attacked_discriminator import coherence, grey_level
 from sparring.claims.measures.probe_pictures import largest_share
-from sparring.claims.values import Pictures, PlayedGame, Sequence2D, Value
+from sparring.claims.values import Pictures, PlayedGame, SampledCurve, Value
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.data.digits import Digits
@@ -111,10 +111,10 @@ def test_the_histogram_holds_the_saved_counts(games: tuple[PlayedGame, ...]) -> 
     assert saved is not None
     counts, edges = saved["counts"][1], saved["edges"][1]
     own = measured(f"{{name: gradient_histogram, reach: {float(edges[-1])!r}, bins: {len(counts)}}}", games[1])
-    assert isinstance(own, Sequence2D)
+    assert isinstance(own, SampledCurve)
     assert own.y == pytest.approx(tuple(counts / counts.sum()), abs=1e-4)
     wide = measured(f"{{name: gradient_histogram, reach: {3 * float(edges[-1])!r}, bins: 3}}", games[1])
-    assert isinstance(wide, Sequence2D)
+    assert isinstance(wide, SampledCurve)
     assert wide.y == pytest.approx((0, 1, 0))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sparring.claims.computations import Computation
 from sparring.claims.entries import LedgerEntry, PlayedCell, PlayedSeed
 from sparring.claims.measures import Measure
 from sparring.claims.values import PlayedGame, Value
-from sparring.report.read import Run, read_run
+from sparring.report.read import read_run
 from sparring.runs.environment import describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import SUMMARY, Summary
@@ -54,16 +54,7 @@ class StoredGame:
         """The values of both."""
         if other is None:
             return self
-        return StoredGame(
-            other.values | self.values,
-            other.protocols | self.protocols,
-            self.seconds,
-            self.played,
-            self.environment,
-            self.rounds,
-            self.images,
-            self.failed,
-        )
+        return replace(self, values=other.values | self.values, protocols=other.protocols | self.protocols)
 
 
 def known_games(entries: Iterable[LedgerEntry]) -> dict[CellSeed, StoredGame]:
@@ -140,7 +131,7 @@ def unplayable_game(path: Path, measures: Iterable[Measure], failed: str) -> Sto
         measures: of the game.
         failed: how the other one failed.
     """
-    environment = _environment(read_run(RunFolder(path)))
+    environment = _of_all_games(read_run(RunFolder(path)).environment)
     values = {each.key: each.of_failed() for each in measures}
     return StoredGame(values, {}, 0.0, _day(path), environment, failed=failed)
 
@@ -158,15 +149,16 @@ def played_game(path: Path, index: int, seed: int, measures: Iterable[Measure]) 
         protocols,
         round(summary.seconds / run.recipe.replicas, 2),
         _day(path),
-        _environment(run),
+        _of_all_games(run.environment),
         summary.steps,
         summary.images,
         failed,
     )
 
 
-def _environment(run: Run) -> dict[str, Any]:
-    return {key: value for key, value in run.environment.items() if key not in ("seed", "training_samples")}
+def _of_all_games(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """An environment without what differs between games of one machine."""
+    return {key: value for key, value in environment.items() if key not in ("seed", "training_samples")}
 
 
 def _day(path: Path) -> date:
@@ -179,9 +171,7 @@ def computed_game(computation: Computation, seed: int, measures: Iterable[Measur
     began = datetime.now(UTC)
     game = PlayedGame(seed, computed=computation.compute(seed))
     seconds = (datetime.now(UTC) - began).total_seconds()
-    environment = describe(torch.device("cpu"), seed, 0)
-    for key in ("seed", "training_samples"):
-        del environment[key]
+    environment = _of_all_games(describe(torch.device("cpu"), seed, 0))
     values = {each.key: each.of(game) for each in measures}
     protocols = {each.key: text for each in measures if (text := each.protocol(game))}
     return StoredGame(values, protocols, round(seconds, 2), began.date(), environment)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from sparring.claims.cells import ClaimCell, packs_of, started_from
 from sparring.claims.computations import Computation
 from sparring.classifier.state import ClassifierState
@@ -124,13 +122,14 @@ def plan_claims(
 ) -> list[ClaimPlan]:
     """The cost of every claim by itself; cells that claims share are counted in each.
 
+    Rounds are timed with the threads that torch has; workers have one.
+
     Args:
         wanted: cells by claim, as `cells_of` gives them.
         workers: runs at a time.
         device: as of `train`.
         progress: counts claims.
     """
-    torch.set_num_threads(1)  # as workers do
     plans = list[ClaimPlan]()
     with tempfile.TemporaryDirectory() as scratch:
         timer = RoundTimer(Path(scratch), device)

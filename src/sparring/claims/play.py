@@ -7,7 +7,7 @@ stopped at any moment continues with what is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -59,24 +59,24 @@ class PlayOptions:
     runs: tuple[Path, ...] = ()
 
 
-def cells_of(name: str, claim: Claim, selection: PlayOptions) -> tuple[ClaimCell, ...]:
+def cells_of(name: str, claim: Claim, options: PlayOptions) -> tuple[ClaimCell, ...]:
     """The cells of a claim that are played.
 
     Raises:
         UsageError: a recipe is invalid, a statement reads cells that are not there, budgets are unequal, or no cell has
-            a label of the selection.
+            a label that the options name.
     """
-    cells = cells_of_scale(claim.scale(selection.scale), name, selection.seeds)
+    cells = cells_of_scale(claim.scale(options.scale), name, options.seeds)
     try:
         judge_statements(claim, unplayed(cells))
     except UsageError as error:
         raise UsageError(f"{name}: a statement cannot be judged: {error.cause}", error.remedy) from None
     require_equal_budgets(name, claim, cells)
     axes = {axis for cell in cells for axis in cell.labels}
-    unknown = [axis for axis in selection.where if axis not in axes]
+    unknown = [axis for axis in options.where if axis not in axes]
     if unknown:
         raise UsageError(f"{name}: has no axis {unknown[0]!r}", f"its axes are {', '.join(sorted(axes)) or 'none'}")
-    for axis, wanted in selection.where.items():
+    for axis, wanted in options.where.items():
         labels = {str(cell.labels[axis]) for cell in cells if axis in cell.labels}
         for label in wanted if isinstance(wanted, tuple) else (wanted,):
             if str(label) not in labels:
@@ -84,21 +84,21 @@ def cells_of(name: str, claim: Claim, selection: PlayOptions) -> tuple[ClaimCell
     chosen = tuple(
         cell
         for cell in cells
-        if labels_match(cell.labels, {axis: label for axis, label in selection.where.items() if axis in cell.labels})
+        if labels_match(cell.labels, {axis: label for axis, label in options.where.items() if axis in cell.labels})
     )
     if not chosen:
-        raise UsageError(f"{name}: no cell has {selection.where}", "see the labels with --plan")
+        raise UsageError(f"{name}: no cell has {options.where}", "see the labels with --plan")
     return chosen
 
 
 def play(
-    claims: Mapping[str, Claim], selection: PlayOptions, out: Path, *, executor: Executor, progress: Progress = SILENT
+    claims: Mapping[str, Claim], options: PlayOptions, out: Path, *, executor: Executor, progress: Progress = SILENT
 ) -> dict[str, LedgerEntry]:
     """Play claims into a ledger, and judge them.
 
     Args:
         claims: by name.
-        selection: what of them.
+        options: what of them.
         out: folder of the ledger.
         executor: trains the runs; it is shut down at the end.
         progress: follows the rounds.
@@ -112,13 +112,13 @@ def play(
         StorageError: the disk refused.
         SparringError: what the first run failed with, but for numbers that are not finite: those are a result.
     """
-    wanted = {name: cells_of(name, claim, selection) for name, claim in claims.items()}
+    wanted = {name: cells_of(name, claim, options) for name, claim in claims.items()}
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: is no folder", "give another one for the ledger")
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with executor, owned(out):
-        player = _Player(claims, wanted, selection, out, progress)
+        player = _Player(claims, wanted, options, out, progress)
         player.measure_what_is_there()
         for depth in range(1, player.deepest + 1):
             player.train(depth, executor)
@@ -131,7 +131,7 @@ class _Player:
 
     claims: Mapping[str, Claim]
     wanted: Mapping[str, Sequence[ClaimCell]]
-    selection: PlayOptions
+    options: PlayOptions
     out: Path
     progress: Progress
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
@@ -139,12 +139,15 @@ class _Player:
     def __post_init__(self) -> None:
         held = read_ledger(self.out).values()
         self.games: dict[CellSeed, StoredGame] = known_games(held)
-        self.index = RunIndex.of(self.out, self.selection.runs)
+        self.index = RunIndex.of(self.out, self.options.runs)
         self.cells: dict[str, ClaimCell] = {}
         self.measures: dict[CellSeed, dict[str, Measure]] = {}
         self.seeds: dict[str, set[int]] = {}
+        self.every = {
+            name: cells_of_scale(claim.scale(self.options.scale), name) for name, claim in self.claims.items()
+        }
         for name, cells in self.wanted.items():
-            before = (entry.seeds for entry in held if (entry.name, entry.scale) == (name, self.selection.scale))
+            before = (entry.seeds for entry in held if (entry.name, entry.scale) == (name, self.options.scale))
             self.seeds[name] = {*chain(*before), *chain(*(cell.seeds for cell in cells))}
             for cell in cells:
                 for each in cell.line:
@@ -155,15 +158,7 @@ class _Player:
 
     def _take(self, cell: ClaimCell) -> None:
         held = self.cells.setdefault(cell.key, cell)
-        self.cells[cell.key] = ClaimCell(
-            held.labels,
-            held.source,
-            tuple(sorted({*held.seeds, *cell.seeds})),
-            held.key,
-            held.parent,
-            held.parent_keys,
-            held.name,
-        )
+        self.cells[cell.key] = replace(held, seeds=tuple(sorted({*held.seeds, *cell.seeds})))
 
     def _measures(self, cell: ClaimCell, seed: int) -> dict[str, Measure]:
         """What the claims that ask for a game measure of it."""
@@ -263,10 +258,11 @@ class _Player:
         """Judge claims again, and write their entries and figures."""
         for name in names:
             claim = self.claims[name]
-            every = cells_of_scale(claim.scale(self.selection.scale), name)
-            cells, environments, protocols = played_cells(every, claim.measures, self.games, self.seeds[name])
+            cells, environments, protocols = played_cells(
+                self.every[name], claim.measures, self.games, self.seeds[name]
+            )
             if any(cell.seeds for cell in cells):
-                entry = judged(name, claim, self.selection.scale, cells, environments, protocols)
+                entry = judged(name, claim, self.options.scale, cells, environments, protocols)
                 entry.save(self.out)
                 write_figures(self.out, entry, claim)
                 self.entries[name] = entry

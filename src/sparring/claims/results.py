@@ -78,12 +78,3 @@ class ClaimValues:
     def numbers(self, measure: str, where: Where) -> npt.NDArray[np.float64]:
         """The numbers of all seeds that have one, in the order of the seeds; for charts."""
         return np.array(list(self.by_seed(Term(measure=measure, where=where)).values()), dtype=np.float64)
-
-    def values(self, measure: str, where: Where) -> list[Value]:
-        """The values of all games that are meant, of any type, in the order of cells and seeds."""
-        return [
-            each[measure]
-            for cell in self.chosen(where)
-            for each in cell.seeds.values()
-            if each.get(measure) is not None
-        ]

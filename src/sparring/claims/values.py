@@ -18,7 +18,7 @@ Labels = dict[str, Label]
 """One label for each axis."""
 
 
-class Sequence2D(Record):
+class SampledCurve(Record):
     """A curve: `y` over `x`, as rounds or another quantity. None where there is no number."""
 
     x: Annotated[tuple[float, ...], Field(strict=False)]
@@ -43,7 +43,7 @@ class Pictures(Record):
     png: dict[str, str]
 
 
-Value = float | None | Sequence2D | Points | Pictures
+Value = float | None | SampledCurve | Points | Pictures
 """What a measure finds of one game; None where it has none."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sparring.cli.terminal import AsJson, Device, Row, print_json, print_rows, show_progress
+from sparring.cli.terminal import AsJson, Device, Row, print_json, print_rows, set_threads, show_progress
 from sparring.core.errors import Flagged, UsageError, print_text
 
 if TYPE_CHECKING:
@@ -69,15 +69,15 @@ def reproduce(
             raise UsageError("reproduce: which claim?", "`sparring reproduce` lists them")
         _list(known, out or LEDGER, as_json)
         return
-    selection = _selection(scale, seeds, [word for word in words or [] if "=" in word], runs or [])
+    options = _options(scale, seeds, [word for word in words or [] if "=" in word], runs or [])
     picked = chosen(known, names)
     if plan:
-        _plan(picked, selection, workers, device, as_json)
+        _plan(picked, options, workers, device, as_json)
     else:
-        _play(picked, known, selection, out or PLAYED, workers, device, as_json)
+        _play(picked, known, options, out or PLAYED, workers, device, as_json)
 
 
-def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> PlayOptions:
+def _options(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> PlayOptions:
     from sparring.claims.cells import parse_seeds
     from sparring.claims.play import PlayOptions
     from sparring.sweeps.grid import parse_grid
@@ -91,7 +91,7 @@ def _selection(scale: Literal["small", "paper"], seeds: str, words: list[str], r
 def _play(
     picked: dict[str, Claim],
     known: dict[str, Claim],
-    selection: PlayOptions,
+    options: PlayOptions,
     out: Path,
     workers: int,
     device: str,
@@ -103,7 +103,7 @@ def _play(
     from sparring.sweeps.executor import LocalExecutor
 
     with show_progress("rounds") as progress:
-        entries = play(picked, selection, out, executor=LocalExecutor(workers, device), progress=progress)
+        entries = play(picked, options, out, executor=LocalExecutor(workers, device), progress=progress)
     page = write_page(out / "report.html", known, read_ledger(out).values())
     if as_json:
         print_json({"report": str(page), "claims": {name: entry.as_json() for name, entry in entries.items()}})
@@ -159,13 +159,14 @@ def _list(known: dict[str, Claim], out: Path, as_json: bool) -> None:
         print_rows(f"Claims, and the verdicts in {out}", rows)
 
 
-def _plan(picked: dict[str, Claim], selection: PlayOptions, workers: int, device: str, as_json: bool) -> None:
+def _plan(picked: dict[str, Claim], options: PlayOptions, workers: int, device: str, as_json: bool) -> None:
     from sparring.claims.plan import plan_claims
     from sparring.claims.play import cells_of
     from sparring.sweeps.executor import LocalExecutor
 
-    wanted = {name: cells_of(name, claim, selection) for name, claim in picked.items()}
+    wanted = {name: cells_of(name, claim, options) for name, claim in picked.items()}
     at_a_time = LocalExecutor(workers, device).workers
+    set_threads(1)  # as workers have
     with show_progress("claims") as progress:
         plans = plan_claims(wanted, at_a_time, device, progress)
     rows: list[Row] = [
@@ -177,7 +178,7 @@ def _plan(picked: dict[str, Claim], selection: PlayOptions, workers: int, device
             f"hours on {at_a_time} workers": each.hours,
             "GB": each.gigabytes,
             "not timed because": each.reason,
-            "needs": picked[each.name].scale(selection.scale).needs,
+            "needs": picked[each.name].scale(options.scale).needs,
         }
         for each in plans
     ]

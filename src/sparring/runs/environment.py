@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 import subprocess
@@ -101,6 +102,7 @@ def _written_by(run: Path) -> str:
         return ""
 
 
+@functools.cache
 def _commit() -> str:
     """The commit of the source tree that the package runs from, or an empty string outside of one."""
     here = Path(__file__)

@@ -11,7 +11,7 @@ from scipy import stats
 from chart_values import assert_affine, chart, claim_values, paths, texts
 from sparring.claims.charts.curves import Curves, arrays_of, seed_curve
 from sparring.claims.charts.share_histogram import ShareHistogram
-from sparring.claims.values import Label, Sequence2D, Value
+from sparring.claims.values import Label, SampledCurve, Value
 
 ONE = {"p": (0.4,), "objective": ("log", "linear")}
 X = (0.0, 10.0, 20.0, 40.0)
@@ -20,8 +20,8 @@ X = (0.0, 10.0, 20.0, 40.0)
 def curve(labels: Mapping[str, Label], seed: int) -> dict[str, Value]:
     rng = np.random.default_rng([seed, *map(ord, str(labels))])
     return {
-        "fall": Sequence2D(x=X, y=tuple((8 / (1 + np.arange(4.0)) + rng.random(4)).tolist())),
-        "rise": Sequence2D(x=X, y=tuple((np.arange(4.0) ** 2 + rng.random(4)).tolist())),
+        "fall": SampledCurve(x=X, y=tuple((8 / (1 + np.arange(4.0)) + rng.random(4)).tolist())),
+        "rise": SampledCurve(x=X, y=tuple((np.arange(4.0) ** 2 + rng.random(4)).tolist())),
     }
 
 
@@ -58,13 +58,13 @@ def test_the_drawing_shows_the_means() -> None:
 
 
 def test_places_without_a_number_are_left_out() -> None:
-    x, y = arrays_of(Sequence2D(x=(2.0, 0.0, 1.0), y=(5.0, 3.0, None)))
+    x, y = arrays_of(SampledCurve(x=(2.0, 0.0, 1.0), y=(5.0, 3.0, None)))
     np.testing.assert_allclose((x, y), ([0.0, 2.0], [3.0, 5.0]))
 
 
 def test_a_game_that_ended_early_is_in_no_mean_from_then_on() -> None:
     def short(labels: Mapping[str, Label], seed: int) -> dict[str, Value]:
-        return {"fall": Sequence2D(x=X[: 4 - 2 * seed], y=(1.0 + seed,) * (4 - 2 * seed))}
+        return {"fall": SampledCurve(x=X[: 4 - 2 * seed], y=(1.0 + seed,) * (4 - 2 * seed))}
 
     found = seed_curve(claim_values(short, {"p": (0,)}, seeds=2), "fall", {"p": 0})
     assert found is not None
@@ -75,7 +75,7 @@ def test_a_game_that_ended_early_is_in_no_mean_from_then_on() -> None:
 def test_cells_of_one_seed_are_one_curve() -> None:
     def level(labels: Mapping[str, Label], seed: int) -> dict[str, Value]:
         height = {"log": 1.0, "linear": 3.0}[str(labels["objective"])] + seed
-        return {"fall": Sequence2D(x=X, y=(height,) * 4)}
+        return {"fall": SampledCurve(x=X, y=(height,) * 4)}
 
     found = seed_curve(claim_values(level, ONE, seeds=3), "fall", {"p": 0.4})
     assert found is not None
@@ -86,7 +86,7 @@ def test_cells_of_one_seed_are_one_curve() -> None:
 
 def test_a_histogram_shows_mean_shares_in_percent() -> None:
     def shares(labels: Mapping[str, Label], seed: int) -> dict[str, Value]:
-        return {"shares": Sequence2D(x=(-1.0, 0.0, 1.0), y=(0.1 * seed, 0.9 - 0.1 * seed, 0.1))}
+        return {"shares": SampledCurve(x=(-1.0, 0.0, 1.0), y=(0.1 * seed, 0.9 - 0.1 * seed, 0.1))}
 
     drawn = chart(name="histogram", y="shares", rows="objective", across="gradient")
     assert isinstance(drawn, ShareHistogram)

@@ -13,7 +13,7 @@ from chart_values import chart, claim_values
 from sparring.claims.charts import ClaimChart
 from sparring.claims.charts.svg_file import svg_file
 from sparring.claims.results import ClaimValues
-from sparring.claims.values import Label, Pictures, Points, Sequence2D, Value
+from sparring.claims.values import Label, Pictures, Points, SampledCurve, Value
 from sparring.core.pieces import members
 
 CHARTS = [
@@ -36,9 +36,9 @@ def everything(labels: Mapping[str, Label], seed: int) -> dict[str, Value]:
     return {
         "success": float(rng.random() > 0.5),
         "score": float(rng.random()),
-        "fall": Sequence2D(x=x, y=(4.0, 2.0, None, 1.0)),
-        "rise": Sequence2D(x=x, y=tuple(rng.random(4).tolist())),
-        "shares": Sequence2D(x=x, y=(0.1, 0.4, 0.4, 0.1)),
+        "fall": SampledCurve(x=x, y=(4.0, 2.0, None, 1.0)),
+        "rise": SampledCurve(x=x, y=tuple(rng.random(4).tolist())),
+        "shares": SampledCurve(x=x, y=(0.1, 0.4, 0.4, 0.1)),
         "samples": Points(at=x, points=points),
         "real": Points(at=(0.0,), points=points[:1]),
         "pictures": Pictures(png={"clean": "iVBORw0KGgo=", HOSTILE: "no"}),

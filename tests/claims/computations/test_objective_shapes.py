@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sparring.claims.computations.objective_shapes import ObjectiveShape
-from sparring.claims.values import Sequence2D
+from sparring.claims.values import SampledCurve
 from sparring.objectives import Cubic, Linear, Log, Objective, PiecewiseLinear, Sine
 
 
@@ -26,6 +26,6 @@ def test_the_log_is_no_member() -> None:
     found = ObjectiveShape(objective=Log()).compute(0)
     assert float(str(found["oddness"])) > 0.5
     shape = found["shape"]
-    assert isinstance(shape, Sequence2D)
+    assert isinstance(shape, SampledCurve)
     assert shape.y[0] is None
     assert shape.y[20] == pytest.approx(math.log(0.5), abs=1e-4)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sparring.attacks import PGD
 from sparring.claims.measures import Measure
 from sparring.claims.measures.robust_accuracies import epsilon_of, survivors
-from sparring.claims.values import PlayedGame, Sequence2D, Value
+from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
@@ -68,7 +68,7 @@ SPLITS = ("test", "train", "gap")
 def test_a_curve_has_the_numbers_of_its_epsilons_and_falls(trained_classifier: PlayedGame) -> None:
     sizes = [0, 0.5, 2]
     curve = measured(trained_classifier, "accuracy_over_epsilon", epsilons=sizes, steps=5)
-    assert isinstance(curve, Sequence2D)
+    assert isinstance(curve, SampledCurve)
     single = [measured(trained_classifier, "robust_accuracy", epsilon=size, steps=5) for size in sizes]
     assert curve.x == tuple(sizes)
     assert curve.y == pytest.approx(single, abs=1e-4)

@@ -1,6 +1,6 @@
 """Bars, a group for each label, published numbers beside them.
 
-Source: Adversarial Symmetric GANs, figure 3 and table 2; Rob-GAN, table 1; Direct Adversarial Training, table 3.
+Source: AS-GAN, figure 3 and tables 1 to 3; Rob-GAN, table 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from sparring.claims.charts.base import ClaimChart, Names, as_tuple
 from sparring.claims.charts.lines import IN_PRINT, set_range
 from sparring.claims.charts.panels import panels_svg
-from sparring.claims.charts.seed_means import SeedMean, labels_on, mean_at, places_on, printed_at
+from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, labels_on, mean_at, places_on, printed_at
 from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Labels, Published
@@ -73,7 +73,7 @@ class Bars(ClaimChart):
 
     @property
     def caption(self) -> str:
-        return "Mean over seeds, with its 95 % interval (Wilson of successes, else Student's t). Hollow: published."
+        return f"{MEAN_CAPTION} Hollow: published."
 
     def groups(self, values: ClaimValues) -> list[list[list[Bar]]]:
         """What is drawn: panels of groups of bars."""

@@ -1,6 +1,6 @@
 """Curves over rounds or another quantity, a mean over seeds with a band.
 
-Source: Adversarial Symmetric GANs, figures 4 to 7; Rob-GAN, figures 6 to 8; Direct Adversarial Training, figures 3 to
+Source: AS-GAN, figures 4 to 7; Rob-GAN, figures 6 to 8; Direct Adversarial Training, figures 3 to
 8.
 """
 
@@ -15,10 +15,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from sparring.claims.charts.base import ClaimChart, Names, as_tuple
 from sparring.claims.charts.lines import set_range
 from sparring.claims.charts.panels import panels_svg
-from sparring.claims.charts.seed_means import labels_on, places_on, seed_mean, values_at
+from sparring.claims.charts.seed_means import MEAN_CAPTION, labels_on, places_on, seed_mean, values_at
 from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis, words
 from sparring.claims.results import ClaimValues
-from sparring.claims.values import Label, Labels, Sequence2D, Value
+from sparring.claims.values import Label, Labels, SampledCurve, Value
 from sparring.core.pieces import piece
 from sparring.report.charts import CYCLE, DASHES
 from sparring.report.overlays import aligned
@@ -74,7 +74,7 @@ class Curves(ClaimChart):
 
     @property
     def caption(self) -> str:
-        return "Mean over seeds, with its 95 % interval (Wilson of successes, else Student's t)."
+        return MEAN_CAPTION
 
     def curves(self, values: ClaimValues) -> list[list[SeedCurve]]:
         """What is drawn: panels of curves."""
@@ -146,7 +146,7 @@ def seed_curve(values: ClaimValues, measure: str, place: Labels) -> SeedCurve | 
 
 def _mean_of_cells(curves: list[Value]) -> tuple[Floats, Floats] | None:
     """The mean of the curves of one seed, at their common places."""
-    known = [(x, y) for curve in curves if isinstance(curve, Sequence2D) for x, y in [arrays_of(curve)] if len(x)]
+    known = [(x, y) for curve in curves if isinstance(curve, SampledCurve) for x, y in [arrays_of(curve)] if len(x)]
     if not known:
         return None
     x, y = aligned([at for at, _ in known], [values for _, values in known])
@@ -154,7 +154,7 @@ def _mean_of_cells(curves: list[Value]) -> tuple[Floats, Floats] | None:
     return x[whole], y[whole].mean(axis=1)
 
 
-def arrays_of(curve: Sequence2D) -> tuple[Floats, Floats]:
+def arrays_of(curve: SampledCurve) -> tuple[Floats, Floats]:
     """Places and values of a curve, without those that have no number, in the order of the places."""
     pairs = sorted((x, y) for x, y in zip(curve.x, curve.y, strict=True) if y is not None)
     return np.array([x for x, _ in pairs], dtype=np.float64), np.array([y for _, y in pairs], dtype=np.float64)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sparring.claims.charts.base import ClaimChart
 from sparring.claims.charts.panels import panels_svg
-from sparring.claims.charts.seed_means import SeedMean, labels_on, mean_at, places_on, printed_at
+from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, labels_on, mean_at, places_on, printed_at
 from sparring.claims.charts.value_axis import ValueAxis, in_order, setting, value_axis, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Labels, Published
@@ -72,7 +72,7 @@ class Lines(ClaimChart):
 
     @property
     def caption(self) -> str:
-        return "Mean over seeds, with its 95 % interval (Wilson of successes, else Student's t). Hollow: published."
+        return f"{MEAN_CAPTION} Hollow: published."
 
     def points(self, values: ClaimValues) -> list[list[list[LinePoint]]]:
         """What is drawn: panels of lines of places."""

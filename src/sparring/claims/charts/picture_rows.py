@@ -1,6 +1,6 @@
 """Rows of pictures, as samples, gradients or adversarial samples.
 
-Source: Robust GANs against Dishonest Adversaries, figures 4, 11, 14, 15; Adversarial Symmetric GANs, figures 1, 9, 12
+Source: Robust GANs against Dishonest Adversaries, figures 4, 11, 14, 15; AS-GAN, figures 1, 9, 12
 to 15; Direct Adversarial Training, figure 1.
 """
 

@@ -12,6 +12,8 @@ from sparring.claims.values import Label, Labels, Published, Value, labels_match
 from sparring.core.intervals import student, wilson
 from sparring.report.metric_info import SUCCESS
 
+MEAN_CAPTION = "Mean over seeds, with its 95 % interval (Wilson of successes, else Student's t)."
+
 
 @dataclass(frozen=True)
 class SeedMean:

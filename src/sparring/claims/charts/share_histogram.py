@@ -1,6 +1,6 @@
 """Histograms one below the other, with one horizontal axis.
 
-Source: Adversarial Symmetric GANs, figure 5.
+Source: AS-GAN, figure 5.
 """
 
 from __future__ import annotations

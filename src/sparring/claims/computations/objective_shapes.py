@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from sparring.claims.computations.base import Computation
-from sparring.claims.values import Sequence2D, Value
+from sparring.claims.values import SampledCurve, Value
 from sparring.core.pieces import piece
 from sparring.objectives import Linear, Objective
 
@@ -42,7 +42,7 @@ class ObjectiveShape(Computation):
             "oddness": float((inner + inner.flip(0)).abs().max() / (inner[-1] - inner[0])),
             "rise": float(rise.min() / rise.mean()),
             "middle": float((rise[middle - 1] + rise[middle]) / 2 / rise.mean()),
-            "shape": Sequence2D(
+            "shape": SampledCurve(
                 x=tuple(theta[:: _STEPS // 40].tolist()),
                 y=tuple(float(f"{y:.5g}") if abs(y) < float("inf") else None for y in kept.tolist()),
             ),

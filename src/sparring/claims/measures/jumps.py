@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparring.claims.measures.base import Measure
-from sparring.claims.measures.numbers import logged
-from sparring.claims.values import PlayedGame, Sequence2D, Value
+from sparring.claims.measures.numbers import logged, thinned
+from sparring.claims.values import PlayedGame, Value
 from sparring.core.pieces import piece
 from sparring.core.records import Count, Every
 
@@ -70,7 +70,4 @@ class DifferenceCurve(OfDifference):
     points: Count = 60
 
     def of(self, game: PlayedGame) -> Value:
-        steps, values = self.curve(game)
-        kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), self.points)).round().astype(int))
-        y = tuple(float(f"{value:.5g}") if np.isfinite(value) else None for value in values[kept])
-        return Sequence2D(x=tuple(float(step) for step in steps[kept]), y=y)
+        return thinned(*self.curve(game), self.points)

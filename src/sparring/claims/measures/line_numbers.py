@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparring.claims.measures.base import Measure
-from sparring.claims.values import PlayedGame, Sequence2D, Value
+from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.records import Every
@@ -42,7 +42,7 @@ class LineCurve(Measure):
             "real": (middles, line.real),
             "generated": (middles, line.generated),
         }[self.curve]
-        return Sequence2D(x=_short(x), y=_short(y))
+        return SampledCurve(x=_short(x), y=_short(y))
 
 
 @piece("generator_signal")

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 
 from sparring.claims.measures.base import Measure
-from sparring.claims.values import PlayedGame, Sequence2D, Value
+from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.records import Count
 from sparring.report.metric_info import SUCCESS
-from sparring.report.read import Run, Series
+from sparring.report.read import Floats, Run, Series
 
 
 @piece("computed")
@@ -144,12 +144,10 @@ class CurveOf(Measure):
 
     def of(self, game: PlayedGame) -> Value:
         steps, values = logged(game, self.metric)
-        kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), self.points)).round().astype(int))
-        y = tuple(float(f"{value:.5g}") if np.isfinite(value) else None for value in values[kept])
-        return Sequence2D(x=tuple(float(step) for step in steps[kept]), y=y)
+        return thinned(steps, values, self.points)
 
 
-def logged(game: PlayedGame, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def logged(game: PlayedGame, metric: str) -> tuple[Floats, Floats]:
     """Rounds and values of a logged number of one game; NaN where it has none.
 
     Raises:
@@ -159,6 +157,13 @@ def logged(game: PlayedGame, metric: str) -> tuple[np.ndarray, np.ndarray]:
     if series is None:
         raise _unknown(metric, game.trained, game.trained.logged)
     return series.steps, series.values[:, game.index]
+
+
+def thinned(steps: Floats, values: Floats, points: int) -> SampledCurve:
+    """A curve with so many points at most, at equal intervals; values to five digits, None where there is none."""
+    kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), points)).round().astype(int))
+    y = tuple(float(f"{value:.5g}") if np.isfinite(value) else None for value in values[kept])
+    return SampledCurve(x=tuple(float(step) for step in steps[kept]), y=y)
 
 
 def _unknown(metric: str, run: Run, known: tuple[str, ...]) -> UsageError:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from sparring.claims.measures.attacked_discriminator import attack_real
 from sparring.claims.measures.base import Measure
-from sparring.claims.values import Pictures, PlayedGame, Sequence2D, Value
+from sparring.claims.values import Pictures, PlayedGame, SampledCurve, Value
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.records import Count, Positive
@@ -54,7 +54,7 @@ class GradientHistogram(Measure):
         below = np.concatenate([[0.0], np.cumsum(arrays["counts"], dtype=float)])
         edges = np.linspace(-self.reach, self.reach, self.bins + 1)
         shares = np.diff(np.interp(edges, arrays["edges"].astype(float), below / below[-1]))
-        return Sequence2D(x=_rounded((edges[1:] + edges[:-1]) / 2), y=_rounded(shares))
+        return SampledCurve(x=_rounded((edges[1:] + edges[:-1]) / 2), y=_rounded(shares))
 
 
 @piece("largest_step")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sparring.attacks import Attack, Threat, pgd_within
 from sparring.claims.measures.base import Measure
-from sparring.claims.values import PlayedGame, Sequence2D, Value
+from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.core.balls import Ball, Linf
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
@@ -134,4 +134,4 @@ class AccuracyOverEpsilon(UnderAttack):
 
     def of(self, game: PlayedGame) -> Value:
         accuracy = self.accuracies(game)
-        return Sequence2D(x=self.epsilons, y=tuple(float(f"{accuracy(each):.5g}") for each in self.epsilons))
+        return SampledCurve(x=self.epsilons, y=tuple(float(f"{accuracy(each):.5g}") for each in self.epsilons))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC
+
 from sparring.claims.statements.base import Sample, Statement, Table, Term
 from sparring.core.pieces import piece
 from sparring.core.records import NonNegative
@@ -35,9 +37,8 @@ class Greater(Statement):
         return self.left, self.right
 
 
-@piece("above")
-class Above(Statement):
-    """left > bound, a number.
+class AgainstNumber(Statement, ABC):
+    """A term against a number.
 
     Args:
         left: the term.
@@ -46,6 +47,15 @@ class Above(Statement):
 
     left: Term
     bound: float
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return (self.left,)
+
+
+@piece("above")
+class Above(AgainstNumber):
+    """left > bound."""
 
     def sample(self, table: Table) -> Sample:
         return Sample(tuple(value - self.bound for value in table.by_seed(self.left).values()))
@@ -54,22 +64,10 @@ class Above(Statement):
     def text(self) -> str:
         return f"{self.left} > {self.bound:g}"
 
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        return (self.left,)
-
 
 @piece("below")
-class Below(Statement):
-    """left < bound, a number.
-
-    Args:
-        left: the term.
-        bound: the number.
-    """
-
-    left: Term
-    bound: float
+class Below(AgainstNumber):
+    """left < bound."""
 
     def sample(self, table: Table) -> Sample:
         return Sample(tuple(self.bound - value for value in table.by_seed(self.left).values()))
@@ -77,10 +75,6 @@ class Below(Statement):
     @property
     def text(self) -> str:
         return f"{self.left} < {self.bound:g}"
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        return (self.left,)
 
 
 @piece("near")
