@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import shutil
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from PIL import Image
 
 from new_run import new_run
+from sparring.monitoring.pictures import png_grid
 from sparring.recipes import load
 from sparring.report import report_run, report_runs
 from sparring.report.strips import Strip
@@ -125,3 +128,29 @@ def played(path: Path, overrides: list[str], wins: int, games: int = 3, status: 
         run.append_row({"step": step, "modes": modes})
     run.write_summary(Summary(status=status, steps=200, seconds=1234.5, metrics={}))
     return run
+
+
+def pictured(path: Path, side: int, *overrides: str) -> RunFolder:
+    """A run on images of a side as the engine leaves it, without training: noise in samples/ and probes/."""
+    run = new_run(path, load("robgan/digits", ["steps=200", *overrides]))
+    draw_pictures(run, side)
+    return run
+
+
+def draw_pictures(run: RunFolder, side: int) -> None:
+    """Write noise of this side into samples/ and probes/ of a run: grey up to 28 pixels, else in colour."""
+    random, channels, games = np.random.default_rng(side), 1 if side <= 28 else 3, run.recipe().replicas
+    run.probes.mkdir()
+    for step in (0, 200):
+        pixels = torch.rand((64 // games * games, channels, side, side), generator=torch.Generator().manual_seed(step))
+        (run.samples / f"{step:09d}.png").write_bytes(png_grid(2 * pixels - 1))
+        noise = partial(random.integers, 0, 256, dtype=np.uint8)
+        arrays = {
+            "real": noise((games, 8, channels, side, side)), "adversarial": noise((games, 8, channels, side, side)),
+            "perturbation": noise((games, 8, channels, side, side)).astype(np.int8),
+            "gradient": noise((games, 8, side, side)), "between": noise((games, 4, 8, channels, side, side)),
+            "gradient_top": random.random((games, 8)), "d_real": random.random((games, 8)),
+            "d_adversarial": random.random((games, 8)), "counts": random.integers(1, 9, (games, 5)),
+            "edges": np.tile(np.linspace(-1, 1, 6), (games, 1)),
+        }  # fmt: skip
+        np.savez(run.probes / f"{step:09d}.npz", **arrays)

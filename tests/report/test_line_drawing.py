@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_films import require_shown
 
-from browser import browser
+from browser import NATURAL_WIDTHS, browser, seen
 from report_pages import Page
 from sparring.recipes import load
 from sparring.report import report_run
@@ -89,4 +88,5 @@ def test_a_page_of_a_line_is_shown(tmp_path: Path, no_metrics: None) -> None:
     pictures = [each["src"] or "" for each in page.named("img")]
     assert len(pictures) == 3 and all(each.startswith("data:image/svg+xml") for each in pictures)
     assert "real density" in page.text and "true mode" not in page.text
-    require_shown(path, tmp_path)
+    ((widths,),) = seen({"page": path}, NATURAL_WIDTHS, tmp_path).values()
+    assert len(widths) == 3 and all(widths)
