@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import torch
 
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
+from sparring.gan.sampling import draw
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
-from sparring.recipes import Recipe
+from sparring.recipes import Recipe, load
 from sparring.regimes import Regime
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
@@ -105,15 +107,42 @@ def fresh_generator(short: Callable[..., Recipe]) -> Callable[[int], torch.Tenso
     return lambda number: game.generate("latents/fresh", number).samples.detach()
 
 
-def test_the_average_follows_its_formula(short: Callable[..., Recipe]) -> None:
-    recipe = short("ema=0.75")
-    game = game_of(recipe)
-    expected = [p.detach().clone() for p in game.generator.parameters()]
-    for step in range(5):
+@pytest.mark.parametrize("ema", [0.999, 0.3])
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_the_mean_has_the_weights_of_its_closed_form(ema: float, replicas: int, short: Callable[..., Recipe]) -> None:
+    """G before the first round is update -1; in the warm-up, update k of n has the weight C(k + 9, 8) / C(n + 9, 9)."""
+    rounds = 12
+    game = game_of(short(f"ema={ema}", f"replicas={replicas}"))
+    seen = [flat_weights(game.generator)]
+    for step in range(rounds):
         play_round(game, step)
-        expected = [0.75 * e + 0.25 * p.detach() for e, p in zip(expected, game.generator.parameters(), strict=True)]
-    for mean, want in zip(game.networks.sampler.parameters(), expected, strict=True):
-        torch.testing.assert_close(mean, want)
+        seen.append(flat_weights(game.generator))
+    if ema > (1 + rounds) / (10 + rounds):
+        weights = [math.comb(k + 9, 8) / math.comb(rounds + 9, 9) for k in range(-1, rounds)]
+    else:  # 1/10, 2/11, 3/12, and from t = 3 on 0.3
+        warm = [math.comb(k + 9, 8) / math.comb(12, 9) for k in range(-1, 3)]
+        weights = [each * ema ** (rounds - 3) for each in warm]
+        weights += [(1 - ema) * ema ** (rounds - 1 - k) for k in range(3, rounds)]
+    assert math.fsum(weights) == pytest.approx(1, rel=1e-15)
+    wanted = (torch.tensor(weights, dtype=torch.float64)[:, None] * torch.stack(seen)).sum(0)
+    torch.testing.assert_close(flat_weights(game.networks.sampler), wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_the_mean_of_a_short_run_draws_what_its_generator_draws() -> None:
+    game = game_of(load("robgan/digits", ["regime=plain", "discriminator.hidden=[64]", "batch_size=32"]))
+    assert game.recipe.ema == 0.999
+    before = draw(game, 256, "pictures", 0).samples
+    for step in range(150):
+        play_round(game, step)
+    mean = draw(game, 256, "pictures", 0).samples
+    live = draw(game, 256, "pictures", 0, generator=game.networks.generator).samples
+    travelled, apart = ((live - each).square().mean().sqrt() for each in (before, mean))
+    assert apart < travelled * 2 / 3
+
+
+def flat_weights(network: torch.nn.Module) -> torch.Tensor:
+    """All parameters of a network in fp64."""
+    return torch.cat([each.detach().double().flatten() for each in network.parameters()])
 
 
 def test_the_files_of_a_run_folder(short: Callable[..., Recipe], run_path: Path) -> None:

@@ -159,6 +159,16 @@ def test_a_dishonest_majority_is_warned_of(probability: float, warned: bool) -> 
     assert all("no theorem covers" in warning for warning in warnings)
 
 
+def test_null_is_no_running_mean() -> None:
+    recipe = load("robgan/digits", ["ema=null"])
+    assert recipe == load("robgan/digits", ["ema=0"])
+    assert "\nema: 0.0\n" in to_yaml(recipe)
+    schema = json_schema(Recipe) | {"required": []}
+    jsonschema.validate({"ema": None}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"ema": 1}, schema)
+
+
 def test_the_schema_knows_every_key_and_member() -> None:
     schema = json_schema(Recipe)
     assert set(schema["properties"]) == set(Recipe.model_fields)

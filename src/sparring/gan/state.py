@@ -175,16 +175,16 @@ class GANState:
         self.group.average([mean])
         return mean
 
-    def end_round(self) -> None:
+    def end_round(self, step: int) -> None:
         """Update the running mean of G's weights and average the running statistics over the processes."""
-        self._update_average()
+        self._update_average(decay_of_mean(self.recipe.ema, step))
         self.group.average_buffers(self.networks)
         self.log.end_round()
 
     @torch.no_grad()
-    def _update_average(self) -> None:
+    def _update_average(self, decay: float) -> None:
         for average in self.networks.average:
-            torch._foreach_lerp_(self._means, list[Tensor](self.descents["generator"].parameters), 1 - self.recipe.ema)
+            torch._foreach_lerp_(self._means, list[Tensor](self.descents["generator"].parameters), 1 - decay)
             for held, now in zip(average.buffers(), self.generator.buffers(), strict=True):
                 held.copy_(now)
 
@@ -206,6 +206,21 @@ class GANState:
             load_optimizer_state(optimizer, below(f"optimizer.{name}/", state))
         self.log.load_state(below("watch/", state))
         self.diverged.load_state(state)
+
+
+def decay_of_mean(ema: float, updates: int) -> float:
+    """The decay of the running mean of G's weights, which warms up so that the mean of a short run is near G:
+
+        decay = min(ema, (1 + t) / (10 + t)),    mean <- decay mean + (1 - decay) weights
+
+    As long as the second is less, the mean after n updates looks back over n / 10 of them on average; later, over
+    ema / (1 - ema). With 0.999 it is less for the first 8,990.
+
+    Args:
+        ema: the decay in the end, in [0, 1).
+        updates: t, the updates of G before this one.
+    """
+    return min(ema, (1 + updates) / (10 + updates))
 
 
 def _initialised(spec: Network, space: Space, lead: tuple[int, ...], rng: Rng) -> nn.Module:

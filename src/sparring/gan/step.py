@@ -36,7 +36,7 @@ def play_round(state: GANState, step: int) -> None:
         d = DiscriminatorTurn(state, step, number, {"real": real.labels, "fake": fake.labels})
         state.recipe.regime.update(d, seen_real, seen_fake)
     update_generator(state, state.generate("latents/fresh", step) if state.recipe.fresh_latents else fake, step)
-    state.end_round()
+    state.end_round(step)
 
 
 class DiscriminatorTurn:

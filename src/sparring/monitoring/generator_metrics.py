@@ -129,7 +129,7 @@ class GeneratorMetrics:
 
 def measured_generator(recipe: Recipe) -> str:
     """Which weights of G are measured, and how, for protocols."""
-    return f"generator in eval mode{f', EMA {recipe.ema:g}' if recipe.ema else ''}"
+    return f"generator in eval mode{f', EMA {recipe.ema:g} after warm-up' if recipe.ema else ''}"
 
 
 def first_successes(rows: list[Row]) -> dict[str, MetricValue]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sparring.core.randomness import Streams
 from sparring.core.records import Count, Every, Problem, Record, as_one
@@ -17,6 +19,12 @@ from sparring.regimes import Plain, Regime
 
 MOST_GAMES = 10_000
 """Largest number of packed games."""
+
+
+MeanDecay = Annotated[
+    Momentum, BeforeValidator(lambda value: 0.0 if value is None else value, json_schema_input_type=Momentum | None)
+]
+"""A decay; null is read as 0."""
 
 
 class Optimizers(Record):
@@ -34,7 +42,8 @@ class Recipe(TrainingRecipe):
         class_loss: payoffs for classes, in addition to those of the objective for D's score.
         fresh_latents: whether G learns from latents of its own; otherwise from those that D saw last.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
-        ema: decay of the running mean of G's weights that samples and measures use; 0 uses G itself.
+        ema: decay of the running mean of G's weights that samples and measures use; after t updates of G it is
+            min(ema, (1 + t) / (10 + t)), so that the mean of a short run is near G. 0, or null, uses G itself.
         compile: whether G and D are compiled by `torch.compile` for training.
         extractor: the network in whose features generated and real images are compared.
         sample_every: interval of pictures in rounds; 0 means never.
@@ -51,7 +60,7 @@ class Recipe(TrainingRecipe):
     critic_steps: Count = 1
     fresh_latents: bool = False
     replicas: int = Field(default=1, ge=1, le=MOST_GAMES)
-    ema: Momentum = 0.0
+    ema: MeanDecay = 0.0
     compile: bool = False
     extractor: Extractor = ClassifierFeatures()
     sample_every: Every = 1000

@@ -79,7 +79,7 @@ def _two_updates(game: GANState) -> None:
         turn = DiscriminatorTurn(game, 0, 0, {"real": real.labels, "fake": fake.labels})
         Plain().update(turn, real.samples, fake.samples.detach())
     update_generator(game, fake, 0)
-    game.end_round()
+    game.end_round(0)
 
 
 def _timed(work: Round) -> float:
