@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from piece_arguments import ARGUMENTS
+from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, find, members, piece
 from sparring.core.shapes import Scores
 from sparring.objectives import Hinge, Objective
@@ -60,7 +61,7 @@ def test_a_name_is_unique() -> None:
 
 def test_a_piece_is_frozen() -> None:
     made: Piece = Hinge()
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(UsageError, match="frozen"):
         made.margin = 2.0  # type: ignore[attr-defined]
 
 

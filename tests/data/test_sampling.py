@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import Tensor
 
 from sparring.core.pieces import find, members
 from sparring.core.randomness import Rng, Streams
+from sparring.core.records import InvalidRecord
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data import (
     ArraySource,
@@ -149,7 +149,7 @@ def test_a_resized_crop_is_a_square_within_the_image() -> None:
 def test_a_resized_crop_of_everything_changes_nothing() -> None:
     x = torch.rand(5, 3, 8, 8) * 2 - 1
     torch.testing.assert_close(ResizedCrop(smallest=1.0, largest=1.0)(x, torch.arange(5)), x)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidRecord):
         ResizedCrop(smallest=0.9, largest=0.8)
 
 

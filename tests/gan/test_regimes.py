@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from pydantic import ValidationError
 from torch import Tensor
 
 from sparring.attacks import BIM, FGSM, Distance, Payoff
 from sparring.core.randomness import Rng
+from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import DiscriminatorTurn
 from sparring.recipes import Recipe, load
@@ -198,7 +198,7 @@ def test_the_budget_warms_up() -> None:
         side = DiscriminatorTurn(game, step, 0, UNLABELLED)
         sizes.append(float((regime.craft(side, clean, regime.show_clean(side, clean)).real - clean.real).abs().max()))
     assert sizes == pytest.approx([0.0, 0.1, 0.2])
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidRecord):
         Warmup(start=3, end=2)
 
 

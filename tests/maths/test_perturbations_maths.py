@@ -10,10 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import Tensor
 
 from sparring.core.pieces import members
+from sparring.core.records import InvalidRecord
 from sparring.feedback import Constant, Flip, Function, Honest, Perturbation, Power, Sqrt, Square
 
 Real = mpmath.mpf
@@ -150,5 +150,5 @@ def test_a_function_that_ignores_its_argument_is_a_constant() -> None:
 
 @pytest.mark.parametrize("psi", ["no.such:thing", f"{__name__}:missing", "math:pi", "nothing"])
 def test_what_is_no_function_is_refused(psi: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidRecord):
         Function(psi=psi)

@@ -25,7 +25,7 @@ class SparringError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return self.cause
+        return f"{self.cause} (try: {self.remedy})" if self.remedy else self.cause
 
 
 class UsageError(SparringError):

@@ -26,6 +26,7 @@ Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Widths = Annotated[tuple[Count, ...], Field(strict=False)]
 SHOWN = 20
 """Mistakes that are listed; the others are counted."""
+_REQUIRED = "this key is required"
 
 
 class Problem(BaseModel):
@@ -71,6 +72,34 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
+    def __init__(self, *values: Any, **keys: Any) -> None:
+        """The record of these keys.
+
+        Raises:
+            InvalidRecord: with every mistake.
+            UsageError: a value has no key.
+        """
+        name, known = type(self).__name__, ", ".join(type(self).model_fields) or "none"
+        if values:
+            raise UsageError(f"{name}({values[0]!r}): the value has no key", f"write {name}(KEY=VALUE); keys: {known}")
+        try:
+            super().__init__(**keys)
+        except ValidationError as error:
+            problems = [each if each.path else each.within([name]) for each in problems_in(error)]
+            raise InvalidRecord(name, problems, f"keys of {name}: {known}") from None
+
+    # Validation then fills a record itself, and does not call this method for records within records.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except ValidationError:
+            made = f"{type(self).__name__}(..., {name}={value!r})"
+            raise UsageError(
+                f"{name} = {value!r}: a {type(self).__name__} is frozen", f"make another: {made}"
+            ) from None
+
     @classmethod
     def validated(cls: type[AnyRecord], values: Any, what: str, remedy: str) -> AnyRecord:
         """The record of plain values from a user.
@@ -103,9 +132,10 @@ def as_one(problems: Iterable[Problem]) -> PydanticCustomError:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name closest to a mistyped one; empty if none is close."""
+    """The only known name that a mistyped one begins, or the one closest to it; empty if none is close."""
     names = {_plain(name): name for name in known}
-    close = difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.65)
+    begun = [name for name in names if len(word) > 1 and name.startswith(_plain(word))]
+    close = begun if len(begun) == 1 else difflib.get_close_matches(_plain(word), names, n=1, cutoff=0.65)
     return names[close[0]] if close else ""
 
 
@@ -126,7 +156,8 @@ def problems_in(error: ValidationError, keys: Iterable[str] = ()) -> list[Proble
             problems += [problem.within(details["loc"]) for problem in details["ctx"]["problems"]]
         else:
             problems.append(_problem(details, tuple(keys)))
-    return problems
+    meant = {(*problem.path[:-1], problem.nearest) for problem in problems if problem.nearest}
+    return [problem for problem in problems if not (problem.message == _REQUIRED and problem.path in meant)]
 
 
 def _problem(details: ErrorDetails, keys: tuple[str, ...]) -> Problem:
@@ -137,7 +168,7 @@ def _problem(details: ErrorDetails, keys: tuple[str, ...]) -> Problem:
         close = nearest(path[-1], keys)
         return Problem(path=path, value=value, message="unknown key", nearest=close, allowed=keys or ("no keys",))
     if details["type"] == "missing":
-        return Problem(path=path, value="(nothing)", message="this key is required")
+        return Problem(path=path, value="(nothing)", message=_REQUIRED)
     if details["type"] == "tuple_type":
         return Problem(path=path, value=value, message="should be a list")
     message = details["msg"].removeprefix("Input ").removeprefix("Value error, ")
