@@ -14,6 +14,7 @@ from robust_models import SOUND, sound
 from sparring.attacks import (
     APGD,
     BIM,
+    FAB,
     FGSM,
     NES,
     PGD,
@@ -41,6 +42,7 @@ SPACE = Space((3, 4, 4), IMAGE_BOUNDS)
 WEIGHT = Rng.of(9).normal(SPACE.shape).double()
 
 EVERY = [
+    FAB(epsilon=0.05, steps=3),
     FGSM(epsilon=0.05),
     BIM(epsilon=0.05),
     PGD(epsilon=0.1, steps=3),

@@ -89,7 +89,7 @@ def test_a_criterion_without_a_target_takes_none() -> None:
     with pytest.raises(ValidationError, match="takes no target"):
         threat(targets=3)
     with pytest.raises(NotImplementedError):
-        Margin().toward(LOGITS, torch.tensor([0]), torch.tensor([1]))
+        CrossEntropy().toward(LOGITS, torch.tensor([0]), torch.tensor([1]))
 
 
 @settings(max_examples=25, deadline=None)

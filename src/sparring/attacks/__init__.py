@@ -1,8 +1,9 @@
 """Attacks on a network's inputs, and the losses that they ascend."""
 
 from sparring.attacks.auto_pgd import APGD
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, in_scales, scales
+from sparring.attacks.base import Attack, Epsilon, LossFunction, TrainingAttack, batch_axes_of, in_scales, scales
 from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
+from sparring.attacks.fab import FAB
 from sparring.attacks.gradient import (
     BIM,
     FGSM,
@@ -38,6 +39,7 @@ __all__ = [
     "APGD",
     "BIM",
     "DLR",
+    "FAB",
     "FGSM",
     "NES",
     "PGD",
@@ -71,6 +73,7 @@ __all__ = [
     "TargetedCrossEntropy",
     "TargetedDLR",
     "Threat",
+    "TrainingAttack",
     "ZeroStart",
     "attempt",
     "batch_axes_of",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, final
+from typing import Annotated, Any, ClassVar, final
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import nn
 
 from sparring.core.balls import Ball, Linf
@@ -45,7 +45,12 @@ class Attack(Piece, family="attack"):
     Args:
         epsilon: the budget, in units of [0, 1].
         ball: the norm of the budget.
+
+    Attributes:
+        seeks_boundary: whether it looks for the nearest point at which the loss is 0, and not for the highest loss.
     """
+
+    seeks_boundary: ClassVar[bool] = False
 
     epsilon: Epsilon
     ball: Ball = Linf()
@@ -137,6 +142,16 @@ class Attack(Piece, family="attack"):
             return x + delta
         low, high = space.bounds
         return torch.maximum(torch.minimum(x + delta, x.clamp(min=high)), x.clamp(max=low))
+
+
+def _ascends(attack: Attack) -> Attack:
+    if attack.seeks_boundary:
+        raise ValueError(f"{attack.name} looks for a class boundary, and training needs a higher loss; use pgd")
+    return attack
+
+
+TrainingAttack = Annotated[Attack, AfterValidator(_ascends)]
+"""An attack of a training: one that looks for the highest loss."""
 
 
 @piece("none")

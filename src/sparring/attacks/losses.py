@@ -80,9 +80,11 @@ class Criterion(Piece, family="criterion"):
 
     Attributes:
         targeted: whether it can aim at a given class.
+        signed: whether it is positive exactly where the sample is misclassified (as the target class).
     """
 
     targeted: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, logits: Logits, labels: Labels) -> Losses:
@@ -118,12 +120,14 @@ class CrossEntropy(Criterion):
 
 
 @piece("margin")
-class Margin(Criterion):
-    """max_{i != y} z_i - z_y: positive where the sample is misclassified (Carlini and Wagner 2017, f_6)."""
+class Margin(TargetedCriterion):
+    """z_t - z_y; without a target max_{i != y} z_i - z_y (Carlini and Wagner 2017, f_6)."""
 
-    def loss(self, logits: Logits, labels: Labels) -> Losses:
+    signed: ClassVar[bool] = True
+
+    def toward(self, logits: Logits, labels: Labels, targets: Labels) -> Losses:
         wide = at_least_fp32(logits)
-        return _without(wide, labels).amax(-1) - _at(wide, labels)
+        return _at(wide, targets) - _at(wide, labels)
 
 
 @piece("dlr")
@@ -134,6 +138,8 @@ class DLR(Criterion):
 
     Source: Croce and Hein 2020, equation (6).
     """
+
+    signed: ClassVar[bool] = True
 
     def loss(self, logits: Logits, labels: Labels) -> Losses:
         margin = Margin().loss(logits, labels)
@@ -159,6 +165,8 @@ class TargetedDLR(TargetedCriterion):
 
     Source: Croce and Hein 2020, equation (7).
     """
+
+    signed: ClassVar[bool] = True
 
     def toward(self, logits: Logits, labels: Labels, targets: Labels) -> Losses:
         wide = at_least_fp32(logits)

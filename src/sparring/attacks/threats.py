@@ -49,6 +49,8 @@ class Threat(Record):
     def _criterion_takes_targets(self) -> Threat:
         if self.targets and not self.criterion.targeted:
             raise ValueError(f"targets: {self.criterion.name} takes no target; use targeted_dlr")
+        if self.attack.seeks_boundary and not self.criterion.signed:
+            raise ValueError(f"criterion: {self.criterion.name} is not 0 where the class changes; use margin")
         return self
 
 

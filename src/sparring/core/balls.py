@@ -6,15 +6,19 @@ No other module writes `clamp(-eps, eps)`. Sizes and radii are in the units of t
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
 
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores, expand_like
 
 _TINY = 1e-12
+_SMALLEST = 1e-30
 
 
 def euclidean(x: Samples, batch_axes: int) -> Scores:
@@ -53,6 +57,52 @@ class Ball(Piece, family="ball"):
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         """Perturbations drawn uniformly from the ball, of the shape and type of `like`."""
 
+    @abstractmethod
+    def speeds(self, normal: Samples) -> Samples:
+        """|delta_i| of the shortest move onto a plane with this normal, up to a factor t common to all coordinates."""
+
+    @final
+    def to_plane(self, normal: Samples, rise: Scores, room: tuple[Samples, Samples], batch_axes: int) -> Samples:
+        """The smallest delta with <normal, delta> = rise and -down <= delta <= up, exactly.
+
+            delta_i = +-min(t speed_i, room_i),    t solves sum_i |normal_i| min(t speed_i, room_i) = |rise|
+
+        The sum is piecewise linear in t; sorting room_i / speed_i finds its piece. Where no delta in the box reaches
+        the plane, the corner nearest to it.
+
+        Args:
+            normal: `(*batch, ...)`.
+            rise: `(*batch)`.
+            room: down and up, each of the shape of `normal`, at least 0; infinite without a box.
+            batch_axes: how many leading axes are batch.
+
+        Source: Croce and Hein 2020b, section 2 and appendix A.
+        """
+        toward = normal * expand_like(rise.sign(), normal)
+        down, up = room
+        limit = torch.where(toward > 0, up, down).flatten(batch_axes)
+        speed = self.speeds(toward).flatten(batch_axes)
+        rate = toward.flatten(batch_axes).abs() * speed
+        breaks = torch.where(rate > 0, limit / speed, 0.0)
+        time = _crossing(rate, breaks, rise.abs())
+        length = torch.where(rate > 0, torch.minimum(time.unsqueeze(-1) * speed, limit), 0.0)
+        return toward.sign() * length.view_as(normal)
+
+
+def _crossing(
+    rates: Float[Tensor, "*batch n"], breaks: Float[Tensor, "*batch n"], level: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """The t at which sum_i rates_i min(t, breaks_i) reaches a level; the last break where it never does."""
+    breaks, order = breaks.sort(-1)
+    rates = rates.gather(-1, order)
+    ended = torch.where(rates > 0, rates * breaks, 0.0).cumsum(-1)
+    before = F.pad(ended, (1, 0))[..., :-1]
+    moving = rates.flip(-1).cumsum(-1).flip(-1)
+    reached = before + torch.where(moving > 0, moving * breaks, 0.0)
+    piece = (reached < level.unsqueeze(-1)).sum(-1, keepdim=True).clamp(max=breaks.shape[-1] - 1)
+    start, slope, end = (each.gather(-1, piece)[..., 0] for each in (before, moving, breaks))
+    return torch.minimum(torch.where(slope > 0, (level - start) / slope.clamp(min=_SMALLEST), end), end)
+
 
 @piece("linf")
 class Linf(Ball):
@@ -72,6 +122,9 @@ class Linf(Ball):
     def draw(self, like: Samples, radius: float, batch_axes: int, *, rng: Rng) -> Samples:
         return rng.uniform(like.shape, -radius, radius).to(like)
 
+    def speeds(self, normal: Samples) -> Samples:
+        return torch.ones_like(normal)
+
 
 class EuclideanBall(Ball):
     """Sizes are Euclidean, and a step of a given length follows the gradient."""
@@ -86,6 +139,9 @@ class EuclideanBall(Ball):
         largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
         scaled = gradient / expand_like(largest, gradient)
         return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)
+
+    def speeds(self, normal: Samples) -> Samples:
+        return normal.abs()
 
 
 @piece("l2")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from sparring.attacks import PGD, Attack, Criterion, CrossEntropy
+from sparring.attacks import PGD, Attack, Criterion, CrossEntropy, TrainingAttack
 from sparring.core.records import Every, NonNegative, Record
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
@@ -62,7 +62,7 @@ class ClassifierRecipe(TrainingRecipe):
     """Classifiers are not packed."""
 
     classifier: Classifier
-    attack: Attack = PGD()
+    attack: TrainingAttack = PGD()
     criterion: Criterion = CrossEntropy()
     warmup: Warmup = Warmup()
     fakes: Fakes | None = None

@@ -19,7 +19,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from sparring.attacks import FGSM, Aim, Attack, Payoff, batch_axes_of
+from sparring.attacks import FGSM, Aim, Attack, Payoff, TrainingAttack, batch_axes_of
 from sparring.core.records import Every, Record
 from sparring.core.shapes import Samples, Scores, expand_like
 from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, View
@@ -60,7 +60,7 @@ class AdversarialRegime(Regime):
         warmup: when the budget grows.
     """
 
-    attack: Attack = FGSM()
+    attack: TrainingAttack = FGSM()
     aim: Aim = Payoff()
     attacked: Literal["real", "fake", "both"] = "both"
     warmup: Warmup = Warmup()

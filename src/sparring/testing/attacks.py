@@ -33,7 +33,7 @@ def check_attack(attack: Attack) -> None:
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
     assert torch.equal(generator, torch.random.get_rng_state()), "torch's random state stays as it is"
     weight = Rng.of(3).normal((3, 4))
-    inside = 0.5 * x
+    inside = 0.5 * x.abs()  # where the loss below is negative, as attacks that seek its zero require
 
     def darker(samples: Tensor) -> Tensor:
         return -(samples * weight.abs()).sum((-2, -1))

@@ -1,0 +1,145 @@
+"""FAB: projections on a plane in a box against an independent solver, linear and piecewise linear closed forms."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from pydantic import ValidationError
+from scipy.optimize import linprog, minimize
+from torch import Tensor, nn
+
+from sparring.attacks import FAB, CrossEntropy, Margin, Threat, fool
+from sparring.core.balls import L2, Ball, Linf, Unbounded
+from sparring.core.randomness import Rng
+from sparring.core.records import InvalidRecord
+from sparring.core.shapes import IMAGE_BOUNDS, Space
+from sparring.recipes import load
+
+BALLS = [Linf(), L2()]
+
+
+def _boxed(seed: int, count: int, features: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    rng = Rng.of(seed)
+    normal = rng.normal((count, features)).double()
+    down, up = (rng.uniform((count, features)).double() for _ in range(2))
+    return normal, (down, up)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, -0.6])
+def test_linf_plane_is_the_linear_program(share: float) -> None:
+    normal, (down, up) = _boxed(0, 6, 5)
+    most = torch.where(normal * share > 0, up, down).mul(normal.abs()).sum(1)
+    delta = Linf().to_plane(normal, share * most, (down, up), 1)
+    for n, rise, low, high, found in zip(normal, share * most, down, up, delta, strict=True):
+        # minimise t subject to |delta_i| <= t, the plane and the box; variables are delta and t
+        ones, eye = torch.ones(5, 1), torch.eye(5)
+        matrix = torch.cat([torch.cat([eye, -ones], 1), torch.cat([-eye, -ones], 1)]).numpy()
+        bounds = [*zip((-low).tolist(), high.tolist(), strict=True), (0, None)]
+        exact = linprog([0] * 5 + [1], matrix, [0] * 10, [[*n.tolist(), 0]], [float(rise)], bounds)
+        assert float(found.abs().max()) == pytest.approx(exact.fun, rel=1e-9)
+        assert float(found @ n) == pytest.approx(float(rise), rel=1e-9)
+        assert bool(((found >= -low - 1e-12) & (found <= high + 1e-12)).all())
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, -0.6])
+def test_l2_plane_is_the_quadratic_program(share: float) -> None:
+    normal, (down, up) = _boxed(1, 4, 4)
+    most = torch.where(normal * share > 0, up, down).mul(normal.abs()).sum(1)
+    delta = L2().to_plane(normal, share * most, (down, up), 1)
+    for n, rise, low, high, found in zip(normal, share * most, down, up, delta, strict=True):
+        exact = minimize(
+            lambda d: d @ d,
+            (high - low).numpy() / 2,
+            jac=lambda d: 2 * d,
+            bounds=list(zip((-low).tolist(), high.tolist(), strict=True)),
+            constraints={"type": "eq", "fun": lambda d, n=n, rise=rise: d @ n.numpy() - float(rise)},
+            tol=1e-13,
+        )
+        assert float(found @ found) == pytest.approx(exact.fun, rel=1e-5)
+        assert float(found @ n) == pytest.approx(float(rise), rel=1e-9)
+
+
+@pytest.mark.parametrize("ball", BALLS)
+def test_plane_without_a_box_and_out_of_reach(ball: Ball) -> None:
+    normal, (down, up) = _boxed(2, 3, 4)
+    rise = torch.tensor([0.5, -2.0, 0.0]).double()
+    endless = torch.full_like(normal, torch.inf)
+    free = ball.to_plane(normal, rise, (endless, endless), 1)
+    dual = normal.abs().sum(1) if isinstance(ball, Linf) else normal.norm(dim=1)
+    torch.testing.assert_close(ball.size(free, 1), rise.abs() / dual)
+    corner = ball.to_plane(normal, torch.full((3,), 1e3).double(), (down, up), 1)
+    torch.testing.assert_close(corner, torch.where(normal > 0, up, -down))
+    flat = ball.to_plane(torch.zeros_like(normal), rise, (down, up), 1)
+    assert not flat.any()
+
+
+@pytest.mark.parametrize("ball", BALLS)
+def test_linear_classifier_is_exact(ball: Ball) -> None:
+    """Two classes: the distance is |margin| over the dual norm of the difference of the weights."""
+    network = nn.Linear(6, 2).double()
+    x = 0.05 * Rng.of(3).normal((20, 6)).double()
+    labels = network(x).argmax(1)
+    attack = FAB(epsilon=1.0, ball=ball, steps=5)
+    threat = Threat(name="FAB", kind="white-box", attack=attack, criterion=Margin())
+    with torch.no_grad():
+        network.bias.zero_()
+        labels = network(x).argmax(1)
+        result = fool(threat, network, x, labels, network=network, space=Space((6,), None), rng=Rng.of(0))
+        normal = network.weight[0] - network.weight[1]
+        dual = normal.abs().sum() if isinstance(ball, Linf) else normal.norm()
+        exact = (x @ normal).abs() / dual
+    assert bool(result.fooled.all())
+    sizes = ball.size(result.samples - x, 1)
+    assert bool((sizes >= exact).all())
+    torch.testing.assert_close(sizes, exact, rtol=0.005, atol=0)
+
+
+def _exact_distances(network: nn.Sequential, x: Tensor, labels: Tensor, ball: Ball) -> Tensor:
+    """By enumeration: points of a fine grid whose class is another one; the plane has two dimensions."""
+    axis = torch.linspace(-1, 1, 801).double()
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        classes = network(grid).argmax(1)
+    return torch.stack(
+        [ball.size(grid[classes != label] - point, 1).amin() for point, label in zip(x, labels, strict=True)]
+    )
+
+
+@pytest.mark.parametrize("ball", BALLS)
+def test_relu_network_in_the_plane(ball: Ball) -> None:
+    """Three classes, targets tried one by one: almost all distances are those of an enumeration, none is smaller."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3)).double()
+    for layer in (network[0], network[2], network[4]):
+        layer.weight.data.mul_(2.0)
+    x = Rng.of(5).uniform((60, 2), -0.9, 0.9).double()
+    with torch.no_grad():
+        labels = network(x).argmax(1)
+    exact = _exact_distances(network, x, labels, ball)
+    space, best = Space((2,), IMAGE_BOUNDS), torch.full((60,), torch.inf).double()
+    for target, seed in itertools.product(range(3), range(1)):
+        chosen = torch.where(labels == target, (labels + 1) % 3, target)
+
+        def loss(z: Tensor, chosen: Tensor = chosen) -> Tensor:
+            return Margin().toward(network(z), labels, chosen)
+
+        moved = FAB(epsilon=1.0, ball=ball)(x, loss, network=network, space=space, rng=Rng.of(seed))
+        with torch.no_grad():
+            fooled = network(moved).argmax(1) != labels
+        best = torch.where(fooled, torch.minimum(best, ball.size(moved - x, 1)), best)
+    assert bool((best > exact - 2 * 0.0025 * 2**0.5).all())
+    assert float((best < 1.05 * exact + 0.005).double().mean()) >= 0.85
+
+
+def test_fab_needs_a_signed_criterion_and_a_norm() -> None:
+    with pytest.raises(ValidationError, match="use margin"):
+        Threat(name="FAB", kind="white-box", attack=FAB(), criterion=CrossEntropy())
+    with pytest.raises(ValidationError, match="needs a norm"):
+        FAB(ball=Unbounded())
+
+
+def test_training_refuses_fab() -> None:
+    with pytest.raises(InvalidRecord, match="fab looks for a class boundary"):
+        load("robgan/digits-adversarial-training", ["attack=fab"])
