@@ -22,7 +22,8 @@ from sparring.claims.results import CellValues, ClaimValues
 from sparring.claims.values import Labels, Value
 from sparring.claims.verdicts import Verdict
 from sparring.core.files import json_bytes, write_whole
-from sparring.runs.schema import Interval, StoredRecord
+from sparring.runs.schema import Interval
+from sparring.runs.stored_record import StoredRecord
 
 
 class PlayedSeed(StoredRecord):

@@ -203,6 +203,7 @@ def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
     if as_json:
         print_json(summary.as_json() | {"report": str(page)})
         return
+    print_text(summary.verdict)
     if summary.metrics:
         print_metrics(summary.metrics, f"{out} after {summary.steps:,} rounds, {summary.seconds:,.0f} s")
     recipe = folder.recipe()

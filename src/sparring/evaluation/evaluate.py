@@ -14,7 +14,8 @@ from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import MetricValue, StoredRecord
+from sparring.runs.schema import MetricValue
+from sparring.runs.stored_record import StoredRecord
 
 _NO_FEATURES = (
     "images without labels have no classifier, so no metric of features applies; name a feature extractor: "

@@ -25,7 +25,8 @@ from sparring.monitoring.generator_metrics import measured_generator
 from sparring.monitoring.reference_networks import classifier_for, training_moments
 from sparring.networks import Extractor, FrozenClassifier, InceptionFeatures
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import MetricValue, StoredRecord
+from sparring.runs.schema import MetricValue
+from sparring.runs.stored_record import StoredRecord
 
 AT_ONCE = 2048
 """Generated images in memory at once."""

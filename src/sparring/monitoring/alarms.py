@@ -128,6 +128,11 @@ RULES = (
 """Every rule; of one network, those that others follow from first."""
 
 
+def network_of(kind: str) -> str:
+    """The network that a kind of collapse is of: G, D, or classifier."""
+    return next(rule.network for rule in RULES if rule.kind == kind)
+
+
 class AlarmMonitor:
     """Raises alarms while a log grows.
 

@@ -57,6 +57,12 @@ class ClassifierMetrics:
         self._batches = {"test": test, "train": train}
         self._kinds = {"test": source.facts.evaluated_on, "train": "training"}
 
+    @property
+    def evaluated_on(self) -> str:
+        """How many samples of which kind the accuracies are of: `360 held-out images`."""
+        noun = "images" if len(self.space.shape) == 3 else "samples"
+        return f"{len(self._batches['test'].samples):,} {self._kinds['test']} {noun}"
+
     def measure(self, network: nn.Module, classify: Classify, number: int) -> dict[str, float]:
         """The numbers of `protocols`; the network is restored afterwards.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from sparring.core.errors import CorruptInput, printable
-from sparring.core.files import read_json, write_json
+from sparring.runs.stored_record import StoredRecord
 
 SUMMARY, ROBUSTNESS, ROBUSTNESS_EXAMPLES = "summary.json", "robustness.json", "robustness.npz"
 """File names in a run folder."""
@@ -20,41 +18,6 @@ Interval = tuple[float, float]
 """The lower and upper bound of a 95 % interval."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Epsilon = Annotated[float, Field(ge=0)]
-AnyStored = TypeVar("AnyStored", bound="StoredRecord")
-
-
-class StoredRecord(BaseModel):
-    """A part of a JSON file. Unknown keys are ignored, so that files of later versions can be read."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, populate_by_name=True)
-
-    @classmethod
-    def read(cls: type[AnyStored], path: Path) -> AnyStored:
-        """The record in a JSON file.
-
-        Raises:
-            CorruptInput: the file is missing or not JSON, or a key is missing or has another type; names the key.
-            StorageError: it cannot be read.
-        """
-        values = read_json(path)
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            key = printable(".".join(map(str, first["loc"])) or "the top level")
-            raise CorruptInput(f"{path}: cannot be read at {key} ({first['msg']})", "restore the file") from None
-
-    def write(self, path: Path) -> None:
-        """Write the record as JSON, whole or not at all.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        write_json(path, self.as_json())
-
-    def as_json(self) -> dict[str, Any]:
-        """The record as plain JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 class Estimate(NamedTuple):
@@ -137,21 +100,23 @@ class Summary(StoredRecord):
         steps: rounds trained.
         status: `complete`, or why the run ended.
         seconds: of training.
+        verdict: what happened, in one sentence; empty in runs of earlier versions.
         metrics: final values by name.
         alarms: every collapse, oldest first.
         images, epochs: real samples that each game was trained on, and as a multiple of the training split, if it ends.
         parameters: of each network, a game.
     """
 
-    recipe: dict[str, Any] = {}
+    recipe: dict[str, Any] = Field(default_factory=dict)
     steps: int
     status: str
     seconds: float
+    verdict: str = ""
     metrics: dict[str, MetricValue]
     alarms: tuple[Alarm, ...] = ()
     images: int | None = None
     epochs: float | None = None
-    parameters: dict[str, int] = {}
+    parameters: dict[str, int] = Field(default_factory=dict)
 
 
 class Rate(StoredRecord):
@@ -193,7 +158,7 @@ class ThreatResult(AttackedAccuracy):
     seconds: float
     forwards: float
     backwards: float
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class WorstCase(AttackedAccuracy):

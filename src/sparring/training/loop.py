@@ -30,6 +30,7 @@ from sparring.runs.folder import RunFolder
 from sparring.runs.log import RowWriter, event_writer
 from sparring.runs.schema import SUMMARY, Summary
 from sparring.training.load import LoadedTraining, load_training, new_state
+from sparring.training.summary import summary_of
 from sparring.training.task import ClassifierTask, GANTask, Task
 
 
@@ -211,14 +212,8 @@ class _Session:
         )
 
     def _summarise(self, status: str) -> Summary:
-        summary = Summary(
-            recipe=self.recipe.model_dump(mode="json"),
-            steps=self.done,
-            status=status,
-            seconds=round(self._seconds(), 2),
-            metrics=self.task.metrics(self.run.rows(), complete=status == "complete"),
-            alarms=tuple(self.alarm_monitor.alarms()),
-            **self.task.budget(self.done),
+        summary = summary_of(
+            self.run, self.task, self.alarm_monitor, steps=self.done, status=status, seconds=self._seconds()
         )
         self.run.write_summary(summary)
         return summary

@@ -39,6 +39,7 @@ class Task(ABC):
         source: opened data.
         log: running means of the numbers of rounds.
         picture_every: interval of pictures in rounds; 0 means never.
+        evaluated_on: the samples of a classifier's accuracies, as text; empty for a GAN.
     """
 
     remedy: ClassVar[str]
@@ -46,6 +47,7 @@ class Task(ABC):
     source: Source
     log: StepLog
     picture_every: int
+    evaluated_on: str = ""
 
     @abstractmethod
     def train_round(self, step: int) -> None:
@@ -223,6 +225,7 @@ class ClassifierTask(Task):
         recipe, source = classifier.recipe, classifier.source
         self.classifier, self.recipe, self.source, self.log = classifier, recipe, source, classifier.log
         self.measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, classifier.device)
+        self.evaluated_on = self.measures.evaluated_on
         self._collapse = ClassifierCollapseMetrics(classifier)
 
     def train_round(self, step: int) -> None:
