@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -85,6 +87,41 @@ def test_what_the_user_started_needs_no_word(
     shutil.rmtree(tmp_path / "cache")
     with pytest.raises(CorruptInput, match="own_code_started"):
         RunFolder.open(tmp_path / "run").recipe()
+
+
+@pytest.fixture
+def own(short: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a run of the user's own piece and its module, seen as from another folder."""
+    module, folder = f"own_piece_of_{tmp_path.name}", tmp_path / "project"
+    folder.mkdir()
+    (folder / f"{module}.py").write_text(OWN.format(canary=str(tmp_path / "canary")))
+    with monkeypatch.context() as here:
+        here.syspath_prepend(folder)
+        train(short("steps=2", f"objective={module}:Mine"), folder / "run", device="cpu")
+    del sys.modules[module]
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["report", "resume"])
+def test_an_own_piece_that_cannot_be_imported_from_here_is_named(
+    verb: str, own: Path, sparring: Callable[..., Any]
+) -> None:
+    answer, module = sparring(verb, own / "run"), next(own.glob("*.py")).stem
+    assert answer.code == 2
+    assert f"module {module} is not importable from here" in answer.err
+    assert f"run from the folder that holds the {module}.py of this run, or set PYTHONPATH" in answer.err
+    assert len(answer.err.strip().splitlines()) == 2
+
+
+def test_a_module_of_the_same_name_without_the_piece_is_named(
+    own: Path, tmp_path: Path, sparring: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = next(own.glob("*.py")).stem
+    (tmp_path / f"{module}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    answer = sparring("report", own / "run")
+    del sys.modules[module]
+    assert answer.code == 2 and f"module '{module}' has no attribute 'Mine'" in answer.err
 
 
 def test_every_recipe_without_own_code_names_none(short: Callable[..., Recipe]) -> None:

@@ -152,6 +152,10 @@ def import_object(reference: str) -> Any:
     module, _, attribute = reference.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name not in (module, module.partition(".")[0]):
+            raise ImportError(f"{module} imports {error.name}, which is not installed here") from None
+        raise ImportError(f"module {error.name} is not importable from here") from None
     except (ImportError, AttributeError) as error:
         raise ImportError(str(error)) from None
     except (Exception, SystemExit) as error:  # any code may run on import

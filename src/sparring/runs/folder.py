@@ -21,15 +21,17 @@ from sparring.core.files import (
     storage_errors,
     sweep_partial,
     whole_folder,
+    write_json,
+    write_whole,
 )
 from sparring.core.shapes import Space
 from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, require_game, to_yaml, validated
-from sparring.runs import lock
+from sparring.runs import aborted, lock
 from sparring.runs.checkpoint import STATE, Checkpoint, CheckpointProgress, SavedRun, write_checkpoint
 from sparring.runs.environment import naming_the_version
 from sparring.runs.log import append_row, read_rows, require_start, synced_content, truncate
 from sparring.runs.schema import SUMMARY, Summary
-from sparring.runs.trust import require_trusted, trust
+from sparring.runs.trust import require_importable, require_trusted, trust
 
 KEEP = 2
 """Checkpoints that stay: the newest, and one to fall back to."""
@@ -56,8 +58,10 @@ class RunFolder:
     def created(cls, path: Path, recipe: TrainingRecipe, environment: dict[str, Any]) -> Iterator[RunFolder]:
         """A new run folder that this process owns from the moment at which it appears.
 
+        The folder of a run that ended before its first checkpoint is begun anew.
+
         Raises:
-            UsageError: the path exists and is not an empty folder.
+            UsageError: the path exists and is neither an empty folder nor such a run.
             FolderBusy: it holds a run that another process owns.
             StorageError: the disk refused; nothing is left behind.
         """
@@ -65,26 +69,37 @@ class RunFolder:
         cls.require_free(path)
         text = to_yaml(recipe)
         with ExitStack() as owned:
-            try:
-                with storage_errors(path), whole_folder(path) as folder:
-                    (folder / "samples").mkdir()
-                    (folder / "checkpoints").mkdir()
-                    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
-                    (folder / "environment.json").write_bytes(json_bytes(environment))
-                    (folder / "metrics.jsonl").touch()
-                    owned.enter_context(lock.owned(path, place=folder))
-            except StorageError:
-                cls.require_free(path)  # another process may have been first
-                raise
+            if cls(path).recipe_path.is_file():
+                owned.enter_context(lock.owned(path))
+                aborted.clear(path)
+                write_json(path / "environment.json", environment)
+                write_whole(path / "recipe.yaml", text.encode())
+            else:
+                cls._make(path, text, environment, owned)
             trust(text, recipe.model_dump(mode="json"))
             yield cls(path)
+
+    @classmethod
+    def _make(cls, path: Path, recipe: str, environment: dict[str, Any], owned: ExitStack) -> None:
+        try:
+            with storage_errors(path), whole_folder(path) as folder:
+                (folder / "samples").mkdir()
+                (folder / "checkpoints").mkdir()
+                (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
+                (folder / "environment.json").write_bytes(json_bytes(environment))
+                (folder / "metrics.jsonl").touch()
+                owned.enter_context(lock.owned(path, place=folder))
+        except StorageError:
+            cls.require_free(path)  # another process may have been first
+            raise
 
     @classmethod
     def require_free(cls, path: Path) -> None:
         """Refuse a path that a run cannot be made at.
 
         Raises:
-            UsageError: it exists and is not an empty folder, or is the current one.
+            UsageError: it exists and is neither an empty folder nor that of a run that ended before its first
+                checkpoint; or it is the current folder.
             FolderBusy: it holds a run that another process owns.
         """
         if path.resolve() == Path.cwd():
@@ -93,8 +108,8 @@ class RunFolder:
             owner = lock.owner(path)
             if owner:
                 raise lock.busy(path, owner)
-            raise UsageError(f"{path}: holds a run already", "`sparring resume` it, or choose another --out")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            aborted.require_aborted(path)
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path}: already there and not empty", "choose another --out")
 
     @classmethod
@@ -135,6 +150,7 @@ class RunFolder:
 
         Raises:
             CorruptInput: it is damaged, not a recipe, or names code that this user neither started nor allows.
+            UsageError: it names code that cannot be imported from here.
             StorageError: it cannot be read.
         """
         path = self.recipe_path
@@ -145,6 +161,8 @@ class RunFolder:
         with naming_the_version(self.path):
             values = parse_yaml(text, str(path))
             require_trusted(path, text, values)
+        require_importable(path, values)
+        with naming_the_version(self.path):
             return validated(values, str(path))
 
     def game_recipe(self) -> Recipe:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sparring.core.errors import CorruptInput, StorageError
+from sparring.core.errors import CorruptInput, StorageError, UsageError
 from sparring.core.files import write_whole
-from sparring.core.pieces import REFERENCE
+from sparring.core.pieces import REFERENCE, import_object
 from sparring.runs.caching import cache_folder
 
 ALLOWED = "SPARRING_ALLOW"
@@ -59,10 +59,34 @@ def require_trusted(path: Path, text: str, values: Any) -> None:
         )
 
 
+def require_importable(path: Path, values: Any) -> None:
+    """Import the code that a trusted recipe names.
+
+    Args:
+        path: of the recipe.
+        values: its content.
+
+    Raises:
+        UsageError: some of it cannot be imported from here.
+    """
+    for reference in _references(values):
+        try:
+            import_object(reference)
+        except ImportError as error:
+            file = f"{reference.partition(':')[0].partition('.')[0]}.py"
+            raise UsageError(
+                f"{path}: names {reference}: {error}",
+                f"run from the folder that holds the {file} of this run, or set PYTHONPATH to that folder",
+            ) from None
+
+
 def named_modules(values: Any) -> set[str]:
     """The top-level modules of every `package.module:attribute` in a recipe, except in its description."""
-    texts = _texts(values)
-    return {text.partition(":")[0].partition(".")[0] for text in texts if REFERENCE.fullmatch(text)}
+    return {reference.partition(":")[0].partition(".")[0] for reference in _references(values)}
+
+
+def _references(values: Any) -> list[str]:
+    return [text for text in _texts(values) if REFERENCE.fullmatch(text)]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -108,6 +108,8 @@ class SweepFolder:
                 )
             return earlier
         RunFolder.require_free(path)
+        if RunFolder(path).recipe_path.is_file():
+            raise UsageError(f"{path}: holds a run, not a sweep", "choose another --out")
         text = dump_yaml(plan.model_dump(mode="json"))
         with storage_errors(path), whole_folder(path) as folder:
             (folder / "runs").mkdir()
