@@ -1,7 +1,8 @@
 """One round of a classifier's training. Read this first.
 
-    w <- w - eta grad L,   L = mean over real of l(f(x_adv; w), y) + lambda mean over generated of l(f(x~_adv; w), y~)
+    w <- w - eta grad L,   L = mean over real of l(x, x_adv, y; w) + lambda mean over generated of l(x~, x~_adv, y~; w)
 
+The loss l and what the attack ascends are the recipe's; by default both are the cross-entropy of attacked samples.
 Real and generated samples pass through f one after the other, each normalised by its own batch statistics; the running
 statistics are those of real samples.
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from sparring.attacks import batch_axes_of
 from sparring.classifier.state import ClassifierState, WeightedBatch
+from sparring.classifier_losses import ClassifierResponse
 from sparring.core.modules import evaluating, same_buffers
 from sparring.core.shapes import Samples
 
@@ -42,10 +44,16 @@ def attacked(state: ClassifierState, batch: WeightedBatch, step: int) -> Samples
     recipe, x = state.recipe, batch.samples
     attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), state.streams.rng(f"attack/{batch.origin}", step)
 
-    def loss(samples: Samples) -> Tensor:
-        return recipe.criterion.loss(state.classify(samples), batch.labels)
+    @torch.no_grad()
+    def clean() -> Tensor:
+        return state.classify(x)
 
     with evaluating(state.network):
+        ascended = recipe.loss.ascended(recipe.criterion, clean)
+
+        def loss(samples: Samples) -> Tensor:
+            return ascended(state.classify(samples), batch.labels)
+
         moved = attack(x, loss, network=state.network, space=state.space, rng=rng)
     size = attack.ball.size(moved - x, batch_axes_of(x, state.space)) / state.space.width
     state.log.add_samples({f"attack_{batch.origin}_size": size, f"attack_{batch.origin}_idle": (size == 0).to(size)})
@@ -60,11 +68,11 @@ def fit(network: nn.Module, batches: Iterable[tuple[Samples, Tensor]], optimizer
         optimizer.step()
 
 
-def _loss(state: ClassifierState, batch: WeightedBatch, samples: Samples) -> Tensor:
-    """The mean cross-entropy of a batch."""
-    logits = state.classify(samples)
-    losses = F.cross_entropy(logits, batch.labels, reduction="none")
-    right = (logits.detach().argmax(-1) == batch.labels).to(losses)
+def _loss(state: ClassifierState, batch: WeightedBatch, moved: Samples) -> Tensor:
+    """The mean loss of a batch."""
+    response = ClassifierResponse(state.classify, batch.samples, moved)
+    losses = state.recipe.loss.losses(response, batch.labels)
+    right = (response.attacked.detach().argmax(-1) == batch.labels).to(losses)
     state.log.add_samples({f"loss_{batch.origin}": losses, f"accuracy_{batch.origin}": right})
     return losses.mean()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PLURALS = {
     "class_loss": "class_losses",
+    "classifier_loss": "classifier_losses",
     "criterion": "criteria",
     "data": "data",
     "delivery": "deliveries",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sparring.attacks import PGD, Attack, Criterion, CrossEntropy, TrainingAttack
-from sparring.core.records import Every, NonNegative, Record
+from sparring.classifier_losses import AdversarialCrossEntropy, ClassifierLoss
+from sparring.core.records import Every, NonNegative, Problem, Record, as_one
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
 from sparring.recipes.base import TrainingRecipe
@@ -43,13 +44,14 @@ class Fakes(Record):
 class ClassifierRecipe(TrainingRecipe):
     """Plain or adversarial training of a classifier f on real and, optionally, generated samples:
 
-        min over w of E_(x, y) real l(f(x_adv; w), y) + lambda E_(x, y) generated l(f(x_adv; w), y)
+        min over w of E_(x, y) real l(x, x_adv, y; w) + lambda E_(x, y) generated l(x, x_adv, y; w)
 
-    with l the cross-entropy and x_adv the sample after the attack on f in eval mode.
+    with x_adv the sample after the attack on f in eval mode, and l by default its cross-entropy.
 
     Args:
+        loss: l, and what the attack ascends.
         attack: on the samples; `none` is plain training.
-        criterion: loss that the attack ascends.
+        criterion: what the attack ascends, unless the loss says so.
         warmup: of the attack's epsilon.
         fakes: generated samples, as many per batch as real ones; None trains on real ones alone (Madry et al. 2018).
         start: initial weights; None draws them.
@@ -62,12 +64,21 @@ class ClassifierRecipe(TrainingRecipe):
     """Classifiers are not packed."""
 
     classifier: Classifier
+    loss: ClassifierLoss = AdversarialCrossEntropy()
     attack: TrainingAttack = PGD()
     criterion: Criterion = CrossEntropy()
     warmup: Warmup = Warmup()
     fakes: Fakes | None = None
     start: StartingPoint | None = None
     optimizer: Optimizer
+
+    @model_validator(mode="after")
+    def _loss_fits_the_attack(self) -> ClassifierRecipe:
+        try:
+            self.loss.check(self.attack, self.criterion)
+        except ValueError as error:
+            raise as_one([Problem(path=("loss",), value=self.loss.name, message=str(error))]) from None
+        return self
 
     @property
     def trained_against(self) -> Attack | None:

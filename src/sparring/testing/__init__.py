@@ -9,13 +9,13 @@ import json
 
 from sparring.core.pieces import FAMILIES, Piece, summary
 from sparring.recipes import parse_yaml
-from sparring.testing import attacks, game, networks_and_data
+from sparring.testing import attacks, classifiers, game, networks_and_data
 
 __all__ = ["check"]
 
 _CONTRACTS = {
     name.removeprefix("check_"): contract
-    for module in (attacks, game, networks_and_data)
+    for module in (attacks, classifiers, game, networks_and_data)
     for name, contract in vars(module).items()
     if name.startswith("check_")
 }
