@@ -6,11 +6,10 @@ import itertools
 
 import pytest
 import torch
-from pydantic import ValidationError
 from scipy.optimize import linprog, minimize
 from torch import Tensor, nn
 
-from sparring.attacks import FAB, CrossEntropy, Margin, Threat, fool
+from sparring.attacks import APGD, FAB, PGD, Attack, Criterion, CrossEntropy, Margin, SquareLinf, Threat, fool
 from sparring.core.balls import L2, Ball, Linf, Unbounded
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
@@ -134,12 +133,51 @@ def test_relu_network_in_the_plane(ball: Ball) -> None:
 
 
 def test_fab_needs_a_signed_criterion_and_a_norm() -> None:
-    with pytest.raises(ValidationError, match="use margin"):
+    with pytest.raises(InvalidRecord, match="use margin"):
         Threat(name="FAB", kind="white-box", attack=FAB(), criterion=CrossEntropy())
-    with pytest.raises(ValidationError, match="needs a norm"):
+    with pytest.raises(InvalidRecord, match="needs a norm"):
         FAB(ball=Unbounded())
 
 
 def test_training_refuses_fab() -> None:
     with pytest.raises(InvalidRecord, match="fab looks for a class boundary"):
         load("robgan/digits-adversarial-training", ["attack=fab"])
+
+
+@pytest.mark.parametrize(
+    ("name", "attack", "criterion"),
+    [
+        ("PGD", PGD(epsilon=0.15, steps=8), CrossEntropy()),
+        ("APGD", APGD(epsilon=0.15, steps=20), CrossEntropy()),
+        ("FAB", FAB(epsilon=0.15, steps=20), Margin()),
+        ("Square", SquareLinf(epsilon=0.15, queries=200), Margin()),
+    ],
+)
+def test_early_stop_fools_no_fewer_and_calls_less(name: str, attack: Attack, criterion: Criterion) -> None:
+    """Every sample that the whole search fools is fooled; a sample costs nothing after its first success."""
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16, 12), nn.Tanh(), nn.Linear(12, 4))
+    space = Space((3, 4, 4), IMAGE_BOUNDS)
+    x = Rng.of(7).uniform((40, *space.shape), -0.9, 0.9)
+    labels = network(x).argmax(1)
+    results = [
+        fool(
+            Threat(name=name, kind="other", attack=attack, criterion=criterion, rest_only=stops),
+            network,
+            x,
+            labels,
+            network=network,
+            space=space,
+            rng=Rng.of(0),
+        )
+        for stops in (False, True)
+    ]
+    whole, stopped = results
+    assert int(whole.fooled.sum()) > 5
+    assert bool((stopped.fooled | ~whole.fooled).all())
+    assert bool((network(stopped.samples).argmax(1) != labels)[stopped.fooled].all())
+    assert float((stopped.samples - x).abs().max()) <= 2 * 0.15 + 1e-6
+    assert float(stopped.samples.abs().max()) <= 1.0
+    fooled = stopped.fooled
+    assert int(stopped.forwards[fooled].sum()) < 0.7 * int(whole.forwards[fooled].sum())
+    assert bool((stopped.forwards <= whole.forwards + 2)[~fooled].all())

@@ -16,12 +16,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sparring.attacks.base import Attack
+from sparring.attacks.early_stop import EarlyStop
 from sparring.attacks.losses import Criterion, CrossEntropy, Labels, Logits, Losses, wrong_classes
 from sparring.core.modules import untraced
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, Record
 from sparring.core.shapes import Samples, Space
 
+Rows = Int[Tensor, " m"]
 Classify = Callable[[Samples], Logits]
 """A classifier: `(n, ...) -> (n, classes)`, one sample independent of the others."""
 
@@ -36,6 +38,8 @@ class Threat(Record):
         criterion: the loss that the attack ascends.
         restarts: tries per sample (and target), with fresh random draws each.
         targets: 0 for an untargeted attack; k tries the k most likely wrong classes of the clean sample as targets.
+        rest_only: whether an evaluation tries it only on samples that no earlier threat of this norm and at most this
+            epsilon has fooled, each until its first success. Its accuracy is then that of all threats so far.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Threat(Record):
     criterion: Criterion = CrossEntropy()
     restarts: Count = 1
     targets: Annotated[int, Field(ge=0)] = 0
+    rest_only: bool = False
 
     @model_validator(mode="after")
     def _criterion_takes_targets(self) -> Threat:
@@ -99,24 +104,14 @@ def fool(
         through: a faster form of the same classifier to attack (see `networks.prepared_for_attack`); whether a sample
             is fooled, and its loss, are always judged by `classify`.
     """
-    samples, calls, everything = x.detach().clone(), _Calls(x), torch.arange(len(x), device=x.device)
     with untraced(network), torch.no_grad():
-        logits = calls.of(classify, everything)(samples)
-        fooled, start = logits.argmax(-1) != labels, threat.criterion.loss(logits, labels)
-        end, targets = start.clone(), _targets(threat, logits, labels)
-        for _, target in product(range(threat.restarts), targets):
-            rest = everything[~fooled]
+        batch = _Batch(threat, classify, through or classify, x.detach(), labels, space)
+        for _, target in product(range(threat.restarts), batch.targets()):
+            rest = (~batch.fooled).nonzero()[:, 0]
             if not len(rest):
                 break
-            own, attacked = labels[rest], calls.of(through or classify, rest)
-            aim = None if target is None else target[rest]
-            found = attempt(threat, attacked, x[rest], own, aim, network=network, space=space, rng=rng)
-            logits = calls.of(classify, rest)(found)
-            wrong, loss = logits.argmax(-1) != own, threat.criterion.loss(logits, own)
-            better = wrong | (loss > end[rest])
-            samples[rest[better]], end[rest[better]] = found[better], loss[better]
-            fooled[rest] = wrong
-    return Fooled(samples, fooled, start, end, calls.forwards, calls.backwards)
+            batch.keep(rest, batch.search(rest, target, network=network, rng=rng))
+    return Fooled(batch.samples, batch.fooled, batch.start, batch.end, batch.forwards, batch.backwards)
 
 
 def attempt(
@@ -143,29 +138,69 @@ def attempt(
     return threat.attack(x, loss, network=network, space=space, rng=rng)
 
 
-class _Calls:
-    """Counts the forward and backward passes of every sample."""
+class _Batch:
+    """The samples of one call of `fool`, the best perturbation of each so far, and what it cost."""
 
-    def __init__(self, x: Samples) -> None:
-        self.forwards, self.backwards = (torch.zeros(len(x), dtype=torch.int64, device=x.device) for _ in range(2))
+    def __init__(
+        self, threat: Threat, classify: Classify, through: Classify, x: Samples, labels: Labels, space: Space
+    ) -> None:
+        self.threat, self._classify, self._through, self.labels, self.space = threat, classify, through, labels, space
+        self.x, self.samples = x, x.clone()
+        self.forwards, self.backwards = (torch.zeros_like(labels) for _ in range(2))
+        everything = torch.arange(len(x), device=x.device)
+        self._clean = self._logits(classify, x, everything)
+        self.fooled, self.start = self._clean.argmax(-1) != labels, threat.criterion.loss(self._clean, labels)
+        self.end = self.start.clone()
 
-    def of(self, classifier: Classify, rows: Int[Tensor, " m"]) -> Classify:
-        """A classifier of these samples that counts its calls."""
+    def targets(self) -> Sequence[Labels | None]:
+        """The target classes of every try, `(n)` each; None for an untargeted attack."""
+        count = min(self.threat.targets, self._clean.shape[-1] - 1)
+        return wrong_classes(self._clean, self.labels, count).unbind(1) if count else [None]
+
+    def search(self, rest: Rows, target: Labels | None, *, network: nn.Module, rng: Rng) -> Samples:
+        """One try on the samples of these rows."""
+        criterion = self.threat.criterion
+
+        def loss(logits: Logits, rows: Rows) -> Losses:
+            own = self.labels[rest[rows]]
+            return criterion.loss(logits, own) if target is None else criterion.toward(logits, own, target[rest[rows]])
+
+        def logits(samples: Samples, rows: Rows) -> Logits:
+            return self._logits(self._through, samples, rest[rows])
+
+        def everything(samples: Samples) -> Losses:
+            rows = torch.arange(len(rest), device=rest.device)
+            return loss(logits(samples, rows), rows)
+
+        attack, x = self.threat.attack, self.x[rest]
+        if not self.threat.rest_only:
+            return attack(x, everything, network=network, space=self.space, rng=rng)
+        until = EarlyStop(logits, loss, lambda samples, rows: self._judge(samples, rest[rows]), self.labels[rest])
+        return until.first(attack(x, until, network=network, space=self.space, rng=rng))
+
+    def keep(self, rest: Rows, found: Samples) -> None:
+        """Keep what fools, or else raises the loss."""
+        own = self.labels[rest]
+        logits = self._logits(self._classify, found, rest)
+        wrong, loss = logits.argmax(-1) != own, self.threat.criterion.loss(logits, own)
+        better = wrong | (loss > self.end[rest])
+        self.samples[rest[better]], self.end[rest[better]] = found[better], loss[better]
+        self.fooled[rest] = wrong
+
+    @torch.no_grad()
+    def _judge(self, samples: Samples, rows: Rows) -> tuple[Samples, Bool[Tensor, " m"]]:
+        """The samples of these rows within the budget and the range, and whether they fool `classify` itself."""
+        confined = self.threat.attack.confine(self.x[rows], samples, self.space)
+        return confined, self._logits(self._classify, confined, rows).argmax(-1) != self.labels[rows]
+
+    def _logits(self, classifier: Classify, samples: Samples, rows: Rows) -> Logits:
+        """The logits of the samples of these rows, counted as calls."""
 
         def back(_: Tensor) -> None:
             self.backwards[rows] += 1
 
-        def classify(samples: Samples) -> Logits:
-            logits = classifier(samples)
-            self.forwards[rows] += 1
-            if logits.requires_grad:
-                logits.register_hook(back)  # type: ignore[no-untyped-call]
-            return logits
-
-        return classify
-
-
-def _targets(threat: Threat, logits: Logits, labels: Labels) -> Sequence[Labels | None]:
-    if not threat.targets:
-        return [None]
-    return wrong_classes(logits, labels, min(threat.targets, logits.shape[-1] - 1)).unbind(1)
+        logits = classifier(samples)
+        self.forwards[rows] += 1
+        if logits.requires_grad:
+            logits.register_hook(back)  # type: ignore[no-untyped-call]
+        return logits
