@@ -51,7 +51,7 @@ def test_any_override_round_trips(probability: float, objective: str, steps: int
 MISTAKES = {
     "objectve=log": ("objectve", "did you mean objective?"),
     "objective=hinj": ("objective.name", "did you mean hinge?"),
-    "objective={name: hinge, margn: 1}": ("objective.margn", "did you mean margin?"),
+    "objective={name: hinge, margn: 1}": ("objective.margn", "did you mean objective.margin?"),
     "steps=many": ("steps", "should be a valid integer"),
     "steps=0": ("steps", "greater than or equal to 1"),
     "ema=1": ("ema", "less than 1"),
@@ -78,6 +78,23 @@ def test_a_mistake_is_named_with_its_key_path(override: str) -> None:
     assert caught.value.exit_code == 2
     assert [".".join(problem.path) for problem in caught.value.problems] == [path]
     assert words in str(caught.value.problems[0])
+
+
+MEANT = {
+    "epsilon=0.1": "did you mean regime.attack.epsilon?",
+    "regime.epsilon=0.1": "did you mean regime.attack.epsilon?",
+    "attack=fgsm": "did you mean regime.attack?",
+    "lr=1e-3": "did you mean optimizers.generator.lr or optimizers.discriminator.lr?",
+    "latnt=3": "did you mean generator.latent?",
+    "regime.attack.stepss=3": "did you mean regime.attack.steps?",
+}
+
+
+@pytest.mark.parametrize("override", MEANT)
+def test_the_whole_key_of_an_unknown_one_is_suggested(override: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        load("robgan/digits", [override])
+    assert caught.value.cause.endswith(f"unknown key; {MEANT[override]}")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ Every = Annotated[int, Field(ge=0, le=MOST)]
 Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """The size of a file."""
 Widths = Annotated[tuple[Count, ...], Field(strict=False)]
+UNKNOWN_KEY = "unknown key"
+"""What is wrong with a key that a record does not have."""
 SHOWN = 20
 """Mistakes that are listed; the others are counted."""
 _REQUIRED = "this key is required"
@@ -166,7 +168,7 @@ def _problem(details: ErrorDetails, keys: tuple[str, ...]) -> Problem:
     value = value if len(value) <= 60 else value[:57] + "..."
     if details["type"] == "extra_forbidden":
         close = nearest(path[-1], keys)
-        return Problem(path=path, value=value, message="unknown key", nearest=close, allowed=keys or ("no keys",))
+        return Problem(path=path, value=value, message=UNKNOWN_KEY, nearest=close, allowed=keys or ("no keys",))
     if details["type"] == "missing":
         return Problem(path=path, value="(nothing)", message=_REQUIRED)
     if details["type"] == "tuple_type":

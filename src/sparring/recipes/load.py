@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import UsageError
 from sparring.core.pieces import AnyPiece, Piece, UnknownPiece, find
-from sparring.core.records import Record, nearest
+from sparring.core.records import UNKNOWN_KEY, InvalidRecord, Record, nearest
 from sparring.recipes.base import TrainingRecipe
 from sparring.recipes.classifier import ClassifierRecipe
 from sparring.recipes.gan import Recipe
+from sparring.recipes.keys import dotted_keys, with_whole_keys, without
 from sparring.recipes.yaml import parse_yaml
 
+_REMEDY = "`sparring show RECIPE` prints every key"
 AnyRecipe = Recipe | ClassifierRecipe
 
 
@@ -62,9 +65,22 @@ def validated(values: Any, what: str) -> AnyRecipe:
         what: name of the recipe in errors.
 
     Raises:
-        InvalidRecord: with every mistake.
+        InvalidRecord: with every mistake; for an unknown key, with the whole keys that may have been meant.
     """
-    return _record_for(values).validated(values, what, "`sparring show RECIPE` prints every key")
+    record = _record_for(values)
+    try:
+        return record.validated(values, what, _REMEDY)
+    except InvalidRecord as error:
+        unknown = [problem.path for problem in error.problems if problem.message == UNKNOWN_KEY]
+        if not unknown:
+            raise
+        known = without(values, unknown)
+        given = list(dotted_keys(known))
+        with suppress(InvalidRecord):
+            known = record.validated(known, what, _REMEDY).model_dump(mode="json")
+        keys = list(dotted_keys(known))
+        problems = [with_whole_keys(each, given, keys) for each in error.problems]
+        raise InvalidRecord(what, problems, _REMEDY) from None
 
 
 def require_game(recipe: TrainingRecipe, what: str) -> Recipe:
