@@ -16,12 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from sparring import __version__
 from sparring.cli.terminal import show_progress
 from sparring.cli.theorems import objectives_picture
 from sparring.core.errors import UsageError, print_error
 from sparring.data import prepare
 from sparring.evaluation import lipschitz_bound
+from sparring.gan.load import load_gan
+from sparring.gan.sampling import class_number, draw
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, recipe_names, to_yaml
 from sparring.runs.folder import RunFolder
@@ -154,6 +159,43 @@ def test_samples_do_not_need_the_data(sparring: Command, tmp_path: Path) -> None
     assert sparring("evaluate", tmp_path / "run").code == 2
 
 
+def test_samples_of_one_class(sparring: Command, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "samples.npz"
+    keys = ["steps=1", "evaluate_every=0", "sample_every=0", "regime=plain"]
+    assert sparring("train", "robgan/digits", *keys, "--out", run).code == 0
+    assert sparring("sample", run, "-n", 6, "--label", 3, "--out", out).code == 0
+    drawn = np.load(out)
+    assert drawn["labels"].tolist() == [3] * 6
+    gan = load_gan(RunFolder.open(run), "cpu")
+    assert np.array_equal(drawn["samples"], draw(gan, 6, "sample", 0, labels=torch.full((6,), 3)).samples.numpy())
+    for label in ("12", "cat"):
+        refused = sparring("sample", run, "--label", label, "--out", out)
+        assert refused.code == 2 and f"label '{label}': no such class" in refused.err
+        assert "a number from 0 to 9, or of 0, 1, 2" in refused.err
+
+
+def test_a_class_has_a_number_or_a_name(sparring: Command, tmp_path: Path) -> None:
+    folders, run = tmp_path / "images", tmp_path / "run"
+    for number, name in enumerate(("cat", "dog")):
+        (folders / name).mkdir(parents=True)
+        for index in range(4):
+            pixels = np.full((8, 8), 40 * number + index, dtype=np.uint8)
+            Image.fromarray(pixels).save(folders / name / f"{index}.png")
+    prepare(str(folders), tmp_path / "store")
+    keys = ["steps=1", "batch_size=4", "evaluate_every=0", "sample_every=0", "regime=plain"]
+    assert sparring("train", "robgan/digits", f"data={tmp_path / 'store'}", *keys, "--out", run).code == 0
+    gan = load_gan(RunFolder.open(run), "cpu")
+    assert [class_number(gan, label) for label in ("dog", "1", 1, "cat")] == [1, 1, 1, 0]
+    with pytest.raises(UsageError, match="did you mean dog"):
+        class_number(gan, "doge")
+
+
+def test_a_generator_without_classes_has_no_label(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
+    assert sparring("train", recipe_file, "steps=1", "evaluate_every=0", "--out", tmp_path / "run").code == 0
+    refused = sparring("sample", tmp_path / "run", "--label", 3, "--out", tmp_path / "samples.npz")
+    assert refused.code == 2 and "its generator has no classes" in refused.err
+
+
 def test_evaluate_by_another_extractor(sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=1000, rate=1e-3))
     run, weights = tmp_path / "run", tmp_path / "weights.pth"
@@ -249,13 +291,32 @@ def test_a_device_that_is_not_there_is_exit_2(device: str, sparring: Command, tm
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    "arguments", [["trian"], ["train"], ["train", "dishonest/ring", "--oot", "x"], ["list", "colours"]]
-)
-def test_bad_usage_is_exit_2(arguments: list[str], sparring: Command) -> None:
-    answer = sparring(*arguments)
+BAD = {
+    "trian": ("Did you mean 'train'?", "see `sparring --help`"),
+    "train": ("missing argument 'recipe'", "a name from `sparring list recipes`"),
+    "train dishonest/ring": ("missing option '--out'", "the run folder to create"),
+    "train dishonest/ring --steps 3": ("no such option: --steps", "a key of the recipe is written steps=VALUE"),
+    "train dishonest/ring --threads x": ("'--threads': Input should be a valid integer", "CPU threads"),
+    "sample run -n 0": ("greater than or equal to 1", "samples per game"),
+    "report run --x apples": ("'apples' is not one of 'rounds'", "what the lines are drawn over"),
+    "data prepare digits": ("sparring data prepare: missing option '--out'", "the store to create"),
+    "--verison": ("--version", "see `sparring --help`"),
+    "list colours": ("'colours' cannot be listed", "one of: recipes"),
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_usage_is_exit_2_and_two_lines(arguments: str, sparring: Command) -> None:
+    answer = sparring(*arguments.split())
     assert answer.code == 2
-    assert answer.err and "Traceback" not in answer.err
+    cause, remedy = answer.err.strip().splitlines()
+    assert cause.startswith("error: ") and BAD[arguments][0] in cause
+    assert remedy.startswith("  try: ") and BAD[arguments][1] in remedy
+
+
+def test_the_version_and_help_without_a_verb(sparring: Command) -> None:
+    assert sparring("--version").out == f"sparring {__version__}\n"
+    assert all(sparring(*words).code == 0 for words in ((), ("data",)))
 
 
 def test_a_damaged_store_is_exit_4_before_the_first_round(sparring: Command, tmp_path: Path) -> None:

@@ -35,13 +35,17 @@ def sample(
     count: Annotated[int, typer.Option("-n", min=1, help="Samples per game.")] = 64,
     out: Annotated[Path, typer.Option(help="A .png picture, or .npz arrays.")] = Path("samples.png"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the latents.")] = 0,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="One class, by number from 0 or by name.", show_default="all classes"),
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Draw samples from a run's newest checkpoint."""
     from sparring.evaluation.samples import write_samples
 
-    result = write_samples(run, out, count=count, seed=seed, device=device)
+    result = write_samples(run, out, count=count, seed=seed, label=label, device=device)
     if as_json:
         print_json(result)
     else:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.descent import require_finite
+from sparring.core.errors import UsageError
 from sparring.core.modules import evaluating
+from sparring.core.records import nearest
 from sparring.data import Batch
 from sparring.gan.load import LoadedGAN
 from sparring.gan.state import GANState
@@ -17,6 +19,8 @@ GAN = GANState | LoadedGAN
 """A GAN in training, or loaded from a checkpoint."""
 _AT_ONCE = 512
 """Samples in one forward pass."""
+_SHOWN = 12
+"""Names of classes in an error."""
 
 
 def draw(
@@ -49,6 +53,37 @@ def draw(
     samples = rendered(recipe, generator, codes.values)
     require_finite("sampling", {"samples of G": samples}, gan.diverged)
     return Batch(samples, codes.labels)
+
+
+def class_number(gan: LoadedGAN, label: int | str) -> int:
+    """The number of a class, from 0.
+
+    Args:
+        gan: a conditional generator.
+        label: the number, or the name in the data.
+
+    Raises:
+        UsageError: there is no such class, the generator is not conditional, or the data with the names are gone.
+    """
+    if not gan.recipe.generator.conditional:
+        raise UsageError(
+            f"{gan.path}: its generator has no classes to choose from",
+            "leave the label out, or train a recipe with generator.conditional=true",
+        )
+    classes, text = gan.networks.space.classes, str(label)
+    if text.isdecimal() and int(text) < classes:
+        return int(text)
+    names = gan.data().facts.classes
+    if text in names:
+        return names.index(text)
+    close = nearest(text, names)
+    hint = f"; did you mean {close}?" if close else ""
+    raise UsageError(f"label {text!r}: no such class{hint}", f"a number from 0 to {classes - 1}, or of {_few(names)}")
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 @torch.no_grad()
