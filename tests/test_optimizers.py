@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sparring.core.randomness import Rng
-from sparring.optimizers import LinearDecay, RMSprop
+from sparring.core.records import InvalidRecord
+from sparring.optimizers import SGD, CosineDecay, LinearDecay, OneCycle, RMSprop
 from sparring.runs.tensors import load_optimizer_state, optimizer_state
 
 
@@ -53,3 +54,48 @@ def test_the_mean_square_of_rmsprop_survives_a_checkpoint() -> None:
         first.step()
     load_optimizer_state(second, optimizer_state(first))
     assert torch.equal(second.state[parameters[1]]["square_avg"], first.state[parameters[0]]["square_avg"])
+
+
+def test_cosine_and_one_cycle_are_their_formulas() -> None:
+    cosine = CosineDecay(warmup=0.2, end=0.1)
+    assert [cosine.factor(p) for p in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.0, 0.5, 1.0, 0.55, 0.1])
+    assert CosineDecay().factor(0.25) == pytest.approx((1 + 0.5**0.5) / 2)
+    cycle = OneCycle(peak=0.4, start=0.2, end=0.1)
+    assert [cycle.factor(p) for p in (0.0, 0.2, 0.4, 0.7, 1.0)] == pytest.approx([0.2, 0.6, 1.0, 0.55, 0.1])
+
+
+def test_weight_decay_spares_biases_and_normalisation_layers() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.Linear(4, 5)).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(2.0)
+    optimizer = SGD(lr=0.1, weight_decay=0.5, decayed="kernels").build(network.parameters())
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    found = {name: value.flatten()[0].item() for name, value in network.state_dict().items() if "num" not in name}
+    decayed, spared = 2 - 0.1 * (1 + 0.5 * 2), 2 - 0.1
+    for name in ("0.weight", "2.weight"):
+        assert found[name] == pytest.approx(decayed)
+    for name in ("0.bias", "1.weight", "1.bias", "2.bias"):
+        assert found[name] == pytest.approx(spared)
+
+
+def test_sgd_with_nesterovs_momentum_follows_its_recurrence() -> None:
+    settings = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.3, decayed="kernels")
+    kernel, bias = torch.nn.Parameter(torch.ones(1, 1).double()), torch.nn.Parameter(torch.ones(1).double())
+    optimizer = settings.build([kernel, bias])
+    places, speeds = [1.0, 1.0], [0.0, 0.0]
+    for slope in (0.5, -0.2, 0.7):
+        kernel.grad, bias.grad = torch.full_like(kernel, slope), torch.full_like(bias, slope)
+        optimizer.step()
+        for index, decay in enumerate((0.3, 0.0)):
+            gradient = slope + decay * places[index]
+            speeds[index] = 0.9 * speeds[index] + gradient
+            places[index] -= 0.1 * (gradient + 0.9 * speeds[index])
+    assert [kernel.item(), bias.item()] == pytest.approx(places, rel=1e-12)
+    again = settings.build([kernel, bias])
+    load_optimizer_state(again, optimizer_state(optimizer))
+    assert again.state[bias]["momentum_buffer"].item() == pytest.approx(speeds[1])
+    with pytest.raises(InvalidRecord, match="there is no momentum"):
+        SGD(lr=0.1, nesterov=True)

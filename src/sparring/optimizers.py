@@ -5,12 +5,13 @@ All are elementwise in the parameters, so one optimizer steps R packed games exa
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from sparring.core.pieces import Piece, piece
@@ -67,6 +68,46 @@ class StepDecay(Schedule):
 
     def factor(self, progress: float) -> float:
         return self.drop ** sum(progress >= share for share in self.after)
+
+
+@piece("cosine")
+class CosineDecay(Schedule):
+    """Up linearly to the base rate, then half a cosine down to `end` times the base rate (Loshchilov and Hutter 2017).
+
+        end + (1 - end) (1 + cos(pi t)) / 2,    t the share of the rounds after the warm-up that is complete
+
+    Args:
+        warmup: share of the rounds of the rise from zero.
+        end: the final factor.
+    """
+
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    end: Probability = 0.0
+
+    def factor(self, progress: float) -> float:
+        if progress < self.warmup:
+            return progress / self.warmup
+        angle = math.pi * (progress - self.warmup) / (1.0 - self.warmup)
+        return self.end + (1.0 - self.end) * (1.0 + math.cos(angle)) / 2.0
+
+
+@piece("one_cycle")
+class OneCycle(Schedule):
+    """Linearly up to the base rate at `peak`, then linearly down (Smith 2017; Wong et al. 2020).
+
+    Args:
+        peak: share of the rounds at which the rate is largest.
+        start, end: the first and the last factor of the base rate.
+    """
+
+    peak: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    start: Probability = 0.0
+    end: Probability = 0.0
+
+    def factor(self, progress: float) -> float:
+        if progress < self.peak:
+            return self.start + (1.0 - self.start) * progress / self.peak
+        return 1.0 + (self.end - 1.0) * (progress - self.peak) / (1.0 - self.peak)
 
 
 class Optimizer(Piece, family="optimizer"):
@@ -158,10 +199,35 @@ class RMSpropSteps(torch.optim.Optimizer):
 
 @piece("sgd")
 class SGD(Optimizer):
-    """Stochastic gradient steps, with momentum and weight decay where asked."""
+    """Stochastic gradient steps, with momentum and weight decay where asked.
+
+        g <- gradient + weight_decay x,    v <- momentum v + g
+        x <- x - lr v, or x - lr (g + momentum v) with Nesterov's momentum
+
+    Args:
+        nesterov: whether the momentum is Nesterov's.
+        decayed: the parameters that decay: all, or `kernels`, those with more than one axis, which leaves out biases
+            and normalisation layers. In packed games every parameter has one more axis, and all decay.
+    """
 
     momentum: Momentum = 0.0
+    nesterov: bool = False
     weight_decay: NonNegative = 0.0
+    decayed: Literal["all", "kernels"] = "all"
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> SGD:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov: there is no momentum; set it to 0.9, say")
+        return self
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+        every = list(parameters)
+        others = [parameter for parameter in every if self.decayed == "kernels" and parameter.dim() <= 1]
+        groups: list[dict[str, Any]] = [{"params": every}]
+        if others:
+            kernels = [parameter for parameter in every if parameter.dim() > 1]
+            groups = [{"params": kernels}, {"params": others, "weight_decay": 0.0}]
+        return torch.optim.SGD(
+            groups, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
+        )

@@ -22,7 +22,10 @@ from sparring.runs.tensors import below, fill, within
 
 @dataclass(frozen=True)
 class LoadedClassifier:
-    """The classifier of a run after `step` rounds, in eval mode. The data of the run are not opened."""
+    """The classifier of a run after `step` rounds, in eval mode: its running mean if the recipe keeps one.
+
+    The data of the run are not opened.
+    """
 
     path: Path
     recipe: ClassifierRecipe
@@ -53,7 +56,7 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     space = checkpoint.progress.space
     network = recipe.classifier.build(space, (), rng=Rng.of(0))
     with checkpoint.named_in_errors():
-        fill(network, below("classifier/", checkpoint.tensors))
+        fill(network, below("average/" if recipe.ema else "classifier/", checkpoint.tensors))
     network = network.to(place).eval()
     return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))
 

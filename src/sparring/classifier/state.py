@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sparring.classifier.average import RunningMean
+from sparring.classifier.batches import SampleOrigin, WeightedBatch
+from sparring.classifier.fakes import FrozenGenerator
 from sparring.classifier.load import load_start
+from sparring.classifier.perturbations import KeptPerturbations, Perturbations, SearchedPerturbations
 from sparring.core.descent import Descent
 from sparring.core.errors import UsageError
-from sparring.core.randomness import Rng, Streams
-from sparring.core.shapes import Samples, Space
+from sparring.core.randomness import Streams
+from sparring.core.shapes import Samples
 from sparring.core.step_log import StepLog
 from sparring.data import Batch, Source
-from sparring.gan.load import load_gan
 from sparring.gan.state import laid_out
 from sparring.networks import forward
-from sparring.recipes import ClassifierRecipe, Fakes
-from sparring.runs.folder import RunFolder
+from sparring.recipes import ClassifierRecipe
 from sparring.runs.tensors import (
     below,
     fill,
@@ -29,22 +29,6 @@ from sparring.runs.tensors import (
     saved,
     within,
 )
-
-
-class WeightedBatch(NamedTuple):
-    """Labelled samples of one term of the loss.
-
-    Args:
-        origin: of the samples.
-        weight: of the term.
-        samples: `(n, ...)`.
-        labels: `(n)`.
-    """
-
-    origin: Literal["real", "fake"]
-    weight: float
-    samples: Samples
-    labels: Tensor
 
 
 class ClassifierState:
@@ -78,6 +62,12 @@ class ClassifierState:
         self.network = network
         self.optimizer = recipe.optimizer.build(network.parameters())
         self.fakes = [FrozenGenerator(recipe.fakes, self.space, device)] if recipe.fakes and recipe.fakes.weight else []
+        self.means = [RunningMean(network, recipe.ema)] if recipe.ema else []
+        self.perturbations: Perturbations
+        if recipe.free:
+            self.perturbations = KeptPerturbations(recipe, self.space, self.streams)
+        else:
+            self.perturbations = SearchedPerturbations(recipe, network, self.classify, self.space, self.streams)
         self.log = StepLog((), device)
         self.descent = Descent("classifier", network.parameters(), self.optimizer, self.log)
 
@@ -91,9 +81,16 @@ class ClassifierState:
         state = cls(recipe, source, device)
         if recipe.start:
             load_start(state.network, recipe.start)
+        for mean in state.means:
+            mean.network.load_state_dict(state.network.state_dict())
         for generator in state.fakes:
             generator.load_weights()
         return state
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The classifier that is evaluated: the running mean if the recipe keeps one."""
+        return next((mean.network for mean in self.means), self.network)
 
     def set_rate(self, step: int) -> None:
         """Set the learning rate of round `step`."""
@@ -101,22 +98,35 @@ class ClassifierState:
 
     def batches(self, step: int) -> Iterator[WeightedBatch]:
         """The batches of round `step`: real samples, and as many generated ones if the recipe has `fakes`."""
-        count = self.recipe.batch_size
-        yield self._weighted("real", 1.0, self.source.batch(step, count, self.streams))
+        count, number = self.recipe.batch_size, step // self.recipe.replays
+        yield self._weighted("real", 1.0, self.source.batch(number, count, self.streams), number)
         for generator in self.fakes:
-            yield self._weighted("fake", generator.weight, generator.draw(count, self.streams, step))
+            yield self._weighted("fake", generator.weight, generator.draw(count, self.streams, number), number)
 
     def classify(self, samples: Samples) -> Tensor:
-        """Logits `(n, classes)` in fp32, under the recipe's precision."""
+        """Logits `(n, classes)` of the trained weights in fp32, under the recipe's precision."""
         logits: Tensor = forward(self.network, samples, self.recipe.precision)
         return logits
 
+    def classify_evaluated(self, samples: Samples) -> Tensor:
+        """The same for the classifier that is evaluated."""
+        logits: Tensor = forward(self.evaluated, samples, self.recipe.precision)
+        return logits
+
+    def end_round(self, step: int) -> None:
+        """Update the running mean and end the round of the log."""
+        for mean in self.means:
+            mean.update(step)
+        self.log.end_round()
+
     def state(self) -> dict[str, Tensor]:
-        """All state, flat: classifier, frozen generator, optimizer, running sums of the log."""
+        """All state, flat: classifier, its mean, frozen generator, kept perturbations, optimizer, sums of the log."""
         state = within("classifier/", self.network.state_dict())
         for generator in self.fakes:
             state |= within("fakes/", generator.network.state_dict())
-        state |= within("optimizer/", optimizer_state(self.optimizer))
+        for mean in self.means:
+            state |= within("average/", mean.network.state_dict())
+        state |= self.perturbations.state() | within("optimizer/", optimizer_state(self.optimizer))
         return saved(state | within("watch/", self.log.state()))
 
     def load_state(self, state: dict[str, Tensor]) -> None:
@@ -128,58 +138,14 @@ class ClassifierState:
         fill(self.network, below("classifier/", state))
         for generator in self.fakes:
             fill(generator.network, below("fakes/", state))
+        for mean in self.means:
+            fill(mean.network, below("average/", state))
+        self.perturbations.load_state(state)
         load_optimizer_state(self.optimizer, below("optimizer/", state))
         self.log.load_state(below("watch/", state))
 
-    def _weighted(self, origin: Literal["real", "fake"], weight: float, batch: Batch) -> WeightedBatch:
+    def _weighted(self, origin: SampleOrigin, weight: float, batch: Batch, number: int) -> WeightedBatch:
         assert batch.labels is not None
-        return WeightedBatch(origin, weight, laid_out(self.recipe, batch.samples), batch.labels)
-
-
-class FrozenGenerator:
-    """A class-conditional generator of a finished run, in eval mode; its running mean if the recipe keeps one.
-
-    Args:
-        fakes: the run.
-        space: of the samples that it must generate.
-        device: of the samples.
-
-    Raises:
-        UsageError: there is no such run, or its generator is unconditional.
-
-    Source: Rob-GAN, equation (6): the expectation over P_fake, with uniform classes.
-    """
-
-    def __init__(self, fakes: Fakes, space: Space, device: torch.device) -> None:
-        self._fakes, self._space = fakes, space
-        self.weight = fakes.weight
-        self._recipe = RunFolder.open(Path(fakes.run)).game_recipe()
-        spec = self._recipe.generator
-        if not spec.conditional:
-            raise UsageError(
-                f"fakes.run = {fakes.run}: its generator is unconditional, so its samples have no labels",
-                "train without them, fakes=null, or name a run with generator.conditional=true",
-            )
-        self.network = spec.build(space, (), rng=Rng.of(0)).to(device).eval().requires_grad_(False)
-
-    def load_weights(self) -> None:
-        """Load the weights of the run's newest checkpoint.
-
-        Raises:
-            UsageError: the run has no checkpoint yet, no such game, or other samples.
-            CorruptInput: no checkpoint is intact.
-        """
-        gan = load_gan(RunFolder.open(Path(self._fakes.run)), "cpu").game(self._fakes.game)
-        if gan.networks.space != self._space:
-            raise UsageError(
-                f"fakes.run = {self._fakes.run}: makes samples of {gan.networks.space}, "
-                f"and the data have {self._space}",
-                "train on the data of that run",
-            )
-        self.network.load_state_dict(gan.networks.sampler.state_dict())
-
-    @torch.no_grad()
-    def draw(self, count: int, streams: Streams, number: int) -> Batch:
-        """Samples `(count, ...)` and their classes."""
-        codes = self._recipe.generator.draw((count,), self._space, rng=streams.rng("fakes", number))
-        return Batch(forward(self.network, codes.values, self._recipe.precision), codes.labels)
+        rng = self.streams.rng(f"mixing/{origin}", number)
+        mixed = self.recipe.mixing.mix(batch.samples, batch.labels, rng=rng)
+        return WeightedBatch(origin, weight, laid_out(self.recipe, mixed.samples), mixed.targets)

@@ -13,48 +13,73 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.attacks import batch_axes_of
-from sparring.classifier.state import ClassifierState, WeightedBatch
+from sparring.classifier.batches import WeightedBatch
+from sparring.classifier.state import ClassifierState
 from sparring.classifier_losses import ClassifierResponse
-from sparring.core.modules import evaluating, same_buffers
+from sparring.core.modules import same_buffers
 from sparring.core.shapes import Samples
 
 
 def train_step(state: ClassifierState, step: int) -> None:
     """One update on a batch of real samples and, if the recipe has `fakes`, on as many generated ones."""
+    recipe = state.recipe
     state.set_rate(step)
-    total = torch.zeros((), device=state.device)
-    for batch in state.batches(step):
-        with _running_statistics(state, batch):
-            loss = batch.weight * _loss(state, batch, attacked(state, batch, step))
-            loss.backward(inputs=state.descent.parameters)  # type: ignore[no-untyped-call]
-        total += loss.detach()
+    batches = ((batch, attacked(state, batch, step)) for batch in state.batches(step))
+    backward, progress = partial(_backward, state), step / recipe.steps
+    terms = recipe.weight_perturbation.descend(state.network, batches, backward, progress=progress)
+    total = sum((term.batch.weight * term.losses.mean() for term in terms), torch.zeros((), device=state.device))
+    for batch, losses, right, gradient in terms:
+        state.log.add_samples({f"loss_{batch.origin}": losses, f"accuracy_{batch.origin}": right})
+        state.perturbations.learn(batch.origin, gradient, step)
     state.log.add({"loss": total})
     state.descent.step(total)
-    state.log.end_round()
+    state.end_round(step)
+
+
+class Term(NamedTuple):
+    """One term of the loss, after its backward pass.
+
+    Args:
+        batch: of the term.
+        losses: `(n)`, detached.
+        right: whether the attacked samples are classified correctly, `(n)`.
+        gradient: d loss / d attacked sample of every sample, `(n, ...)`; None if not asked for.
+    """
+
+    batch: WeightedBatch
+    losses: Tensor
+    right: Tensor
+    gradient: Samples | None
+
+
+def _backward(state: ClassifierState, batches: Iterable[tuple[WeightedBatch, Samples]]) -> list[Term]:
+    """Add the gradient of the weighted loss on batches and their attacked samples to that of the weights."""
+    terms = []
+    for batch, moved in batches:
+        with _running_statistics(state, batch):
+            response = ClassifierResponse(state.classify, batch.samples, moved)
+            losses = batch.over_labels(partial(state.recipe.loss.losses, response))
+            inputs = [*state.descent.parameters, *state.perturbations.learning(response)]
+            (batch.weight * losses.mean()).backward(inputs=inputs)  # type: ignore[no-untyped-call]
+        right = (response.attacked.detach().argmax(-1) == batch.labels).to(losses)
+        slopes = response.attacked_samples.grad
+        gradient = None if slopes is None else slopes * (len(losses) / batch.weight)
+        terms.append(Term(batch, losses.detach(), right, gradient))
+    return terms
 
 
 def attacked(state: ClassifierState, batch: WeightedBatch, step: int) -> Samples:
-    """The samples of a batch after the recipe's attack on the classifier in eval mode."""
-    recipe, x = state.recipe, batch.samples
-    attack, rng = recipe.attack.scaled(recipe.warmup.factor(step)), state.streams.rng(f"attack/{batch.origin}", step)
-
-    @torch.no_grad()
-    def clean() -> Tensor:
-        return state.classify(x)
-
-    with evaluating(state.network):
-        ascended = recipe.loss.ascended(recipe.criterion, clean)
-
-        def loss(samples: Samples) -> Tensor:
-            return ascended(state.classify(samples), batch.labels)
-
-        moved = attack(x, loss, network=state.network, space=state.space, rng=rng)
+    """The samples of a batch after the attack, or the kept perturbation, of round `step`."""
+    attack, x = state.recipe.attack, batch.samples
+    moved = state.perturbations.move(batch, step)
     size = attack.ball.size(moved - x, batch_axes_of(x, state.space)) / state.space.width
     state.log.add_samples({f"attack_{batch.origin}_size": size, f"attack_{batch.origin}_idle": (size == 0).to(size)})
     return moved
@@ -68,15 +93,6 @@ def fit(network: nn.Module, batches: Iterable[tuple[Samples, Tensor]], optimizer
         optimizer.step()
 
 
-def _loss(state: ClassifierState, batch: WeightedBatch, moved: Samples) -> Tensor:
-    """The mean loss of a batch."""
-    response = ClassifierResponse(state.classify, batch.samples, moved)
-    losses = state.recipe.loss.losses(response, batch.labels)
-    right = (response.attacked.detach().argmax(-1) == batch.labels).to(losses)
-    state.log.add_samples({f"loss_{batch.origin}": losses, f"accuracy_{batch.origin}": right})
-    return losses.mean()
-
-
 def _running_statistics(state: ClassifierState, batch: WeightedBatch) -> AbstractContextManager[None]:
-    """Running statistics follow real samples alone, on which the classifier is used."""
-    return nullcontext() if batch.origin == "real" else same_buffers(state.network)
+    """Running statistics follow real samples, on which the classifier is used."""
+    return same_buffers(state.network) if batch.origin == "fake" else nullcontext()

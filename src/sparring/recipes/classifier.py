@@ -8,11 +8,14 @@ from pydantic import Field, model_validator
 
 from sparring.attacks import PGD, Attack, Criterion, CrossEntropy, TrainingAttack
 from sparring.classifier_losses import AdversarialCrossEntropy, ClassifierLoss
-from sparring.core.records import Every, NonNegative, Problem, Record, as_one
+from sparring.core.records import Count, Every, NonNegative, Problem, Record, as_one
+from sparring.data.mixing import Mixing, NoMixing
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
 from sparring.recipes.base import TrainingRecipe
+from sparring.recipes.gan import MeanDecay
 from sparring.regimes import Warmup
+from sparring.weight_perturbations import NoWeightPerturbation, WeightPerturbation
 
 
 class StartingPoint(Record):
@@ -41,6 +44,18 @@ class Fakes(Record):
     game: Every = 0
 
 
+class Free(Record):
+    """Free adversarial training: the gradient of every update moves a perturbation that is kept for the next one.
+
+    Args:
+        replays: m, updates on each batch.
+
+    Source: Shafahi et al. 2019, algorithm 1.
+    """
+
+    replays: Count = 8
+
+
 class ClassifierRecipe(TrainingRecipe):
     """Plain or adversarial training of a classifier f on real and, optionally, generated samples:
 
@@ -52,9 +67,14 @@ class ClassifierRecipe(TrainingRecipe):
         loss: l, and what the attack ascends.
         attack: on the samples; `none` is plain training.
         criterion: what the attack ascends, unless the loss says so.
+        free: takes the attack's step from the gradient of the update, instead of an attack on each batch.
         warmup: of the attack's epsilon.
+        mixing: of the samples of a batch, before the attack.
         fakes: generated samples, as many per batch as real ones; None trains on real ones alone (Madry et al. 2018).
         start: initial weights; None draws them.
+        weight_perturbation: where the gradient of the loss is taken.
+        ema: decay of the running mean of the weights and batch statistics that is evaluated and used; after t updates
+            it is min(ema, (1 + t) / (10 + t)). 0, or null, uses the weights themselves.
         steps: rounds; each is one update on one batch of `batch_size` real samples.
 
     Source: Rob-GAN, equations (3), (6) and (10).
@@ -67,10 +87,19 @@ class ClassifierRecipe(TrainingRecipe):
     loss: ClassifierLoss = AdversarialCrossEntropy()
     attack: TrainingAttack = PGD()
     criterion: Criterion = CrossEntropy()
+    free: Free | None = None
     warmup: Warmup = Warmup()
+    mixing: Mixing = NoMixing()
     fakes: Fakes | None = None
     start: StartingPoint | None = None
     optimizer: Optimizer
+    weight_perturbation: WeightPerturbation = NoWeightPerturbation()
+    ema: MeanDecay = 0.0
+
+    @property
+    def replays(self) -> int:
+        """Updates on each batch."""
+        return self.free.replays if self.free else 1
 
     @model_validator(mode="after")
     def _loss_fits_the_attack(self) -> ClassifierRecipe:
@@ -78,6 +107,26 @@ class ClassifierRecipe(TrainingRecipe):
             self.loss.check(self.attack, self.criterion)
         except ValueError as error:
             raise as_one([Problem(path=("loss",), value=self.loss.name, message=str(error))]) from None
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_free(self) -> ClassifierRecipe:
+        if self.free is None:
+            return self
+        obstacles = {
+            f"attack = {self.attack.name} needs more than the gradient of the update; fgsm does not": (
+                self.attack.can_reuse() and self.attack.ball.limited
+            ),
+            f"criterion = {self.criterion.name}, and the gradient of the update is that of the loss": (
+                self.criterion == CrossEntropy()
+            ),
+            f"weight_perturbation = {self.weight_perturbation.name} takes the gradient elsewhere": (
+                self.weight_perturbation == NoWeightPerturbation()
+            ),
+        }
+        message = next((obstacle for obstacle, passed in obstacles.items() if not passed), None)
+        if message:
+            raise as_one([Problem(path=("free",), value=f"replays {self.replays}", message=message)])
         return self
 
     @property

@@ -1,6 +1,8 @@
-"""The training of classifiers: losses."""
+"""The training of classifiers: losses, mixing, and where the gradient is taken."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,8 @@ from torch import Tensor, nn
 from sparring.attacks import CrossEntropy
 from sparring.classifier_losses import ClassifierLoss, ClassifierResponse
 from sparring.core.randomness import Rng
+from sparring.data.mixing import Mixing
+from sparring.weight_perturbations import WeightPerturbation
 
 
 def check_classifier_loss(loss: ClassifierLoss) -> None:
@@ -32,3 +36,38 @@ def check_classifier_loss(loss: ClassifierLoss) -> None:
         far = loss.ascended(CrossEntropy(), lambda: extreme)(-extreme, labels)
     assert ascended.shape == (6,) and ascended.isfinite().all(), "the attack's loss per sample"
     assert far.isfinite().all(), "large logits do not overflow"
+
+
+def check_mixing(mixing: Mixing) -> None:
+    samples, labels = Rng.of(0).uniform((8, 3, 6, 5), -1.0, 1.0), torch.arange(8)
+    mixed, again = (mixing.mix(samples, labels, rng=Rng.of(1)) for _ in range(2))
+    assert torch.equal(mixed.samples, again.samples), "a mixed batch is a function of its stream"
+    assert mixed.samples.shape == samples.shape
+    shares = sum((torch.as_tensor(share).expand(8) for _, share in mixed.targets), torch.zeros(8))
+    assert torch.allclose(shares, torch.ones(8)), "the shares of the labels add up to one"
+    for sample in mixed.samples.flatten(2).movedim(1, 2):  # pixels are never blended
+        assert all(
+            any(bool((pixel == other).all()) for other in samples.movedim(1, 3).reshape(-1, 3)) for pixel in sample
+        )
+
+
+def check_weight_perturbation(perturbation: WeightPerturbation) -> None:
+    network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    x = Rng.of(0).normal((8, 4))
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    seen: list[list[float]] = []
+
+    def backward(batches: Iterable[Tensor]) -> float:
+        seen.append([])
+        for batch in batches:
+            loss = network(batch).exp().mean()
+            loss.backward()
+            seen[-1].append(loss.item())
+        return sum(seen[-1])
+
+    result = perturbation.descend(network, iter([x, -x]), backward, progress=0.9)
+    assert result == sum(seen[-1]) and [len(losses) for losses in seen] == [2] * len(seen), "every batch, in every pass"
+    assert sum(seen[-1]) >= sum(seen[0]), "where the loss is not lower"
+    assert all(map(torch.equal, before, network.parameters())), "weights stay as they are"
+    assert all(parameter.grad is not None for parameter in network.parameters()), "every weight has a gradient"
+    assert network.state_dict()["1.num_batches_tracked"] == 2, "only the last pass counts in running statistics"

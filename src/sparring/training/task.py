@@ -245,7 +245,7 @@ class ClassifierTask(Task):
         return self.recipe.attack.remarks()
 
     def measure(self, done: int) -> dict[str, Any]:
-        return self.measures.measure(self.classifier.network, self.classifier.classify, done)
+        return self.measures.measure(self.classifier.evaluated, self.classifier.classify_evaluated, done)
 
     def collapse_metrics(self, done: int) -> dict[str, Any]:
         return self._collapse.measure()
