@@ -81,7 +81,8 @@ def test_the_kernel_distance_of_whole_sets_is_the_sum_over_pairs() -> None:
     a, b = Rng.of(0).normal((24, 5)).double(), Rng.of(1).normal((24, 5)).double() + 0.3
     found = kernel_distance(a, b, subsets=3, size=1000)
     assert found[0] == pytest.approx(direct_kernel_distance(a.numpy(), b.numpy()), rel=1e-9)
-    assert found[1] == pytest.approx(0, abs=1e-9), "a subset that holds everything is always the same"
+    assert found[1] == 0, "a subset that holds everything is always the same"
+    assert kernel_distance(a[:20], b, subsets=3, size=1000)[1] > 1e-3, "those of the larger set differ"
 
 
 def test_the_kernel_distance_is_unbiased() -> None:
@@ -166,6 +167,14 @@ def test_a_split_of_one_image_is_not_measured_and_one_of_two_is(metric: Metric) 
     assert metric.applies(reference(50, 2))
     found = metric.measure(Rng.of(11).normal((20, 1, 2, 2)), reference(50, 2))
     assert all(np.isfinite(value) for value in found.values())
+
+
+def test_a_kernel_distance_of_whole_sets_claims_no_spread() -> None:
+    real = reference(60)
+    assert "all images at once, so that there is no spread" in Kernel().protocol(real, 2048)
+    assert Kernel().measure(Rng.of(11).normal((2048, 1, 2, 2)), real)["kernel_distance_std"] == 0
+    assert "10 pairs of random subsets of 50," in Kernel().protocol(real, 50)
+    assert "10 pairs of random subsets of 40," in Kernel(size=40).protocol(real, 2048)
 
 
 @pytest.mark.parametrize(("images", "splits"), [(2, 2), (9, 9), (10, 10), (11, 6), (360, 10), (2048, 10)])

@@ -20,7 +20,8 @@ from sparring.metrics.feature_metric import SEED, FeatureMetric, as_extractor, s
 def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> tuple[float, float]:
     """E k(a, a') + E k(b, b') - 2 E k(a, b) with k(x, y) = (x.y / features + 1)^3, unbiased, in fp64.
 
-    Returns the mean and the standard deviation over random subsets.
+    Returns the mean and the standard deviation over random subsets. Where a subset would be all of both sets, there is
+    one, and the deviation is 0.
 
     Args:
         a: `(n, features)`.
@@ -30,10 +31,10 @@ def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> tuple[f
     """
     from torchmetrics.image.kid import KernelInceptionDistance  # takes a second to import
 
+    size = min(size, len(a), len(b))
+    different = 1 if size == max(len(a), len(b)) else subsets
     with seeded():
-        distance = KernelInceptionDistance(
-            feature=as_extractor(a.shape[1]), subsets=subsets, subset_size=min(size, len(a), len(b))
-        )
+        distance = KernelInceptionDistance(feature=as_extractor(a.shape[1]), subsets=different, subset_size=size)
         distance.update(a.cpu().double(), real=True)
         distance.update(b.cpu().double(), real=False)
         mean, std = distance.compute()
@@ -60,7 +61,10 @@ class Kernel(FeatureMetric):
     def protocol(self, reference: Reference, count: int) -> str:
         real = reference.real
         assert real is not None
-        size = min(self.size, count, real.fewest)
+        images, others = real.compared(count), len(real.reference.features)
+        size = min(self.size, images, others)
+        if size == max(images, others):
+            return f"{real.protocol(count)}; cubic kernel, all images at once, so that there is no spread over subsets"
         return (
             f"{real.protocol(count)}; cubic kernel, {self.subsets} pairs of random subsets of {size:,}, "
             f"seed {SEED}; the standard deviation is over subsets"
