@@ -14,9 +14,11 @@ from torch import nn
 
 from new_run import new_run
 from sparring.core.errors import NonFinite
+from sparring.core.process import SILENT
 from sparring.monitoring.discriminator_probe import ATTACK, DiscriminatorProbe
-from sparring.monitoring.pictures import BINS, PATH_IMAGES, PATHS, SHOWN, histogram, save_probe
+from sparring.monitoring.pictures import BINS, PATH_IMAGES, PATHS, SHOWN, histogram, save_probe, save_samples
 from sparring.recipes import Recipe
+from sparring.training.task import GANTask
 
 
 @pytest.mark.parametrize(("slope", "named"), [(1e38, "input gradient"), (math.inf, "score")])
@@ -51,6 +53,34 @@ def test_saved_arrays_equal_the_probe(short: Callable[..., Recipe], run_path: Pa
     assert arrays["between"].shape == (2, PATHS, PATH_IMAGES, 1, 8, 8)
 
 
+@pytest.mark.parametrize(("moved", "files"), [(0.0, ["000000012.png"]), (1.0, ["000000012.live.png", "000000012.png"])])
+def test_images_of_g_itself_are_saved_while_those_of_its_mean_differ(
+    moved: float, files: list[str], short: Callable[..., Recipe], run_path: Path
+) -> None:
+    game = game_of(short(*IMAGES, "replicas=2", "ema=0.9"))
+    run = new_run(run_path, game.recipe)
+    with torch.no_grad():
+        for weight in game.networks.generator.parameters():
+            weight += moved * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    save_samples(game, run, 12)
+    assert sorted(path.name for path in run.samples.iterdir()) == files
+    averaged, live = ((run.samples / name).read_bytes() for name in (files[-1], files[0]))
+    assert (live != averaged) == bool(moved)
+
+
+def test_what_g_itself_covers_is_measured_beside_its_mean(short: Callable[..., Recipe]) -> None:
+    for ema in (0.0, 0.9):
+        task = GANTask(game_of(short(f"ema={ema}", "evaluate_every=1")), SILENT)
+        row = {"step": 12} | task.measure(12)
+        assert ("modes_live" in row) == ("modes_live" in task.metrics([row], complete=False)) == bool(ema)
+    centres = task.source.facts.centres
+    task.game.networks.generator = _Everywhere(
+        centres + torch.randn(64, 8, 2, generator=torch.Generator().manual_seed(0)) / 10
+    )
+    again = task.measure(12)
+    assert again["modes"] == row["modes"] < again["modes_live"] == 8
+
+
 def test_interpolations_are_straight_lines_between_latents(short: Callable[..., Recipe], run_path: Path) -> None:
     game = game_of(short(*IMAGES, "ema=0"))
     game.networks.generator = _Latents()
@@ -63,6 +93,17 @@ def test_interpolations_are_straight_lines_between_latents(short: Callable[..., 
     torch.testing.assert_close(4 * between[:, -1], ends[PATHS:], atol=0.02, rtol=0)
     steps = between.diff(dim=1)
     torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), atol=0.02, rtol=0)
+
+
+class _Everywhere(nn.Module):
+    """A generator that draws these points `(n, 8, 2)`, whatever the latents."""
+
+    def __init__(self, points: torch.Tensor) -> None:
+        super().__init__()
+        self.points = points.flatten(0, 1)
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return self.points[torch.arange(len(codes)) % len(self.points)]
 
 
 class _Latents(nn.Module):

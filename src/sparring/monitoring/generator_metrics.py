@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,8 @@ from sparring.monitoring.reference_networks import classifier_for, is_image_data
 from sparring.recipes import Recipe
 from sparring.runs.schema import MetricValue
 
+COVERED = ("modes", "classes")
+"""What a generator may cover."""
 SAMPLES = 2048
 """Samples a game and measurement, during training."""
 
@@ -69,11 +71,17 @@ class GeneratorMetrics:
             samples: `(*lead, n, ...)`.
             diverged: packed games that have no numbers any more, and are no success.
         """
-        if not self._lead:
-            return dict(self._of_game(samples))
-        failed = {name: 0.0 if name == "success" else None for metric in self.metrics for name in metric.names}
-        games = [failed if game in diverged else self._of_game(each) for game, each in enumerate(samples)]
-        return {name: [numbers[name] for numbers in games] for name in games[0]}
+        return self._measured(self.metrics, samples, diverged)
+
+    def measure_live(self, samples: Tensor, diverged: Collection[int] = ()) -> dict[str, Any]:
+        """`modes_live` or `classes_live`: how many G itself covers, where other numbers are of its running mean.
+
+        Args:
+            samples: of G itself, `(*lead, n, ...)`.
+            diverged: as in `measure`.
+        """
+        numbers = self._measured([each for each in self.metrics if each.names[0] in COVERED], samples, diverged)
+        return {f"{name}_live": numbers[name] for name in COVERED if name in numbers}
 
     def intervals(self, samples: Tensor, diverged: Collection[int] = ()) -> dict[str, Any]:
         """95 % intervals of numbers, as `measure` returns the numbers; they take longer."""
@@ -107,6 +115,11 @@ class GeneratorMetrics:
             for metric in self.metrics
             for name in metric.names
         }
+        for metric in self.metrics:
+            live = f"{metric.names[0]}_live"
+            if live in row:
+                protocol = f"{self.samples:,} samples a game, G itself in eval mode; the rest as {metric.names[0]}"
+                values[live] = MetricValue(value=row[live], protocol=protocol)
         if "success" in row:
             successes = _as_list(row["success"])
             values["success_rate"] = _rate(
@@ -114,9 +127,17 @@ class GeneratorMetrics:
             )
         return values
 
-    def _of_game(self, samples: Tensor) -> dict[str, float]:
+    def _measured(self, metrics: Sequence[Metric], samples: Tensor, diverged: Collection[int]) -> dict[str, Any]:
+        """Numbers of some metrics; a list with replicas."""
+        if not self._lead:
+            return dict(self._of_game(metrics, samples))
+        failed = {name: 0.0 if name == "success" else None for metric in metrics for name in metric.names}
+        games = [failed if game in diverged else self._of_game(metrics, each) for game, each in enumerate(samples)]
+        return {name: [numbers[name] for numbers in games] for name in games[0]}
+
+    def _of_game(self, metrics: Sequence[Metric], samples: Tensor) -> dict[str, float]:
         numbers: dict[str, float] = {}
-        for metric in self.metrics:
+        for metric in metrics:
             numbers |= metric.measure(samples, self.reference)
         return numbers
 

@@ -28,6 +28,8 @@ from sparring.runs.folder import RunFolder
 
 IMAGES = 64
 """Images of a grid."""
+DIFFERENT = 0.08
+"""Images of this mean distance, in units of [-1, 1], are seen to differ: 10 of 255 levels."""
 POINTS = 512
 """Points of the plane, a game."""
 LANDSCAPE = 64
@@ -46,6 +48,9 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 def save_samples(game: GANState, run: RunFolder, step: int) -> None:
     """Write samples/STEP.png for images, in order of their classes, samples/STEP.npz for points of the plane or a line.
 
+    Where G has a running mean, the images are of the mean. As long as those of G itself, from the same latents, differ
+    visibly, samples/STEP.live.png has them.
+
     The npz of a plane holds `points (games, POINTS, 2)`, `landscape (games, LANDSCAPE, LANDSCAPE)` with D's probability
     of "real" at [y, x], and `extent`, half the side of the square that the landscape covers; that of a line the arrays
     of `line_arrays`.
@@ -57,8 +62,14 @@ def save_samples(game: GANState, run: RunFolder, step: int) -> None:
     space = game.source.facts.space
     if len(space.shape) == 3 and space.bounds == IMAGE_BOUNDS:
         count = max(1, IMAGES // math.prod(game.recipe.lead))
-        images = draw(game, count, "pictures", 0, labels=spread(count, space.classes)).samples
-        write_whole(run.samples / f"{step:09d}.png", png_grid(images.flatten(0, len(game.recipe.lead))))
+        labels, lead = spread(count, space.classes), len(game.recipe.lead)
+        images, live = (
+            draw(game, count, "pictures", 0, labels=labels, generator=each).samples.flatten(0, lead)
+            for each in (game.networks.sampler, game.networks.generator)
+        )
+        write_whole(run.samples / f"{step:09d}.png", png_grid(images))
+        if float((live - images).abs().mean()) > DIFFERENT:
+            write_whole(run.samples / f"{step:09d}.live.png", png_grid(live))
     elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", npz_bytes(_points(game)))
     elif space.shape == (1,):

@@ -36,6 +36,7 @@ class MetricInfo:
         lowest: where its axis starts; None where values may be negative.
         reference: name of the same metric on other samples, or by another criterion, drawn beside it.
         reference_label: in the legend.
+        live: name of the same metric of G itself, where this one is of the running mean.
         spread: name of its standard deviation, which has no chart.
         singular: the unit of exactly one.
         is_attacked: measured under the main attack of the recipe.
@@ -51,6 +52,7 @@ class MetricInfo:
     lowest: float | None = 0.0
     reference: str = ""
     reference_label: str = "floor: real against real"
+    live: str = ""
     spread: str = ""
     singular: str = ""
     is_attacked: bool = False
@@ -79,7 +81,7 @@ METRICS = {metric.name: metric for group in _TABLE.values() for metric in group}
 OF_D = frozenset(metric.name for metric in _TABLE["of_the_discriminator"])
 """Metrics of the discriminator."""
 SUCCESS, FIRST_SUCCESS = "success", "steps_to_success"
-HIDDEN = frozenset({SUCCESS} | {name for each in METRICS.values() for name in (each.reference, each.spread)})
+HIDDEN = frozenset({SUCCESS} | {name for each in METRICS.values() for name in (each.reference, each.live, each.spread)})
 """Metrics without a chart of their own."""
 PRIMARY = ("modes", "classes")
 """What a success is about, in order of preference."""

@@ -15,7 +15,7 @@ from sparring.objectives import Wasserstein
 from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.regimes import AdversarialRegime
 from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
-from sparring.report.charts import BLUE, COLOURS, VERMILLION, Chart, Curve, Mark
+from sparring.report.charts import BLUE, COLOURS, PURPLE, VERMILLION, Chart, Curve, Mark
 from sparring.report.format import number
 from sparring.report.metric_info import HIDDEN, MetricInfo, metrics_of, threshold
 from sparring.report.read import Run
@@ -135,11 +135,11 @@ def _training_attack(run: Run) -> Attack | None:
 
 def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
     """One metric of one run, with its reference."""
-    one = "held-out samples" if isinstance(run.recipe, ClassifierRecipe) else "game"
     curves = [
-        Curve(label, series.steps, metric.scale * series.values, colour, dash, mean_only=name == metric.reference)
+        Curve(label, series.steps, metric.scale * series.values, colour, dash, mean_only=name != metric.name)
         for name, label, colour, dash in (
-            (metric.name, "mean" if run.recipe.replicas > 1 else one, VERMILLION, "-"),
+            (metric.name, _label(run, metric), VERMILLION, "-"),
+            (metric.live, "G itself", PURPLE, ":"),
             (metric.reference, metric.reference_label, BLUE, "--"),
         )
         if (series := run.series(name))
@@ -147,6 +147,15 @@ def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
     need = threshold(metric, run)
     marks = () if need is None else (Mark(need * metric.scale, "needed for a success"),)
     return Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, limits_of(metric))
+
+
+def _label(run: Run, metric: MetricInfo) -> str:
+    """Of what a metric is."""
+    if isinstance(run.recipe, ClassifierRecipe):
+        return "held-out samples"
+    if run.recipe.replicas > 1:
+        return "mean"
+    return "running mean of G" if run.series(metric.live) else "game"
 
 
 def limits_of(metric: MetricInfo) -> tuple[float | None, float | None]:

@@ -155,7 +155,12 @@ class GANTask(Task):
         for head in self.class_heads:
             numbers |= head.measure(done)
         samples = draw(self.game, self.measures.samples, "measure", done).samples
-        return self._of_games(numbers) | self.measures.measure(samples, self.game.diverged.games)
+        measured = self.measures.measure(samples, self.game.diverged.games)
+        if self.recipe.ema:
+            generator = self.game.networks.generator
+            live = draw(self.game, self.measures.samples, "measure", done, generator=generator).samples
+            measured |= self.measures.measure_live(live, self.game.diverged.games)
+        return self._of_games(numbers) | measured
 
     def collapse_metrics(self, done: int) -> dict[str, Any]:
         return self._of_games(self._collapse.measure(done))
