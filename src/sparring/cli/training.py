@@ -55,23 +55,34 @@ def train(
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The folder of a run or of a sweep.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[steps=N]", help="Rounds in all, more than are trained; no other key can change."),
+    ] = None,
     device: Device = "auto",
     threads: Threads = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Continue a run from its newest intact checkpoint, or a sweep with its missing cells."""
+    """Continue a run from its newest intact checkpoint, to more rounds if asked, or a sweep with its missing cells."""
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.sweep import resume_sweep
     from sparring.sweeps.sweep_folder import is_sweep
+    from sparring.training.lengthen import lengthen
     from sparring.training.loop import resume as resume_run
 
     if is_sweep(run):
         _require_one_process("resume")
+        if overrides:
+            raise UsageError(f"{run}: a sweep keeps its recipes", "sweep again with other keys in another folder")
         with show_progress("rounds") as progress:
             result = resume_sweep(run, executor=LocalExecutor(device=device), progress=progress)
         _print_sweep(run, result, as_json)
         return
     with show_progress("rounds") as progress:
+        for override in overrides or ():
+            remark = "" if rank() else lengthen(run, override)
+            if remark:
+                progress.note(remark)
         summary = resume_run(run, device=device, threads=threads, progress=progress)
     _print_result(run, summary, as_json)
 

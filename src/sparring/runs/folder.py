@@ -29,6 +29,7 @@ from sparring.recipes import AnyRecipe, Recipe, TrainingRecipe, parse_yaml, requ
 from sparring.runs import aborted, lock
 from sparring.runs.checkpoint import STATE, Checkpoint, CheckpointProgress, SavedRun, write_checkpoint
 from sparring.runs.environment import naming_the_version
+from sparring.runs.length import require_recipe
 from sparring.runs.log import append_row, read_rows, require_start, synced_content, truncate
 from sparring.runs.schema import SUMMARY, Summary
 from sparring.runs.trust import require_importable, require_trusted, trust
@@ -253,8 +254,7 @@ class RunFolder:
         progress = saved.progress
         if progress.step != int(folder.name):
             raise CorruptInput(f"{folder / STATE}: of round {progress.step}", remedy)
-        if progress.recipe_sha256 != sha256(self.recipe_path):
-            raise CorruptInput(f"{folder}: saved under another recipe than {self.recipe_path}", remedy)
+        require_recipe(self.path, progress.recipe_sha256, folder)
         require_start(self.rows_path, progress.log_bytes, progress.log_sha256)
         return saved
 

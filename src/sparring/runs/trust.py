@@ -16,6 +16,7 @@ from typing import Any
 from sparring.core.errors import CorruptInput, StorageError, UsageError
 from sparring.core.files import write_whole
 from sparring.core.pieces import REFERENCE, import_object
+from sparring.recipes import parse_yaml
 from sparring.runs.caching import cache_folder
 
 ALLOWED = "SPARRING_ALLOW"
@@ -37,6 +38,17 @@ def trust(text: str, values: Any) -> None:
         write_whole(mark, b"")
     except (OSError, StorageError):
         return  # without a cache the recipe is not remembered; no run fails for that
+
+
+def trust_as(text: str, earlier: str) -> None:
+    """Remember a recipe of a run whose earlier recipe this user started.
+
+    Args:
+        text: recipe.yaml of the run.
+        earlier: what it was before.
+    """
+    if _mark(earlier).is_file():
+        trust(text, parse_yaml(text, "recipe.yaml"))
 
 
 def require_trusted(path: Path, text: str, values: Any) -> None:

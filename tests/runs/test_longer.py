@@ -1,0 +1,102 @@
+"""A run that is made longer ends as one that had its length from the start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sparring.core.errors import CorruptInput
+from sparring.recipes import Recipe
+from sparring.runs.checkpoint import read_checkpoint
+from sparring.runs.folder import RunFolder
+from sparring.training.lengthen import lengthen
+from sparring.training.loop import resume, train
+from torture import games
+from untimed import untimed_rows
+
+CONSTANT = ("optimizers.generator.schedule=constant", "optimizers.discriminator.schedule=constant")
+Command = Callable[..., Any]
+"""The fixture `sparring`."""
+
+
+def tensors(run: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(RunFolder.open(run).saved()[-1]).tensors
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "classifier"])
+def test_a_longer_run_equals_one_of_that_length(kind: str, shared: Path, tmp_path: Path) -> None:
+    keys = ["checkpoint_every=7", "log_every=3", "evaluate_every=16"]
+    networks = ["optimizer"] if kind == "classifier" else ["optimizers.generator", "optimizers.discriminator"]
+    constant = [f"{network}.schedule=constant" for network in networks]
+    short, long = (games.recipe_of(kind, shared, *keys, *constant, f"steps={steps}") for steps in (10, 24))
+    train(short, tmp_path / "grown", device="cpu")
+    assert not lengthen(tmp_path / "grown", "steps=24")
+    assert RunFolder(tmp_path / "grown").recipe() == long
+    assert resume(tmp_path / "grown", device="cpu").steps == 24
+    train(long, tmp_path / "whole", device="cpu")
+    one, other = tensors(tmp_path / "grown"), tensors(tmp_path / "whole")
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    assert untimed_rows(tmp_path / "grown") == untimed_rows(tmp_path / "whole")
+
+
+def test_a_longer_run_on_the_command_line(sparring: Command, short: Callable[..., Recipe], run_path: Path) -> None:
+    train(short(*CONSTANT), run_path, device="cpu")
+    assert json.loads(sparring("resume", run_path, "steps=30", "--json").out)["steps"] == 30
+    assert json.loads(sparring("resume", run_path, "steps=33", "--json").out)["status"] == "complete"
+    assert RunFolder(run_path).recipe().steps == 33
+    lengths = RunFolder(run_path).environment()["earlier_lengths"]
+    assert [(each["steps"], each["trained"], each["followed_by"]) for each in lengths] == [(20, 20, []), (30, 30, [])]
+    before = (run_path / "recipe.yaml").read_bytes()
+    refused = {
+        "steps=33": "33 rounds are trained, and steps=33 asks for no more",
+        "steps=many": "should be a valid integer",
+        "batch_size=3": "of a run that has begun only steps can change",
+    }
+    for override, cause in refused.items():
+        answer = sparring("resume", run_path, override)
+        assert answer.code == 2 and cause in answer.err and len(answer.err.strip().splitlines()) == 2
+    assert "sparring train" in answer.err and "batch_size=3 --out NEW" in answer.err
+    assert (run_path / "recipe.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("optimizers.discriminator.schedule=linear", "optimizers.discriminator.schedule"),
+        ("lipschitz=instance_noise", "lipschitz"),
+    ],
+)
+def test_what_followed_the_length_is_said_and_recorded(
+    override: str, key: str, short: Callable[..., Recipe], run_path: Path, sparring: Command
+) -> None:
+    train(short(*CONSTANT, override), run_path, device="cpu")
+    answer = sparring("resume", run_path, "steps=30")
+    assert answer.code == 0
+    assert f"{key} depend on the share of all rounds: the first 20 followed 20 rounds, the next follow 30" in answer.err
+    assert RunFolder(run_path).environment()["earlier_lengths"][0]["followed_by"] == [key]
+
+
+def test_a_decay_that_has_not_begun_may_begin_later(short: Callable[..., Recipe], run_path: Path) -> None:
+    train(short(*CONSTANT, "optimizers.generator.schedule={name: steps, after: [0.99]}"), run_path, device="cpu")
+    assert not lengthen(run_path, "steps=30")
+    assert resume(run_path, device="cpu").steps == 30
+
+
+def test_a_run_that_grows_is_not_complete_until_it_is_resumed(short: Callable[..., Recipe], run_path: Path) -> None:
+    train(short(), run_path, device="cpu")
+    lengthen(run_path, "steps=30")
+    summary = RunFolder(run_path).summary()
+    assert summary is not None and (summary.status, summary.steps) == ("interrupted", 20)
+
+
+def test_a_length_written_by_hand_is_refused(short: Callable[..., Recipe], run_path: Path) -> None:
+    train(short(), run_path, device="cpu")
+    recipe = run_path / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("steps: 20\n", "steps: 30\n"))
+    with pytest.raises(CorruptInput, match="saved under another recipe"):
+        resume(run_path, device="cpu")
