@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from scipy.optimize import linprog, minimize
@@ -181,3 +182,60 @@ def test_early_stop_fools_no_fewer_and_calls_less(name: str, attack: Attack, cri
     fooled = stopped.fooled
     assert int(stopped.forwards[fooled].sum()) < 0.7 * int(whole.forwards[fooled].sum())
     assert bool((stopped.forwards <= whole.forwards + 2)[~fooled].all())
+
+
+def plane_by_bisection(x: np.ndarray, normal: np.ndarray, height: float, ball: Ball) -> np.ndarray:
+    """The nearest point to x in [-1, 1]^d with height + <normal, z - x> = 0; the corner where there is none."""
+    sign = -np.sign(height)
+    direction = np.sign(normal) * sign
+    speed = np.ones_like(x) if isinstance(ball, Linf) else np.abs(normal)
+
+    def moved(t: float) -> np.ndarray:
+        return np.clip(x + t * speed * direction, -1, 1)
+
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        if sign * (height + normal @ (moved(middle) - x)) < 0:
+            low = middle
+        else:
+            high = middle
+    return moved(high)
+
+
+@pytest.mark.parametrize("ball", BALLS)
+def test_algorithm_1_by_hand(ball: Ball) -> None:
+    """Croce and Hein 2020b, algorithm 1, sample by sample in numpy, without the secant steps at the end."""
+    torch.manual_seed(4)
+    network = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    x = Rng.of(8).uniform((12, 5), -0.7, 0.7).double()
+    with torch.no_grad():
+        network[2].bias.sub_(network(x).max() + 0.05)
+
+    def loss(samples: Tensor) -> Tensor:
+        return network(samples)[:, 0]
+
+    size = {Linf: lambda d: np.abs(d).max(), L2: lambda d: np.linalg.norm(d)}[type(ball)]
+    expected = []
+    for start in x.numpy():
+        point, best, nearest = start, np.inf, None
+        for _ in range(6):
+            leaf = torch.tensor(point, requires_grad=True)
+            value = loss(leaf[None])[0]
+            (slope,) = torch.autograd.grad(value, leaf)
+            normal, height = slope.numpy(), float(value.detach())
+            far = plane_by_bisection(point, normal, height, ball) - point
+            near = plane_by_bisection(start, normal, height + normal @ (start - point), ball) - start
+            alpha = min(size(far) / (size(far) + size(near)), 0.1)
+            point = np.clip((1 - alpha) * (point + 1.05 * far) + alpha * (start + 1.05 * near), -1, 1)
+            if float(loss(torch.tensor(point)[None]).detach()) > 0:
+                if size(point - start) < best:
+                    best, nearest = size(point - start), point
+                point = 0.1 * start + 0.9 * point
+        expected.append(point if nearest is None else nearest)
+    attack = FAB(epsilon=1.0, ball=ball, steps=6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparring.attacks.fab._SECANTS", 0)
+        found = attack.search(x, loss, space=Space((5,), IMAGE_BOUNDS), rng=Rng.of(0))
+    torch.testing.assert_close(found, torch.tensor(np.stack(expected)), rtol=1e-7, atol=1e-7)
+    assert int((loss(found) > 0).sum()) >= 6

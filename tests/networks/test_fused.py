@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import PGD, Threat, fool
-from sparring.core.randomness import Rng
+from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.lipschitz import SpectralNorm
 from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet, prepared_for_attack
 from sparring.networks.fused import fused
 from sparring.robustness.targets import target_of
-from sparring.robustness.worst_case import try_threat
+from sparring.robustness.trials import Trials
 
 SPACE = Space((3, 8, 8), IMAGE_BOUNDS, 4)
 IMAGES = Rng.of(1).uniform((12, *SPACE.shape), -1.0, 1.0)
@@ -140,8 +140,8 @@ def test_an_evaluation_through_the_fused_network_finds_as_much() -> None:
     network = used(SmallResNet(width=4).build(SPACE, (), rng=Rng.of(0))).float()
     target = target_of(network, IMAGES, network(IMAGES).argmax(1), low=-1.0, high=1.0)
     threat = Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.05, steps=5))
-    quick = try_threat(target, threat, rng=Rng.of(0))
-    plain = fool(threat, target.logits, IMAGES, target.labels, network=network, space=target.space, rng=Rng.of(0))
+    quick, rng = Trials(target, seed=0).of(threat), Streams(0).rng("robustness/PGD/0.05/0")
+    plain = fool(threat, target.logits, IMAGES, target.labels, network=network, space=target.space, rng=rng)
     assert torch.equal(quick.correct, ~plain.fooled)
     assert quick.result.loss_end == pytest.approx(float(plain.loss_end.mean()), rel=0.01)
     assert quick.result.loss_end > quick.result.loss_start

@@ -172,9 +172,9 @@ def robustness(
     range_: Annotated[
         str, typer.Option("--range", help="The scale of --epsilons: -1,1 where a paper means images in [-1, 1].")
     ] = "0,1",
-    threats: Annotated[str, typer.Option(help="standard, quick, names separated by commas, or a YAML file.")] = (
-        "standard"
-    ),
+    threats: Annotated[
+        str, typer.Option(help="standard, quick, autoattack, names separated by commas, or a YAML file.")
+    ] = ("standard"),
     transfer_from: Annotated[
         list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are tried on this one.")
     ] = None,

@@ -19,8 +19,8 @@ from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.targets import Target, rate
 from sparring.runs.schema import SanityCheck, ThreatResult
 
-HALF_A_POINT = 0.005 + 1e-9
-"""Tolerance of accuracies."""
+HALF_A_POINT, TWO_POINTS = 0.005 + 1e-9, 0.02 + 1e-9
+"""Tolerances of accuracies."""
 _GRADIENT_FREE = ("black-box", "transfer", "noise")
 _FORWARDS = 5
 _AGREE = 1e-4
@@ -82,7 +82,8 @@ def _bits(values: Tensor) -> bytes:
 def gradients_are_strongest(tried: Sequence[tuple[ThreatResult, Bool[Tensor, " n"]]]) -> SanityCheck:
     """No gradient-free attack should beat all gradient attacks together at equal norm and epsilon.
 
-    Gradients are masked otherwise.
+    Gradients are masked otherwise. A threat that tried only the rest has the accuracy of all threats so far; it may
+    add two points, as Square's many queries do on sound networks.
 
     Args:
         tried: the result of every threat, and which samples are classified correctly under it.
@@ -93,13 +94,14 @@ def gradients_are_strongest(tried: Sequence[tuple[ThreatResult, Bool[Tensor, " n
         peers = [correct for peer, correct in tried if peer.kind == "white-box" and (peer.norm, peer.epsilon) == size]
         if result.kind in _GRADIENT_FREE and peers:
             together = float(torch.stack(peers).all(0).double().mean())
-            compared.append((together, result.accuracy.value, result.name))
+            allowed = TWO_POINTS if result.settings.get("rest_only") else HALF_A_POINT
+            compared.append((together, result.accuracy.value, allowed, result.name))
     if not compared:
         detail = "no attack without gradients was tried at the same norm and epsilon as one with gradients"
         return SanityCheck(name=name, holds=None, detail=detail)
-    together, without, strongest = max(compared, key=lambda row: row[0] - row[1])
+    together, without, allowed, strongest = max(compared, key=lambda row: row[0] - row[1] - row[2])
     detail = f"accuracy {percent(together)} under all gradient attacks, {percent(without)} under {strongest}"
-    return SanityCheck(name=name, holds=together <= without + HALF_A_POINT, detail=detail)
+    return SanityCheck(name=name, holds=together <= without + allowed, detail=detail)
 
 
 def _gradient_checks(target: Target, rng: Rng) -> Iterator[SanityCheck]:

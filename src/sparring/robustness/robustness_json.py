@@ -14,10 +14,12 @@ from sparring.recipes import parse_yaml
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.own_model import OwnModel
 from sparring.robustness.targets import Target
+from sparring.robustness.trials import clear
 from sparring.robustness.worst_case import robust_accuracy
 from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
 
 _ON = {"class head": "class", "source head": "source", "both": "both"}
+_TRIALS = "trials"
 _FEW = 16
 """Samples of another run, which are not used."""
 
@@ -57,7 +59,7 @@ def evaluate_robustness(
     device: str = "auto",
     progress: Progress = SILENT,
 ) -> Robustness:
-    """Attack the targets of a run or a model, and write the result.
+    """Attack the targets of a run or a model, and write the result. An evaluation that was killed goes on.
 
     Args:
         what: a run folder, or a model of the user's own.
@@ -82,6 +84,7 @@ def evaluate_robustness(
             threats=options.threats,
             transfer_from=[_transfer_source(text, target, options.seed, device) for text in options.transfer_from],
             seed=options.seed,
+            folder=folder / _TRIALS,
             progress=progress,
         )
         for target in opened.targets
@@ -101,6 +104,7 @@ def evaluate_robustness(
     }
     write_whole(folder / ROBUSTNESS_EXAMPLES, npz_bytes(images))
     result.write(folder / ROBUSTNESS)
+    clear(folder / _TRIALS)
     return result
 
 

@@ -21,15 +21,13 @@ from sparring.core.balls import Linf
 from sparring.core.intervals import percent
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, expand_like
-from sparring.robustness.model_checks import HALF_A_POINT, changes, model_checks, network_state
+from sparring.robustness.model_checks import HALF_A_POINT, TWO_POINTS, changes, model_checks, network_state
 from sparring.robustness.targets import Target
 from sparring.robustness.transfer import Attempt, adversarial_samples, substitute
 from sparring.runs.schema import SanityCheck
 
 _SAMPLES = 200
 _QUERIES = 200
-_TWO_POINTS = 0.02 + 1e-9
-"""Tolerance of the accuracy after twice the steps."""
 _NOTHING_LEFT = 0.01
 _ROUNDING = 1e-6
 """Of sizes, in units of [0, 1]."""
@@ -165,7 +163,7 @@ def _gains_from_steps(test: AttackUnderTest) -> SanityCheck:
     twice = attack.model_copy(update={"steps": 2 * attack.steps})
     found = {form.steps: test.under(form).accuracy for form in (one, attack, twice)}
     helps = found[attack.steps] <= found[1] + HALF_A_POINT
-    holds = helps and abs(found[attack.steps] - found[twice.steps]) <= _TWO_POINTS
+    holds = helps and abs(found[attack.steps] - found[twice.steps]) <= TWO_POINTS
     accuracies = ", ".join(f"{percent(accuracy)} after {steps}" for steps, accuracy in found.items())
     detail = f"accuracy {accuracies} steps, {_on(test)}"
     return SanityCheck(name="more steps help the attack", holds=holds, detail=detail)

@@ -7,13 +7,14 @@ names, which users can also write themselves: `--threats fgsm,apgd-ce,square`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from sparring.attacks import (
     APGD,
+    FAB,
     FGSM,
     NES,
     SPSA,
@@ -44,7 +45,10 @@ _RESTARTS = 2
 _FEW_FEATURES, _RESTARTS_WITH_FEW = 8, 20
 _MOST_DIFFERENCES = 256
 """Features, at most, for full finite differences."""
-_QUICK = "fgsm,apgd-ce,noise"
+_STANDARD = "fgsm,apgd-ce,apgd-t,targeted,square,nes,spsa,finite-differences,other-norm,dimming,noise"
+_SETS = {"standard": _STANDARD, "quick": "fgsm,apgd-ce,noise", "autoattack": "autoattack"}
+_STEPS, _TARGETS, _SQUARES = 100, 9, 5000
+"""Of AutoAttack."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,8 @@ def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Thr
     """Threats in the order in which they are tried; the main one at every epsilon is always first.
 
     Args:
-        choice: `standard` or `quick`; names of threats, separated by commas; a YAML file with a list of threats; or
-            threats. Those of a file, and those passed as records, are tried at their own epsilon.
+        choice: `standard`, `quick` or `autoattack`; names of threats, separated by commas; a YAML file with a list of
+            threats; or threats. Those of a file, and those passed as records, are tried at their own epsilon.
         budgets: of the target.
 
     Raises:
@@ -131,15 +135,36 @@ def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Thr
     if Path(choice).suffix in (".yaml", ".yml"):
         return [*main, *_from_file(Path(choice))]
     known = _threats(budgets)
-    names = list(known) if choice == "standard" else (_QUICK if choice == "quick" else choice).split(",")
-    for name in map(str.strip, names):
+    for name in map(str.strip, _SETS.get(choice, choice).split(",")):
         if name not in known:
-            close = nearest(name, ["standard", "quick", *known])
+            names = list(_SETS | known)
+            close = nearest(name, names)
             hint = f"; did you mean {close}?" if close else ""
-            listed = ", ".join(["standard", "quick", *known])
+            listed = ", ".join(names)
             raise UsageError(f"threats: there is no {name!r}{hint}", f"give a YAML file, or names of: {listed}")
         main += known[name]
     return main
+
+
+def left_out(names: Sequence[str]) -> str:
+    """What a headline says of attacks that were not among those of these names; empty after AutoAttack's."""
+    return "" if f"FAB-T-{_STEPS}" in names else "; FAB and Square with 5,000 queries were not tried"
+
+
+def _autoattack(epsilon: float, budgets: Budgets) -> Iterator[Threat]:
+    """AutoAttack's standard version at one epsilon; each attack tries what the ones before it have left.
+
+    Source: Croce and Hein 2020, section 5: APGD-CE, APGD-T, FAB-T and Square; 100 steps, 9 targets, 5,000 queries.
+    """
+    ball, rest = budgets.ball, partial(Threat, rest_only=True)
+    apgd = APGD(epsilon=epsilon, ball=ball, steps=_STEPS)
+    fab = FAB(epsilon=epsilon, ball=ball, steps=_STEPS)
+    yield rest(name=f"APGD-CE-{_STEPS}", kind="white-box", attack=apgd)
+    yield rest(name=f"APGD-T-{_STEPS}", kind="white-box", attack=apgd, criterion=TargetedDLR(), targets=_TARGETS)
+    yield rest(name=f"FAB-T-{_STEPS}", kind="white-box", attack=fab, criterion=Margin(), targets=_TARGETS)
+    if len(budgets.space.shape) == 3:
+        square = (SquareL2 if ball.norm == L2.norm else SquareLinf)(epsilon=epsilon, queries=_SQUARES)
+        yield rest(name=f"Square-{_SQUARES}", kind="black-box", attack=square, criterion=Margin())
 
 
 def _from_file(path: Path) -> list[Threat]:
@@ -168,6 +193,7 @@ def _threats(budgets: Budgets) -> dict[str, list[Threat]]:
     by_target = partial(white_box, name="APGD-T", criterion=TargetedDLR(), targets=9)
     square = SquareL2 if ball.norm == L2.norm else SquareLinf
     threats = {
+        "autoattack": [threat for each in sizes for threat in _autoattack(each, budgets)],
         "fgsm": [white_box(name="FGSM", attack=fgsm(epsilon=each)) for each in sizes],
         "apgd-ce": [white_box(name="APGD-CE", attack=apgd(epsilon=each)) for each in sizes],
         "apgd-t": [by_target(attack=apgd_t(epsilon=each)) for each in sizes],

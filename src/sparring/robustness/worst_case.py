@@ -12,53 +12,35 @@ Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figure
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from sparring.attacks import Dimming, Fooled, Threat, fool, pgd_within, scales
+from sparring.attacks import Threat, pgd_within, scales
 from sparring.core.balls import Linf
 from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
 from sparring.core.process import SILENT, Progress
-from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import gradients_are_strongest
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
-from sparring.robustness.threat_sets import Budgets, budgets_of, chosen_threats
-from sparring.robustness.transfer import adversarial_samples, require_same_task, transfer_matrix
+from sparring.robustness.threat_sets import Budgets, budgets_of, chosen_threats, left_out
+from sparring.robustness.transfer import require_same_task, transfer_matrix
+from sparring.robustness.trials import SHOWN, Trial, Trials, norm_of
 from sparring.runs.schema import (
     AccuracyAt,
     ExampleBlock,
     Headline,
     Rate,
     TargetRobustness,
-    ThreatResult,
     WorstCase,
 )
-
-_SHOWN = 8
-"""Samples kept as example images."""
-
-
-class Trial(NamedTuple):
-    """The outcome of one threat on a target.
-
-    Args:
-        result: its entry of robustness.json.
-        correct: which samples are classified correctly, clean and attacked.
-        shown: the first attacked samples.
-    """
-
-    result: ThreatResult
-    correct: Bool[Tensor, " n"]
-    shown: Samples
 
 
 class AttackedTarget(NamedTuple):
@@ -80,6 +62,7 @@ def robust_accuracy(
     threats: str | Sequence[Threat] = "standard",
     transfer_from: Sequence[Target] = (),
     seed: int = 0,
+    folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> AttackedTarget:
     """Try every threat on a target, and check whether the result can be believed.
@@ -91,7 +74,8 @@ def robust_accuracy(
         threats: as in `chosen_threats`, or threats, each at its own epsilon. PGD-20 is always tried at every epsilon.
         transfer_from: other targets of the same task, whose adversarial samples are tried on this one.
         seed: of everything random.
-        progress: counts threats.
+        folder: where finished batches are kept, so that an evaluation that was killed goes on.
+        progress: counts batches of every threat.
 
     Raises:
         UsageError: threats, epsilons or other targets do not fit the target.
@@ -102,16 +86,15 @@ def robust_accuracy(
     budgets = budgets_of(target, epsilons)
     main = budgets.main_threat(budgets.main)
     plan = chosen_threats(threats, budgets)
-    total = len(plan) + len(transfer_from) + 1
+    batches = -(-len(target.samples) // target.batch_size)
+    total, steps = len(plan) * batches + len(transfer_from) + 1, count(1)
+    tries = Trials(target, seed, folder, lambda: progress.advance(next(steps), total))
     with full_precision():
         require_finite("robustness", {"logits of clean samples": target.predicted_logits(target.samples)})
         trials: list[Trial] = []
         for threat in plan:
-            trials.append(try_threat(target, threat, rng=_rng(seed, threat, target)))
-            progress.advance(len(trials), total)
-        for source in transfer_from:
-            trials.append(try_transfer(target, source, main, rng=_rng(seed, main, target)))
-            progress.advance(len(trials), total)
+            trials.append(tries.of(threat, _fooled(threat, trials) if threat.rest_only else None))
+        trials += [tries.transfer(source, main) for source in transfer_from]
         clean = rate(target.correct(target.samples))
         train_clean, train_attacked = _on_training_samples(target, budgets, seed)
         matrix = transfer_matrix([target, *transfer_from], main, seed=seed) if transfer_from else None
@@ -147,30 +130,6 @@ def robust_accuracy(
     return AttackedTarget(robustness, images)
 
 
-def try_threat(target: Target, threat: Threat, *, rng: Rng) -> Trial:
-    """Try a threat with all of its restarts and targets."""
-    began = time.perf_counter()
-    network, space = target.network, target.space
-    parts = [
-        fool(threat, target.logits, x, labels, network=network, space=space, rng=rng, through=target.fast_logits)
-        for x, labels in target.batches(target.samples)
-    ]
-    fooled = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
-    return _trial(target, threat, fooled, began)
-
-
-def try_transfer(target: Target, source: Target, threat: Threat, *, rng: Rng) -> Trial:
-    """Try the adversarial samples of another network of the same task; only the target's own calls are counted."""
-    began, labels = time.perf_counter(), target.labels
-    moved = adversarial_samples(replace(source, samples=target.samples, labels=labels), threat, rng=rng)
-    before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
-    losses = (threat.criterion.loss(logits, labels) for logits in (before, after))
-    wrong = (before.argmax(1) != labels) | (after.argmax(1) != labels)
-    calls = (torch.full_like(labels, count) for count in (2, 0))
-    named = threat.model_copy(update={"name": f"{threat.name} on {source.name}", "kind": "transfer"})
-    return _trial(target, named, Fooled(moved, wrong, *losses, *calls), began)
-
-
 def worst_cases(trials: Sequence[Trial], target: Target) -> Iterator[WorstCase]:
     """The worst case per sample for every norm and epsilon that was tried, over all threats of at most that epsilon."""
     for norm, epsilon in dict.fromkeys((trial.result.norm, trial.result.epsilon) for trial in trials):
@@ -199,7 +158,7 @@ def example_images(target: Target, trials: Sequence[Trial]) -> dict[str, Tensor]
     bounds = target.space.bounds
     if not trials or bounds is None or len(target.space.shape) != 3:
         return {}
-    clean, labels = target.samples[:_SHOWN], target.labels[:_SHOWN]
+    clean, labels = target.samples[:SHOWN], target.labels[:SHOWN]
     blocks = {
         "clean": [_as_bytes(clean, bounds)] * len(trials),
         "adversarial": [_as_bytes(trial.shown, bounds) for trial in trials],
@@ -211,23 +170,11 @@ def example_images(target: Target, trials: Sequence[Trial]) -> dict[str, Tensor]
     return {name: torch.stack(parts).cpu() for name, parts in blocks.items()}
 
 
-def _trial(target: Target, threat: Threat, fooled: Fooled, began: float) -> Trial:
-    epsilon = threat.attack.epsilon
-    result = ThreatResult(
-        name=threat.name,
-        kind=threat.kind,
-        norm=_norm_of(threat),
-        epsilon=epsilon,
-        scales=scales(epsilon, target.space),
-        accuracy=rate(~fooled.fooled),
-        loss_start=_mean(fooled.loss_start),
-        loss_end=_mean(fooled.loss_end),
-        seconds=time.perf_counter() - began,
-        forwards=_mean(fooled.forwards),
-        backwards=_mean(fooled.backwards),
-        settings=threat.model_dump(mode="json"),
-    )
-    return Trial(result, ~fooled.fooled, fooled.samples[:_SHOWN])
+def _fooled(threat: Threat, trials: Sequence[Trial]) -> Bool[Tensor, " n"] | None:
+    """Samples that a threat of this norm and at most this epsilon has fooled; None before the first threat."""
+    norm, epsilon = norm_of(threat), threat.attack.epsilon
+    wrong = [~each.correct for each in trials if each.result.norm == norm and each.result.epsilon <= epsilon]
+    return torch.stack(wrong).any(0) if wrong else None
 
 
 def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[Rate | None, tuple[AccuracyAt, ...]]:
@@ -238,7 +185,7 @@ def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[R
     attacked = []
     for epsilon in budgets.epsilons:
         threat = budgets.main_threat(epsilon)
-        trial = try_threat(training, threat, rng=_rng(seed, threat, target))
+        trial = Trials(training, seed).of(threat)
         attacked.append(AccuracyAt(epsilon=epsilon, accuracy=trial.result.accuracy))
     return rate(training.correct(training.samples)), tuple(attacked)
 
@@ -249,19 +196,9 @@ def _headline(target: Target, budgets: Budgets, worst: Sequence[WorstCase], clea
     text = (
         f"{percent(main.accuracy.value)} [{100 * low:.1f}, {100 * high:.1f}] of {len(target.samples)} "
         f"{target.evaluated_on} samples withstand {len(main.attacks)} attacks of {budgets.ball.norm} epsilon "
-        f"{main.scales}; clean {percent(clean.value)}"
+        f"{main.scales}; clean {percent(clean.value)}{left_out(main.attacks)}"
     )
     return Headline(text=text, epsilon=budgets.main, accuracy=main.accuracy)
-
-
-def _rng(seed: int, threat: Threat, target: Target) -> Rng:
-    return Streams(seed, None, target.samples.device).rng(f"robustness/{threat.name}/{threat.attack.epsilon}")
-
-
-def _norm_of(threat: Threat) -> str:
-    """The norm of the budget; the attack's own name if it does not search the whole ball."""
-    attack = threat.attack
-    return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
 
 
 def _as_bytes(images: Samples, bounds: tuple[float, float]) -> Tensor:
@@ -273,7 +210,3 @@ def _magnified(trial: Trial, clean: Samples, target: Target) -> Tensor:
     moved, result = trial.shown - clean, trial.result
     limit = result.epsilon * target.space.width if result.norm == Linf.norm else float(moved.abs().max())
     return (127 * moved / max(limit, 1e-12)).round().clamp(-127, 127).to(torch.int8)
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.double().mean())

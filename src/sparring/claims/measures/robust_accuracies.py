@@ -21,11 +21,10 @@ from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.core.balls import Ball, Linf
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
-from sparring.core.randomness import Streams
 from sparring.core.records import Count, NonNegative
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.targets import Target, full_precision
-from sparring.robustness.worst_case import try_threat
+from sparring.robustness.trials import Trials
 
 Unit = Literal["training", "[0, 1]", "[-1, 1]"]
 """The scale of an epsilon: multiples of the epsilon that the network was trained against, or a range of images."""
@@ -59,9 +58,8 @@ def survivors(target: Target, epsilon: float, *, steps: int, restarts: int) -> T
     ball: Ball = target.trained_against.ball if target.trained_against else Linf()
     attack = pgd_within(ball, epsilon, steps=steps)
     threat = Threat(name=f"PGD-{steps} x {restarts}", kind="white-box", attack=attack, restarts=restarts)
-    rng = Streams(0, None, target.samples.device).rng(f"claims/{threat.name}/{epsilon}")
     with full_precision():
-        return try_threat(target, threat, rng=rng).correct
+        return Trials(target, seed=0).of(threat).correct
 
 
 class UnderAttack(Measure, ABC):

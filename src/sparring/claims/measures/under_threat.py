@@ -13,11 +13,11 @@ from sparring.claims.measures.base import Measure
 from sparring.claims.values import PlayedGame, Value
 from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.targets import Target, full_precision
-from sparring.robustness.worst_case import try_threat
+from sparring.robustness.trials import Trials
 
 
 @piece("accuracy_under")
@@ -36,9 +36,8 @@ class AccuracyUnder(Measure):
 
     def of(self, game: PlayedGame) -> Value:
         threat = Threat(name=self.attack.name, kind="other", attack=self.attack, restarts=self.restarts)
-        rng = Streams(0).rng(f"claims/{self.attack.name}")
         with full_precision():
-            return float(try_threat(_target(game, self.samples), threat, rng=rng).correct.double().mean())
+            return float(Trials(_target(game, self.samples), seed=0).of(threat).correct.double().mean())
 
     def protocol(self, game: PlayedGame) -> str:
         described = self.attack.describe(_target(game, 1).space)

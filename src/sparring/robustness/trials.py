@@ -1,0 +1,180 @@
+"""Trials: threats on all samples of a target, batch by batch; saved batches survive a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool
+from safetensors.torch import save
+from torch import Tensor
+
+from sparring.attacks import Dimming, Fooled, Threat, fool, scales
+from sparring.core.files import read_file, storage_errors, write_whole
+from sparring.core.randomness import Rng, Streams
+from sparring.core.shapes import Samples
+from sparring.robustness.model_checks import network_state
+from sparring.robustness.targets import Target, rate
+from sparring.robustness.transfer import adversarial_samples
+from sparring.runs.schema import ThreatResult
+from sparring.runs.tensors import tensors_in
+
+SHOWN = 8
+"""Samples kept as example images."""
+
+
+class Trial(NamedTuple):
+    """The outcome of one threat on a target.
+
+    Args:
+        result: its entry of robustness.json.
+        correct: which samples are classified correctly, clean and attacked; wrong where an earlier threat fooled and
+            this one tries only the rest.
+        shown: the first attacked samples.
+    """
+
+    result: ThreatResult
+    correct: Bool[Tensor, " n"]
+    shown: Samples
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Tries threats on a target.
+
+    Args:
+        target: left unchanged, bit for bit.
+        seed: of everything random.
+        folder: where finished batches are kept, until `clear` deletes them; None keeps none.
+        advance: called after every batch.
+    """
+
+    target: Target
+    seed: int
+    folder: Path | None = None
+    advance: Callable[[], None] = lambda: None
+
+    def of(self, threat: Threat, fooled: Bool[Tensor, " n"] | None = None) -> Trial:
+        """Try a threat with all of its restarts and targets.
+
+        Args:
+            threat: the attack and its settings.
+            fooled: samples that are not tried, since an earlier threat has fooled them.
+        """
+        began, target = time.perf_counter(), self.target
+        tried = torch.ones_like(target.labels, dtype=torch.bool) if fooled is None else ~fooled
+        parts = []
+        everything = torch.arange(len(tried), device=tried.device)
+        for number, rows in enumerate(torch.split(everything, target.batch_size)):
+            parts.append(self._batch(threat, number, rows[tried[rows]]))
+            self.advance()
+        found = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
+        correct = tried.clone()
+        correct[tried] = ~found.fooled
+        shown, among = target.samples[:SHOWN].clone(), tried[:SHOWN]
+        shown[among] = found.samples[: int(among.sum())]
+        return Trial(threat_result(threat, target, found, correct, began), correct, shown)
+
+    def transfer(self, source: Target, threat: Threat) -> Trial:
+        """Try the adversarial samples of another network of the same task; only the target's own calls are counted."""
+        began, target, labels = time.perf_counter(), self.target, self.target.labels
+        rng = self._rng(threat, "")
+        moved = adversarial_samples(replace(source, samples=target.samples, labels=labels), threat, rng=rng)
+        before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
+        losses = (threat.criterion.loss(logits, labels) for logits in (before, after))
+        wrong = (before.argmax(1) != labels) | (after.argmax(1) != labels)
+        calls = (torch.full_like(labels, count) for count in (2, 0))
+        named = threat.model_copy(update={"name": f"{threat.name} on {source.name}", "kind": "transfer"})
+        found = Fooled(moved, wrong, *losses, *calls)
+        self.advance()
+        return Trial(threat_result(named, target, found, ~wrong, began), ~wrong, moved[:SHOWN])
+
+    def _batch(self, threat: Threat, number: int, rows: Tensor) -> Fooled:
+        """The outcome on the samples of these rows; of which the first are kept with their perturbation."""
+        file = self._file(threat, number, rows)
+        if file and file.is_file():
+            saved = tensors_in(read_file(file), "no saved trial")
+            return Fooled(**{name: saved[name].to(rows.device) for name in Fooled._fields})
+        target = self.target
+        found = fool(
+            threat,
+            target.logits,
+            target.samples[rows],
+            target.labels[rows],
+            network=target.network,
+            space=target.space,
+            rng=self._rng(threat, f"/{number}"),
+            through=target.fast_logits,
+        )
+        found = found._replace(samples=found.samples[:SHOWN])
+        if file:
+            write_whole(file, save({name: each.contiguous().cpu() for name, each in found._asdict().items()}))
+        return found
+
+    def _file(self, threat: Threat, number: int, rows: Tensor) -> Path | None:
+        """Named by all that the outcome depends on."""
+        if self.folder is None:
+            return None
+        with storage_errors(self.folder):
+            self.folder.mkdir(exist_ok=True)
+        parts = (self._fingerprint, threat.model_dump_json(), str(self.seed), str(number), str(rows.tolist()))
+        return self.folder / f"{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:32]}.safetensors"
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(repr((self.target.name, self.target.space)).encode())
+        for name, value in network_state(self.target.network).items():
+            digest.update(name.encode() + (value or b""))
+        for tensor in (self.target.samples, self.target.labels):
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _rng(self, threat: Threat, batch: str) -> Rng:
+        streams = Streams(self.seed, None, self.target.samples.device)
+        return streams.rng(f"robustness/{threat.name}/{threat.attack.epsilon}{batch}")
+
+
+def clear(folder: Path) -> None:
+    """Delete the saved batches of a folder."""
+    if folder.is_dir():
+        with storage_errors(folder):
+            for file in folder.glob("*.safetensors"):
+                file.unlink()
+            folder.rmdir()
+
+
+def threat_result(
+    threat: Threat, target: Target, found: Fooled, correct: Bool[Tensor, " n"], began: float
+) -> ThreatResult:
+    """The entry of robustness.json; means are over the samples that were tried."""
+    epsilon = threat.attack.epsilon
+    return ThreatResult(
+        name=threat.name,
+        kind=threat.kind,
+        norm=norm_of(threat),
+        epsilon=epsilon,
+        scales=scales(epsilon, target.space),
+        accuracy=rate(correct),
+        loss_start=_mean(found.loss_start),
+        loss_end=_mean(found.loss_end),
+        seconds=time.perf_counter() - began,
+        forwards=_mean(found.forwards),
+        backwards=_mean(found.backwards),
+        settings=threat.model_dump(mode="json"),
+    )
+
+
+def norm_of(threat: Threat) -> str:
+    """The norm of the budget; the attack's own name if it does not search the whole ball."""
+    attack = threat.attack
+    return attack.name if isinstance(attack, Dimming) or not attack.ball.limited else attack.ball.norm
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().mean()) if len(values) else 0.0

@@ -1,0 +1,127 @@
+"""AutoAttack's ensemble: exact on linear networks, no kinder than single attacks, and resumed after a kill."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robust_models import sound
+from sparring.attacks import FAB, Threat
+from sparring.core.errors import UsageError
+from sparring.core.process import Progress
+from sparring.robustness import threat_sets
+from sparring.robustness.targets import Target
+from sparring.robustness.threat_sets import budgets_of, chosen_threats
+from sparring.robustness.trials import Trials
+from sparring.robustness.worst_case import robust_accuracy
+
+NAMES = ["APGD-CE-100", "APGD-T-100", "FAB-T-100", "Square-5000"]
+
+
+def test_the_set_is_that_of_the_paper_at_every_epsilon() -> None:
+    budgets = budgets_of(sound("mlp"), [0.1, 0.2])
+    rest = [threat for threat in chosen_threats("autoattack", budgets) if threat.rest_only]
+    assert [(threat.name, threat.attack.epsilon) for threat in rest] == [(n, e) for e in (0.1, 0.2) for n in NAMES]
+    steps = [threat.attack.model_dump().get("steps") for threat in rest[:4]]
+    assert steps == [100, 100, 100, None] and rest[3].attack.model_dump()["queries"] == 5000
+    assert [threat.targets for threat in rest[:4]] == [0, 9, 9, 0]
+
+
+def worst_margins(target: Target, epsilon: float) -> Tensor:
+    """The largest margin of any wrong class of a linear network within the budget and the range, exactly.
+
+    max over d of <w_t - w_y, d> = sum_i |w_ti - w_yi| min(2 epsilon, the room of pixel i in the direction of its sign)
+    """
+    layer = next(each for each in target.network.modules() if isinstance(each, nn.Linear))
+    x = target.samples.flatten(1).double()
+    weight, bias = layer.weight.double(), layer.bias.double()
+    normal = weight[None] - weight[target.labels][:, None]
+    room = torch.where(normal > 0, 1 - x[:, None], 1 + x[:, None]).clamp(max=2 * epsilon)
+    logits = x @ weight.T + bias
+    margins = logits - logits.gather(1, target.labels[:, None]) + (normal.abs() * room).sum(2)
+    return margins.scatter(1, target.labels[:, None], -torch.inf).amax(1).detach()
+
+
+def test_a_linear_network_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threat_sets, "_STEPS", 20)
+    monkeypatch.setattr(threat_sets, "_SQUARES", 50)
+    target = sound("linear").first(40)
+    epsilons = [0.03, 0.08]
+    result = robust_accuracy(target, epsilons=epsilons, threats="autoattack").robustness
+    for epsilon, case in zip(epsilons, [w for w in result.worst if w.norm == "L-infinity"], strict=True):
+        margins = worst_margins(target, epsilon)
+        assert float(margins.abs().min()) > 1e-3, "no sample lies on the boundary"
+        assert case.accuracy.value == float((margins < 0).double().mean())
+        assert case.attacks == ("PGD-20 x 2", "APGD-CE-20", "APGD-T-20", "FAB-T-20", "Square-50")
+    assert result.headline and "not tried" not in result.headline.text
+    tried = {(each.name, each.epsilon): each for each in result.attacks}
+    assert tried["Square-50", 0.08].accuracy.value <= tried["APGD-CE-20", 0.08].accuracy.value
+
+
+def test_fab_alone_is_exact_on_a_linear_network() -> None:
+    target = sound("linear").first(60)
+    fab = Threat(name="FAB", kind="white-box", attack=FAB(epsilon=0.08, steps=10), criterion="margin", targets=9)  # type: ignore[arg-type]
+    assert torch.equal(Trials(target, 0).of(fab).correct, worst_margins(target, 0.08) < 0)
+
+
+def test_standard_says_what_it_left_out() -> None:
+    quick = robust_accuracy(sound("mlp").first(40), epsilons=[0.1], threats="fgsm").robustness
+    assert quick.headline and "FAB and Square with 5,000 queries were not tried" in quick.headline.text
+
+
+class KilledAfter(Progress):
+    """Raises after some batches, as a signal does."""
+
+    def __init__(self, batches: int) -> None:
+        self.batches = batches
+
+    def advance(self, done: int, total: int) -> None:
+        if done > self.batches:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_evaluation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Target, "batch_size", 16)
+    target = sound("mlp").first(40)
+    threats = [each for each in chosen_threats("apgd-ce,fgsm", budgets_of(target, [0.1])) if each.name != "PGD-20 x 2"]
+    threats = [replace_rest(each) for each in threats]
+
+    def evaluated(folder: Path | None, progress: Progress) -> dict[str, Any]:
+        found = robust_accuracy(target, epsilons=[0.1], threats=threats, folder=folder, progress=progress)
+        values = found.robustness.as_json()
+        for row in values["attacks"]:
+            del row["seconds"]
+        return values
+
+    whole = evaluated(None, Progress())
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(tmp_path / "trials", KilledAfter(4))
+    saved = sorted((tmp_path / "trials").iterdir())
+    assert len(saved) == 5
+    times = [file.stat().st_mtime_ns for file in saved]
+    assert json.dumps(evaluated(tmp_path / "trials", Progress())) == json.dumps(whole)
+    assert [file.stat().st_mtime_ns for file in saved] == times, "finished batches are not tried again"
+    assert len(list((tmp_path / "trials").iterdir())) == 9
+
+
+def replace_rest(threat: Threat) -> Threat:
+    return threat.model_copy(update={"rest_only": True})
+
+
+def test_saved_trials_are_those_of_this_network(tmp_path: Path) -> None:
+    target, threat = sound("mlp").first(16), chosen_threats("fgsm", budgets_of(sound("mlp"), [0.1]))[1]
+    first = Trials(target, 0, tmp_path).of(threat)
+    other = Trials(replace(sound("linear").first(16), name=target.name), 0, tmp_path).of(threat)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not torch.equal(first.shown, other.shown)
+
+
+def test_an_unknown_set_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean autoattack"):
+        chosen_threats("autoatack", budgets_of(sound("mlp")))
