@@ -17,7 +17,10 @@ from sparring.robustness.targets import target_of
     [
         (lambda x, y: (nn.Flatten(0), x, y), "not into logits"),
         (lambda x, y: (nn.Linear(3, 2), x, y), "cannot run on samples of shape"),
-        (lambda x, y: (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), x, y + 2), "has 2 classes, and the labels go"),
+        (
+            lambda x, y: (nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), x, y + 2),
+            "labels: from 2 to 3, and the model has 2 classes",
+        ),
         (lambda x, y: (Thresholds(), 2 * x, y), "outside of the range"),
     ],
 )

@@ -8,14 +8,15 @@ from typing import Annotated, Any, ClassVar, final
 
 import torch
 from pydantic import AfterValidator, BeforeValidator, Field
-from torch import nn
+from torch import Tensor, nn
 
 from sparring.core.balls import Ball, Linf
+from sparring.core.boundary import fitted, module_from, per_sample, require_range, samples_from
 from sparring.core.errors import UsageError
 from sparring.core.modules import untraced
 from sparring.core.pieces import Piece, piece
-from sparring.core.randomness import Rng
-from sparring.core.shapes import Samples, Scores, Space
+from sparring.core.randomness import RandomSource, Rng
+from sparring.core.shapes import Samples, Scores, Space, SpaceLike
 
 LossFunction = Callable[[Samples], Scores]
 """What an attack ascends: `(*batch, ...) -> (*batch)`."""
@@ -63,15 +64,34 @@ class Attack(Piece, family="attack"):
         """
 
     @final
-    def __call__(self, x: Samples, loss: LossFunction, *, network: nn.Module, space: Space, rng: Rng) -> Samples:
-        """Adversarial samples, detached.
+    def __call__(
+        self, x: Any, loss: LossFunction, *, network: nn.Module, space: SpaceLike, rng: RandomSource
+    ) -> Samples:
+        """Adversarial samples, detached; on the device and in the type of the network's weights.
 
         Args:
-            x: `(*batch, *space.shape)`.
+            x: `(*batch, *space.shape)`, a tensor or an array.
             loss: ascended, per sample.
             network: the network that the loss runs, in the mode to be attacked; left unchanged.
-            space: shape and range of the samples.
-            rng: of random starts and directions.
+            space: shape and range of the samples; or the range alone, `(0, 1)`, for samples with one batch axis.
+            rng: of random starts and directions: a seed, a `torch.Generator` or a stream.
+
+        Raises:
+            UsageError: an argument is not what it should be; the search does not support these samples, or changed
+                their shape.
+        """
+        samples = fitted(samples_from(x, "x"), module_from(network, "network"))
+        space = Space.of(space, samples)
+        require_range(samples, space, "x")
+        if self.epsilon > 1 and self.ball.norm == Linf.norm and space.bounds is not None:
+            remedy = f"for 255ths write {self.epsilon:g}/255"
+            raise UsageError(f"epsilon = {self.epsilon:g}: more than the whole range of the samples", remedy)
+        rng = Rng.of(rng, samples.device)
+        return self.perturb(samples, per_sample(loss, space), network=network, space=space, rng=rng)
+
+    @final
+    def perturb(self, x: Samples, loss: LossFunction, *, network: nn.Module, space: Space, rng: Rng) -> Samples:
+        """The same as the call, without checks of the arguments: for loops.
 
         Raises:
             UsageError: the search does not support these samples, or changed their shape.
@@ -79,12 +99,7 @@ class Attack(Piece, family="attack"):
         self.check(space)
         with untraced(network), torch.enable_grad():
             found = self.search(x.detach(), loss, space=space, rng=rng)
-        if found.shape != x.shape:
-            raise UsageError(
-                f"attack: {self.name} turned samples of shape {tuple(x.shape)} into {tuple(found.shape)}",
-                "its `search` should return samples of the shape of its input",
-            )
-        return self.confine(x.detach(), found.detach(), space)
+        return self.confine(x.detach(), self._whole(found, x, "search").detach(), space)
 
     def describe_size(self, space: Space) -> str:
         """The budget, for reports."""
@@ -117,7 +132,7 @@ class Attack(Piece, family="attack"):
         Raises:
             NotImplementedError: the attack needs more than one gradient; see `can_reuse`.
         """
-        return self.confine(x, self.along(x, gradient, space=space, rng=rng), space)
+        return self.confine(x, self._whole(self.along(x, gradient, space=space, rng=rng), x, "along"), space)
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
         """The moved samples, from one gradient, before the family's projection."""
@@ -142,6 +157,16 @@ class Attack(Piece, family="attack"):
             return x + delta
         low, high = space.bounds
         return torch.maximum(torch.minimum(x + delta, x.clamp(min=high)), x.clamp(max=low))
+
+    def _whole(self, found: Any, x: Samples, method: str) -> Samples:
+        """What a member found, if it has the shape of x."""
+        if not isinstance(found, Tensor) or found.shape != x.shape:
+            got = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+            raise UsageError(
+                f"attack: {self.name} turned samples of shape {tuple(x.shape)} into {got}",
+                f"its `{method}` should return samples of the shape of its input",
+            )
+        return found
 
 
 def _ascends(attack: Attack) -> Attack:

@@ -135,7 +135,7 @@ def attempt(
         logits, criterion = classify(samples), threat.criterion
         return criterion.loss(logits, labels) if targets is None else criterion.toward(logits, labels, targets)
 
-    return threat.attack(x, loss, network=network, space=space, rng=rng)
+    return threat.attack.perturb(x, loss, network=network, space=space, rng=rng)
 
 
 class _Batch:

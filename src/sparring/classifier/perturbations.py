@@ -77,7 +77,7 @@ class SearchedPerturbations(Perturbations):
                 return batch.over_labels(partial(ascended, self._classify(samples)))
 
             attack, rng = attack_of_round(recipe, step), self._streams.rng(f"attack/{batch.origin}", step)
-            return attack(x, loss, network=self._network, space=self._space, rng=rng)
+            return attack.perturb(x, loss, network=self._network, space=self._space, rng=rng)
 
 
 class KeptPerturbations(Perturbations):

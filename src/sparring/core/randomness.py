@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import operator
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from sparring.core.errors import UsageError
 
 
 class Part(NamedTuple):
@@ -89,8 +92,26 @@ class Rng:
         self._seeds, self._stacked, self._part = seeds, stacked, part
 
     @staticmethod
-    def of(seed: int, device: torch.device | str = "cpu") -> Rng:
-        """A single stream, outside of any game."""
+    def of(source: RandomSource, device: torch.device | str = "cpu") -> Rng:
+        """A single stream, outside of any game.
+
+        Args:
+            source: a seed; a `torch.Generator`, which gives one number as the seed; or a stream, returned as it is.
+            device: where the draws are wanted.
+
+        Raises:
+            UsageError: the source is something else.
+        """
+        if isinstance(source, Rng):
+            return source
+        if isinstance(source, torch.Generator):
+            return Rng(partial(_seed_from, source), device, stacked=False)
+        try:
+            seed = operator.index(source)
+        except TypeError:
+            raise UsageError(
+                f"rng = {source!r}: no source of random numbers", "give rng=0 or a torch.Generator"
+            ) from None
         return Rng(lambda: [seed], device, stacked=False)
 
     def normal(self, shape: Sequence[int]) -> Tensor:
@@ -124,3 +145,11 @@ class Rng:
         for row, generator in zip(out if self._stacked else [out], self._generators, strict=True):
             fill(row, generator)
         return out if parts == 1 else out.chunk(parts)[self._part.rank]
+
+
+RandomSource = Rng | int | torch.Generator
+"""What stands for a stream of random numbers where users give one: a stream, a seed, or a generator of torch's."""
+
+
+def _seed_from(generator: torch.Generator) -> list[int]:
+    return [int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))]

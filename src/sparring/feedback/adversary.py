@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from sparring.core.pieces import piece
-from sparring.core.randomness import Rng
+from sparring.core.randomness import RandomSource, Rng
 from sparring.core.records import Probability, Record
 from sparring.core.shapes import Scores, at_least_fp32
 from sparring.feedback.base import Feedback
@@ -25,7 +25,7 @@ class HonestFeedback(Feedback):
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
         return ((1.0, Honest()),)
 
-    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
+    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: RandomSource) -> Scores:
         return payoff(score)
 
 
@@ -41,9 +41,10 @@ class Adversary(Feedback):
     def distribution(self) -> tuple[tuple[float, Perturbation], ...]:
         return self._mixture
 
-    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: Rng) -> Scores:
+    def transmit(self, payoff: Callable[[Scores], Scores], score: Scores, *, rng: RandomSource) -> Scores:
         # In half precision a root would lose its digits.
-        return self.delivery.deliver(self._mixture, payoff, at_least_fp32(score), rng=rng)
+        stream = Rng.of(rng, score.device)
+        return self.delivery.deliver(self._mixture, payoff, at_least_fp32(score), rng=stream)
 
     @cached_property
     def _mixture(self) -> tuple[tuple[float, Perturbation], ...]:

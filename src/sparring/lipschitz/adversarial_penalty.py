@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from sparring.core.pieces import piece
-from sparring.core.randomness import Rng
+from sparring.core.randomness import RandomSource, Rng
 from sparring.core.records import Count, NonNegative, Positive
 from sparring.core.shapes import Samples, Scores, expand_like, sample_norm
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction
@@ -57,8 +57,11 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
     def needs_second_derivatives(self) -> bool:
         return False
 
-    def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
+    def penalty(
+        self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: RandomSource
+    ) -> Tensor:
         # Drawn for real and fake samples apart: with several processes each draw is a part of a whole batch.
+        rng = Rng.of(rng, real.device)
         starts = [rng.normal(side.shape).to(side) for side in (real, fake)]
         lengths = [rng.uniform(side.shape[:batch_axes], *self.epsilon) for side in (real, fake)]
         samples, start, length = (torch.cat(two, dim=batch_axes - 1) for two in ([real, fake], starts, lengths))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
-from sparring.core.randomness import Rng
+from sparring.core.randomness import RandomSource, Rng
 from sparring.core.records import NonNegative
 from sparring.core.shapes import Samples, at_least_fp32, expand_like, sample_norm
 from sparring.lipschitz.base import PerSamplePenalty, ScoreFunction
@@ -38,8 +38,10 @@ class NormPenalty(PerSamplePenalty):
     def cost(self, norm: Tensor) -> Tensor:
         """The penalty for a gradient of this norm, per sample and without the weight."""
 
-    def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
-        mix = expand_like(rng.uniform(real.shape[:batch_axes]), real)
+    def penalty(
+        self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: RandomSource
+    ) -> Tensor:
+        mix = expand_like(Rng.of(rng, real.device).uniform(real.shape[:batch_axes]), real)
         gradient = input_gradient(score, mix * real + (1 - mix) * fake, create_graph=True).gradient
         return self.weight * self.cost(sample_norm(gradient, batch_axes))
 
@@ -75,7 +77,9 @@ class ZeroCentred(PerSamplePenalty):
     weight: NonNegative = 10.0
     at: Literal["real", "fake", "both"] = "real"
 
-    def penalty(self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: Rng) -> Tensor:
+    def penalty(
+        self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: RandomSource
+    ) -> Tensor:
         where = {"real": [real], "fake": [fake], "both": [real, fake]}[self.at]
         gradients = torch.stack([input_gradient(score, x, create_graph=True).gradient for x in where])
         squares = at_least_fp32(gradients).square().flatten(1 + batch_axes).sum(-1)

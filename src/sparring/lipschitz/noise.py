@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparring.core.pieces import piece
-from sparring.core.randomness import Rng
+from sparring.core.randomness import RandomSource, Rng
 from sparring.core.records import NonNegative
 from sparring.core.shapes import Samples
 from sparring.lipschitz.base import Lipschitz
@@ -28,6 +28,6 @@ class InstanceNoise(Lipschitz):
     sigma: NonNegative = 0.1
     until: Annotated[float, Field(gt=0, le=1)] = 1.0
 
-    def disturb(self, samples: Samples, *, progress: float, rng: Rng) -> Samples:
+    def disturb(self, samples: Samples, *, progress: float, rng: RandomSource) -> Samples:
         level = self.sigma * max(0.0, 1.0 - progress / self.until)
-        return samples + level * rng.normal(samples.shape).to(samples)
+        return samples + level * Rng.of(rng, samples.device).normal(samples.shape).to(samples)

@@ -145,7 +145,7 @@ class EnduranceStudy(Record):
             done = reached | overshot
             if bool(done.all()):
                 break
-            attacked = self.attack(moved, loss, network=network, space=space, rng=rng)
+            attacked = self.attack.perturb(moved, loss, network=network, space=space, rng=rng)
             moved = torch.where(expand_like(done, moved), moved, attacked)
             attacks += ~done
             now = difference(score(moved), target)

@@ -105,7 +105,7 @@ class AdversarialRegime(Regime):
         else:
             opposite = response.opposite if response else _mean_payoff(d, origin, view)
             loss = partial(self._loss, d, origin, opposite)
-            moved = attack(x, loss, network=d.network, space=d.space, rng=rng)
+            moved = attack.perturb(x, loss, network=d.network, space=d.space, rng=rng)
             raises = {f"attack_{origin}_raises": self.aim.slope(response.payoff, opposite) > 0} if response else {}
         size = attack.ball.size(moved - x, batch_axes_of(x, d.space)) / d.space.width
         d.record({f"attack_{origin}_size": size, f"attack_{origin}_idle": size == 0, **raises})

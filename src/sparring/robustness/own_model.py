@@ -63,7 +63,7 @@ class OwnModel(Record):
         """
         try:
             network = import_object(self.model)()
-        except Exception as error:  # any code may run here
+        except (Exception, SystemExit) as error:  # any code may run here
             raise UsageError(
                 f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
                 "name a function without arguments, from a module of the working folder",

@@ -14,10 +14,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sparring.attacks import Attack
+from sparring.core.boundary import fitted, labels_from, module_from, require_range, samples_from
 from sparring.core.errors import UsageError
 from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating
-from sparring.core.shapes import Bounds, Samples, Space
+from sparring.core.shapes import Samples, Space
 from sparring.data import Batch
 from sparring.networks import prepared_for_attack
 from sparring.runs.schema import Rate
@@ -116,8 +117,8 @@ class Target:
 
 def target_of(
     network: nn.Module,
-    samples: Samples,
-    labels: Int[Tensor, " n"],
+    samples: Any,
+    labels: Any,
     *,
     low: float | None = 0.0,
     high: float | None = 1.0,
@@ -126,34 +127,37 @@ def target_of(
 ) -> Target:
     """Any classifier as a target; `dataclasses.replace` sets the fields that are not arguments here.
 
+    Samples and labels are moved to the device of the network's weights, samples take their type.
+
     Args:
         network: `(n, ...) -> (n, classes)`, logits; run in eval mode and left unchanged.
-        samples: `(n, ...)`, in the network's input range.
-        labels: `(n)`.
+        samples: `(n, ...)`, in the network's input range; a tensor or an array.
+        labels: `(n)`, class numbers of any type, or one-hot rows.
         low, high: that range; None for samples without one.
         name: for tables; the network's class by default.
         trained_against: the attack of its adversarial training, or None.
 
     Raises:
-        UsageError: the network does not return logits of these samples, or the samples leave the range.
+        UsageError: an argument is not what it should be: the network does not return logits of these samples, the
+            samples leave the range, the labels are not its classes.
     """
     name = name or type(network).__name__
-    least, most = float(samples.min()), float(samples.max())
-    if (low is not None and least < low - 1e-6) or (high is not None and most > high + 1e-6):
-        raise UsageError(
-            f"{name}: the samples go from {least:.4g} to {most:.4g}, outside of the range [{low}, {high}]",
-            "give `low` and `high` of the samples",
-        )
+    samples = fitted(samples_from(samples), module_from(network))
+    space = Space(tuple(samples.shape[1:]), None if low is None or high is None else (low, high))
+    require_range(samples, space, strays=0.0)
+    unlabelled = torch.zeros(len(samples), dtype=torch.int64, device=samples.device)
     target = Target(
         name=name,
         network=network,
-        space=Space(tuple(samples.shape[1:]), None if low is None or high is None else Bounds(low, high)),
+        space=space,
         samples=samples,
-        labels=labels,
+        labels=unlabelled,
         classes=(),
         trained_against=trained_against,
     )
-    return replace(target, classes=tuple(map(str, range(_count_classes(target)))))
+    classes = _count_classes(target)
+    labels = labels_from(labels, len(samples), classes).to(samples.device)
+    return replace(target, labels=labels, classes=tuple(map(str, range(classes))))
 
 
 def rate(correct: Bool[Tensor, " n"]) -> Rate:
@@ -177,7 +181,7 @@ def _count_classes(target: Target) -> int:
     """The number of logits.
 
     Raises:
-        UsageError: the network does not return `(n, classes)`, or a label is not one of the classes.
+        UsageError: the network does not return `(n, classes)`.
     """
     few, name, network = target.samples[:2], target.name, target.network
     try:
@@ -186,18 +190,21 @@ def _count_classes(target: Target) -> int:
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         first_line = (str(error) or type(error).__name__).splitlines()[0]
         raise UsageError(
-            f"{name}: cannot run on samples of shape {target.space.shape}: {first_line}",
-            "give a network that returns logits alone, and data of the shape it was made for",
+            f"{name}: cannot run on samples of shape {target.space.shape}: {first_line}", _advice(target.space)
         ) from None
     if len(shape) != 2 or shape[0] != len(few) or shape[1] < 2:
         raise UsageError(
             f"{name}: turns {len(few)} samples into {shape}, not into logits (samples, classes)",
             "return one logit for each of at least two classes",
         )
-    least, most = int(target.labels.min()), int(target.labels.max())
-    if least < 0 or most >= shape[1]:
-        raise UsageError(
-            f"{name}: has {shape[1]} classes, and the labels go from {least} to {most}",
-            "evaluate it on the data that it was made for",
-        )
     return shape[1]
+
+
+def _advice(space: Space) -> str:
+    """What to do about a network that cannot run."""
+    *_, last = space.shape
+    if len(space.shape) == 3 and last in (1, 3) and space.shape[0] not in (1, 3):
+        return "channels come first: images.permute(0, 3, 1, 2)"
+    if len(space.shape) == 2:
+        return "give a batch (n, channels, height, width): images.unsqueeze(0) for one image, (1) for one grey channel"
+    return "give a network that returns logits alone, and data of the shape it was made for"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -49,6 +50,8 @@ _STANDARD = "fgsm,apgd-ce,apgd-t,targeted,square,nes,spsa,finite-differences,oth
 _SETS = {"standard": _STANDARD, "quick": "fgsm,apgd-ce,noise", "autoattack": "autoattack"}
 _STEPS, _TARGETS, _SQUARES = 100, 9, 5000
 """Of AutoAttack."""
+Epsilons = float | str | Sequence[float | str]
+"""Sizes as users write them: numbers, or fractions such as `8/255`."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,30 @@ def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budge
     return Budgets(ball, sizes, main, target.space)
 
 
-def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Threat]:
+def sizes_from(epsilons: Epsilons | None) -> tuple[float, ...] | None:
+    """Sizes from numbers and fractions such as `8/255`, one or several; None as it is.
+
+    Raises:
+        UsageError: one is neither.
+    """
+    if epsilons is None:
+        return None
+    listed = [epsilons] if isinstance(epsilons, str | float | int) else list(epsilons)
+    sizes = []
+    for each in listed:
+        try:
+            sizes.append(float(Fraction(each.replace(" ", ""))) if isinstance(each, str) else float(each))
+        except (TypeError, ValueError, ZeroDivisionError):
+            raise UsageError(f"epsilons: {each!r} is no size", 'write, for example, [2/255, "8/255"]') from None
+    return tuple(sizes)
+
+
+def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> list[Threat]:
     """Threats in the order in which they are tried; the main one at every epsilon is always first.
 
     Args:
         choice: `standard`, `quick` or `autoattack`; names of threats, separated by commas; a YAML file with a list of
-            threats; or threats. Those of a file, and those passed as records, are tried at their own epsilon.
+            threats; or a list of names and threats. Threats of a file or of a list are tried at their own epsilon.
         budgets: of the target.
 
     Raises:
@@ -130,11 +151,18 @@ def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Thr
         InvalidRecord: a threat of the file does not validate.
     """
     main = [budgets.main_threat(epsilon) for epsilon in budgets.epsilons]
-    if not isinstance(choice, str):
-        return [*main, *choice]
+    listed = [choice] if isinstance(choice, str) else choice
+    return main + [
+        threat for each in listed for threat in ([each] if isinstance(each, Threat) else _named(each, budgets))
+    ]
+
+
+def _named(choice: str, budgets: Budgets) -> list[Threat]:
+    """The threats of a set, of names separated by commas, or of a file."""
     if Path(choice).suffix in (".yaml", ".yml"):
-        return [*main, *_from_file(Path(choice))]
+        return _from_file(Path(choice))
     known = _threats(budgets)
+    chosen: list[Threat] = []
     for name in map(str.strip, _SETS.get(choice, choice).split(",")):
         if name not in known:
             names = list(_SETS | known)
@@ -142,8 +170,8 @@ def chosen_threats(choice: str | Sequence[Threat], budgets: Budgets) -> list[Thr
             hint = f"; did you mean {close}?" if close else ""
             listed = ", ".join(names)
             raise UsageError(f"threats: there is no {name!r}{hint}", f"give a YAML file, or names of: {listed}")
-        main += known[name]
-    return main
+        chosen += known[name]
+    return chosen
 
 
 def left_out(names: Sequence[str]) -> str:

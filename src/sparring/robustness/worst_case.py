@@ -30,7 +30,7 @@ from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import gradients_are_strongest
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
-from sparring.robustness.threat_sets import Budgets, budgets_of, chosen_threats, left_out
+from sparring.robustness.threat_sets import Budgets, Epsilons, budgets_of, chosen_threats, left_out, sizes_from
 from sparring.robustness.transfer import require_same_task, transfer_matrix
 from sparring.robustness.trials import SHOWN, Trial, Trials, norm_of
 from sparring.runs.schema import (
@@ -58,8 +58,8 @@ class AttackedTarget(NamedTuple):
 def robust_accuracy(
     target: Target,
     *,
-    epsilons: Sequence[float] | None = None,
-    threats: str | Sequence[Threat] = "standard",
+    epsilons: Epsilons | None = None,
+    threats: str | Sequence[str | Threat] = "standard",
     transfer_from: Sequence[Target] = (),
     seed: int = 0,
     folder: Path | None = None,
@@ -69,9 +69,9 @@ def robust_accuracy(
 
     Args:
         target: left unchanged, bit for bit.
-        epsilons: sizes in units of [0, 1], or of the data where they have no range; by default half, one and two
-            times that of the target's adversarial training.
-        threats: as in `chosen_threats`, or threats, each at its own epsilon. PGD-20 is always tried at every epsilon.
+        epsilons: sizes in units of [0, 1], or of the data where they have no range, such as `[2 / 255, "8/255"]`; by
+            default half, one and two times that of the target's adversarial training.
+        threats: as in `chosen_threats`. PGD-20 is always tried at every epsilon.
         transfer_from: other targets of the same task, whose adversarial samples are tried on this one.
         seed: of everything random.
         folder: where finished batches are kept, so that an evaluation that was killed goes on.
@@ -83,7 +83,7 @@ def robust_accuracy(
     """
     for other in transfer_from:
         require_same_task(target, other)
-    budgets = budgets_of(target, epsilons)
+    budgets = budgets_of(target, sizes_from(epsilons))
     main = budgets.main_threat(budgets.main)
     plan = chosen_threats(threats, budgets)
     batches = -(-len(target.samples) // target.batch_size)
