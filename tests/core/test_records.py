@@ -11,6 +11,7 @@ from sparring.attacks import PGD
 from sparring.core.errors import UsageError
 from sparring.core.records import InvalidRecord
 from sparring.feedback import Flipping
+from sparring.regimes import Warmup
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,8 @@ from sparring.feedback import Flipping
         (lambda: PGD(epsilon="8/0"), "PGD: epsilon = '8/0': should be a valid number"),
         (lambda: PGD(norm="linf"), "PGD: norm = 'linf': unknown key; allowed: epsilon, ball, "),
         (lambda: PGD(ball="linfty"), "PGD: ball.name = 'linfty': no such ball; did you mean linf?"),
+        (lambda: PGD(ball="none"), "PGD: start = 'default': random needs a ball to draw from, and ball is none"),
+        (lambda: Warmup(start=3, end=2), "Warmup: end = 2 comes before start = 3"),
         (lambda: Flipping(probability=1.4), "Flipping: probability = 1.4: should be less than or equal to 1"),
         (lambda: Flipping(prob=0.4), "Flipping: prob = 0.4: unknown key; did you mean probability?"),
         (lambda: Flipping(), "Flipping: probability = .nothing.: this key is required"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -46,8 +46,16 @@ class Problem(BaseModel):
         """The same problem with the path from an enclosing record."""
         return self.model_copy(update={"path": (*map(str, outer), *self.path)})
 
+    def at_its_key(self, values: Mapping[str, Any]) -> Problem:
+        """The same problem of a whole record, as one of the key that its message begins with, if it does."""
+        key, colon, message = self.message.partition(": ")
+        if not (colon and key.isidentifier()):
+            return self.model_copy(update={"value": ""})
+        return self.model_copy(update={"path": (key,), "value": repr(values.get(key, "default")), "message": message})
+
     def __str__(self) -> str:
-        line = f"{'.'.join(self.path) or 'recipe'} = {self.value}: {self.message}"
+        line = f"{'.'.join(self.path) or 'recipe'} = {self.value}: " if self.value else ""
+        line += self.message
         if self.nearest:
             line += f"; did you mean {self.nearest}?"
         elif self.allowed:
@@ -87,7 +95,7 @@ class Record(BaseModel):
         try:
             super().__init__(**keys)
         except ValidationError as error:
-            problems = [each if each.path else each.within([name]) for each in problems_in(error)]
+            problems = [each if each.path else each.at_its_key(keys) for each in problems_in(error)]
             raise InvalidRecord(name, problems, f"keys of {name}: {known}") from None
 
     # Validation then fills a record itself, and does not call this method for records within records.
