@@ -51,7 +51,7 @@ def model_checks(target: Target, *, rng: Rng) -> Iterator[SanityCheck]:
     """
     logits = target.predicted_logits(target.samples)
     yield _is_better_than_chance(target, logits)
-    yield _returns_logits(logits)
+    yield returns_logits(logits)
     yield _is_deterministic(target, logits)
     yield from _gradient_checks(target, rng)
 
@@ -180,7 +180,8 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return difference if difference == difference else float("inf")
 
 
-def _returns_logits(logits: Float[Tensor, "n classes"]) -> SanityCheck:
+def returns_logits(logits: Float[Tensor, "n classes"]) -> SanityCheck:
+    """Outputs are no probabilities: gradients of their logarithms vanish where a softmax saturates."""
     sums = logits.double().sum(1)
     are_probabilities = bool(((logits >= 0) & (logits <= 1)).all()) and bool(((sums - 1).abs() <= 1e-3).all())
     least, most = float(logits.min()), float(logits.max())

@@ -66,13 +66,14 @@ def naming_the_version(run: Path) -> Iterator[None]:
         raise CorruptInput(cause, f"open it with sparring {writer}") from None
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str | torch.device) -> torch.device:
     """The device of this name, with this process set up to use it; `auto` takes a GPU where there is one.
 
     Raises:
         UsageError: this machine has no such device.
     """
     keep_freed_memory()
+    name = str(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")

@@ -46,6 +46,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path) -> None:
+        path = Path(path)  # users give strings
         self.path = path
         self.recipe_path = path / "recipe.yaml"
         self.rows_path = path / "metrics.jsonl"
@@ -66,7 +67,7 @@ class RunFolder:
             FolderBusy: it holds a run that another process owns.
             StorageError: the disk refused; nothing is left behind.
         """
-        path = path.resolve()
+        path = Path(path).resolve()
         cls.require_free(path)
         text = to_yaml(recipe)
         with ExitStack() as owned:
@@ -103,6 +104,7 @@ class RunFolder:
                 checkpoint; or it is the current folder.
             FolderBusy: it holds a run that another process owns.
         """
+        path = Path(path)
         if path.resolve() == Path.cwd():
             raise UsageError(f"{path}: the current folder cannot become a run", "give --out a name of its own")
         if cls(path).recipe_path.is_file():
@@ -120,7 +122,7 @@ class RunFolder:
         Raises:
             UsageError: there is no run at this path.
         """
-        if not (path / "recipe.yaml").is_file():
+        if not (Path(path) / "recipe.yaml").is_file():
             raise UsageError(f"{path}: not a run folder: no recipe.yaml", "give the --out of a `sparring train`")
         return cls(path)
 
