@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from sparring.core.boundary import module_from
 from sparring.core.descent import Descent
 from sparring.core.distributed import SINGLE, ProcessGroup
 from sparring.core.diverged import DivergedGames
@@ -224,7 +225,7 @@ def decay_of_mean(ema: float, updates: int) -> float:
 
 
 def _initialised(spec: Network, space: Space, lead: tuple[int, ...], rng: Rng) -> nn.Module:
-    network = spec.build(space, lead, rng=rng)
+    network = module_from(spec.build(space, lead, rng=rng), f"{spec.family} {spec.name}: its `build`")
     spec.init.apply(network, rng=rng)
     return network
 

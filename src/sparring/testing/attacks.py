@@ -38,7 +38,7 @@ def check_attack(attack: Attack) -> None:
     def darker(samples: Tensor) -> Tensor:
         return -(samples * weight.abs()).sum((-2, -1))
 
-    moved = attack(inside, darker, network=nn.Module(), space=space, rng=Rng.of(5))
+    moved = attack.perturb(inside, darker, network=nn.Module(), space=space, rng=Rng.of(5))
     assert attack.epsilon == 0 or (darker(moved) > darker(inside)).all(), "an attack with a budget raises its loss"
     unmoved = attack.scaled(0.0)(x, loss, network=network, space=space, rng=Rng.of(5))
     assert torch.equal(unmoved, x), "without a budget the samples stay as they are"

@@ -28,6 +28,12 @@ from sparring.monitoring.pictures import save_probe, save_samples
 from sparring.recipes import ClassifierRecipe, Recipe, TrainingRecipe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
+from sparring.training.first_round import (
+    play_first_round,
+    require_classifier_contracts,
+    require_contracts,
+    train_first_step,
+)
 
 
 class Task(ABC):
@@ -119,7 +125,9 @@ class GANTask(Task):
     recipe: Recipe
 
     def __init__(self, game: GANState, progress: Progress) -> None:
+        require_contracts(game)
         self.game, self.recipe, self.source, self.log = game, game.recipe, game.source, game.log
+        self._play = play_first_round
         self.picture_every = game.recipe.sample_every
         self.measures = _measures(game, progress)
         self.probe = DiscriminatorProbe(game.source, game.device)
@@ -128,7 +136,8 @@ class GANTask(Task):
         self.class_heads = [ClassHeadMetrics(game)] if heads else []
 
     def train_round(self, step: int) -> None:
-        play_round(self.game, step)
+        self._play(self.game, step)
+        self._play = play_round
 
     def state(self) -> dict[str, Tensor]:
         return self.game.state()
@@ -227,14 +236,17 @@ class ClassifierTask(Task):
     picture_every = 0
 
     def __init__(self, classifier: ClassifierState) -> None:
+        require_classifier_contracts(classifier)
         recipe, source = classifier.recipe, classifier.source
+        self._train = train_first_step
         self.classifier, self.recipe, self.source, self.log = classifier, recipe, source, classifier.log
         self.measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, classifier.device)
         self.evaluated_on = self.measures.evaluated_on
         self._collapse = ClassifierCollapseMetrics(classifier)
 
     def train_round(self, step: int) -> None:
-        train_step(self.classifier, step)
+        self._train(self.classifier, step)
+        self._train = train_step
 
     def state(self) -> dict[str, Tensor]:
         return self.classifier.state()
