@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Attack, Criterion
+from sparring.classifier_losses import ClassifierLoss, ClassifierResponse
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Space
@@ -108,6 +109,13 @@ class MeanLoss(Criterion):
         return nn.functional.cross_entropy(logits, labels)
 
 
+class MeanLosses(ClassifierLoss):
+    """A loss whose mean is taken too early."""
+
+    def losses(self, response: ClassifierResponse, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(response.attacked, labels)
+
+
 class FloatLabels(Digits):
     """Data whose labels are floats."""
 
@@ -169,7 +177,11 @@ def test_a_run_says_it_in_one_line(tmp_path: Path) -> None:
     [
         (
             {"criterion": MeanLoss()},
-            r"criterion .*:MeanLoss: `loss` returned float32 of shape \(\), wanted shape \(8,\)",
+            r"criterion .*:MeanLoss: `loss` returned float32 of shape \(\), wanted shape \(2,\)",
+        ),
+        (
+            {"loss": MeanLosses()},
+            r"classifier_loss .*:MeanLosses: `losses` returned float32 of shape \(\), wanted shape",
         ),
         ({"data": FloatLabels()}, r"data .*:FloatLabels: the labels of its `batch` are float32 of shape \(8,\)"),
     ],

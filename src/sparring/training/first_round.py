@@ -39,7 +39,6 @@ _LIPSCHITZ: dict[str, Contract] = {
     "penalty": lambda arguments, keywords: arguments[1].shape[: keywords["batch_axes"]],
     "disturb": _shape_of(0),
 }
-_CRITERION = {"loss": _shape_of(1)}
 _CLASSIFIER_LOSS = {"losses": _shape_of(1)}
 
 
@@ -71,6 +70,9 @@ def require_classifier_contracts(state: ClassifierState) -> None:
     _require_batch(recipe.data, batch, (recipe.batch_size,), state.space.shape)
     logits = _output(recipe.classifier, state.network, batch.samples[:_FEW], recipe)
     _require(recipe.classifier, "its network returned", logits, torch.Size((_FEW, classes)))
+    assert batch.labels is not None
+    losses = recipe.criterion.loss(logits, batch.labels[:_FEW])
+    _require(recipe.criterion, "`loss` returned", losses, torch.Size((_FEW,)))
 
 
 def play_first_round(state: GANState, step: int) -> None:
@@ -97,11 +99,8 @@ def play_first_round(state: GANState, step: int) -> None:
 def train_first_step(state: ClassifierState, step: int) -> None:
     """The same as `play_first_round` for a classifier."""
     recipe = state.recipe
-    watched = {
-        "criterion": _Watched(recipe.criterion, _CRITERION),
-        "loss": _Watched(recipe.loss, _CLASSIFIER_LOSS, differentiable=("losses",)),
-    }
-    state.recipe = recipe.model_copy(update=watched)
+    loss = _Watched(recipe.loss, _CLASSIFIER_LOSS, differentiable=("losses",))
+    state.recipe = recipe.model_copy(update={"loss": loss})
     try:
         train_step(state, step)
     finally:
