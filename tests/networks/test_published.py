@@ -12,6 +12,7 @@ from network_tools import images, normalised, perturbed, size
 from torch import Tensor, nn
 
 from sparring.core.randomness import Rng
+from sparring.core.records import InvalidRecord
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.networks import (
     VGG16,
@@ -24,8 +25,10 @@ from sparring.networks import (
     MNISTDiscriminator,
     MNISTGenerator,
     PreActResNet18,
+    ResNet18,
     ResNetDiscriminator,
     ResNetGenerator,
+    WideResNet,
 )
 from sparring.networks.asgan_resnet import ResampleBlock
 
@@ -161,6 +164,55 @@ def test_classifiers_have_the_published_sizes() -> None:
     assert size(normalised) == 11_171_146
     assert size(bare) == 11_171_146 - 2 * (4 * 64 + (64 + 3 * 128) + (128 + 3 * 256) + (256 + 3 * 512))
     assert size(vgg) == 14_728_266 - 4224  # biases of the convolutions, which BN would take away again
+
+
+def test_the_networks_of_robust_training_have_the_published_sizes() -> None:
+    with torch.device("meta"):
+        wide, wider, post = (
+            spec.build(images(32, 10), (), rng=Rng.of(0)) for spec in (WideResNet(), WideResNet(depth=34), ResNet18())
+        )
+    assert size(wide) == 36_479_194
+    assert size(wider) == 46_160_474
+    assert size(post) == 11_173_962
+    with pytest.raises(InvalidRecord, match=r"depth = 30 is not 6 n \+ 4"):
+        WideResNet(depth=30)
+
+
+def test_a_wide_residual_network_by_hand() -> None:
+    """Its last normalisation and activation, and a first block that projects although it keeps the side."""
+    network = perturbed(WideResNet(depth=10, width=1, activation="silu").build(images(8), (), rng=Rng.of(0))).double()
+    x = Rng.of(0).uniform((4, 3, 8, 8), -1.0, 1.0).double()
+    first, *stages, last, _, _ = network.features
+    assert [type(stage).__name__ for stage in stages] == ["IdentityBlock", "ProjectedBlock", "ProjectedBlock"]
+
+    def active(layers: nn.Sequential, x: Tensor) -> Tensor:
+        return F.silu(layers[0].weight[:, None, None] * normalised(x, 1e-5) + layers[0].bias[:, None, None])
+
+    h = first(x)
+    identity, halving, narrowing = stages
+    h = h + identity.main[3](active(identity.main[2], identity.main[1](active(identity.main[0], h))))
+    for stage in (halving, narrowing):
+        a = active(stage.active, h)
+        h = stage.main[2](active(stage.main[1], stage.main[0](a))) + stage.shortcut(a)
+    torch.testing.assert_close(network(x), network.output(active(last, h).mean((2, 3))))
+    wide = WideResNet(depth=10, width=2).build(images(8), (), rng=Rng.of(0))
+    assert type(wide.features[1]).__name__ == "ProjectedBlock"
+
+
+def test_post_activation_blocks_by_hand() -> None:
+    network = perturbed(ResNet18(width=2).build(images(8), (), rng=Rng.of(0))).double()
+    same, changing = network.features[1], network.features[3]
+    x = Rng.of(0).normal((4, 2, 8, 8)).double()
+
+    def norm(layer: nn.BatchNorm2d, x: Tensor) -> Tensor:
+        return layer.weight[:, None, None] * normalised(x, 1e-5) + layer.bias[:, None, None]
+
+    for block in (same, changing):
+        h = torch.relu(norm(block.main[1], block.main[0](x)))
+        h = norm(block.main[4], block.main[3](h))
+        skipped = x if block is same else norm(block.shortcut[1], block.shortcut[0](x))
+        torch.testing.assert_close(block(x), torch.relu(h + skipped))
+    assert network(Rng.of(1).normal((2, 3, 8, 8)).double()).shape == (2, 3)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

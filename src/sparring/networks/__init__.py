@@ -38,6 +38,7 @@ from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorM
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminator, MLPGenerator
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
+from sparring.networks.resnet18 import ResNet18
 from sparring.networks.sngan_robgan import (
     RobGANDiscriminator,
     RobGANGenerator,
@@ -45,6 +46,7 @@ from sparring.networks.sngan_robgan import (
     SNGANGenerator,
 )
 from sparring.networks.wgan_gp_resnet import ResNetDiscriminator, ResNetGenerator
+from sparring.networks.wide_resnet import WideResNet
 
 __all__ = [
     "VGG16",
@@ -77,6 +79,7 @@ __all__ = [
     "Precision",
     "Prior",
     "ProjectionHead",
+    "ResNet18",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "RobGANDiscriminator",
@@ -90,6 +93,7 @@ __all__ = [
     "Trunk",
     "UniformPrior",
     "Verdict",
+    "WideResNet",
     "forward",
     "prepared_for_attack",
     "spread",

@@ -46,7 +46,7 @@ def _vgg_layers(channels: int, width: int) -> Iterator[nn.Module]:
         yield nn.MaxPool2d(2, ceil_mode=True)
 
 
-def _classifier(layers: Iterable[nn.Module], width: int, space: Space, *, rng: Rng) -> ClassifierModule:
+def pooled_classifier(layers: Iterable[nn.Module], width: int, space: Space, *, rng: Rng) -> ClassifierModule:
     """Layers, made here if they are a generator, the mean of their `width` channels over the image, a dense layer."""
     with torch.random.fork_rng(devices=[]):
         features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -67,17 +67,18 @@ class VGG16(Classifier):
 
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> ClassifierModule:
         channels, _side = require_square_images(self, space, lead)
-        return _classifier(_vgg_layers(channels, self.width), 8 * self.width, space, rng=rng)
+        return pooled_classifier(_vgg_layers(channels, self.width), 8 * self.width, space, rng=rng)
 
 
-_STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))
-"""Channels in units of the width, and the stride of the first block."""
+STAGES = ((1, 1), (2, 2), (4, 2), (8, 2))
+"""Channels of an 18-layer network in units of the width, and the stride of the first block."""
 
 Active = Callable[[int], nn.Module]
 """Channels to an activation, normalised or not."""
 
 
-def _conv3(inputs: int, width: int, stride: int = 1) -> nn.Conv2d:
+def conv3(inputs: int, width: int, stride: int = 1) -> nn.Conv2d:
+    """A 3 x 3 convolution without biases."""
     return nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
 
 
@@ -86,7 +87,7 @@ class IdentityBlock(nn.Module):
 
     def __init__(self, width: int, active: Active) -> None:
         super().__init__()
-        self.main = nn.Sequential(active(width), _conv3(width, width), active(width), _conv3(width, width))
+        self.main = nn.Sequential(active(width), conv3(width, width), active(width), conv3(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.main(x)
@@ -99,7 +100,7 @@ class ProjectedBlock(nn.Module):
     def __init__(self, inputs: int, width: int, stride: int, active: Active) -> None:
         super().__init__()
         self.active = active(inputs)
-        self.main = nn.Sequential(_conv3(inputs, width, stride), active(width), _conv3(width, width))
+        self.main = nn.Sequential(conv3(inputs, width, stride), active(width), conv3(width, width))
         self.shortcut = nn.Conv2d(inputs, width, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,14 +109,25 @@ class ProjectedBlock(nn.Module):
         return out
 
 
-def _preact_layers(channels: int, width: int, active: Active) -> Iterator[nn.Module]:
-    yield _conv3(channels, width)
-    inputs = width
-    for multiple, stride in _STAGES:
-        outputs = multiple * width
+def preact_layers(
+    channels: int, first: int, stages: Iterable[tuple[int, int]], blocks: int, active: Active
+) -> Iterator[nn.Module]:
+    """A 3 x 3 convolution, and stages of pre-activation blocks.
+
+    Args:
+        channels: of the images.
+        first: channels of the convolution.
+        stages: the channels of each, and the stride of its first block.
+        blocks: in every stage.
+        active: channels to an activation.
+    """
+    yield conv3(channels, first)
+    inputs = first
+    for outputs, stride in stages:
         changes = inputs != outputs or stride != 1
         yield ProjectedBlock(inputs, outputs, stride, active) if changes else IdentityBlock(outputs, active)
-        yield IdentityBlock(outputs, active)
+        for _ in range(blocks - 1):
+            yield IdentityBlock(outputs, active)
         inputs = outputs
 
 
@@ -140,4 +152,6 @@ class PreActResNet18(Classifier):
         def active(inputs: int) -> nn.Module:
             return nn.Sequential(norm(inputs), nn.LeakyReLU(self.slope))
 
-        return _classifier(_preact_layers(channels, self.width, active), 8 * self.width, space, rng=rng)
+        stages = [(multiple * self.width, stride) for multiple, stride in STAGES]
+        layers = preact_layers(channels, self.width, stages, 2, active)
+        return pooled_classifier(layers, 8 * self.width, space, rng=rng)
