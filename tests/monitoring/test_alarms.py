@@ -35,6 +35,7 @@ HEALTHY = {
     "collapse_slope_generator": 0.9,
     "collapse_slope_discriminator": 0.5,
     "collapse_predicted": 9.0,
+    "collapse_robust_drop": 0.1,
 }
 COLLAPSED: dict[str, dict[str, float]] = {
     "constant generator": {"collapse_spread": 0.0, "collapse_anchors": 1.0, "collapse_classes": 1.0},
@@ -43,6 +44,7 @@ COLLAPSED: dict[str, dict[str, float]] = {
     "constant discriminator": {"collapse_score_spread": 0.0, "collapse_steepness": 0.0},
     "saturated discriminator": {"collapse_far": 1.0, "collapse_slope_discriminator": 0.0},
     "one predicted class": {"collapse_predicted": 1.0},
+    "catastrophic overfitting": {"collapse_robust_drop": 0.3},
 }
 ROUNDS = 2000
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sparring.classifier.selection import split_data
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
@@ -22,9 +23,9 @@ from sparring.runs.tensors import below, fill, within
 
 @dataclass(frozen=True)
 class LoadedClassifier:
-    """The classifier of a run after `step` rounds, in eval mode: its running mean if the recipe keeps one.
+    """The classifier of a run after `step` rounds, in eval mode; the data of the run are not opened.
 
-    The data of the run are not opened.
+    It is the running mean if the recipe keeps one, and that of the best measurement if the recipe selects it.
     """
 
     path: Path
@@ -35,8 +36,9 @@ class LoadedClassifier:
     problems: tuple[str, ...]
 
     def data(self) -> Source:
-        """The training data of the run; see `same_data`."""
-        return same_data(self.path, self.recipe, self.space, next(self.network.parameters()).device)
+        """The training data of the run, without its validation samples; see `same_data`."""
+        source = same_data(self.path, self.recipe, self.space, next(self.network.parameters()).device)
+        return split_data(self.recipe, source).training
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` in fp32, under the recipe's precision."""
@@ -56,9 +58,19 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     space = checkpoint.progress.space
     network = recipe.classifier.build(space, (), rng=Rng.of(0))
     with checkpoint.named_in_errors():
-        fill(network, below("average/" if recipe.ema else "classifier/", checkpoint.tensors))
+        fill(network, below(_saved_as(recipe), checkpoint.tensors))
     network = network.to(place).eval()
-    return LoadedClassifier(run.path, recipe, network, space, checkpoint.progress.step, tuple(problems))
+    step = checkpoint.progress.step
+    if recipe.selection:
+        step = int(checkpoint.tensors["selection/round"])
+    return LoadedClassifier(run.path, recipe, network, space, step, tuple(problems))
+
+
+def _saved_as(recipe: ClassifierRecipe) -> str:
+    """Under which names a checkpoint holds the run's classifier."""
+    if recipe.selection:
+        return "selected/"
+    return "average/" if recipe.ema else "classifier/"
 
 
 def load_start(network: ClassifierModule, start: StartingPoint) -> None:

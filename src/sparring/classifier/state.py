@@ -12,6 +12,7 @@ from sparring.classifier.batches import SampleOrigin, WeightedBatch
 from sparring.classifier.fakes import FrozenGenerator
 from sparring.classifier.load import load_start
 from sparring.classifier.perturbations import KeptPerturbations, Perturbations, SearchedPerturbations
+from sparring.classifier.selection import SelectedClassifier, split_data
 from sparring.core.descent import Descent
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Streams
@@ -44,13 +45,14 @@ class ClassifierState:
     """
 
     def __init__(self, recipe: ClassifierRecipe, source: Source, device: torch.device) -> None:
-        self.recipe, self.source, self.device = recipe, source, device
+        self.recipe, self.device = recipe, device
         self.space = source.facts.space
         if not self.space.classes:
             raise UsageError(
                 f"data: {recipe.data.name!r} have no labels, and a classifier learns from them",
                 "choose data with labels, for example digits",
             )
+        self.source, validation = split_data(recipe, source)
         self.streams = Streams(recipe.seed, None, device)
         recipe.attack.check(self.space)
         rng = Streams(recipe.seed).rng("init/classifier")
@@ -63,6 +65,9 @@ class ClassifierState:
         self.optimizer = recipe.optimizer.build(network.parameters())
         self.fakes = [FrozenGenerator(recipe.fakes, self.space, device)] if recipe.fakes and recipe.fakes.weight else []
         self.means = [RunningMean(network, recipe.ema)] if recipe.ema else []
+        self.selected: SelectedClassifier | None = None
+        if recipe.selection and validation:
+            self.selected = SelectedClassifier(recipe, recipe.selection, network, validation, source)
         self.perturbations: Perturbations
         if recipe.free:
             self.perturbations = KeptPerturbations(recipe, self.space, self.streams)
@@ -114,9 +119,12 @@ class ClassifierState:
         return logits
 
     def end_round(self, step: int) -> None:
-        """Update the running mean and end the round of the log."""
+        """Update the running mean, measure for the selection where it is due, and end the round of the log."""
         for mean in self.means:
             mean.update(step)
+        if self.selected and self.selected.is_due(step + 1):
+            accuracy = self.selected.consider(self.evaluated, self.classify_evaluated, step + 1)
+            self.log.add({"robust_accuracy_validation": torch.tensor(accuracy, device=self.device)})
         self.log.end_round()
 
     def state(self) -> dict[str, Tensor]:
@@ -126,6 +134,7 @@ class ClassifierState:
             state |= within("fakes/", generator.network.state_dict())
         for mean in self.means:
             state |= within("average/", mean.network.state_dict())
+        state |= self.selected.state() if self.selected else {}
         state |= self.perturbations.state() | within("optimizer/", optimizer_state(self.optimizer))
         return saved(state | within("watch/", self.log.state()))
 
@@ -140,6 +149,8 @@ class ClassifierState:
             fill(generator.network, below("fakes/", state))
         for mean in self.means:
             fill(mean.network, below("average/", state))
+        if self.selected:
+            self.selected.load_state(state)
         self.perturbations.load_state(state)
         load_optimizer_state(self.optimizer, below("optimizer/", state))
         self.log.load_state(below("watch/", state))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams
 from sparring.data.augment import Augmentation, augmented
 from sparring.data.base import Batch, Facts, Halves, Source
@@ -89,6 +90,7 @@ class ArraySource(Source):
         scale: byte k becomes k / scale - 1.
         augment: applied to training batches.
         device: where batches are wanted; the arrays may lie elsewhere.
+        rows: of `train` that are trained on; None takes all.
     """
 
     def __init__(
@@ -100,18 +102,20 @@ class ArraySource(Source):
         scale: float,
         augment: tuple[Augmentation, ...] = (),
         device: torch.device,
+        rows: Tensor | None = None,
     ) -> None:
-        self.facts = replace(facts, count=len(train.samples), evaluated_on="training" if test is train else "held-out")
+        self._rows = torch.arange(len(train.samples), device=train.samples.device) if rows is None else rows
+        self.facts = replace(facts, count=len(self._rows), evaluated_on="training" if test is train else "held-out")
         self._train = train
         self._test = test
         self._scale = scale
         self._augment = augment
         self._device = device
-        self._order = Order(len(train.samples), train.samples.device)
+        self._order = Order(len(self._rows), train.samples.device)
 
     def batch(self, number: int, size: int, streams: Streams) -> Batch:
         indices, positions = self._order.batch(number, size, streams)
-        samples, labels = self._picked(self._train, indices)
+        samples, labels = self._picked(self._train, self._rows[indices])
         return Batch(augmented(samples, self._augment, positions, streams), labels)
 
     def held_out(self, count: int, *, rng: Rng) -> Batch:
@@ -119,21 +123,37 @@ class ArraySource(Source):
         return self._picked(self._test, indices.to(self._test.samples.device))
 
     def training_parts(self, size: int) -> Iterator[Tensor]:
-        for part in torch.split(torch.arange(len(self._train.samples), device=self._train.samples.device), size):
+        for part in torch.split(self._rows, size):
             yield self._picked(self._train, part).samples
 
     def unaugmented(self) -> Source:
-        return ArraySource(self.facts, self._train, self._test, scale=self._scale, device=self._device)
+        return self._with(self._rows, ())
+
+    def split(self, count: int) -> tuple[Source, Batch]:
+        total = len(self._rows)
+        if total < 2 * count:
+            raise UsageError(
+                f"selection: {count:,} validation samples of {total:,} training samples leave too few",
+                f"take at most {total // 2:,}: selection.samples=...",
+            )
+        order = Rng.of(0).permutation(total).to(self._rows.device)
+        training = self._with(self._rows[order[count:].sort().values], self._augment)
+        return training, self._picked(self._train, self._rows[order[:count]])
 
     def halves(self, count: int, *, rng: Rng) -> Halves:
-        total, held = len(self._train.samples), len(self._test.samples)
-        indices = rng.permutation(total).to(self._train.samples.device)
+        total, held = len(self._rows), len(self._test.samples)
+        indices = self._rows[rng.permutation(total).to(self._rows.device)]
         half = min(count, total // 2)
         if self._test is self._train or held < half:
             reference, other = (self._picked(self._train, part) for part in indices[: 2 * half].chunk(2))
             return Halves(reference.samples, other.samples, "disjoint halves of the training split")
         reference = self._picked(self._train, indices[:count])
         return Halves(reference.samples, self.held_out(count, rng=rng).samples, "training and held-out split")
+
+    def _with(self, rows: Tensor, augment: tuple[Augmentation, ...]) -> ArraySource:
+        return ArraySource(
+            self.facts, self._train, self._test, scale=self._scale, augment=augment, device=self._device, rows=rows
+        )
 
     def _picked(self, arrays: ImageArrays, indices: Tensor) -> Batch:
         samples = self._moved(arrays.samples[indices]).float().div_(self._scale).sub_(1)

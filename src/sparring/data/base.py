@@ -13,9 +13,13 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Bounds, Space
+
+_SPLIT = 2**62 + 1
+"""The seed of validation samples, which is that of no game."""
 
 
 class Batch(NamedTuple):
@@ -83,6 +87,16 @@ class Source(ABC):
     def unaugmented(self) -> Source:
         """The same data, never augmented."""
         return self
+
+    def split(self, count: int) -> tuple[Source, Batch]:
+        """The same data without `count` of the training samples, and these, never augmented; always the same ones.
+
+        Raises:
+            UsageError: there are fewer than twice as many training samples.
+        """
+        if self.facts.count:
+            raise UsageError("selection: these data cannot be split", "leave it out, or use a prepared store")
+        return self, self.batch(0, count, Streams(_SPLIT))  # drawn without end: no sample comes twice
 
     def halves(self, count: int, *, rng: Rng) -> Halves:
         """Two disjoint sets of at most `count` real samples each, never augmented.

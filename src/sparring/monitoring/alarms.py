@@ -38,6 +38,8 @@ BEYOND, FAINT = 0.98, 0.02
 """If this share of scores lies beyond 10, a slope of D's payoffs below the second number teaches D nothing."""
 SURE = 1.05
 """An effective number of predicted classes up to this is one class for every sample."""
+FALL = 0.2
+"""A robust accuracy that has fallen by more than this since its best has fallen suddenly."""
 
 Check = Mapping[str, float]
 """The collapse metrics of one game at one check; NaN if not measured, for which no rule holds."""
@@ -123,6 +125,13 @@ RULES = (
         "every real sample is assigned to the same class",
         "train again with a lower learning rate, or with a weaker attack or a longer warmup",
         lambda check, _started: check["collapse_predicted"] <= SURE,
+    ),
+    AlarmRule(
+        "classifier",
+        "catastrophic overfitting",
+        "accuracy under PGD on validation samples has fallen by more than 20 points from its best",
+        "use the run's classifier, which is from before the fall; or train again with smaller or more attack steps",
+        lambda check, _started: check["collapse_robust_drop"] > FALL,
     ),
 )
 """Every rule; of one network, those that others follow from first."""

@@ -39,6 +39,7 @@ COLLAPSE_METRICS = {
     "collapse_slope_generator": "slope of G's payoff at its samples' scores, over the largest near 0",
     "collapse_slope_discriminator": "slope of D's payoffs at correct scores of its size, over the largest near 0",
     "collapse_predicted": "effective number of classes predicted for real samples",
+    "collapse_robust_drop": "how far the robust accuracy on validation samples is below its best",
 }
 """Every collapse metric, with its definition."""
 
@@ -85,7 +86,9 @@ class ClassifierCollapseMetrics:
         """The metrics that apply."""
         with untraced(self.state.network):
             logits = self.state.classify(self._real)
-        return {"collapse_predicted": float(effective_number(logits.argmax(-1), logits.shape[-1]))}
+        metrics = {"collapse_predicted": float(effective_number(logits.argmax(-1), logits.shape[-1]))}
+        selected = self.state.selected
+        return metrics | ({"collapse_robust_drop": selected.drop} if selected else {})
 
 
 class GANCollapseMetrics:

@@ -56,6 +56,24 @@ class Free(Record):
     replays: Count = 8
 
 
+class Selection(Record):
+    """Choice of the classifier by its accuracy under PGD on validation samples, taken out of the training samples.
+
+    The run's classifier is then that of the best measurement; the last one is reported beside it. If the accuracy falls
+    suddenly, as in the catastrophic overfitting of training with one step, the run raises an alarm, and the classifier
+    from before the fall is the run's (Wong et al. 2020, section 5.3; Rice et al. 2020).
+
+    Args:
+        every: rounds between measurements.
+        samples: of the validation split, which is the same for every seed and never part of the test split.
+        attack_steps: steps of PGD, with the budget of the training.
+    """
+
+    every: Count = 100
+    samples: Count = 1000
+    attack_steps: Count = 10
+
+
 class ClassifierRecipe(TrainingRecipe):
     """Plain or adversarial training of a classifier f on real and, optionally, generated samples:
 
@@ -72,6 +90,7 @@ class ClassifierRecipe(TrainingRecipe):
         mixing: of the samples of a batch, before the attack.
         fakes: generated samples, as many per batch as real ones; None trains on real ones alone (Madry et al. 2018).
         start: initial weights; None draws them.
+        selection: which weights are the run's classifier; None takes the last ones.
         weight_perturbation: where the gradient of the loss is taken.
         ema: decay of the running mean of the weights and batch statistics that is evaluated and used; after t updates
             it is min(ema, (1 + t) / (10 + t)). 0, or null, uses the weights themselves.
@@ -95,6 +114,7 @@ class ClassifierRecipe(TrainingRecipe):
     optimizer: Optimizer
     weight_perturbation: WeightPerturbation = NoWeightPerturbation()
     ema: MeanDecay = 0.0
+    selection: Selection | None = None
 
     @property
     def replays(self) -> int:

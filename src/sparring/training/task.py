@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from sparring.classifier.selection import SelectedClassifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
 from sparring.core.descent import first_non_finite, require_finite
@@ -268,14 +269,23 @@ class ClassifierTask(Task):
         return self._collapse.measure()
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
-        """The last metrics, and those of the round with the highest robust accuracy (early stopping)."""
+        """The last metrics, and those of the best classifier: the selected one, or the best row of the log."""
         measured = [row for row in rows if self.measures.protocols().keys() <= row.keys()]
         if not measured:
             return {}
+        last, selected = self.measures.values(measured[-1]), self.classifier.selected
+        best = self._of_selected(selected) if selected else self._of_best_row(measured)
+        return last | {f"{name}_best": entry for name, entry in best.items()}
+
+    def _of_selected(self, selected: SelectedClassifier) -> dict[str, MetricValue]:
+        done = int(selected.numbers["round"])
+        numbers = self.measures.measure(selected.network, selected.classify, done)
+        return self.measures.values(numbers, f"; at round {done:,}, {selected.protocol}")
+
+    def _of_best_row(self, measured: list[dict[str, Any]]) -> dict[str, MetricValue]:
         best = max(measured, key=lambda row: float(row["robust_accuracy_test"]))
         note = (
             f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "
             "chosen on the same samples"
         )
-        at_best = {f"{name}_best": entry for name, entry in self.measures.values(best, note).items()}
-        return self.measures.values(measured[-1]) | at_best
+        return self.measures.values(best, note)
