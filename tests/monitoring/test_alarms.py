@@ -116,8 +116,50 @@ def test_the_monitor_reports_each_alarm_of_the_log_once() -> None:
     rows, recipe = _log({}, *[COLLAPSED["one mode"]] * 3, {}, *[COLLAPSED["one class"]] * 3), _recipe()
     monitor = AlarmMonitor(recipe, rows[:2])
     lines = [line for row in rows[2:] for line in monitor.add(row)]
-    assert [line.split(":")[0] for line in lines] == ["alarm at round 120", "  try", "alarm at round 280", "  try"]
+    assert [line.split(":")[0] for line in lines] == [
+        *("alarm at round 120", "  try"),
+        "round 200",  # the first alarm has ended
+        *("alarm at round 280", "  try"),
+    ]
+    assert lines[2] == "round 200: the alarm has ended: one mode"
     assert monitor.alarms() == alarms(rows, recipe)
+    assert [alarm.lasts for alarm in monitor.alarms()] == [False, True]
+
+
+CONDITIONAL = ("generator.conditional=true", "discriminator.head=projection")
+ADVICE: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "unconditional": ("one class", (), "lower learning rates, another objective or a conditional G"),
+    "conditional": ("one class", CONDITIONAL, "lower learning rates or another objective"),
+    "controlled": ("one mode", (), "lower learning rates, another objective or another Lipschitz control of D"),
+    "free": ("one mode", ("lipschitz=none",), "lower learning rates, another objective or a Lipschitz control of D"),
+    "nothing to loosen": ("constant discriminator", ("lipschitz=none",), "a lower learning rate of D"),
+    "cannot saturate": (
+        "saturated discriminator",
+        ("objective=wasserstein",),
+        "a lower learning rate of D or another Lipschitz control of D",
+    ),
+    "no batch normalisation to turn on": ("constant generator", (), "a lower learning rate of G"),
+}
+
+
+@pytest.mark.parametrize("case", ADVICE)
+def test_advice_knows_the_recipe(case: str) -> None:
+    kind, overrides, words = ADVICE[case]
+    (alarm,) = alarms(_log({}, *[COLLAPSED[kind]] * 2), _recipe(*overrides))
+    assert (alarm.kind, alarm.remedy) == (kind, f"train again with {words}")
+
+
+def test_a_classifier_without_attack_is_not_advised_to_weaken_it() -> None:
+    for overrides, words in ((["attack=none"], ""), ([], " or a weaker attack or a longer warmup")):
+        recipe = load("robgan/digits-adversarial-training", overrides)
+        (alarm,) = AlarmMonitor(recipe, _log(*[COLLAPSED["one predicted class"]] * 2)).alarms()
+        assert alarm.remedy == f"train again with a lower learning rate{words}"
+
+
+def test_data_of_one_class_raise_no_alarm_about_classes() -> None:
+    branch = ("generator.conditional=true", "discriminator.head=auxiliary", "class_loss=split")
+    found = GANCollapseMetrics(_game("data={name: ring, modes: 1}", *branch), None).measure(0)
+    assert not {"collapse_classes", "collapse_predicted"} & found.keys() and "collapse_anchors" in found
 
 
 @pytest.mark.parametrize("steps", [1, 49, 50, 149, 156_250])

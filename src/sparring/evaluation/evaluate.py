@@ -18,7 +18,7 @@ from sparring.runs.schema import MetricValue
 from sparring.runs.stored_record import StoredRecord
 
 _NO_FEATURES = (
-    "images without labels have no classifier, so no metric of features applies; name a feature extractor: "
+    "images of fewer than two classes have no classifier, so no metric of features applies; name a feature extractor: "
     "--extractor '{name: inception, weights: FILE}'"
 )
 

@@ -103,7 +103,9 @@ def _network(loaded: LoadedGAN, protocol: PublishedProtocol, extractor: Extracto
     device = loaded.streams.device
     network = extractor.choose(lambda: classifier_for(loaded.data(), device), device)
     if network is None:
-        raise UsageError(f"{loaded.path}: images without labels have no classifier", "name another --extractor")
+        raise UsageError(
+            f"{loaded.path}: images of fewer than two classes have no classifier", "name another --extractor"
+        )
     return network
 
 

@@ -14,6 +14,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sparring.monitoring.advice import (
+    BATCH_NORM,
+    CONDITIONAL,
+    CONTROL,
+    LOOSER_CONTROL,
+    LOWER_RATE,
+    LOWER_RATE_OF_D,
+    LOWER_RATE_OF_G,
+    LOWER_RATES,
+    OTHER_CONTROL,
+    OTHER_OBJECTIVE,
+    OTHER_STEPS,
+    UNSATURATED,
+    WEAKER_ATTACK,
+    Advice,
+    remedy,
+)
 from sparring.monitoring.collapse_metrics import COLLAPSE_METRICS
 from sparring.recipes import TrainingRecipe
 from sparring.runs.schema import Alarm
@@ -52,14 +69,15 @@ class AlarmRule:
     Args:
         network: that collapses.
         kind: its name.
-        cause, remedy: what it is and what to do, one line each.
+        cause: what it is, in one line.
+        advice: what to try.
         holds: whether a check shows it, given whether G has started to learn or its time is up.
     """
 
     network: str
     kind: str
     cause: str
-    remedy: str
+    advice: tuple[Advice, ...]
     holds: Callable[[Check, bool], bool]
 
 
@@ -88,49 +106,50 @@ RULES = (
         "G",
         "constant generator",
         "G makes the same sample from every latent",
-        "train again with a lower learning rate of G, or with batch normalisation in G",
+        (LOWER_RATE_OF_G, BATCH_NORM),
         lambda check, _started: check["collapse_spread"] < CONSTANT,
     ),
     AlarmRule(
         "G",
         "one mode",
         "all samples of G are around one point",
-        "train again with lower learning rates, another objective, or another Lipschitz control of D",
+        (LOWER_RATES, OTHER_OBJECTIVE, CONTROL, OTHER_CONTROL),
         _is_one_mode,
     ),
     AlarmRule(
         "G",
         "one class",
         "all samples of G are of one class",
-        "train again with lower learning rates, another objective, or a conditional G",
+        (LOWER_RATES, OTHER_OBJECTIVE, CONDITIONAL),
         _is_one_class,
     ),
     AlarmRule(
         "D",
         "constant discriminator",
         "D gives every sample the same score, so it teaches G nothing",
-        "train again with a lower learning rate of D, or with a looser Lipschitz control",
+        (LOWER_RATE_OF_D, LOOSER_CONTROL),
         lambda check, _started: check["collapse_score_spread"] < ALIKE,
     ),
     AlarmRule(
         "D",
         "saturated discriminator",
         "payoffs, or D itself, are flat at D's scores: hardly any gradient is left to learn from",
-        "train again with a lower learning rate of D, a Lipschitz control, or an objective that does not saturate",
+        (LOWER_RATE_OF_D, CONTROL, OTHER_CONTROL, UNSATURATED),
         _is_saturated,
     ),
     AlarmRule(
         "classifier",
         "one predicted class",
         "every real sample is assigned to the same class",
-        "train again with a lower learning rate, or with a weaker attack or a longer warmup",
+        (LOWER_RATE, WEAKER_ATTACK),
         lambda check, _started: check["collapse_predicted"] <= SURE,
     ),
     AlarmRule(
         "classifier",
         "catastrophic overfitting",
-        "accuracy under PGD on validation samples has fallen by more than 20 points from its best",
-        "use the run's classifier, which is from before the fall; or train again with smaller or more attack steps",
+        "accuracy under PGD on validation samples has fallen by more than 20 points from its best; the run's classifier is "
+        "from before the fall",
+        (OTHER_STEPS,),
         lambda check, _started: check["collapse_robust_drop"] > FALL,
     ),
 )
@@ -162,20 +181,27 @@ class AlarmMonitor:
         return sorted(every, key=lambda alarm: (alarm.step, alarm.game))
 
     def add(self, row: Mapping[str, Any]) -> list[str]:
-        """The alarms that a new row raises: a line of cause and a line of remedy for every kind."""
+        """What a new row changes: a line of cause and one of remedy for every alarm, and a line when one has ended."""
         if not COLLAPSE_METRICS.keys() & row.keys():
             return []
-        new = [alarm for game in self._games for alarm in game.add(row)]
+        step, changed = row["step"], [alarm for game in self._games for alarm in game.add(row)]
         lines = []
         for rule in RULES:
-            games = [alarm.game for alarm in new if alarm.kind == rule.kind]
-            if games:
-                lines += [f"{self._where(row['step'], games)}: {rule.cause}", f"  try: {rule.remedy}"]
+            raised, ended = (
+                [alarm.game for alarm in changed if (alarm.kind, alarm.until) == (rule.kind, until)]
+                for until in (None, step)
+            )
+            if raised:
+                lines += [
+                    f"alarm at round {step:,}{self._of(raised)}: {rule.cause}",
+                    f"  try: {remedy(rule.advice, self._recipe)}",
+                ]
+            if ended:
+                lines.append(f"round {step:,}{self._of(ended)}: the alarm has ended: {rule.kind}")
         return lines
 
-    def _where(self, step: int, games: Sequence[int]) -> str:
-        titles = "; ".join(map(self._recipe.title, games))
-        return f"alarm at round {step:,}{f' ({titles})' if self._recipe.lead else ''}"
+    def _of(self, games: Sequence[int]) -> str:
+        return f" ({'; '.join(map(self._recipe.title, games))})" if self._recipe.lead else ""
 
 
 class _Game:
@@ -184,12 +210,12 @@ class _Game:
     def __init__(self, number: int, recipe: TrainingRecipe) -> None:
         self.ended: list[Alarm] = []
         self.lasting: dict[str, Alarm] = {}
-        self._number, self._packed = number, bool(recipe.lead)
+        self._number, self._packed, self._recipe = number, bool(recipe.lead), recipe
         self._patience, self._started = max(AT_LEAST, PATIENCE * recipe.steps), False
         self._held: set[str] = set()
 
     def add(self, row: Mapping[str, Any]) -> list[Alarm]:
-        """Check a row, end the alarms that no longer hold, and raise new ones."""
+        """Check a row, end the alarms that no longer hold, and raise new ones; all that changed."""
         step, number = row["step"], self._number
         measured = {name: row[name][number] if self._packed else row[name] for name in COLLAPSE_METRICS if name in row}
         if self._packed and all(value is None for value in measured.values()):
@@ -199,12 +225,13 @@ class _Game:
         before, self._held = self._held, {rule.kind for rule in RULES if rule.holds(check, self._started)}
         twice = [rule for rule in RULES if rule.kind in before & self._held]
         first = {rule.network: rule for rule in reversed(twice)}.values()
-        for kind in self.lasting.keys() - {rule.kind for rule in first}:
-            self.ended.append(self.lasting.pop(kind).model_copy(update={"until": step}))
-        new = [
-            Alarm(step=step, until=None, game=number, kind=rule.kind, cause=rule.cause, remedy=rule.remedy)
-            for rule in first
-            if rule.kind not in self.lasting
-        ]
-        self.lasting |= {alarm.kind: alarm for alarm in new}
-        return new
+        over = [kind for kind in self.lasting if kind not in {rule.kind for rule in first}]
+        ended = [self.lasting.pop(kind).model_copy(update={"until": step}) for kind in over]
+        self.ended += ended
+        new = {rule.kind: self._raised(rule, step) for rule in first if rule.kind not in self.lasting}
+        self.lasting |= new
+        return [*ended, *new.values()]
+
+    def _raised(self, rule: AlarmRule, step: int) -> Alarm:
+        advice = remedy(rule.advice, self._recipe)
+        return Alarm(step=step, until=None, game=self._number, kind=rule.kind, cause=rule.cause, remedy=advice)

@@ -86,8 +86,9 @@ class ClassifierCollapseMetrics:
         """The metrics that apply."""
         with untraced(self.state.network):
             logits = self.state.classify(self._real)
-        metrics = {"collapse_predicted": float(effective_number(logits.argmax(-1), logits.shape[-1]))}
-        selected = self.state.selected
+        several, selected = logits.shape[-1] > 1, self.state.selected
+        predicted = float(effective_number(logits.argmax(-1), logits.shape[-1]))
+        metrics = {"collapse_predicted": predicted} if several else {}
         return metrics | ({"collapse_robust_drop": selected.drop} if selected else {})
 
 
@@ -135,7 +136,7 @@ class GANCollapseMetrics:
             "collapse_radius": _rms(flat - self._mean) / self._spread,
             "collapse_anchors": effective_number(nearest, len(self._anchors)),
         }
-        return metrics | ({"collapse_classes": self._classes_of(fake, nearest)} if self._classes else {})
+        return metrics | ({"collapse_classes": self._classes_of(fake, nearest)} if self._classes > 1 else {})
 
     def _classes_of(self, fake: Samples, nearest: Tensor) -> Tensor:
         if self.classifier is None:
@@ -160,7 +161,7 @@ class GANCollapseMetrics:
             "collapse_slope_generator": _slope(objective.generator, made),
             "collapse_slope_discriminator": _slope(lambda s: objective.real(s) + objective.fake(-s), scores.abs()),
         }
-        if not game.recipe.class_loss.real.classes:
+        if not game.recipe.class_loss.real.classes or self._classes == 1:
             return metrics
         assert verdict.classes is not None
         return metrics | {"collapse_predicted": effective_number(verdict.classes.argmax(-1), self._classes)}

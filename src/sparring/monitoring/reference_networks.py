@@ -45,9 +45,9 @@ def is_image_data(facts: Facts) -> bool:
 
 
 def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | None:
-    """A classifier of labelled images, from the cache or trained now; None for other data."""
+    """A classifier of images of two or more classes, from the cache or trained now; None for other data."""
     facts = source.facts
-    if not facts.classes or not is_image_data(facts):
+    if len(facts.classes) < 2 or not is_image_data(facts):
         return None
     spec = _classifier(facts)
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.training}"

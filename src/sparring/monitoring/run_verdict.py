@@ -143,7 +143,7 @@ def _against_floor(end: RunEnd, name: str) -> list[str]:
 
 def _collapses(end: RunEnd) -> list[str]:
     """The networks that are collapsed at the end: since when, and how; of packed games, in how many."""
-    lasting = [alarm for alarm in end.alarms if alarm.until is None]
+    lasting = [alarm for alarm in end.alarms if alarm.lasts]
     parts = []
     for network in dict.fromkeys(network_of(alarm.kind) for alarm in lasting):
         of_network = [alarm for alarm in lasting if network_of(alarm.kind) == network]

@@ -91,6 +91,11 @@ class Alarm(StoredRecord):
     cause: str
     remedy: str
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it held to the end."""
+        return self.until is None
+
 
 class Summary(StoredRecord):
     """summary.json: how a run ended.

@@ -219,8 +219,8 @@ def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
     measures = GeneratorMetrics(game.recipe, game.source, game.device)
     if measures.lacks_features:
         progress.note(
-            "images without labels have no classifier, so no metric of features applies; name a feature extractor: "
-            "extractor={name: inception, weights: FILE}"
+            "images of fewer than two classes have no classifier, so no metric of features applies; name a feature "
+            "extractor: extractor={name: inception, weights: FILE}"
         )
     return measures
 
