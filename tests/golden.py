@@ -138,7 +138,11 @@ def _numbers(value: Any, path: str = "") -> Case:
     """All numbers of a nested value by their paths, and the places without one; no times, settings and words."""
     if isinstance(value, dict | list | tuple):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
-        kept = [_numbers(part, f"{path}/{key}") for key, part in parts if key not in ("seconds", "settings")]
+        kept = [
+            _numbers(part, f"{path}/{key}")
+            for key, part in parts
+            if key not in ("seconds", "preparation_seconds", "settings")
+        ]
         return {name: number for found in kept for name, number in found.items()}
     return {} if isinstance(value, str) and "hash of " not in path else {path.lstrip("/"): value}
 

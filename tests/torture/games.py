@@ -77,7 +77,7 @@ CLASSIFIERS: dict[str, Callable[[Path], Sequence[str]]] = {
 KINDS = (*GAMES, *CLASSIFIERS)
 """The names of all recipes."""
 
-_SPEED = ("seconds", "log_bytes", "log_sha256")
+_SPEED = ("seconds", "preparation_seconds", "log_bytes", "log_sha256")
 """The keys of state.json and summary.json that differ between equal runs, since rows of the log have times."""
 _OF_A_PROCESS = ("tb", ".lock", "environment.json", "report.html", "summary.json", "checkpoints")
 """Parts of a run folder that depend on the process, are made on demand, or are compared by their content."""

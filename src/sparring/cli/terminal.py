@@ -63,6 +63,17 @@ class _Bar(Progress):
     def advance(self, done: int, total: int) -> None:
         self._shown.update(self._task, completed=done, total=total)
 
+    def part(self, what: str) -> Progress:
+        return _PartBar(self._shown, what)
+
+
+class _PartBar(_Bar):
+    """A bar that goes when it is full."""
+
+    def advance(self, done: int, total: int) -> None:
+        super().advance(done, total)
+        self._shown.update(self._task, visible=done < total)
+
 
 class _Lines(Progress):
     def __init__(self, what: str) -> None:
@@ -82,6 +93,9 @@ class _Lines(Progress):
         rate = (done - self._first) / seconds if seconds >= 1 else 0.0
         speed = f", {rate:,.1f} a second, {(total - done) / rate:,.0f} s left" if rate else ""
         self.note(f"{self._what}: {done:,} of {total:,}{speed}")
+
+    def part(self, what: str) -> Progress:
+        return _Lines(what)
 
 
 @contextmanager

@@ -24,5 +24,13 @@ class Progress:
     def advance(self, done: int, total: int) -> None:
         """`done` of `total` are complete: rounds, images or threats."""
 
+    def part(self, _what: str) -> Progress:
+        """Progress of a part that counts something of its own, such as a preparation; shows nothing by default.
+
+        Args:
+            what: the part does.
+        """
+        return SILENT
+
 
 SILENT = Progress()

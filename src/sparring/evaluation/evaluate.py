@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.classifier.load import load_classifier
+from sparring.core.process import SILENT, Progress
 from sparring.evaluation.discriminator import measure_discriminator
 from sparring.gan.load import load_gan
 from sparring.gan.sampling import draw
@@ -38,7 +39,13 @@ class Evaluation(StoredRecord):
 
 
 def evaluate(
-    path: Path, *, samples: int = 10_000, extractor: Extractor | None = None, seed: int = 0, device: str = "auto"
+    path: Path,
+    *,
+    samples: int = 10_000,
+    extractor: Extractor | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure a run's newest checkpoint again.
 
@@ -52,6 +59,7 @@ def evaluate(
         extractor: of the features in which images are compared; None takes the recipe's.
         seed: number of the stream of latents or of the attack; training never draws from it.
         device: where to measure.
+        progress: of the preparation, where the data are looked at for the first time.
 
     Returns:
         Every metric that applies to the data; problems name what could not be measured.
@@ -64,14 +72,16 @@ def evaluate(
     run = RunFolder.open(path)
     if isinstance(run.recipe(), ClassifierRecipe):
         return _classifier(run, samples, seed, device)
-    return _gan(run, samples, extractor, seed, device)
+    return _gan(run, samples, extractor, seed, device, progress)
 
 
-def _gan(run: RunFolder, samples: int, extractor: Extractor | None, seed: int, device: str) -> Evaluation:
+def _gan(
+    run: RunFolder, samples: int, extractor: Extractor | None, seed: int, device: str, progress: Progress
+) -> Evaluation:
     loaded = load_gan(run, device)
     source = loaded.data()
     recipe = loaded.recipe.model_copy(update={"extractor": extractor or loaded.recipe.extractor})
-    quality = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples)
+    quality = GeneratorMetrics(recipe, source, loaded.streams.device, samples=samples, progress=progress)
     drawn = draw(loaded, samples, "evaluate", seed).samples
     diverged = loaded.diverged.games
     metrics = quality.values(quality.measure(drawn, diverged), quality.intervals(drawn, diverged))

@@ -80,7 +80,7 @@ def measure_figure(
     for loaded in runs:
         own = loaded.recipe.extractor
         chosen = extractor or (own if own.name == InceptionFeatures.name else InceptionFeatures())
-        network = _network(loaded, protocol, chosen)
+        network = _network(loaded, protocol, chosen, progress)
         games += _measured(loaded, network, protocol, seed, progress)
         if chosen.name != InceptionFeatures.name:
             problems.append(f"published numbers are of Inception-v3, and these of {network.name}: they do not compare")
@@ -96,12 +96,14 @@ def measure_figure(
     )
 
 
-def _network(loaded: LoadedGAN, protocol: PublishedProtocol, extractor: Extractor) -> FrozenClassifier:
+def _network(
+    loaded: LoadedGAN, protocol: PublishedProtocol, extractor: Extractor, progress: Progress
+) -> FrozenClassifier:
     """The network that looks at images; data are opened only for a classifier of them."""
     if len(loaded.networks.space.shape) != 3:
         raise UsageError(f"{loaded.path}: not a generator of images", f"protocol {protocol.name} is about images")
     device = loaded.streams.device
-    network = extractor.choose(lambda: classifier_for(loaded.data(), device), device)
+    network = extractor.choose(lambda: classifier_for(loaded.data(), device, progress), device)
     if network is None:
         raise UsageError(
             f"{loaded.path}: images of fewer than two classes have no classifier", "name another --extractor"
@@ -122,7 +124,7 @@ def _measured(
         seen = (_seen(loaded.game(game), network, protocol.generated, seed, progress) for game in games)
         return [_score(images, protocol, text) for images in seen]
     source = loaded.data()
-    real = training_moments(source, network)
+    real = training_moments(source, network, progress)
     distance = FrechetTo(real)
     against = f"{text}; against all {real.count:,} real images of the training split"
     logged = last_epochs(RunFolder.open(loaded.path), loaded.recipe, source.facts, protocol.last_epochs)

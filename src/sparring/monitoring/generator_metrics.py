@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparring.core.intervals import wilson
 from sparring.core.pieces import members
+from sparring.core.process import SILENT, Progress
 from sparring.core.randomness import Rng
 from sparring.data import Source
 from sparring.metrics import Metric, Reference
@@ -38,6 +39,7 @@ class GeneratorMetrics:
         source: the data.
         device: of the networks.
         samples: for each game and measurement.
+        progress: of the preparation.
 
     Attributes:
         lacks_features: whether the data are images without a network to look at them, as those without labels are.
@@ -46,9 +48,17 @@ class GeneratorMetrics:
         UsageError, CorruptInput: the extractor's weights are missing, or not the published ones.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, device: torch.device, *, samples: int = SAMPLES) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: Source,
+        device: torch.device,
+        *,
+        samples: int = SAMPLES,
+        progress: Progress = SILENT,
+    ) -> None:
         facts = source.facts
-        classifier = cache(lambda: classifier_for(source, device))
+        classifier = cache(lambda: classifier_for(source, device, progress))
         extractor = recipe.extractor.choose(classifier, device) if is_image_data(facts) else None
         self.samples, self._lead = samples, recipe.lead
         self.lacks_features = extractor is None and is_image_data(facts)
@@ -59,7 +69,7 @@ class GeneratorMetrics:
             std=facts.std,
             classes=facts.classes,
             classifier=classifier(),
-            real=None if extractor is None else real_features(source, extractor, samples, device),
+            real=None if extractor is None else real_features(source, extractor, samples, device, progress),
         )
         every = [cls() for cls in members(Metric).values()]
         self.metrics = [metric for metric in every if metric.applies(self.reference)]

@@ -5,7 +5,8 @@ The classifier is trained by the tool. Source: Xu, Li, Jegelka, appendix B.2.3, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from sparring.classifier.step import fit
+from sparring.core.process import SILENT, Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
 from sparring.data import Facts, Source
@@ -37,6 +39,9 @@ SEED = 0
 _AT_ONCE = 2048
 """Images of a training split in memory at once."""
 _VERSION = 4
+TRAINING = "training the judge of this data set, once"
+LOOKING = "looking at real images, once"
+"""What the preparation of a data set tells of its parts."""
 
 
 def is_image_data(facts: Facts) -> bool:
@@ -44,8 +49,14 @@ def is_image_data(facts: Facts) -> bool:
     return len(facts.shape) == 3 and facts.bounds == IMAGE_BOUNDS and min(facts.shape[1:]) >= 4
 
 
-def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | None:
-    """A classifier of images of two or more classes, from the cache or trained now; None for other data."""
+def classifier_for(source: Source, device: torch.device, progress: Progress = SILENT) -> FrozenClassifier | None:
+    """A classifier of images of two or more classes, from the cache or trained now; None for other data.
+
+    Args:
+        source: the data.
+        device: to train on.
+        progress: counts the batches of the training.
+    """
     facts = source.facts
     if len(facts.classes) < 2 or not is_image_data(facts):
         return None
@@ -57,7 +68,7 @@ def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | N
 
     def make() -> Checkpoint:
         network = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _train(network, spec.training, source.unaugmented(), device)
+        _train(network, spec.training, source.unaugmented(), device, progress.part(TRAINING))
         accuracy = _accuracy(FrozenClassifier(network, spec.name, "", device), source, device)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         return Checkpoint(tensors, {"accuracy": accuracy})
@@ -72,16 +83,31 @@ def classifier_for(source: Source, device: torch.device) -> FrozenClassifier | N
     return cached(entry("classifiers", key) if facts.fingerprint else None, make, use)
 
 
-def real_features(source: Source, extractor: ReferenceClassifier, count: int, device: torch.device) -> RealFeatures:
-    """What the extractor sees in at most `count` real images and in as many others, from the cache or looked at now."""
+def real_features(
+    source: Source, extractor: ReferenceClassifier, count: int, device: torch.device, progress: Progress = SILENT
+) -> RealFeatures:
+    """What the extractor sees in at most `count` real images and in as many others, from the cache or looked at now.
+
+    Args:
+        source: the data.
+        extractor: of the features.
+        count: images in each of the two sets, at most.
+        device: where images are wanted.
+        progress: counts the images.
+    """
     facts = source.facts
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/{count}"
 
     def make() -> Checkpoint:
         halves = source.halves(count, rng=Rng.of(SEED, device))
-        seen = {"reference": extractor.extract(halves.reference), "other": extractor.extract(halves.other)}
+        parts = torch.split(halves.reference, _AT_ONCE), torch.split(halves.other, _AT_ONCE)
+        images = _counted(itertools.chain(*parts), len(halves.reference) + len(halves.other), progress.part(LOOKING))
+        views = [extractor.extract(part) for part in images]
+        seen = {"reference": views[: len(parts[0])], "other": views[len(parts[0]) :]}
         tensors = {
-            f"{half}/{what}": each.cpu() for half, views in seen.items() for what, each in views._asdict().items()
+            f"{half}/{what}": torch.cat([getattr(view, what) for view in views]).cpu()
+            for half, views in seen.items()
+            for what in FeaturesAndLogits._fields
         }
         return Checkpoint(tensors, {"origin": f"{halves.origin}, seed {SEED}"})
 
@@ -95,13 +121,20 @@ def real_features(source: Source, extractor: ReferenceClassifier, count: int, de
     return cached(entry("features", key) if facts.fingerprint else None, make, use)
 
 
-def training_moments(source: Source, extractor: ReferenceClassifier) -> Moments:
-    """Mean and covariance of what the extractor sees in all training images, from the cache or looked at now."""
+def training_moments(source: Source, extractor: ReferenceClassifier, progress: Progress = SILENT) -> Moments:
+    """Mean and covariance of what the extractor sees in all training images, from the cache or looked at now.
+
+    Args:
+        source: the data.
+        extractor: of the features.
+        progress: counts the images.
+    """
     facts = source.facts
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/training"
 
     def make() -> Checkpoint:
-        seen = moments(extractor.extract(part).features for part in source.training_parts(_AT_ONCE))
+        parts = _counted(source.training_parts(_AT_ONCE), facts.count, progress.part(LOOKING))
+        seen = moments(extractor.extract(part).features for part in parts)
         return Checkpoint({"mean": seen.mean, "covariance": seen.covariance}, {"count": seen.count})
 
     def use(saved: Checkpoint) -> Moments:
@@ -116,7 +149,19 @@ def _classifier(facts: Facts) -> SmallCNN | SmallResNet:
     return SmallResNet() if fits_resnet else SmallCNN()
 
 
-def _train(network: nn.Module, settings: TrainingSettings, source: Source, device: torch.device) -> None:
+def _counted(parts: Iterable[Tensor], count: int, progress: Progress) -> Iterator[Tensor]:
+    """Parts of `count` images, counted as they are asked for."""
+    seen = 0
+    progress.advance(seen, count)
+    for part in parts:
+        yield part
+        seen += len(part)
+        progress.advance(seen, count)
+
+
+def _train(
+    network: nn.Module, settings: TrainingSettings, source: Source, device: torch.device, progress: Progress
+) -> None:
     """AdamW on varied batches; the rate rises over the first fifth of the rounds and falls to zero over the others."""
     streams = Streams(SEED, None, device)
     rounds = settings.images_seen // BATCH_SIZE
@@ -129,6 +174,7 @@ def _train(network: nn.Module, settings: TrainingSettings, source: Source, devic
             assert batch.labels is not None
             yield _varied(batch.samples, settings, rng=streams.rng("schooling", number)), batch.labels
             scheduler.step()
+            progress.advance(number + 1, rounds)
 
     fit(network, batches(), optimizer)
 

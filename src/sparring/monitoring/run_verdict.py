@@ -164,7 +164,7 @@ def _divergences(end: RunEnd) -> list[str]:
 
 def _rounds(end: RunEnd) -> str:
     """The rounds trained, and those of the recipe if they are more."""
-    whole = end.recipe.steps
+    whole = max(end.recipe.steps, end.recipe.planned_steps or 0)
     return f"{end.steps:,} of the recipe's {whole:,} rounds" if end.steps < whole else f"{end.steps:,} rounds"
 
 

@@ -19,6 +19,7 @@ class TrainingRecipe(Record):
     Args:
         description: one line for `sparring list recipes`.
         steps: rounds.
+        planned_steps: rounds of the recipe by name, where `steps` was overridden; trains nothing, is only told.
         precision: `fp32`, `tf32` (matrix products of CUDA in TF32) or `bf16` (networks under autocast).
         log_every, checkpoint_every, evaluate_every: intervals in rounds; 0 means never.
     """
@@ -27,6 +28,7 @@ class TrainingRecipe(Record):
     data: Data
     batch_size: Count
     steps: Count
+    planned_steps: Count | None = None
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     precision: Precision = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"

@@ -34,7 +34,10 @@ def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; names every mistake.
     """
-    return validated(changed(unvalidated(name), overrides or []), name)
+    values = unvalidated(name)
+    planned = values.get("steps")
+    values = changed(values, overrides or [])
+    return validated(values if values.get("steps") == planned else {"planned_steps": planned} | values, name)
 
 
 def recipe_names() -> list[str]:

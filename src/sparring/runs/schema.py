@@ -104,7 +104,8 @@ class Summary(StoredRecord):
         recipe: as plain values.
         steps: rounds trained.
         status: `complete`, or why the run ended.
-        seconds: of training.
+        seconds: of training, measurements included.
+        preparation_seconds: before that, in the last call: data, networks, and what metrics compare with.
         verdict: what happened, in one sentence; empty in runs of earlier versions.
         metrics: final values by name.
         alarms: every collapse, oldest first.
@@ -116,6 +117,7 @@ class Summary(StoredRecord):
     steps: int
     status: str
     seconds: float
+    preparation_seconds: float = 0.0
     verdict: str = ""
     metrics: dict[str, MetricValue]
     alarms: tuple[Alarm, ...] = ()

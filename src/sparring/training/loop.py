@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +19,14 @@ from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.process import SILENT, Progress
 from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
-from sparring.gan.step import play_round
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.monitoring.collapse_metrics import check_interval
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.log import RowWriter, event_writer
-from sparring.runs.schema import SUMMARY, Summary
+from sparring.runs.schema import Summary
+from sparring.training.along import stop_requested, train_along
 from sparring.training.load import LoadedTraining, load_training, new_state
 from sparring.training.summary import summary_of
 from sparring.training.task import ClassifierTask, GANTask, Task
@@ -53,15 +51,16 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
         NonFinite: a loss or gradient is not finite; the last checkpoint is intact.
         Interrupted: a signal came; everything is saved.
     """
+    called = time.monotonic()
     with process_group(device) as (group, name):
         place = choose_device(name)
         if not group.is_first:
-            return _train_along(out, new_state(recipe, place, group), 0)
+            return train_along(out, new_state(recipe, place, group), 0)
         RunFolder.require_free(out)
         task = _task(new_state(recipe, place, group), progress)
         environment = describe(place, recipe.seed, task.source.facts.count)
         with RunFolder.created(out, recipe, environment) as run:
-            return _Session(run, task, progress, group, start=0, seconds=0.0).train()
+            return _Session(run, task, progress, group, called=called).train()
 
 
 def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Summary:
@@ -79,18 +78,19 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Prog
     Raises:
         The same as `train`; CorruptInput if no checkpoint is intact.
     """
-    run = RunFolder.open(path)
+    called, run = time.monotonic(), RunFolder.open(path)
     with process_group(device) as (group, name), _same_threads():
         if not group.is_first:
             loaded = _loaded(run, name, threads, group)
-            return _train_along(path, loaded.state, loaded.step)
+            return train_along(path, loaded.state, loaded.step)
         with run.owned():
             loaded = _loaded(run, name, threads, group)
             for remark in loaded.remarks():
                 progress.note(remark)
             run.rewind(loaded.step, loaded.log_bytes)
             task = _task(loaded.state, progress)
-            return _Session(run, task, progress, group, start=loaded.step, seconds=loaded.seconds).train()
+            session = _Session(run, task, progress, group, called=called, start=loaded.step, seconds=loaded.seconds)
+            return session.train()
 
 
 class _Session:
@@ -102,11 +102,20 @@ class _Session:
     """
 
     def __init__(
-        self, run: RunFolder, task: Task, progress: Progress, group: ProcessGroup, *, start: int, seconds: float
+        self,
+        run: RunFolder,
+        task: Task,
+        progress: Progress,
+        group: ProcessGroup,
+        *,
+        called: float,
+        start: int = 0,
+        seconds: float = 0.0,
     ) -> None:
         self.run, self.task, self.progress, self.group = run, task, progress, group
         self.recipe = task.recipe
         self.start = self.done = start
+        self.prepared = time.monotonic() - called
         self.began = time.monotonic() - seconds
         self.alarm_monitor = AlarmMonitor(self.recipe, run.rows())
 
@@ -140,7 +149,7 @@ class _Session:
             except NotFiniteStep as failed:
                 self._refuse(task.locate(step) or str(failed))
             # Save.
-            stopping = _stop_requested(request, self.group)
+            stopping = stop_requested(request, self.group)
             if stopping or self._is_last or self._is_due(recipe.checkpoint_every):
                 self._save(task.state())
             if stopping:
@@ -213,7 +222,13 @@ class _Session:
 
     def _summarise(self, status: str) -> Summary:
         summary = summary_of(
-            self.run, self.task, self.alarm_monitor, steps=self.done, status=status, seconds=self._seconds()
+            self.run,
+            self.task,
+            self.alarm_monitor,
+            steps=self.done,
+            status=status,
+            seconds=self._seconds(),
+            preparation_seconds=self.prepared,
         )
         self.run.write_summary(summary)
         return summary
@@ -227,39 +242,6 @@ class _Session:
 
     def _seconds(self) -> float:
         return time.monotonic() - self.began
-
-
-def _train_along(path: Path, state: GANState | ClassifierState, start: int) -> Summary:
-    """The loop of all processes but the first, which alone measures, logs and saves.
-
-    If the first one ends because of a signal or a number that is not finite, this one exits with its code.
-
-    Raises:
-        SparringError: another process has ended.
-    """
-    assert isinstance(state, GANState), "a classifier is trained by one process"
-    with stop_request() as request:
-        try:
-            for step in range(start, state.recipe.steps):
-                try:
-                    play_round(state, step)
-                except NotFiniteStep:
-                    sys.exit(NonFinite.exit_code)
-                stopping = _stop_requested(request, state.group)
-                if stopping:
-                    sys.exit(128 + stopping)
-            state.group.maximum(0)
-        except SparringError:
-            if request.signal:  # the first process had the same signal and may have ended
-                sys.exit(128 + request.signal)
-            raise
-    return Summary.read(path / SUMMARY)
-
-
-def _stop_requested(request: StopRequest, group: ProcessGroup) -> signal.Signals | None:
-    """The signal that any process of the group received; all processes agree on it after the same round."""
-    number = group.maximum(request.signal or 0)
-    return signal.Signals(number) if number else None
 
 
 def _task(state: GANState | ClassifierState, progress: Progress) -> Task:

@@ -9,14 +9,23 @@ from sparring.runs.schema import Summary
 from sparring.training.task import Task
 
 
-def summary_of(run: RunFolder, task: Task, alarms: AlarmMonitor, *, steps: int, status: str, seconds: float) -> Summary:
+def summary_of(
+    run: RunFolder,
+    task: Task,
+    alarms: AlarmMonitor,
+    *,
+    steps: int,
+    status: str,
+    seconds: float,
+    preparation_seconds: float,
+) -> Summary:
     """The summary of a run that ends now.
 
     Args:
         run: with its log.
         task: what was trained.
         alarms: of the run.
-        steps, status, seconds: as in `Summary`.
+        steps, status, seconds, preparation_seconds: as in `Summary`.
 
     Raises:
         CorruptInput, StorageError: the log cannot be read.
@@ -39,6 +48,7 @@ def summary_of(run: RunFolder, task: Task, alarms: AlarmMonitor, *, steps: int, 
         steps=steps,
         status=status,
         seconds=round(seconds, 2),
+        preparation_seconds=round(preparation_seconds, 2),
         verdict=run_verdict(end),
         metrics=metrics,
         alarms=raised,

@@ -119,7 +119,7 @@ class GANTask(Task):
 
     Args:
         game: the state of the GAN.
-        progress: receives remarks on what takes time or does not apply.
+        progress: of the preparation of its metrics; receives remarks on what does not apply.
     """
 
     remedy: ClassVar[str] = "train again with lower learning rates, or with another control of D's Lipschitz constant"
@@ -215,8 +215,7 @@ class GANTask(Task):
 def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
     if not game.recipe.evaluate_every:
         return None
-    progress.note("preparing the metrics of G")
-    measures = GeneratorMetrics(game.recipe, game.source, game.device)
+    measures = GeneratorMetrics(game.recipe, game.source, game.device, progress=progress)
     if measures.lacks_features:
         progress.note(
             "images of fewer than two classes have no classifier, so no metric of features applies; name a feature "
