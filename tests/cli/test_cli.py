@@ -47,10 +47,20 @@ def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> 
     run = tmp_path / "run"
     trained = sparring("train", recipe_file, "steps=12", "--out", run)
     assert trained.code == 0
-    assert "modes" in trained.out and str(run / "report.html") in trained.out
+    verdict, modes, distance, time_, page = trained.out.strip().splitlines()
+    assert verdict == RunFolder.open(run).summary().verdict and "after 12 of the recipe's 10,000 rounds" in verdict
+    assert modes.startswith("  Modes covered ") and modes.endswith("(means of 2 games)")
+    assert distance.startswith("  Distance to real samples ") and "(floor " in distance
+    assert time_.startswith("  Time: ") and "of preparation" in time_
+    assert page == f"  report: {run / 'report.html'}"
     assert (run / "report.html").is_file()
-    assert json.loads(sparring("resume", run, "--json").out)["status"] == "complete"
+    assert json.loads(sparring("resume", run, "--json").out)["verdict"] == verdict
+    verbose = sparring("resume", run, "--verbose").out
+    assert verbose.startswith(f"{verdict}\n") and "steps_to_success" in verbose and "theory: " in verbose
     found = json.loads(sparring("evaluate", run, "--json").out)
+    assert found["verdict"].startswith("G draws all 8 modes in ") and sparring("evaluate", run).out.startswith(
+        found["verdict"]
+    )
     assert found["step"] == 12 and len(found["metrics"]["modes"]["value"]) == 2
     assert sparring("sample", run, "-n", 5, "--out", tmp_path / "points.npz").code == 0
     assert np.load(tmp_path / "points.npz")["samples"].shape == (2, 5, 2)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from weakref import ref
 
 import pytest
 import torch
 
+from sparring.core.process import Progress
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, as_bytes
 from sparring.data import ArraySource, Augmentation, Dequantize, Digits, Facts, ImageArrays, Source
 from sparring.monitoring import reference_networks as reference_networks
 from sparring.monitoring.generator_metrics import GeneratorMetrics
-from sparring.monitoring.reference_networks import classifier_for, real_features
+from sparring.monitoring.reference_networks import LOOKING, TRAINING, classifier_for, real_features
 from sparring.networks import SmallCNN, SmallResNet, TrainingSettings
-from sparring.recipes import load
+from sparring.recipes import Recipe, load
 from sparring.runs.caching import cache_folder
 from sparring.runs.checkpoint import Checkpoint, write_checkpoint
 
@@ -113,6 +115,35 @@ def test_a_damaged_entry_is_made_again(kind: str, damage: Callable[[Path], None]
     after = measured()
     assert before[0] == after[0] and torch.equal(before[1], after[1]) and before[2] == after[2]
     assert file.read_bytes() == sound
+
+
+class _Parts(Progress):
+    """Keeps what is counted, by part."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, list[tuple[int, int]]] = {}
+
+    def part(self, what: str) -> Progress:
+        counted = self.counts.setdefault(what, [])
+        part = Progress()
+        part.advance = lambda done, total: counted.append((done, total))  # type: ignore[method-assign]
+        return part
+
+
+def test_a_preparation_is_counted_once_for_each_data_set() -> None:
+    recipe, first, again = load("robgan/digits"), _Parts(), _Parts()
+    assert isinstance(recipe, Recipe)
+    for progress in (first, again):
+        GeneratorMetrics(recipe, digits(), CPU, progress=progress)
+    assert first.counts[TRAINING] == [(batch, 20) for batch in range(1, 21)]
+    assert first.counts[LOOKING] == [(0, 1436), (718, 1436), (1436, 1436)]
+    assert again.counts == {}
+
+
+def test_data_of_one_class_train_no_classifier(trainings: list[str]) -> None:
+    source = colours()
+    source.facts = replace(source.facts, classes=("red",))
+    assert classifier_for(source, CPU) is None and trainings == []
 
 
 def test_an_entry_of_another_network_is_made_again(trainings: list[str]) -> None:

@@ -75,7 +75,7 @@ EVERY_KIND: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
 
 def _end(kind: str, **changes: Any) -> RunEnd:
     name, overrides, values, _ = EVERY_KIND[kind]
-    recipe = load(name, overrides)
+    recipe = load(name, overrides).model_copy(update={"planned_steps": None})
     facts = recipe.data.open(torch.device("cpu")).facts
     metrics = {key: MetricValue(value=value) for key, value in values.items()}
     end = RunEnd(recipe, facts, metrics, recipe.steps, recipe.steps, evaluated_on="360 held-out images")
@@ -110,10 +110,23 @@ def test_a_run_that_stopped_says_why_and_what_it_had_reached(status: str, start:
     assert run_verdict(replace(end, metrics={})) == f"{stopped}; before the first measurement."
 
 
+def test_a_run_of_fewer_rounds_than_the_recipe_has_says_so() -> None:
+    recipe = load("robgan/digits", ["steps=200"])
+    assert run_verdict(_end("images of classes", recipe=recipe, steps=200)).startswith(
+        "G draws 3 of 10 classes after 200 of the recipe's 4,000 rounds;"
+    )
+    longer = load("robgan/digits", ["steps=9000"])
+    assert "after 9,000 rounds;" in run_verdict(_end("images of classes", recipe=longer, steps=9000))
+    assert load("robgan/digits", ["steps=4000"]).planned_steps is None
+
+
 def test_a_run_that_measures_nothing_says_so() -> None:
     recipe = load("dishonest/digits", ["evaluate_every=0", "steps=50"])
     end = _end("images of classes", recipe=recipe, metrics={}, steps=50)
-    assert run_verdict(end) == "50 rounds are complete; nothing was measured, as evaluate_every is 0."
+    assert (
+        run_verdict(end)
+        == "50 of the recipe's 10,000 rounds are complete; nothing was measured, as evaluate_every is 0."
+    )
 
 
 def test_a_collapse_that_holds_comes_first_and_one_that_has_ended_is_left_out() -> None:

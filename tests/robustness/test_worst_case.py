@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -81,6 +82,9 @@ def test_the_standard_set_fills_the_record() -> None:
     assert not found["flags"] and found["headline"]["epsilon"] == 0.1
     main = next(row for row in found["worst"] if row["epsilon"] == 0.1)
     assert found["headline"]["accuracy"] == main["accuracy"] and "held-out" in found["headline"]["text"]
+    kept, clean = (f"{100 * rate['value']:.1f} %" for rate in (main["accuracy"], found["clean"]))
+    attacks = f"every one of {len(main['attacks'])} attacks at 0.1 (L-infinity)"
+    assert found["verdict"].endswith(f" keeps {kept} under {attacks} on 40 held-out images; {clean} without attack.")
 
 
 def test_the_result_is_a_function_of_the_seed() -> None:
@@ -107,6 +111,17 @@ def test_a_flag_blocks_the_headline() -> None:
     assert any(flag.startswith("gradients are not zero: ") for flag in result.flags)
     failed = [check.name for check in result.sanity_checks if check.holds is False]
     assert failed == [flag.split(":")[0] for flag in result.flags]
+    assert result.verdict.startswith("No robust accuracy of ")
+    assert f"{len(failed)} of {len(result.sanity_checks)} sanity checks failed, first {failed[0]}" in result.verdict
+
+
+def test_no_robust_accuracy_is_quoted_of_training_samples() -> None:
+    target = replace(thresholds(), evaluated_on="training")
+    verdict = robust_accuracy(target, epsilons=[8 / 255], threats="fgsm").robustness.verdict
+    assert (
+        "can be quoted, as nothing was held out: it keeps " in verdict
+        and "at 8/255 (L-infinity) on 41 training" in verdict
+    )
 
 
 def test_the_network_is_left_unchanged() -> None:

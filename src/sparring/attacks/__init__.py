@@ -1,7 +1,16 @@
 """Attacks on a network's inputs, and the losses that they ascend."""
 
 from sparring.attacks.auto_pgd import APGD
-from sparring.attacks.base import Attack, Epsilon, LossFunction, TrainingAttack, batch_axes_of, in_scales, scales
+from sparring.attacks.base import (
+    Attack,
+    Epsilon,
+    LossFunction,
+    TrainingAttack,
+    batch_axes_of,
+    in_scales,
+    scales,
+    short_size,
+)
 from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.attacks.fab import FAB
 from sparring.attacks.gradient import (
@@ -82,6 +91,7 @@ __all__ = [
     "main_attack",
     "pgd_within",
     "scales",
+    "short_size",
 ]
 
 import_members(__name__, __path__)

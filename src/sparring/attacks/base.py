@@ -199,6 +199,13 @@ def scales(epsilon: float, space: Space) -> str:
     return f"{epsilon:.3g} in the data's units" if space.bounds is None else in_scales(epsilon)
 
 
+def short_size(epsilon: float, space: Space) -> str:
+    """A size in short, as it is usually written: 0.15, or 8/255 for images."""
+    decimal, steps = f"{epsilon:.3g}", 255 * epsilon
+    is_fraction = space.bounds is not None and abs(steps - round(steps)) < 1e-6 and float(decimal) != epsilon
+    return f"{steps:.0f}/255" if is_fraction else decimal
+
+
 def batch_axes_of(x: Samples, space: Space) -> int:
     """How many leading axes of samples are batch."""
     return x.dim() - len(space.shape)

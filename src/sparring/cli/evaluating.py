@@ -90,11 +90,13 @@ def evaluate(
         return
     if len(runs) > 1:
         raise UsageError(f"evaluate: {len(runs)} runs", "name one; several are measured together with --protocol")
-    result = evaluate_run(runs[0], samples=samples or 10_000, extractor=chosen, device=device)
+    with show_progress("images") as progress:
+        result = evaluate_run(runs[0], samples=samples or 10_000, extractor=chosen, device=device, progress=progress)
     if as_json:
         print_json(result.as_json())
     else:
         print_problems(result.problems)
+        print_text(result.verdict)
         print_metrics(result.metrics, f"{runs[0]} after {result.step:,} rounds")
 
 
@@ -230,8 +232,9 @@ def _words(text: str) -> list[str]:
 
 
 def _print_robustness(title: str, robustness: Robustness) -> None:
-    """Each target: all attacks, the worst case, then headline or flags. The page shows the rest."""
+    """Each target: the verdict, all attacks, the worst case, then flags. The page shows the rest."""
     for target in robustness.targets:
+        print_text(target.verdict)
         attacks = [
             {"attack": result.name, "kind": result.kind, "norm": result.norm, "epsilon": result.scales}
             | _rate(result.accuracy)
@@ -253,8 +256,6 @@ def _print_robustness(title: str, robustness: Robustness) -> None:
             print_text(f"note: {remark}")
         for flag in target.flags:
             print_text(f"FLAG: {flag}")
-        if target.headline:
-            print_text(f"{target.name}: {target.headline.text}")
 
 
 def _rate(rate: Rate) -> Row:

@@ -23,6 +23,7 @@ from sparring.core.process import Progress, rank
 from sparring.runs.schema import MetricValue
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print every measure too, with its interval and protocol.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 keeps torch's default.")]
 RunPath = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sparring.cli.ending import demo_verdict, print_ending, sweep_verdict
 from sparring.cli.terminal import (
     AsJson,
     Device,
@@ -17,19 +19,19 @@ from sparring.cli.terminal import (
     RecipeName,
     RunPath,
     Threads,
+    Verbose,
     cell,
     intervals_of,
     print_json,
-    print_metrics,
     print_rows,
     set_threads,
     show_progress,
 )
 from sparring.core.errors import UsageError, print_text
-from sparring.core.process import process_count, rank
+from sparring.core.process import process_count
 
 if TYPE_CHECKING:
-    from sparring.runs.schema import MetricValue, Summary
+    from sparring.runs.schema import MetricValue
     from sparring.sweeps.sweep import SweepResult
 
 
@@ -39,9 +41,11 @@ def train(
     out: NewRun = ...,  # type: ignore[assignment]
     device: Device = "auto",
     threads: Threads = 0,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe in a new run folder."""
+    began = time.monotonic()
     from sparring.recipes import load
 
     loaded = load(recipe, overrides)  # report a mistake before the slow imports
@@ -50,7 +54,7 @@ def train(
     set_threads(threads)
     with show_progress("rounds") as progress:
         summary = train_recipe(loaded, out, device=device, progress=progress)
-    _print_result(out, summary, as_json)
+    print_ending(out, summary, began=began, verbose=verbose, as_json=as_json)
 
 
 def resume(
@@ -61,9 +65,11 @@ def resume(
     ] = None,
     device: Device = "auto",
     threads: Threads = 0,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Continue a run from its newest intact checkpoint, to more rounds if asked, or a sweep with its missing cells."""
+    began = time.monotonic()
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.sweep import resume_sweep
     from sparring.sweeps.sweep_folder import is_sweep
@@ -84,7 +90,7 @@ def resume(
             if remark:
                 progress.note(remark)
         summary = resume_run(run, device=device, threads=threads, progress=progress)
-    _print_result(run, summary, as_json)
+    print_ending(run, summary, began=began, verbose=verbose, as_json=as_json)
 
 
 def finetune(
@@ -94,9 +100,11 @@ def finetune(
     game: GameIndex = 0,
     device: Device = "auto",
     threads: Threads = 0,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a run's D as a classifier on real and generated samples under attack."""
+    began = time.monotonic()
     from sparring.classifier.finetune import finetuning
     from sparring.runs.folder import RunFolder
     from sparring.training.loop import train as train_recipe
@@ -107,8 +115,7 @@ def finetune(
         for note in made.notes:
             progress.note(note)
         summary = train_recipe(made.recipe, out, device=device, progress=progress)
-        progress.note(f"the full recipe: {out / 'recipe.yaml'}")
-    _print_result(out, summary, as_json)
+    print_ending(out, summary, began=began, verbose=verbose, as_json=as_json)
 
 
 def sweep(
@@ -171,6 +178,7 @@ def demo(
     if as_json:
         print_json({"report": str(page), "runs": {name: summary.as_json() for name, summary in summaries.items()}})
         return
+    print_text(demo_verdict(list(summaries.values())))
     rows = []
     for name, summary in summaries.items():
         metrics = summary.metrics
@@ -200,29 +208,6 @@ def _require_one_process(verb: str) -> None:
         )
 
 
-def _print_result(out: Path, summary: Summary, as_json: bool) -> None:
-    """Write the run's page, and print its metrics and which theorem covers it; in the first process of a group only."""
-    if rank():
-        return
-    from sparring.recipes import Recipe
-    from sparring.report import report_run
-    from sparring.runs.folder import RunFolder
-    from sparring.theory.theorem_coverage import covered_by
-
-    folder = RunFolder.open(out)
-    page = report_run(folder)
-    if as_json:
-        print_json(summary.as_json() | {"report": str(page)})
-        return
-    print_text(summary.verdict)
-    if summary.metrics:
-        print_metrics(summary.metrics, f"{out} after {summary.steps:,} rounds, {summary.seconds:,.0f} s")
-    recipe = folder.recipe()
-    if isinstance(recipe, Recipe):
-        print_text(f"theory: {covered_by(recipe.objective, recipe.feedback)}")
-    print_text(f"report: {page}")
-
-
 def _print_sweep(out: Path, result: SweepResult, as_json: bool) -> None:
     """Draw the page, print the part of the table that fits a terminal, and fail if a run failed."""
     from sparring.report import report_folder
@@ -232,6 +217,7 @@ def _print_sweep(out: Path, result: SweepResult, as_json: bool) -> None:
     if as_json:
         print_json({"rows": result.rows, **files})
     else:
+        print_text(sweep_verdict(out, result.rows))
         columns = [name for name in result.rows[0] if not name.endswith(("_low", "_high"))]
         print_rows("Cells", [_shown(row, columns) for row in result.rows[:200]])
         for name, path in files.items():

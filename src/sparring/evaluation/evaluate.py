@@ -11,6 +11,7 @@ from sparring.gan.load import load_gan
 from sparring.gan.sampling import draw
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.monitoring.generator_metrics import GeneratorMetrics
+from sparring.monitoring.run_verdict import RunEnd, run_verdict
 from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.environment import choose_device
@@ -29,11 +30,13 @@ class Evaluation(StoredRecord):
 
     Args:
         step: the round of the checkpoint.
+        verdict: what the checkpoint reaches, in one sentence.
         metrics: by name.
         problems: newer checkpoints that could not be read, and what could not be measured.
     """
 
     step: int
+    verdict: str
     metrics: dict[str, MetricValue]
     problems: tuple[str, ...]
 
@@ -87,12 +90,15 @@ def _gan(
     metrics = quality.values(quality.measure(drawn, diverged), quality.intervals(drawn, diverged))
     problems = (*loaded.problems, *((_NO_FEATURES,) if quality.lacks_features else ()))
     slopes, unknown = measure_discriminator(loaded, source, seed)
-    return Evaluation(step=loaded.step, metrics=metrics | slopes, problems=(*problems, *unknown))
+    verdict = run_verdict(RunEnd(recipe, source.facts, metrics, loaded.step, loaded.step))
+    return Evaluation(step=loaded.step, verdict=verdict, metrics=metrics | slopes, problems=(*problems, *unknown))
 
 
 def _classifier(run: RunFolder, samples: int, seed: int, device: str) -> Evaluation:
     loaded, place = load_classifier(run, device), choose_device(device)
     recipe = loaded.recipe
-    metrics = ClassifierMetrics(recipe.trained_against, recipe.seed, loaded.data(), place, samples=samples)
-    numbers = metrics.measure(loaded.network, loaded.classify, seed)
-    return Evaluation(step=loaded.step, metrics=metrics.values(numbers), problems=loaded.problems)
+    source = loaded.data()
+    measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, place, samples=samples)
+    metrics = measures.values(measures.measure(loaded.network, loaded.classify, seed))
+    end = RunEnd(recipe, source.facts, metrics, loaded.step, loaded.step, evaluated_on=measures.evaluated_on)
+    return Evaluation(step=loaded.step, verdict=run_verdict(end), metrics=metrics, problems=loaded.problems)

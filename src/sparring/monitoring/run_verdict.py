@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sparring.attacks import main_attack
+from sparring.attacks import main_attack, short_size
 from sparring.core.intervals import percent
 from sparring.data import Facts
 from sparring.monitoring.alarms import network_of
@@ -109,7 +109,7 @@ def _accuracy(end: RunEnd) -> Reached:
     """A classifier: accuracy under the attack of its measurement, on which samples, and without attack."""
     assert isinstance(end.recipe, ClassifierRecipe)
     attack = main_attack(end.recipe.trained_against)
-    under = f"PGD-{attack.steps} at {attack.epsilon:.3g} ({attack.ball.norm})"
+    under = f"PGD-{attack.steps} at {short_size(attack.epsilon, end.facts.space)} ({attack.ball.norm})"
     robust, clean = (percent(end.metrics[name].mean or 0) for name in ("robust_accuracy_test", "accuracy_test"))
     return Reached(f"the classifier keeps {robust} under {under} on {end.evaluated_on}", (f"{clean} without attack",))
 

@@ -28,6 +28,7 @@ from sparring.core.intervals import percent
 from sparring.core.process import SILENT, Progress
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import gradients_are_strongest
+from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
 from sparring.robustness.threat_sets import Budgets, Epsilons, budgets_of, chosen_threats, left_out, sizes_from
@@ -105,6 +106,7 @@ def robust_accuracy(
     checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
     progress.advance(total, total)
     worst = tuple(worst_cases(trials, target))
+    at_main = next(case for case in worst if (case.norm, case.epsilon) == (budgets.ball.norm, budgets.main))
     flags = tuple(f"{check.name}: {check.detail}" for check in checks if check.holds is False)
     trained = target.trained_against
     robustness = TargetRobustness(
@@ -123,7 +125,8 @@ def robust_accuracy(
         worst=worst,
         sanity_checks=tuple(checks),
         flags=flags,
-        headline=None if flags else _headline(target, budgets, worst, clean),
+        headline=None if flags else _headline(target, budgets, at_main, clean),
+        verdict=robustness_verdict(target, at_main, clean, checks),
         examples=tuple(ExampleBlock(epsilon=each.result.epsilon, attack=each.result.name) for each in shown if images),
         transfer=matrix,
     )
@@ -190,8 +193,7 @@ def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[R
     return rate(training.correct(training.samples)), tuple(attacked)
 
 
-def _headline(target: Target, budgets: Budgets, worst: Sequence[WorstCase], clean: Rate) -> Headline:
-    main = next(case for case in worst if (case.norm, case.epsilon) == (budgets.ball.norm, budgets.main))
+def _headline(target: Target, budgets: Budgets, main: WorstCase, clean: Rate) -> Headline:
     low, high = main.accuracy.interval
     text = (
         f"{percent(main.accuracy.value)} [{100 * low:.1f}, {100 * high:.1f}] of {len(target.samples)} "

@@ -227,6 +227,7 @@ class TargetRobustness(StoredRecord):
         sanity_checks: why the numbers can be believed.
         flags: the checks that failed, as text.
         headline: None if any check failed.
+        verdict: what the target keeps, in one sentence; empty in files of earlier versions.
         examples: attacks of the example images.
         transfer: None without other networks.
     """
@@ -247,6 +248,7 @@ class TargetRobustness(StoredRecord):
     sanity_checks: tuple[SanityCheck, ...]
     flags: tuple[str, ...]
     headline: Headline | None
+    verdict: str = ""
     examples: tuple[ExampleBlock, ...]
     transfer: TransferMatrix | None
 

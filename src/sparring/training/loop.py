@@ -135,7 +135,7 @@ class _Session:
                     raise self._interrupted(stop) from None
         except SparringError as error:
             with contextlib.suppress(SparringError):  # the first error is the one to report
-                self._summarise(error.status)
+                self.progress.note(self._summarise(error.status).verdict)
             raise
 
     def _rounds(self, events: RowWriter, request: StopRequest) -> None:
