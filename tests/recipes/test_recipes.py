@@ -148,7 +148,7 @@ def test_a_recipe_may_extend_another(tmp_path: Path) -> None:
     grandchild.write_text("extends: ../child.yaml\nsteps: 8\nregime.attack.epsilon: 2/255\nregime: symmetric\n")
     recipe = load(str(grandchild), ["batch_size=3"])
     expected = ["feedback.probability=0.1", "steps=8", "regime={name: symmetric, attack: {name: fgsm, epsilon: 2/255}}"]
-    assert recipe == load("dishonest/ring", [*expected, "batch_size=3"])
+    assert recipe == load("dishonest/ring", [*expected, "batch_size=3"]).model_copy(update={"planned_steps": None})
 
 
 @pytest.mark.parametrize(

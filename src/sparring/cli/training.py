@@ -28,7 +28,7 @@ from sparring.cli.terminal import (
     show_progress,
 )
 from sparring.core.errors import UsageError, print_text
-from sparring.core.process import process_count
+from sparring.core.process import process_count, rank
 
 if TYPE_CHECKING:
     from sparring.runs.schema import MetricValue
