@@ -70,6 +70,16 @@ EVERY_KIND: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
         "The classifier keeps 61.8 % under PGD-20 at 0.15 (L-infinity) on 360 held-out images after 2,000 rounds; "
         "96.1 % without attack.",
     ),
+    "a selected classifier": (
+        "robgan/digits-adversarial-training",
+        ["steps=2000", "selection={every: 100}"],
+        {
+            **{"robust_accuracy_test": 0.2, "accuracy_test": 0.9},
+            **{"robust_accuracy_test_best": 0.6181, "accuracy_test_best": 0.9611},
+        },
+        "The classifier keeps 61.8 % under PGD-20 at 0.15 (L-infinity) on 360 held-out images after 2,000 rounds; "
+        "96.1 % without attack.",
+    ),
 }
 
 
