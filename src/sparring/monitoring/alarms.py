@@ -147,8 +147,8 @@ RULES = (
     AlarmRule(
         "classifier",
         "catastrophic overfitting",
-        "accuracy under PGD on validation samples has fallen by more than 20 points from its best; the run's classifier "
-        "is from before the fall",
+        "accuracy under PGD on validation samples has fallen by more than 20 points from its best; the run's "
+        "classifier is from before the fall",
         (OTHER_STEPS,),
         lambda check, _started: check["collapse_robust_drop"] > FALL,
     ),
