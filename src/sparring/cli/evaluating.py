@@ -182,7 +182,7 @@ def robustness(
     ] = None,
     game: GameIndex = 0,
     data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
-    weights: Annotated[str, typer.Option(help="For a model: a safetensors file.")] = "",
+    weights: Annotated[str, typer.Option(help="For a model: a safetensors, .pt or .pth file.")] = "",
     input_range: Annotated[
         str, typer.Option(help="For a model: the range of its input pixels.", show_default="0,1")
     ] = "",

@@ -31,8 +31,9 @@ from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import draw
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, parse_piece
+from sparring.robustness.input_scale import input_check
 from sparring.robustness.own_model import OwnModel
-from sparring.robustness.targets import Target, target_of
+from sparring.robustness.targets import Target, full_precision, target_of
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 
@@ -132,9 +133,12 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
     held_out, training = _evaluation_samples(source, options.samples, options.seed, device)
-    target = target_of(model.load(device), held_out.samples, _labels(held_out), low=low, high=high, name=model.model)
-    facts = source.facts
-    return replace(target, classes=facts.classes, evaluated_on=facts.evaluated_on, training=training)
+    loaded, facts = model.open(device), source.facts
+    network = loaded.of_pixels(model)
+    target = target_of(network, held_out.samples, _labels(held_out), low=low, high=high, name=model.model)
+    target = replace(target, classes=facts.classes, evaluated_on=facts.evaluated_on, training=training)
+    with full_precision():
+        return replace(target, remarks=loaded.remarks, checks=(input_check(loaded, target),))
 
 
 def _classifier(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:

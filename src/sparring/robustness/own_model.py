@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,18 +10,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from sparring.core.errors import CorruptInput, UsageError
-from sparring.core.files import read_file, sha256
+from sparring.core.errors import UsageError
+from sparring.core.files import sha256
 from sparring.core.pieces import import_object
 from sparring.core.records import Record
 from sparring.core.shapes import Samples
 from sparring.robustness.targets import Target, target_of
-from sparring.runs.tensors import fill, tensors_in
+from sparring.robustness.weights import load_weights
 
-_CONVERT = (
-    "convert a .pt file: python -c 'import sys, torch; from safetensors.torch import save_file; "
-    "save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])' WEIGHTS.pt WEIGHTS.safetensors"
-)
 Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
 
@@ -29,7 +26,7 @@ class OwnModel(Record):
 
     Args:
         model: `package.module:factory`, a function or class that makes the network without arguments.
-        weights: a safetensors file; None keeps the network's own.
+        weights: a safetensors file, or a .pt or .pth file of `torch.save`; None keeps the network's own.
         input_range: low and high.
         mean, std: of every channel, or one for all.
     """
@@ -55,11 +52,15 @@ class OwnModel(Record):
         return self.model_dump(mode="json") | {"weights_sha256": digest, "data": data}
 
     def load(self, device: torch.device) -> nn.Module:
-        """The network with its weights, in eval mode, for images in [-1, 1].
+        """The network with its weights, in eval mode, for images in [-1, 1]; as `open`."""
+        return self.open(device).of_pixels(self)
+
+    def open(self, device: torch.device) -> LoadedModel:
+        """The network with its weights, in eval mode, for inputs of its own scale.
 
         Raises:
             UsageError: it cannot be made, or there is no such file.
-            CorruptInput: the file of weights is not safetensors, or not of this network.
+            CorruptInput: the weights cannot be read, or are not of this network.
         """
         try:
             network = import_object(self.model)()
@@ -71,15 +72,40 @@ class OwnModel(Record):
         if not isinstance(network, nn.Module):
             made_type = type(network).__name__
             raise UsageError(f"model = {self.model!r}: makes a {made_type}, not a Module", "return the network itself")
-        if self.weights is not None:
-            _load_weights(network, Path(self.weights))
-        return _OfPixels(network, self).to(device).eval()
+        remarks = () if self.weights is None else load_weights(network, Path(self.weights))
+        return LoadedModel(self, network.to(device).eval(), device, remarks)
 
     def beside(self, target: Target) -> Target:
         """The model as a source of transfer attacks on a target, with a few of the target's samples."""
         low, high = target.space.bounds or (None, None)
         few = target.first(2)
-        return target_of(self.load(few.samples.device), few.samples, few.labels, low=low, high=high, name=self.model)
+        network = self.load(few.samples.device)
+        return target_of(network, few.samples, few.labels, low=low, high=high, name=self.model)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network as it was made, in eval mode.
+
+    Args:
+        model: what it was made from.
+        network: for inputs of its own scale.
+        device: where it is.
+        remarks: on its weights.
+    """
+
+    model: OwnModel
+    network: nn.Module
+    device: torch.device
+    remarks: tuple[str, ...]
+
+    def of_pixels(self, scale: OwnModel) -> nn.Module:
+        """The network for images in [-1, 1].
+
+        Args:
+            scale: the same model, or with another input range or normalisation.
+        """
+        return _OfPixels(self.network, scale).to(self.device).eval()
 
 
 class _OfPixels(nn.Module):
@@ -96,12 +122,3 @@ class _OfPixels(nn.Module):
         pixels = low + (samples + 1) / 2 * (high - low)
         logits: Tensor = self.network((pixels - self.get_buffer("mean")) / self.get_buffer("std"))
         return logits
-
-
-def _load_weights(network: nn.Module, path: Path) -> None:
-    if not path.exists():
-        raise UsageError(f"{path}: no such file", "give a safetensors file")
-    try:
-        fill(network, tensors_in(read_file(path), "no weights of this network"))
-    except CorruptInput as error:
-        raise CorruptInput(f"{path}: {error.cause}", _CONVERT) from None

@@ -21,7 +21,7 @@ from sparring.core.modules import evaluating
 from sparring.core.shapes import Samples, Space
 from sparring.data import Batch
 from sparring.networks import prepared_for_attack
-from sparring.runs.schema import Rate
+from sparring.runs.schema import Rate, SanityCheck
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 250
 _BATCH_VALUES = 1 << 21
@@ -55,6 +55,8 @@ class Target:
         evaluated_on: whether the samples were held out of training.
         training: training samples and their labels, for the generalization gap; None without.
         trained_against: the attack of its adversarial training, or None.
+        remarks: on how it was made, for the report.
+        checks: sanity checks of how it was made, beside those of the attacks.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Target:
     evaluated_on: Split = "held-out"
     training: Batch | None = None
     trained_against: Attack | None = None
+    remarks: tuple[str, ...] = ()
+    checks: tuple[SanityCheck, ...] = ()
 
     def logits(self, samples: Samples) -> Float[Tensor, "n classes"]:
         """Logits in eval mode; where the network cuts the graph, their gradient is zero."""

@@ -103,7 +103,7 @@ def robust_accuracy(
         images = example_images(target, shown)
         attack = pgd_within(budgets.ball, budgets.main)
         checks = sanity_checks(target, attack, epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
-    checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
+    checks += [gradients_are_strongest([(trial.result, trial.correct) for trial in trials]), *target.checks]
     progress.advance(total, total)
     worst = tuple(worst_cases(trials, target))
     at_main = next(case for case in worst if (case.norm, case.epsilon) == (budgets.ball.norm, budgets.main))
@@ -115,7 +115,7 @@ def robust_accuracy(
         evaluated_on=target.evaluated_on,
         classes=target.classes,
         trained_against=trained and f"{trained.ball.norm}, {trained.describe(target.space)}",
-        remarks=tuple(trained.remarks()) if trained else (),
+        remarks=(*target.remarks, *(trained.remarks() if trained else ())),
         clean=clean,
         train_clean=train_clean,
         train_attacked=train_attacked,
