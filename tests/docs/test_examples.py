@@ -9,6 +9,7 @@ import pytest
 
 from sparring.core.pieces import import_object
 from sparring.recipes import load
+from sparring.regimes import Mixed, Plain, Regime, Replace, Symmetric
 from sparring.testing import check
 from sparring.training.loop import train
 
@@ -36,3 +37,9 @@ def test_an_attack_from_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     overrides = ["regime=symmetric", "regime.attack=own_attack:Momentum", "steps=2", "replicas=2", "sample_every=0"]
     summary = train(load("dishonest/ring-small", [*overrides, "evaluate_every=0"]), tmp_path / "run", device="cpu")
     assert summary.recipe["regime"]["attack"]["name"] == "own_attack:Momentum"
+
+
+@pytest.mark.parametrize("regime", [Plain(), Symmetric(), Mixed(), Replace()], ids=lambda regime: regime.name)
+def test_regimes_in_a_loop_of_ones_own(regime: Regime) -> None:
+    logged = runpy.run_path(str(EXAMPLES / "regimes_in_your_loop.py"))["main"](regime, rounds=20)
+    assert ("attack_real_size" in logged) == (regime.name != "plain")

@@ -4,6 +4,7 @@ from sparring.core.pieces import import_members
 from sparring.regimes.adversarial import AdversarialRegime, Warmup
 from sparring.regimes.base import ORIGINS, DiscriminatorUpdate, Origin, Regime, Response, View
 from sparring.regimes.mixed import Mixed
+from sparring.regimes.own_loop import OwnDiscriminator
 from sparring.regimes.plain import Plain
 from sparring.regimes.replace import Replace
 from sparring.regimes.symmetric import Symmetric
@@ -14,6 +15,7 @@ __all__ = [
     "DiscriminatorUpdate",
     "Mixed",
     "Origin",
+    "OwnDiscriminator",
     "Plain",
     "Regime",
     "Replace",
