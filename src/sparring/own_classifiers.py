@@ -33,7 +33,7 @@ def attack(
     labels: Any,
     attack: str | Attack = "pgd",
     *,
-    bounds: tuple[float, float] | None = (0.0, 1.0),
+    bounds: Sequence[float] | None = (0.0, 1.0),
     rng: RandomSource = 0,
     **settings: Any,
 ) -> Tensor:
@@ -74,7 +74,7 @@ def robust_accuracy(
     images: Any,
     labels: Any,
     *,
-    bounds: tuple[float, float] | None = (0.0, 1.0),
+    bounds: Sequence[float] | None = (0.0, 1.0),
     epsilons: Epsilons | None = None,
     threats: str | Sequence[str | Threat] = "standard",
     seed: int = 0,
@@ -103,7 +103,7 @@ def _attack(attack: str | Attack, settings: dict[str, Any]) -> Attack:
     return Attack.validated(values | settings, "attack", "`sparring list attacks` and help(sparring.attack)")
 
 
-def _target(model: nn.Module, images: Any, labels: Any, bounds: tuple[float, float] | None) -> Target:
+def _target(model: nn.Module, images: Any, labels: Any, bounds: Sequence[float] | None) -> Target:
     low, high = (None, None) if bounds is None else bounds_of(bounds)
     target = target_of(model, images, labels, low=low, high=high)
     looks = returns_logits(target.predicted_logits(target.samples))

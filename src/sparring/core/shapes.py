@@ -111,7 +111,7 @@ class Space:
         return f"shape {self.shape}{range_} and {self.classes} classes"
 
 
-SpaceLike = Space | tuple[float, float] | None
+SpaceLike = Space | Sequence[float | int] | None
 """A space; or the range of samples with one batch axis, None without one."""
 
 

@@ -96,7 +96,7 @@ def substitute(target: Target, *, seed: int = 0) -> Target:
         layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(target.classes)))
         network = nn.Sequential(nn.Flatten(), *layers)
     initialise(network, lambda _name: GlorotInit(gain=2.0**0.5), rng=Rng.of(seed))
-    network.to(device)
+    network.to(device, samples.dtype)
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
     picks = (rng.integers((_BATCH,), len(samples)) for _ in range(_UPDATES))
     fit(network, ((samples[picked], predictions[picked]) for picked in picks), optimizer)
