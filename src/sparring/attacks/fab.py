@@ -82,13 +82,12 @@ class FAB(Attack):
         axes = batch_axes_of(x, space)
         value, slope = input_gradient(loss, point)
         from_x = value + (slope * (x - point)).flatten(axes).sum(-1)
-        moves = [
-            self.ball.to_plane(slope, -height, _room(start, space), axes)
-            for start, height in ((point, value), (x, from_x))
-        ]
-        far, near = (self.ball.size(move, axes) for move in moves)
-        alpha = expand_like((far / (far + near).clamp(min=_TINY)).clamp(max=self.alpha_max), x)
-        return (1 - alpha) * (point + self.eta * moves[0]) + alpha * (x + self.eta * moves[1])
+        starts, heights = torch.cat([point, x]), torch.cat([value, from_x])
+        moves = self.ball.to_plane(torch.cat([slope, slope]), -heights, _room(starts, space), axes)
+        far, near = moves.chunk(2)
+        far_size, near_size = self.ball.size(moves, axes).chunk(2)
+        alpha = expand_like((far_size / (far_size + near_size).clamp(min=_TINY)).clamp(max=self.alpha_max), x)
+        return (1 - alpha) * (point + self.eta * far) + alpha * (x + self.eta * near)
 
 
 def _room(x: Samples, space: Space) -> tuple[Samples, Samples]:

@@ -28,6 +28,10 @@ Classify = Callable[[Samples], Logits]
 """A classifier: `(n, ...) -> (n, classes)`, one sample independent of the others."""
 
 
+_ROUNDING = 1e-6
+"""Of a sample at the edge of the budget, in units of [0, 1]."""
+
+
 class Threat(Record):
     """An attack, its criterion, and how often it is tried.
 
@@ -162,20 +166,16 @@ class _Batch:
         criterion = self.threat.criterion
 
         def loss(logits: Logits, rows: Rows) -> Losses:
-            own = self.labels[rest[rows]]
-            return criterion.loss(logits, own) if target is None else criterion.toward(logits, own, target[rest[rows]])
+            own = self.labels[rows]
+            return criterion.loss(logits, own) if target is None else criterion.toward(logits, own, target[rows])
 
         def logits(samples: Samples, rows: Rows) -> Logits:
-            return self._logits(self._through, samples, rest[rows])
-
-        def everything(samples: Samples) -> Losses:
-            rows = torch.arange(len(rest), device=rest.device)
-            return loss(logits(samples, rows), rows)
+            return self._logits(self._through, samples, rows)
 
         attack, x = self.threat.attack, self.x[rest]
         if not self.threat.rest_only:
-            return attack(x, everything, network=network, space=self.space, rng=rng)
-        until = EarlyStop(logits, loss, lambda samples, rows: self._judge(samples, rest[rows]), self.labels[rest])
+            return attack(x, lambda z: loss(logits(z, rest), rest), network=network, space=self.space, rng=rng)
+        until = EarlyStop(x, self.labels[rest], rest, logits=logits, loss=loss, judge=self._judge)
         return until.first(attack(x, until, network=network, space=self.space, rng=rng))
 
     def keep(self, rest: Rows, found: Samples) -> None:
@@ -189,9 +189,17 @@ class _Batch:
 
     @torch.no_grad()
     def _judge(self, samples: Samples, rows: Rows) -> tuple[Samples, Bool[Tensor, " m"]]:
-        """The samples of these rows within the budget and the range, and whether they fool `classify` itself."""
+        """The samples of these rows within the budget and the range, and whether they fool `classify` itself.
+
+        A sample that was farther away does not count.
+        """
         confined = self.threat.attack.confine(self.x[rows], samples, self.space)
-        return confined, self._logits(self._classify, confined, rows).argmax(-1) != self.labels[rows]
+        success = (confined - samples).flatten(1).abs().amax(1) <= _ROUNDING * self.space.width
+        if success.any():
+            near = rows[success]
+            wrong = self._logits(self._classify, confined[success], near).argmax(-1) != self.labels[near]
+            success[success.clone()] = wrong
+        return confined, success
 
     def _logits(self, classifier: Classify, samples: Samples, rows: Rows) -> Logits:
         """The logits of the samples of these rows, counted as calls."""

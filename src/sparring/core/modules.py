@@ -29,12 +29,14 @@ def frozen(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Eval mode within the block; every submodule gets its own mode back."""
     modes = [(each, each.training) for each in module.modules()]
-    module.eval()
+    if any(training for _, training in modes):
+        module.eval()
     try:
         yield
     finally:
         for each, mode in modes:
-            each.training = mode
+            if each.training != mode:
+                each.training = mode
 
 
 @contextmanager

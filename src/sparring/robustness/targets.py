@@ -116,6 +116,8 @@ class Target:
     def _logits(self, network: nn.Module, samples: Samples) -> Tensor:
         with evaluating(network):
             logits = self.read(network(samples)).float()
+        if not samples.requires_grad:
+            return logits
         return logits + 0 * samples.flatten(1).sum(1, keepdim=True)
 
 

@@ -179,7 +179,7 @@ def left_out(names: Sequence[str]) -> str:
     return "" if f"FAB-T-{_STEPS}" in names else "; FAB and Square with 5,000 queries were not tried"
 
 
-def _autoattack(epsilon: float, budgets: Budgets) -> Iterator[Threat]:
+def autoattack(epsilon: float, budgets: Budgets) -> Iterator[Threat]:
     """AutoAttack's standard version at one epsilon; each attack tries what the ones before it have left.
 
     Source: Croce and Hein 2020, section 5: APGD-CE, APGD-T, FAB-T and Square; 100 steps, 9 targets, 5,000 queries.
@@ -221,7 +221,7 @@ def _threats(budgets: Budgets) -> dict[str, list[Threat]]:
     by_target = partial(white_box, name="APGD-T", criterion=TargetedDLR(), targets=9)
     square = SquareL2 if ball.norm == L2.norm else SquareLinf
     threats = {
-        "autoattack": [threat for each in sizes for threat in _autoattack(each, budgets)],
+        "autoattack": [threat for each in sizes for threat in autoattack(each, budgets)],
         "fgsm": [white_box(name="FGSM", attack=fgsm(epsilon=each)) for each in sizes],
         "apgd-ce": [white_box(name="APGD-CE", attack=apgd(epsilon=each)) for each in sizes],
         "apgd-t": [by_target(attack=apgd_t(epsilon=each)) for each in sizes],
