@@ -15,7 +15,13 @@ class MoonsSource(Source):
     """Two half circles, drawn afresh for every batch."""
 
     def __init__(self, noise: float, device: torch.device) -> None:
-        self.facts = Facts(shape=(2,), bounds=None, classes=("upper", "lower"), fingerprint=f"moons-{noise:g}")
+        self.facts = Facts(
+            shape=(2,),
+            bounds=None,
+            classes=("upper", "lower"),
+            fingerprint=f"moons-{noise:g}",
+            evaluated_on="held-out",  # drawn afresh
+        )
         self._noise = noise
         self._device = device
 

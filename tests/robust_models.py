@@ -70,7 +70,7 @@ def on_digits(network: nn.Module, attack: Attack | None = None, count: int = 150
     assert y is not None
     training = source.batch(0, count, Streams(0))
     target = target_of(network, x, y, low=-1.0, high=1.0, name="digits", trained_against=attack)
-    return replace(target, training=Batch(*training))
+    return replace(target, evaluated_on="held-out", training=Batch(*training))
 
 
 class Thresholds(nn.Module):

@@ -20,7 +20,7 @@ from sparring.core.errors import UsageError
 from sparring.core.process import Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
-from sparring.data import Source, prepare
+from sparring.data import Selection, Source, prepare
 from sparring.evaluation.evaluate import evaluate
 from sparring.evaluation.verify import verify
 from sparring.gan.load import load_gan
@@ -28,6 +28,10 @@ from sparring.monitoring import classifier_metrics
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
 from sparring.networks import ClassifierModule
 from sparring.recipes import ClassifierRecipe, changed, load, to_yaml, validated
+from sparring.report.read import read_run
+from sparring.report.run_charts import charts
+from sparring.robustness.load import RobustnessOptions
+from sparring.robustness.robustness_json import evaluate_robustness
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
 from untimed import untimed_rows
@@ -248,6 +252,31 @@ def test_the_summary_of_a_run(tmp_path: Path) -> None:
     fresh = evaluate(tmp_path / "run", samples=50, device="cpu")
     assert set(fresh.metrics) == set(names)
     assert "50 held-out samples" in fresh.metrics["accuracy_test"].protocol
+
+
+def test_nothing_is_called_test_without_held_out_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "grey.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
+    prepare(str(tmp_path / "grey.npz"), tmp_path / "all")
+    summary = train(classifier_recipe(f"data={tmp_path / 'all'}", "evaluate_every=6"), tmp_path / "run", device="cpu")
+    assert set(summary.metrics) == {"accuracy_train", "robust_accuracy_train", "llv_train"}
+    assert "40 training samples" in summary.metrics["robust_accuracy_train"].protocol
+    assert "right of 40 training images after 12 rounds; nothing is held out to judge it by" in summary.verdict
+    rows = RunFolder.open(tmp_path / "run").rows()
+    assert not any("_test" in name or "held-out" in name for row in rows for name in row)
+    drawn = {chart.title: chart for chart in charts(read_run(RunFolder.open(tmp_path / "run")), "x")}
+    accuracy = drawn["Accuracy, training samples"]
+    assert [curve.label for curve in accuracy.curves] == ["training samples"]
+    assert "training samples alone" in accuracy.caption
+    assert evaluate(tmp_path / "run", samples=20, device="cpu").metrics.keys() == summary.metrics.keys()
+    told = evaluate_robustness(tmp_path / "run", RobustnessOptions(threats="fgsm", samples=20), device="cpu").targets[0]
+    assert (told.headline, told.evaluated_on) == (None, "training")
+    assert [flag for flag in told.flags if flag.startswith("the samples are held out: 20 training samples")]
+
+    held = Selection(test_fraction=0.5)
+    prepare(str(tmp_path / "grey.npz"), tmp_path / "half", selection=held)
+    half = classifier_recipe(f"data={tmp_path / 'half'}", "evaluate_every=12")
+    assert set(train(half, tmp_path / "other", device="cpu").metrics) > {"accuracy_test", "robust_accuracy_test_best"}
 
 
 class _Linear(ClassifierModule):

@@ -73,13 +73,28 @@ def prepare(
     crop: Annotated[
         int | None, typer.Option(min=4, help="Keep the middle square of this many pixels, then resize.")
     ] = None,
+    test_fraction: Annotated[
+        float | None,
+        typer.Option(metavar="F", help="Hold out this share of every class as the test split, where there is none."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the images that are held out.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a data set, or a part of it, into one store of uint8 arrays with checksums."""
+    """Turn a data set, or a part of it, into one store of uint8 arrays with checksums.
+
+    A folder has a folder for each class, or train/ and test/ (or val/) with a folder for each class in both.
+    """
     from sparring.data import Selection, label_range
     from sparring.data import prepare as prepare_data
 
-    selection = Selection(labels=None if labels is None else label_range(labels), min_side=min_side, crop=crop)
+    chosen = {
+        "labels": None if labels is None else label_range(labels),
+        "min_side": min_side,
+        "crop": crop,
+        "test_fraction": test_fraction,
+        "seed": seed,
+    }
+    selection = Selection.validated(chosen, "the selection", "see `sparring data prepare --help`")
     with show_progress("images") as progress:
         manifest = prepare_data(source, out, size=size, selection=selection, progress=progress)
     if as_json:
@@ -87,6 +102,10 @@ def prepare(
         return
     splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
     print_text(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
+    if test_fraction is not None:
+        print_text(f"held out as test: {test_fraction:g} of every class, seed {seed}")
+    elif not {"test", "validation"} & manifest.splits.keys():
+        print_text("nothing is held out, so accuracies will be those of training images: --test-fraction 0.1")
     for name, split in manifest.splits.items():
         left_out = selection.left_out(split.dropped)
         if left_out:

@@ -20,6 +20,7 @@ Name = Annotated[str, AfterValidator(printable)]
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
 LabelRange = Annotated[tuple[Every, Every], Field(strict=False)]
 """The first and the last class, counted from 0, both included."""
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -32,11 +33,15 @@ class Selection(Record):
         min_side: images with a shorter side, in pixels, are dropped; None drops none.
         crop: the edge, in pixels, of the square in the middle that is kept of every image before it is scaled; None
             leaves this to the scaling, which keeps the largest square.
+        test_fraction: the share of every class that is held out as the test split; None where the source has its own.
+        seed: of that draw.
     """
 
     labels: LabelRange | None = None
     min_side: Count | None = None
     crop: Count | None = None
+    test_fraction: Fraction | None = None
+    seed: Every = 0
 
     def takes(self, label: int | None) -> bool:
         """Whether samples of a class are kept."""

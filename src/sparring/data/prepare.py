@@ -15,6 +15,7 @@ from sparring.core.errors import UsageError
 from sparring.core.files import storage_errors, whole_folder, write_whole
 from sparring.core.process import SILENT, Progress
 from sparring.data.faults import Faults
+from sparring.data.hold_out import hold_out
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, Dropped, Selection, StoredFile, StoredSplit, StoreManifest
 from sparring.data.sources import Pixels, RawDataset, RawSample, UnreadableImage, open_source, source_name
 from sparring.data.sources.images import cropped, resized
@@ -41,7 +42,7 @@ def prepare(
         size: scale the shorter side to this many pixels and crop to the square in the middle, both in one step of
             Lanczos resampling (antialiased). None takes images as they are. If some are in colour, all get three
             channels.
-        selection: which samples to take, and which square of each before it is scaled; None takes all.
+        selection: which samples to take and to hold out, and which square of each before it is scaled; None takes all.
         progress: counts samples.
 
     Raises:
@@ -55,8 +56,11 @@ def prepare(
         raise UsageError(f"{source}: a prepared store already", f"train on it as it is: data={source}")
     faults = Faults()
     with storage_errors(out):
+        selection = selection or Selection()
         raw = open_source(source, faults)
-        intake = _Intake(raw, source_name(source), selection or Selection(), size, faults)
+        if selection.test_fraction is not None:
+            raw = hold_out(raw, selection.test_fraction, selection.seed, faults)
+        intake = _Intake(raw, source_name(source), selection, size, faults)
         with whole_folder(out) as folder:
             files = _write_splits(folder, raw, intake, progress)
             intake.check()

@@ -1,6 +1,6 @@
 """Metrics of a classifier, or of D's class head: accuracy with and without attack, and local Lipschitz values.
 
-Each is measured on held-out samples, and on as many training samples without augmentation.
+Each is measured on held-out samples, where the data have some, and on as many training samples without augmentation.
 
     LLV = mean over (x, y) of || d l(f(x; w), y) / d x ||_2,    l the cross-entropy, f in eval mode
 
@@ -31,6 +31,7 @@ SAMPLES = 1000
 """Held-out samples of a measurement, at most, and as many training samples."""
 CLASS_HEAD_SAMPLES = 256
 """The same for D's class head, which is measured at every evaluation of a game."""
+_KINDS = {"test": "held-out samples", "train": "training samples"}
 _AT_ONCE = 250
 """Samples a backward pass."""
 
@@ -44,6 +45,9 @@ class ClassifierMetrics:
         source: the data.
         device: of the classifier.
         samples: of each kind, at most.
+
+    Attributes:
+        has_held_out: whether the data have held-out samples; without them nothing is called test.
     """
 
     def __init__(
@@ -53,15 +57,16 @@ class ClassifierMetrics:
         self.attack = main_attack(trained)
         self.threat = Threat(name=f"PGD-{self.attack.steps}", kind="white-box", attack=self.attack)
         test = source.held_out(samples, rng=Rng.of(0, device))
-        train = source.unaugmented().batch(0, len(test.samples), Streams(0, None, device))
-        self._batches = {"test": test, "train": train}
-        self._kinds = {"test": source.facts.evaluated_on, "train": "training"}
+        self._count = len(test.samples)
+        train = source.unaugmented().batch(0, self._count, Streams(0, None, device))
+        self.has_held_out = source.facts.evaluated_on == "held-out"
+        self._batches = {"test": test, "train": train} if self.has_held_out else {"train": train}
 
     @property
     def evaluated_on(self) -> str:
         """How many samples of which kind the accuracies are of: `360 held-out images`."""
-        noun = "images" if len(self.space.shape) == 3 else "samples"
-        return f"{len(self._batches['test'].samples):,} {self._kinds['test']} {noun}"
+        kind = "held-out" if self.has_held_out else "training"
+        return f"{self._count:,} {kind} {'images' if len(self.space.shape) == 3 else 'samples'}"
 
     def measure(self, network: nn.Module, classify: Classify, number: int) -> dict[str, float]:
         """The numbers of `protocols`; the network is restored afterwards.
@@ -88,7 +93,7 @@ class ClassifierMetrics:
 
     def values(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, MetricValue]:
         """Numbers of `measure` for summary.json, with a note after every protocol."""
-        protocols, count = self.protocols(), len(self._batches["test"].samples)
+        protocols, count = self.protocols(), self._count
         return {
             name: MetricValue(
                 value=numbers[name],
@@ -107,7 +112,7 @@ class ClassifierMetrics:
             f"step {attack.step_length:.3g}, random start"
         )
         for kind, batch in self._batches.items():
-            on = f"{len(batch.samples):,} {self._kinds[kind]} samples, classifier in eval mode"
+            on = f"{len(batch.samples):,} {_KINDS[kind]}, classifier in eval mode"
             protocols |= {
                 f"accuracy_{kind}": f"share of samples classified correctly; {on}",
                 f"robust_accuracy_{kind}": f"share of samples still classified correctly under {under}; {on}",

@@ -116,12 +116,19 @@ def _accuracy(end: RunEnd) -> Reached:
     return Reached(f"the classifier keeps {robust} under {under} on {end.evaluated_on}", (f"{clean} without attack",))
 
 
+def _training_accuracy(end: RunEnd) -> Reached:
+    """A classifier of data without held-out samples: no accuracy under attack, as training samples show nothing."""
+    clean = percent(end.metrics["accuracy_train"].mean or 0)
+    return Reached(f"the classifier has {clean} right of {end.evaluated_on}", ("nothing is held out to judge it by",))
+
+
 KINDS: dict[str, Callable[[RunEnd], Reached]] = {
     "modes": _modes,
     "classes": _classes,
     "frechet_distance": _distance("frechet_distance", "Frechet"),
     "sliced_wasserstein": _distance("sliced_wasserstein", "sliced Wasserstein"),
     "robust_accuracy_test": _accuracy,
+    "robust_accuracy_train": _training_accuracy,
 }
 """What a run reached, by the main measure of each kind of data."""
 

@@ -10,7 +10,7 @@ from sparring.core.records import nearest
 from sparring.objectives import Wasserstein
 from sparring.recipes import Recipe
 from sparring.report.chart_specs import CHARTS
-from sparring.report.metric_info import HIDDEN, METRICS, MetricInfo, info_in, metric_info, metrics_of
+from sparring.report.metric_info import METRICS, MetricInfo, hidden, info_in, metric_info, metrics_of
 from sparring.report.read import Run
 from sparring.report.run_charts import limits_of, texts
 
@@ -57,7 +57,7 @@ def find_name(runs: Sequence[Run], word: str) -> str:
     known = list(dict.fromkeys(name for run in runs for name in run.logged))
     if word in known:
         return word
-    candidates = [name for name in known if name.startswith(word) and name not in HIDDEN]
+    candidates = [name for name in known if name.startswith(word) and name not in hidden(known)]
     if len(candidates) == 1:
         return candidates[0]
     near = nearest(word, known)
@@ -67,7 +67,7 @@ def find_name(runs: Sequence[Run], word: str) -> str:
 
 def main_names(runs: Sequence[Run]) -> list[str]:
     """What the papers plot: every metric, the L1 norm of D's input gradient, a critic's estimate of its distance."""
-    names = [info.name for run in runs for info in metrics_of(run) if info.name not in HIDDEN]
+    names = [info.name for run in runs for info in metrics_of(run) if info.name not in hidden(run.logged)]
     games = [run.recipe for run in runs if isinstance(run.recipe, Recipe)]
     if any(recipe.data.bounded for recipe in games):
         names.append("input_gradient_l1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,6 +37,7 @@ class MetricInfo:
         reference: name of the same metric on other samples, or by another criterion, drawn beside it.
         reference_label: in the legend.
         live: name of the same metric of G itself, where this one is of the running mean.
+        label: of its own curve, if all games are of one set of samples.
         spread: name of its standard deviation, which has no chart.
         singular: the unit of exactly one.
         is_attacked: measured under the main attack of the recipe.
@@ -53,6 +54,7 @@ class MetricInfo:
     reference: str = ""
     reference_label: str = "floor: real against real"
     live: str = ""
+    label: str = "game"
     spread: str = ""
     singular: str = ""
     is_attacked: bool = False
@@ -81,10 +83,15 @@ METRICS = {metric.name: metric for group in _TABLE.values() for metric in group}
 OF_D = frozenset(metric.name for metric in _TABLE["of_the_discriminator"])
 """Metrics of the discriminator."""
 SUCCESS, FIRST_SUCCESS = "success", "steps_to_success"
-HIDDEN = frozenset({SUCCESS} | {name for each in METRICS.values() for name in (each.reference, each.live, each.spread)})
-"""Metrics without a chart of their own."""
 PRIMARY = ("modes", "classes")
 """What a success is about, in order of preference."""
+
+
+def hidden(logged: Collection[str]) -> set[str]:
+    """Metrics without a chart of their own: a success, and what is drawn beside another metric that was logged."""
+    shown = [each for each in METRICS.values() if each.name in logged]
+    beside = {name for each in shown for name in (each.reference, each.live, each.spread)}
+    return {SUCCESS} | beside
 
 
 def metric_info(name: str) -> MetricInfo:

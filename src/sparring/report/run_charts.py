@@ -17,7 +17,7 @@ from sparring.regimes import AdversarialRegime
 from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
 from sparring.report.charts import BLUE, COLOURS, PURPLE, VERMILLION, Chart, Curve, Mark
 from sparring.report.format import number
-from sparring.report.metric_info import HIDDEN, MetricInfo, metrics_of, threshold
+from sparring.report.metric_info import MetricInfo, hidden, metrics_of, threshold
 from sparring.report.read import Run
 from sparring.report.strips import histogram
 
@@ -32,15 +32,15 @@ def charts(run: Run, key: str) -> list[Chart]:
         run: what to draw.
         key: a prefix that is unique on the page.
     """
-    shown = [metric for metric in metrics_of(run) if metric.name not in HIDDEN]
+    shown = [metric for metric in metrics_of(run) if metric.name not in hidden(run.logged)]
     metrics = [_metric_chart(run, metric, f"{key}-metric-{place}") for place, metric in enumerate(shown)]
     return [*metrics, *_training(run, key), *_drawn(run, "collapse", key)]
 
 
 def few_charts(run: Run, key: str) -> list[Chart]:
     """The two most important charts: the primary metric, and the first chart of training."""
-    metrics = [_metric_chart(run, each, f"{key}-metric") for each in metrics_of(run)[:1] if each.name not in HIDDEN]
-    return [*metrics, *_training(run, key)[:1]]
+    first = [metric for metric in metrics_of(run)[:1] if metric.name not in hidden(run.logged)]
+    return [*(_metric_chart(run, metric, f"{key}-metric") for metric in first), *_training(run, key)[:1]]
 
 
 def first_charts(runs: Sequence[Run]) -> list[Chart]:
@@ -151,11 +151,9 @@ def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
 
 def _label(run: Run, metric: MetricInfo) -> str:
     """Of what a metric is."""
-    if isinstance(run.recipe, ClassifierRecipe):
-        return "held-out samples"
     if run.recipe.replicas > 1:
         return "mean"
-    return "running mean of G" if run.series(metric.live) else "game"
+    return "running mean of G" if run.series(metric.live) else metric.label
 
 
 def limits_of(metric: MetricInfo) -> tuple[float | None, float | None]:

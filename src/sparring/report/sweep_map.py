@@ -20,11 +20,11 @@ from sparring.report.comparison import map_settings
 from sparring.report.format import NONE, number, plain, share_interval
 from sparring.report.metric_info import (
     FIRST_SUCCESS,
-    HIDDEN,
     OF_D,
     PRIMARY,
     SUCCESS,
     MetricInfo,
+    hidden,
     metric_info,
     seed_interval,
 )
@@ -95,7 +95,7 @@ def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     has_diverged = any("diverged" in result.metrics for result in results)
     cells = [_cell(result, ("diverged",) if has_diverged else ()) for result in results]
     names = dict.fromkeys(name for cell in cells for name in cell.numbers)
-    shown = [name for name in names if name not in (HIDDEN - {SUCCESS}) | OF_D]
+    shown = [name for name in names if name not in (hidden(names) - {SUCCESS}) | OF_D]
     trained = [cell for cell in cells if cell.numbers]
     constant = {name for name in shown if len({tuple(cell.numbers.get(name, ())) for cell in trained}) == 1}
     ordered = sorted(shown, key=lambda name: (name in constant, *(name not in each for each in _FIRST)))

@@ -136,7 +136,9 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     loaded, facts = model.open(device), source.facts
     network = loaded.of_pixels(model)
     target = target_of(network, held_out.samples, _labels(held_out), low=low, high=high, name=model.model)
-    target = replace(target, classes=facts.classes, evaluated_on=facts.evaluated_on, training=training)
+    target = replace(target, classes=facts.classes)
+    if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own
+        target = replace(target, evaluated_on="held-out", training=training)
     with full_precision():
         return replace(target, remarks=loaded.remarks, checks=(input_check(loaded, target),))
 

@@ -56,6 +56,17 @@ def model_checks(target: Target, *, rng: Rng) -> Iterator[SanityCheck]:
     yield from _gradient_checks(target, rng)
 
 
+def samples_are_held_out(target: Target) -> SanityCheck:
+    """Accuracy on samples that the network was trained on says nothing about others."""
+    name, count = "the samples are held out", f"{len(target.samples):,}"
+    holds, detail = {
+        "held-out": (True, f"{count} samples of the test or validation split"),
+        "training": (False, f"{count} training samples; `sparring data prepare --test-fraction 0.1` holds images out"),
+        "given": (None, f"not known: {count} given samples"),
+    }[target.evaluated_on]
+    return SanityCheck(name=name, holds=holds, detail=detail)
+
+
 def network_state(network: nn.Module) -> NetworkState:
     """Parameters, their gradients, buffers and modes, bit for bit, by name."""
     state: NetworkState = {}

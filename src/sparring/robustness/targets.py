@@ -26,7 +26,8 @@ from sparring.runs.schema import Rate, SanityCheck
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 250
 _BATCH_VALUES = 1 << 21
 """Values in a batch of large samples."""
-Split = Literal["held-out", "training"]
+Split = Literal["held-out", "training", "given"]
+"""Where samples come from; of given ones it is not known whether the network was trained on them."""
 
 
 def logits_alone(output: Any) -> Tensor:
@@ -52,7 +53,7 @@ class Target:
         labels: `(n)`, class numbers from 0.
         classes: their names.
         read: from the network's output to logits `(n, classes)`.
-        evaluated_on: whether the samples were held out of training.
+        evaluated_on: whether the samples were held out of training, as far as that is known.
         training: training samples and their labels, for the generalization gap; None without.
         trained_against: the attack of its adversarial training, or None.
         remarks: on how it was made, for the report.
@@ -66,7 +67,7 @@ class Target:
     labels: Int[Tensor, " n"]
     classes: tuple[str, ...]
     read: Callable[[Any], Tensor] = logits_alone
-    evaluated_on: Split = "held-out"
+    evaluated_on: Split = "given"
     training: Batch | None = None
     trained_against: Attack | None = None
     remarks: tuple[str, ...] = ()

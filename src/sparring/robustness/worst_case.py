@@ -27,7 +27,7 @@ from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
 from sparring.core.process import SILENT, Progress
 from sparring.core.shapes import Samples
-from sparring.robustness.model_checks import gradients_are_strongest
+from sparring.robustness.model_checks import gradients_are_strongest, samples_are_held_out
 from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
@@ -103,7 +103,8 @@ def robust_accuracy(
         images = example_images(target, shown)
         attack = pgd_within(budgets.ball, budgets.main)
         checks = sanity_checks(target, attack, epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
-    checks += [gradients_are_strongest([(trial.result, trial.correct) for trial in trials]), *target.checks]
+    checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
+    checks += [samples_are_held_out(target), *target.checks]
     progress.advance(total, total)
     worst = tuple(worst_cases(trials, target))
     at_main = next(case for case in worst if (case.norm, case.epsilon) == (budgets.ball.norm, budgets.main))

@@ -282,6 +282,8 @@ class ClassifierTask(Task):
         return self.measures.values(numbers, f"; at round {done:,}, {selected.protocol}")
 
     def _of_best_row(self, measured: list[dict[str, Any]]) -> dict[str, MetricValue]:
+        if not self.measures.has_held_out:
+            return {}
         best = max(measured, key=lambda row: float(row["robust_accuracy_test"]))
         note = (
             f"; at round {best['step']:,}, the best of {len(measured)} measurements by robust_accuracy_test, "

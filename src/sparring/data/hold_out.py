@@ -1,0 +1,68 @@
+"""A part of a source that is held out: the same share of every class, drawn once from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from sparring.core.errors import UsageError
+from sparring.data.faults import Faults
+from sparring.data.sources import RawDataset, RawSample, RawSplit
+
+_HELD_OUT = ("test", "validation")
+
+
+def is_held_out(raw: RawDataset) -> bool:
+    """Whether a source has a split to evaluate on."""
+    return any(name in raw.splits for name in _HELD_OUT)
+
+
+def hold_out(raw: RawDataset, fraction: float, seed: int, faults: Faults) -> RawDataset:
+    """The source with a part of its train split as its test split.
+
+    Of n samples of a class, the nearest whole number to `fraction` n is held out, and of two or more at least one;
+    at least one stays. Samples without labels are one class.
+
+    Args:
+        raw: the source.
+        fraction: in (0, 1).
+        seed: of the draw.
+        faults: a train split that is too small is added.
+
+    Raises:
+        UsageError: the source has a test or validation split.
+    """
+    if is_held_out(raw):
+        raise UsageError("test fraction: the source has a test split of its own", "leave --test-fraction out")
+    if "train" not in raw.splits:
+        return raw
+    train = raw.splits["train"]
+    held = _drawn([sample.label for sample in train.samples()], fraction, seed)
+    if not held and train.count:
+        faults.add(f"train: {train.count:,} samples, with no two of a class, so that none can be held out")
+        return raw
+    parts = {
+        "train": RawSplit(train.count - len(held), partial(_part, train, held, False)),
+        "test": RawSplit(len(held), partial(_part, train, held, True)),
+    }
+    return replace(raw, splits={**raw.splits, **parts})
+
+
+def _drawn(labels: list[int | None], fraction: float, seed: int) -> frozenset[int]:
+    """The places of the samples that are held out."""
+    rng, places = np.random.default_rng(seed), dict[int | None, list[int]]()
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    held: list[int] = []
+    for label in sorted(places, key=lambda label: -1 if label is None else label):
+        of_class = places[label]
+        count = min(max(int(fraction * len(of_class) + 0.5), 1), len(of_class) - 1)
+        held += rng.permutation(of_class)[:count].tolist()
+    return frozenset(held)
+
+
+def _part(split: RawSplit, held: frozenset[int], wanted: bool) -> Iterator[RawSample]:
+    return (sample for place, sample in enumerate(split.samples()) if (place in held) is wanted)
