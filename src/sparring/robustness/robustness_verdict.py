@@ -30,11 +30,11 @@ def robustness_verdict(target: Target, worst: WorstCase, clean: Rate, checks: Se
         f"({worst.norm}) on {on}; {percent(clean.value)} without attack"
     )
     failed = [check for check in checks if check.holds is False]
-    if failed:
+    if target.evaluated_on == "training":
+        sentence = f"no robust accuracy of {name} can be quoted, as nothing was held out: it {kept}"
+    elif failed:
         count = f"{len(failed)} of {len(checks)} sanity checks failed"
         sentence = f"no robust accuracy of {name} can be quoted: {count}, first {failed[0].name} ({failed[0].detail})"
-    elif target.evaluated_on == "training":
-        sentence = f"no robust accuracy of {name} can be quoted, as nothing was held out: it {kept}"
     else:
         sentence = f"{name} {kept}"
     return f"{sentence[:1].upper()}{sentence[1:]}."
