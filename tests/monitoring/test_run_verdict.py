@@ -23,39 +23,39 @@ EVERY_KIND: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
         "dishonest/ring-small",
         ["replicas=3", "steps=4000"],
         {"modes": (8.0, 8.0, 3.0), "high_quality": (0.9, 0.8, 0.1), "success": (1.0, 1.0, 0.0)},
-        "G draws all 8 modes in 2 of 3 games (6.33 on average) after 4,000 rounds; "
+        "G draws all 8 modes in 2 of 3 games (6.33 modes on average) after 4,000 rounds; "
         "60 % of the generated points lie near a mode.",
     ),
     "a line": (
         "notes/lipschitz-discriminator",
         [],
         {"modes": 1.0, "high_quality": 0.98, "success": 1.0},
-        "G finds the mode after 600 rounds; 98 % of the generated points lie near a mode.",
+        "G finds the mode after 600 rounds; 98 % of the generated points lie near it.",
     ),
     "a line, missed": (
         "notes/lipschitz-discriminator",
         [],
         {"modes": 0.0, "high_quality": 0.0, "success": 0.0},
-        "G does not find the mode after 600 rounds; 0 % of the generated points lie near a mode.",
+        "G does not find the mode after 600 rounds; 0 % of the generated points lie near it.",
     ),
     "images of classes": (
         "robgan/digits",
         ["steps=4000"],
         {"classes": 3.0, "success": 0.0, "frechet_distance": 701.4, "frechet_floor": 5.93},
-        "G draws 3 of 10 classes after 4,000 rounds; Frechet 701 against a floor of 5.93.",
+        "G draws 3 of 10 classes after 4,000 rounds; Fréchet distance 701 against a floor of 5.93.",
     ),
     "packed games of images": (
         "dishonest/digits",
         ["replicas=2", "steps=4000"],
         {"classes": (10.0, 4.0), "success": (1.0, 0.0), "frechet_distance": (9.0, 11.0), "frechet_floor": (1.0, 1.0)},
-        "G draws all 10 classes evenly in 1 of 2 games (7 on average) after 4,000 rounds; "
-        "Frechet 10 against a floor of 1.",
+        "G draws all 10 classes evenly in 1 of 2 games (7 classes on average) after 4,000 rounds; "
+        "Fréchet distance 10 against a floor of 1.",
     ),
     "images without classes": (
         "dishonest/digits",
         ["replicas=1", "steps=4000"],
         {"frechet_distance": 31.4, "frechet_floor": 5.93, "sliced_wasserstein": 0.2, "sliced_wasserstein_floor": 0.1},
-        "G reaches a Frechet distance of 31.4 against a floor of 5.93 after 4,000 rounds.",
+        "G reaches a Fréchet distance of 31.4 against a floor of 5.93 after 4,000 rounds.",
     ),
     "images without classes and features": (
         "dishonest/digits",
@@ -124,7 +124,10 @@ def test_every_kind_has_a_case() -> None:
 def test_a_run_that_stopped_says_why_and_what_it_had_reached(status: str, start: str) -> None:
     stopped = f"{start} after 120 of the recipe's 4,000 rounds"
     end = _end("images of classes", status=status, steps=120, measured=100)
-    assert run_verdict(end) == f"{stopped}; at round 100 G draws 3 of 10 classes; Frechet 701 against a floor of 5.93."
+    assert (
+        run_verdict(end)
+        == f"{stopped}; at round 100 G draws 3 of 10 classes; Fréchet distance 701 against a floor of 5.93."
+    )
     assert run_verdict(replace(end, metrics={})) == f"{stopped}; before the first measurement."
 
 

@@ -136,11 +136,9 @@ def demo_verdict(summaries: Sequence[Summary]) -> str:
     by_lies: dict[float, list[str]] = {}
     for summary in summaries:
         wins = [estimate.value or 0 for estimate in summary.metrics["success"].estimates]
-        reached = f"in {sum(wins):.0f} of {len(wins)} games with {summary.recipe['objective']['name']}"
+        reached = f"{sum(wins):.0f} of {len(wins)} games with {summary.recipe['objective']['name']}"
         by_lies.setdefault(summary.recipe["feedback"]["probability"], []).append(reached)
-    parts = [
-        f"from a discriminator that {f'lies {percent(lies, 0)} of the time' if lies else 'is honest'} "
-        f"{' and '.join(reached)}"
-        for lies, reached in by_lies.items()
-    ]
-    return f"G learns all modes {'; '.join(parts)}."
+    lying = {lies: f"one that lies {percent(lies, 0)} of the time" for lies in by_lies}
+    names = lying | {0.0: "an honest discriminator"}
+    parts = [f"{names[lies]} in {' and '.join(reached)}" for lies, reached in by_lies.items()]
+    return f"G learned all modes under {'; under '.join(parts)}."

@@ -1,6 +1,6 @@
 """The verdict on a run: what happened, in one sentence, from its measures and their floors, its recipe and its alarms.
 
-    G draws 3 of 10 classes after 500 of the recipe's 4,000 rounds; Frechet 380 against a floor of 1.1.
+    G draws 3 of 10 classes after 500 of the recipe's 4,000 rounds; Fréchet distance 380 against a floor of 1.1.
 
 The first of `KINDS` whose main measure a run has says what it reached: there is one for every kind of data.
 """
@@ -81,7 +81,8 @@ def _modes(end: RunEnd) -> Reached:
     """Points: the modes that are covered, and the share of points near one."""
     assert end.facts.centres is not None
     count, near = len(end.facts.centres), end.metrics["high_quality"].mean
-    details = () if near is None else (f"{percent(near, 0)} of the generated points lie near a mode",)
+    where = "a mode" if count > 1 else "it"
+    details = () if near is None else (f"{percent(near, 0)} of the generated points lie near {where}",)
     if count > 1:
         return Reached(_covered(end, "modes", count, f"draws all {count} modes"), details)
     missed = not end.metrics["modes"].mean
@@ -89,9 +90,9 @@ def _modes(end: RunEnd) -> Reached:
 
 
 def _classes(end: RunEnd) -> Reached:
-    """Images of several classes: the classes that are drawn, and the Frechet distance."""
+    """Images of several classes: the classes that are drawn, and the Fréchet distance."""
     count = len(end.facts.classes)
-    details = tuple(f"Frechet {text}" for text in _against_floor(end, "frechet_distance"))
+    details = tuple(f"Fréchet distance {text}" for text in _against_floor(end, "frechet_distance"))
     return Reached(_covered(end, "classes", count, f"draws all {count} classes evenly"), details)
 
 
@@ -125,7 +126,7 @@ def _training_accuracy(end: RunEnd) -> Reached:
 KINDS: dict[str, Callable[[RunEnd], Reached]] = {
     "modes": _modes,
     "classes": _classes,
-    "frechet_distance": _distance("frechet_distance", "Frechet"),
+    "frechet_distance": _distance("frechet_distance", "Fréchet"),
     "sliced_wasserstein": _distance("sliced_wasserstein", "sliced Wasserstein"),
     "robust_accuracy_test": _accuracy,
     "robust_accuracy_train": _training_accuracy,
@@ -140,7 +141,7 @@ def _covered(end: RunEnd, name: str, count: int, goal: str) -> str:
         return f"G {goal}" if count == 1 else f"G draws {covered.mean:.0f} of {count} {name}"
     successes = [each.value or 0 for each in end.metrics["success"].estimates]
     wins, games = round(sum(successes)), len(successes)
-    mean = "" if wins == games or covered.mean is None or count == 1 else f" ({covered.mean:.3g} on average)"
+    mean = "" if wins == games or covered.mean is None or count == 1 else f" ({covered.mean:.3g} {name} on average)"
     return f"G {goal} in {wins} of {games} games{mean}"
 
 
