@@ -96,7 +96,7 @@ class _Killed(Progress):
 def test_a_run_reports_both_and_is_used_at_its_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier_metrics, "main_attack", lambda trained: PGD(epsilon=0.1, steps=1))
     # The rate explodes in the end, so that the best weights are not the last ones.
-    fall = "optimizer={name: sgd, lr: 1000, schedule: {name: one_cycle, peak: 0.95, start: 0}}"
+    fall = "optimizer={name: sgd, lr: 3, schedule: {name: one_cycle, peak: 0.95, start: 0}}"
     recipe = robust_recipe(SELECTION, fall, "evaluate_every=6")
     summary = train(recipe, tmp_path / "run", device="cpu")
     run = RunFolder.open(tmp_path / "run")
