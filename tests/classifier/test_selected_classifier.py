@@ -128,6 +128,6 @@ def test_a_sudden_fall_of_the_robust_accuracy_raises_an_alarm() -> None:
     monitor = AlarmMonitor(recipe, healthy)
     assert not monitor.alarms()
     lines = [line for row in fallen for line in monitor.add(row)]
-    assert "fallen by more than 20 points" in lines[0]
-    assert "use the run's classifier, which is from before the fall" in lines[1]
+    assert "fallen by more than 20 points from its best; the run's classifier is from before the fall" in lines[0]
+    assert "smaller or more attack steps" in lines[1]
     assert [alarm.kind for alarm in monitor.alarms()] == ["catastrophic overfitting"]

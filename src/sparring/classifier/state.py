@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sparring.classifier.average import RunningMean
 from sparring.classifier.batches import SampleOrigin, WeightedBatch
-from sparring.classifier.fakes import FrozenGenerator
+from sparring.classifier.fakes import generated_samples
 from sparring.classifier.load import load_start
 from sparring.classifier.perturbations import KeptPerturbations, Perturbations, SearchedPerturbations
 from sparring.classifier.selection import SelectedClassifier, split_data
@@ -63,7 +63,8 @@ class ClassifierState:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network
         self.optimizer = recipe.optimizer.build(network.parameters())
-        self.fakes = [FrozenGenerator(recipe.fakes, self.space, device)] if recipe.fakes and recipe.fakes.weight else []
+        uses_fakes = recipe.fakes and recipe.fakes.weight != 0
+        self.fakes = [generated_samples(recipe.fakes, self.space, device)] if recipe.fakes and uses_fakes else []
         self.means = [RunningMean(network, recipe.ema)] if recipe.ema else []
         self.selected: SelectedClassifier | None = None
         if recipe.selection and validation:
@@ -88,8 +89,8 @@ class ClassifierState:
             load_start(state.network, recipe.start)
         for mean in state.means:
             mean.network.load_state_dict(state.network.state_dict())
-        for generator in state.fakes:
-            generator.load_weights()
+        for fakes in state.fakes:
+            fakes.load_weights()
         return state
 
     @property
@@ -102,11 +103,18 @@ class ClassifierState:
         self.recipe.optimizer.set_rate(self.optimizer, step / self.recipe.steps)
 
     def batches(self, step: int) -> Iterator[WeightedBatch]:
-        """The batches of round `step`: real samples, and as many generated ones if the recipe has `fakes`."""
-        count, number = self.recipe.batch_size, step // self.recipe.replays
-        yield self._weighted("real", 1.0, self.source.batch(number, count, self.streams), number)
-        for generator in self.fakes:
-            yield self._weighted("fake", generator.weight, generator.draw(count, self.streams, number), number)
+        """The batches of round `step`: real samples and a second one of generated ones, or one of both."""
+        recipe, number = self.recipe, step // self.recipe.replays
+        real = self.source.batch(number, recipe.images_a_round, self.streams)
+        drawn = [each.draw(recipe.generated_a_round, self.streams, number) for each in self.fakes]
+        if recipe.fakes and recipe.fakes.share:
+            yield self._weighted("mixed", 1.0, _joined([real, *drawn]), number)
+            return
+        yield self._weighted("real", 1.0, real, number)
+        for fake in drawn:
+            assert recipe.fakes is not None
+            assert recipe.fakes.weight is not None
+            yield self._weighted("fake", recipe.fakes.weight, fake, number)
 
     def classify(self, samples: Samples) -> Tensor:
         """Logits `(n, classes)` of the trained weights in fp32, under the recipe's precision."""
@@ -130,8 +138,8 @@ class ClassifierState:
     def state(self) -> dict[str, Tensor]:
         """All state, flat: classifier, its mean, frozen generator, kept perturbations, optimizer, sums of the log."""
         state = within("classifier/", self.network.state_dict())
-        for generator in self.fakes:
-            state |= within("fakes/", generator.network.state_dict())
+        for fakes in self.fakes:
+            state |= fakes.state()
         for mean in self.means:
             state |= within("average/", mean.network.state_dict())
         state |= self.selected.state() if self.selected else {}
@@ -145,8 +153,8 @@ class ClassifierState:
             CorruptInput: tensors are missing, unknown or of another shape.
         """
         fill(self.network, below("classifier/", state))
-        for generator in self.fakes:
-            fill(generator.network, below("fakes/", state))
+        for fakes in self.fakes:
+            fakes.load_state(state)
         for mean in self.means:
             fill(mean.network, below("average/", state))
         if self.selected:
@@ -160,3 +168,9 @@ class ClassifierState:
         rng = self.streams.rng(f"mixing/{origin}", number)
         mixed = self.recipe.mixing.mix(batch.samples, batch.labels, rng=rng)
         return WeightedBatch(origin, weight, laid_out(self.recipe, mixed.samples), mixed.targets)
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    """Labelled batches as one."""
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    return Batch(torch.cat([batch.samples for batch in batches]), torch.cat(labels))

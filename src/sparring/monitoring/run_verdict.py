@@ -111,7 +111,8 @@ def _accuracy(end: RunEnd) -> Reached:
     assert isinstance(end.recipe, ClassifierRecipe)
     attack = main_attack(end.recipe.trained_against)
     under = f"PGD-{attack.steps} at {short_size(attack.epsilon, end.facts.space)} ({attack.ball.norm})"
-    of_run = "_best" if end.recipe.selection else ""  # a selected classifier is the run's
+    # A selected classifier is the run's, and what `evaluate` measures.
+    of_run = "_best" if end.recipe.selection and "robust_accuracy_test_best" in end.metrics else ""
     names = f"robust_accuracy_test{of_run}", f"accuracy_test{of_run}"
     robust, clean = (percent(end.metrics[name].mean or 0) for name in names)
     return Reached(f"the classifier keeps {robust} under {under} on {end.evaluated_on}", (f"{clean} without attack",))

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_serializer
+from pydantic import BeforeValidator, Field, model_serializer
 
 from sparring.core.pieces import members
 from sparring.core.records import Count, Every, Record
 from sparring.data import Data
 from sparring.networks import Precision
+
+
+def path_as_store(value: Any) -> Any:
+    """The value of a key of data, in which a path is the store that lies there."""
+    if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.isdir(value)):
+        return {"name": "store", "path": value}
+    return value
+
+
+DataOrStore = Annotated[Data, BeforeValidator(path_as_store)]
+"""Data, or the path of a store."""
 
 
 class TrainingRecipe(Record):
@@ -25,7 +36,7 @@ class TrainingRecipe(Record):
     """
 
     description: str = ""
-    data: Data
+    data: DataOrStore
     batch_size: Count
     steps: Count
     planned_steps: Count | None = None
@@ -35,13 +46,6 @@ class TrainingRecipe(Record):
     log_every: Every = 100
     checkpoint_every: Every = 1000
     evaluate_every: Every = 1000
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _a_path_is_a_store(cls, value: Any) -> Any:
-        if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.isdir(value)):
-            return {"name": "store", "path": value}
-        return value
 
     @model_serializer(mode="plain")
     def _ordered(self) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sparring.attacks import PGD, Attack, Criterion, CrossEntropy, TrainingAttack
 from sparring.classifier_losses import AdversarialCrossEntropy, ClassifierLoss
 from sparring.core.records import Count, Every, NonNegative, Problem, Record, as_one
+from sparring.data import Data
 from sparring.data.mixing import Mixing, NoMixing
 from sparring.networks import Classifier
 from sparring.optimizers import Optimizer
-from sparring.recipes.base import TrainingRecipe
+from sparring.recipes.base import TrainingRecipe, path_as_store
 from sparring.recipes.gan import MeanDecay
 from sparring.regimes import Warmup
 from sparring.weight_perturbations import NoWeightPerturbation, WeightPerturbation
@@ -31,17 +32,43 @@ class StartingPoint(Record):
 
 
 class Fakes(Record):
-    """Samples of a frozen class-conditional generator, as additional training data.
+    """Generated samples as training data: of a frozen generator, or of a store of labelled images.
+
+    There are two ways to train on them. With a `weight` they are a second batch, as large as that of real samples, and
+    a second term of the loss (Rob-GAN, equation 6). With a `share` they are part of the one batch, whose loss is one
+    mean and whose batch statistics are common (Gowal et al. 2021).
 
     Args:
-        run: run folder of the GAN.
-        weight: lambda, of the loss on generated samples; 0.3 to 0.8 in the published code, with 0 none are generated.
+        run: run folder of a GAN.
+        data: a store, in place of a run.
+        weight: lambda, of the loss on generated samples; 0.3 to 0.8 in Rob-GAN's code, with 0 none are generated. 0.5
+            without a share.
+        share: of every batch that is generated, in place of a weight; 0.7 with a million images in the literature.
+        labels: run folder of a classifier that labels the samples; None takes the labels that they have.
         game: index of the packed game.
     """
 
-    run: str = Field(min_length=1)
-    weight: NonNegative = 0.5
+    run: Annotated[str, Field(min_length=1)] | None = None
+    data: Annotated[Data | None, BeforeValidator(path_as_store)] = None
+    weight: NonNegative | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    labels: Annotated[str, Field(min_length=1)] | None = None
     game: Every = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weighs_by_default(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("weight") is None and values.get("share") is None:
+            return values | {"weight": 0.5}
+        return values
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Fakes:
+        if (self.run is None) == (self.data is None):
+            raise ValueError("name either a run or a store of data")
+        if self.weight is not None and self.share is not None:
+            raise ValueError("give a weight or a share; the other is null")
+        return self
 
 
 class Free(Record):
@@ -88,7 +115,7 @@ class ClassifierRecipe(TrainingRecipe):
         free: takes the attack's step from the gradient of the update, instead of an attack on each batch.
         warmup: of the attack's epsilon.
         mixing: of the samples of a batch, before the attack.
-        fakes: generated samples, as many per batch as real ones; None trains on real ones alone (Madry et al. 2018).
+        fakes: generated samples; None trains on real ones alone (Madry et al. 2018).
         start: initial weights; None draws them.
         selection: which weights are the run's classifier; None takes the last ones.
         weight_perturbation: where the gradient of the loss is taken.
@@ -115,6 +142,18 @@ class ClassifierRecipe(TrainingRecipe):
     weight_perturbation: WeightPerturbation = NoWeightPerturbation()
     ema: MeanDecay = 0.0
     selection: Selection | None = None
+
+    @property
+    def images_a_round(self) -> int:
+        shared = self.fakes is not None and self.fakes.share is not None
+        return self.batch_size - self.generated_a_round if shared else self.batch_size
+
+    @property
+    def generated_a_round(self) -> int:
+        """Generated samples that a round shows, if it has any: their share of the batch, or as many as real ones."""
+        if self.fakes is None or self.fakes.share is None:
+            return self.batch_size
+        return min(max(round(self.fakes.share * self.batch_size), 1), self.batch_size - 1)
 
     @property
     def replays(self) -> int:

@@ -62,7 +62,8 @@ class FinetuningFlow(Computation):
             state = ClassifierState.build(recipe, recipe.data.open(_CPU), _CPU)
             discriminator = load_gan(run, "cpu").networks.discriminator
         (generator,) = state.fakes
-        before, generator_before = copy.deepcopy(state.network), copy.deepcopy(generator.network)
+        sampler = generator.networks["fakes"]
+        before, generator_before = copy.deepcopy(state.network), copy.deepcopy(sampler)
         sizes = [
             (attacked(state, batch, 0) - batch.samples).flatten(1).abs().amax(1) / state.space.width
             for batch in state.batches(0)
@@ -79,15 +80,12 @@ class FinetuningFlow(Computation):
             "attacked": float(torch.cat(sizes).min()) / state.recipe.attack.epsilon,
             "update_difference": furthest(state.network, expected),
             "moved": furthest(state.network, before),
-            "generator_change": furthest(generator.network, generator_before),
+            "generator_change": furthest(sampler, generator_before),
         }
 
     def _updated(self, state: ClassifierState) -> nn.Module:
         """The classifier after one step of Adam down equation (10)."""
-        fakes = state.recipe.fakes
-        assert fakes is not None
-        weights = {"real": 1.0, "fake": fakes.weight}
-        moved = [(weights[batch.origin], attacked(state, batch, 0), batch.labels) for batch in state.batches(0)]
+        moved = [(batch.weight, attacked(state, batch, 0), batch.labels) for batch in state.batches(0)]
         network = copy.deepcopy(state.network).train()
         loss = sum(
             (weight * -log_likelihood(network(samples), labels).mean() for weight, samples, labels in moved),
