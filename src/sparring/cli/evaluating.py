@@ -161,7 +161,9 @@ def robustness(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|MODULE:FACTORY", help="A run folder, or a function that returns a model.", show_default=False
+            metavar="RUN|MODULE:FACTORY|FILE.onnx",
+            help="A run folder, a function that returns a model, or an ONNX file.",
+            show_default=False,
         ),
     ],
     samples: Annotated[int, typer.Option(min=2, help="Held-out samples, and as many training samples.")] = 500,

@@ -140,7 +140,8 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own
         target = replace(target, evaluated_on="held-out", training=training)
     with full_precision():
-        return replace(target, remarks=loaded.remarks, checks=(input_check(loaded, target),))
+        checks = (input_check(loaded, target),)
+    return replace(target, gradients=not model.is_onnx, remarks=loaded.remarks, checks=checks)
 
 
 def _classifier(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:

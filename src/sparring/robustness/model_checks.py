@@ -53,7 +53,8 @@ def model_checks(target: Target, *, rng: Rng) -> Iterator[SanityCheck]:
     yield _is_better_than_chance(target, logits)
     yield returns_logits(logits)
     yield _is_deterministic(target, logits)
-    yield from _gradient_checks(target, rng)
+    if target.gradients:
+        yield from _gradient_checks(target, rng)
 
 
 def samples_are_held_out(target: Target) -> SanityCheck:

@@ -15,9 +15,11 @@ from sparring.core.files import sha256
 from sparring.core.pieces import import_object
 from sparring.core.records import Record
 from sparring.core.shapes import Samples
+from sparring.robustness.onnx_network import OnnxNetwork
 from sparring.robustness.targets import Target, target_of
 from sparring.robustness.weights import load_weights
 
+_BLACK_BOX = "an ONNX model has no gradients: black-box attacks alone were tried, so these accuracies are upper bounds"
 Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
 
@@ -25,13 +27,13 @@ class OwnModel(Record):
     """A model of the user's own. Of pixels p in [0, 1] it sees (low + p (high - low) - mean) / std.
 
     Args:
-        model: `package.module:factory`, a function or class that makes the network without arguments.
+        model: `package.module:factory`, a function or class that makes the network without arguments; or an ONNX file.
         weights: a safetensors file, or a .pt or .pth file of `torch.save`; None keeps the network's own.
         input_range: low and high.
         mean, std: of every channel, or one for all.
     """
 
-    model: str = Field(pattern=r"^[\w.]+:[\w.]+$")
+    model: str = Field(pattern=r"^[\w.]+:[\w.]+$|\.onnx$")
     weights: str | None = None
     input_range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
     mean: Channels = (0.0,)
@@ -44,11 +46,19 @@ class OwnModel(Record):
             raise ValueError(f"input_range: {low:g} is not below {high:g}")
         if min(self.std) <= 0:
             raise ValueError("std: should be above 0")
+        if self.is_onnx and self.weights is not None:
+            raise ValueError("weights: an ONNX file has its own")
         return self
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether it is an ONNX file, which has no gradients."""
+        return self.model.endswith(".onnx")
 
     def described(self, data: str | None) -> dict[str, Any]:
         """Model, weights with their hash, input range and data, as robustness.json records them."""
-        digest = sha256(Path(self.weights)) if self.weights else None
+        file = self.model if self.is_onnx else self.weights
+        digest = sha256(Path(file)) if file else None
         return self.model_dump(mode="json") | {"weights_sha256": digest, "data": data}
 
     def load(self, device: torch.device) -> nn.Module:
@@ -62,6 +72,8 @@ class OwnModel(Record):
             UsageError: it cannot be made, or there is no such file.
             CorruptInput: the weights cannot be read, or are not of this network.
         """
+        if self.is_onnx:
+            return LoadedModel(self, OnnxNetwork(Path(self.model)).eval(), device, (_BLACK_BOX,))
         try:
             network = import_object(self.model)()
         except (Exception, SystemExit) as error:  # any code may run here
@@ -78,6 +90,8 @@ class OwnModel(Record):
     def beside(self, target: Target) -> Target:
         """The model as a source of transfer attacks on a target, with a few of the target's samples."""
         low, high = target.space.bounds or (None, None)
+        if self.is_onnx:
+            raise UsageError(f"{self.model}: has no gradients to attack", "transfer from a run, or a model in PyTorch")
         few = target.first(2)
         network = self.load(few.samples.device)
         return target_of(network, few.samples, few.labels, low=low, high=high, name=self.model)

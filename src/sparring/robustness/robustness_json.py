@@ -30,7 +30,7 @@ def run_or_model(
     """A run folder, or a model of the user's own.
 
     Args:
-        text: a folder, or `module:factory`.
+        text: a folder, `module:factory`, or an ONNX file.
         weights: of a model, a file.
         input_range: `low,high` of a model's input pixels.
         mean, std: one number, or one for every channel separated by commas.
@@ -42,8 +42,9 @@ def run_or_model(
     scale = {"input_range": input_range, "mean": mean, "std": std}
     settings: dict[str, Any] = {key: parse_yaml(f"[{value}]", value) for key, value in scale.items() if value}
     settings |= {"weights": weights} if weights else {}
-    if ":" in text and not Path(text).exists():
-        return OwnModel.validated({"model": text} | settings, text, "name it as module:factory, its range as low,high")
+    if text.endswith(".onnx") or (":" in text and not Path(text).exists()):
+        remedy = "name it as module:factory, or as a file model.onnx; its range as low,high"
+        return OwnModel.validated({"model": text} | settings, text, remedy)
     if not Path(text).exists():
         raise UsageError(f"{text}: no such run", "name a run folder, or a model as module:factory")
     if settings:

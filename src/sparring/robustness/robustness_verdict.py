@@ -24,7 +24,8 @@ def robustness_verdict(target: Target, worst: WorstCase, clean: Rate, checks: Se
     name = _NAMES.get(target.name, target.name)
     noun = "images" if len(target.space.shape) == 3 else "samples"
     on = f"{len(target.samples):,} {target.evaluated_on} {noun}"
-    attacks = worst.attacks[0] if len(worst.attacks) == 1 else f"every one of {len(worst.attacks)} attacks"
+    kind = "attacks" if target.gradients else "black-box attacks"
+    attacks = worst.attacks[0] if len(worst.attacks) == 1 else f"every one of {len(worst.attacks)} {kind}"
     kept = (
         f"keeps {percent(worst.accuracy.value)} under {attacks} at {short_size(worst.epsilon, target.space)} "
         f"({worst.norm}) on {on}; {percent(clean.value)} without attack"
@@ -35,6 +36,8 @@ def robustness_verdict(target: Target, worst: WorstCase, clean: Rate, checks: Se
     elif failed:
         count = f"{len(failed)} of {len(checks)} sanity checks failed"
         sentence = f"no robust accuracy of {name} can be quoted: {count}, first {failed[0].name} ({failed[0].detail})"
+    elif target.name not in _NAMES:
+        return f"{name} {kept}."  # a name of the user's keeps its letters
     else:
         sentence = f"{name} {kept}"
     return f"{sentence[:1].upper()}{sentence[1:]}."

@@ -56,6 +56,7 @@ class Target:
         evaluated_on: whether the samples were held out of training, as far as that is known.
         training: training samples and their labels, for the generalization gap; None without.
         trained_against: the attack of its adversarial training, or None.
+        gradients: whether the network can be differentiated; otherwise it is attacked by its outputs alone.
         remarks: on how it was made, for the report.
         checks: sanity checks of how it was made, beside those of the attacks.
     """
@@ -70,6 +71,7 @@ class Target:
     evaluated_on: Split = "given"
     training: Batch | None = None
     trained_against: Attack | None = None
+    gradients: bool = True
     remarks: tuple[str, ...] = ()
     checks: tuple[SanityCheck, ...] = ()
 

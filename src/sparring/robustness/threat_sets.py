@@ -21,6 +21,7 @@ from sparring.attacks import (
     SPSA,
     Dimming,
     FiniteDifferences,
+    GradientAttack,
     Margin,
     RandomSearch,
     SquareL2,
@@ -42,6 +43,8 @@ _SHARE_OF_SPREAD = 0.2
 """Epsilon of samples without a range, as a share of their standard deviation."""
 _SHARE_OF_CORNER = 0.25
 """Epsilon in L2, as a share of the L2 norm of the corner of the L-infinity ball."""
+_ESTIMATE = NES(samples=25)
+"""Of gradients, from outputs."""
 _RESTARTS = 2
 _FEW_FEATURES, _RESTARTS_WITH_FEW = 8, 20
 _MOST_DIFFERENCES = 256
@@ -63,17 +66,27 @@ class Budgets:
         epsilons: the sizes, smallest first, in units of [0, 1] (or the data's, without a range).
         main: the epsilon of the headline.
         space: of the samples.
+        gradients: whether the target has them.
     """
 
     ball: Ball
     epsilons: tuple[float, ...]
     main: float
     space: Space
+    gradients: bool = True
+
+    def main_attack(self, epsilon: float) -> GradientAttack:
+        """PGD-20, or without gradients PGD-10 along estimates from outputs."""
+        if self.gradients:
+            return pgd_within(self.ball, epsilon)
+        return pgd_within(self.ball, epsilon, steps=10, source=_ESTIMATE)
 
     def main_threat(self, epsilon: float) -> Threat:
-        """PGD-20 with restarts: tried at every epsilon, on training samples and for transfer."""
-        attack, restarts = pgd_within(self.ball, epsilon), self.restarts
-        return Threat(name=f"PGD-20 x {restarts}", kind="white-box", attack=attack, restarts=restarts)
+        """The main attack with restarts: tried at every epsilon, on training samples and for transfer."""
+        attack, restarts = self.main_attack(epsilon), self.restarts
+        if self.gradients:
+            return Threat(name=f"PGD-20 x {restarts}", kind="white-box", attack=attack, restarts=restarts)
+        return Threat(name=f"NES PGD-10 x {restarts}", kind="black-box", attack=attack, restarts=restarts)
 
     @property
     def restarts(self) -> int:
@@ -107,7 +120,9 @@ def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budge
     ball: Ball = trained.ball if trained else Linf()
     if epsilons is None:
         middle = trained.epsilon if trained else _default_epsilon(target)
-        return Budgets(ball, tuple(factor * middle for factor in (0.5, 1.0, 2.0)), middle, target.space)
+        return Budgets(
+            ball, tuple(factor * middle for factor in (0.5, 1.0, 2.0)), middle, target.space, target.gradients
+        )
     sizes = tuple(sorted(set(epsilons)))
     if not sizes or sizes[0] <= 0 or not math.isfinite(sizes[-1]):
         listed = ", ".join(f"{each:g}" for each in epsilons) or "none"
@@ -117,7 +132,7 @@ def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budge
             f"epsilons: {sizes[-1]:g} is more than the whole range", f"in 255ths that is written {sizes[-1]:g}/255"
         )
     main = trained.epsilon if trained and trained.epsilon in sizes else sizes[len(sizes) // 2]
-    return Budgets(ball, sizes, main, target.space)
+    return Budgets(ball, sizes, main, target.space, target.gradients)
 
 
 def sizes_from(epsilons: Epsilons | None) -> tuple[float, ...] | None:
@@ -152,9 +167,22 @@ def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> li
     """
     main = [budgets.main_threat(epsilon) for epsilon in budgets.epsilons]
     listed = [choice] if isinstance(choice, str) else choice
-    return main + [
-        threat for each in listed for threat in ([each] if isinstance(each, Threat) else _named(each, budgets))
-    ]
+    for each in listed:
+        threats = [each] if isinstance(each, Threat) else _named(each, budgets)
+        possible = [threat for threat in threats if budgets.gradients or not _follows_gradients(threat)]
+        if len(possible) < len(threats) and each not in _SETS:
+            names = ", ".join(threat.name for threat in threats if threat not in possible)
+            raise UsageError(
+                f"threats: {names}: the model has no gradients",
+                "choose from square, nes, spsa, finite-differences, noise",
+            )
+        main += possible
+    return main
+
+
+def _follows_gradients(threat: Threat) -> bool:
+    attack = threat.attack
+    return threat.kind == "white-box" or (isinstance(attack, GradientAttack) and attack.source.white_box)
 
 
 def _named(choice: str, budgets: Budgets) -> list[Threat]:
@@ -174,8 +202,10 @@ def _named(choice: str, budgets: Budgets) -> list[Threat]:
     return chosen
 
 
-def left_out(names: Sequence[str]) -> str:
+def left_out(names: Sequence[str], *, gradients: bool = True) -> str:
     """What a headline says of attacks that were not among those of these names; empty after AutoAttack's."""
+    if not gradients:
+        return "; no attack with gradients was possible"
     return "" if f"FAB-T-{_STEPS}" in names else "; FAB and Square with 5,000 queries were not tried"
 
 

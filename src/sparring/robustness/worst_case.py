@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from sparring.attacks import Threat, pgd_within, scales
+from sparring.attacks import Threat, scales
 from sparring.core.balls import Linf
 from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
@@ -101,7 +101,7 @@ def robust_accuracy(
         matrix = transfer_matrix([target, *transfer_from], main, seed=seed) if transfer_from else None
         shown = [trial for trial in trials if trial.result.name == main.name]
         images = example_images(target, shown)
-        attack = pgd_within(budgets.ball, budgets.main)
+        attack = budgets.main_attack(budgets.main)
         checks = sanity_checks(target, attack, epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
     checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
     checks += [samples_are_held_out(target), *target.checks]
@@ -196,10 +196,11 @@ def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[R
 
 def _headline(target: Target, budgets: Budgets, main: WorstCase, clean: Rate) -> Headline:
     low, high = main.accuracy.interval
+    kind = "attacks" if target.gradients else "black-box attacks"
     text = (
         f"{percent(main.accuracy.value)} [{100 * low:.1f}, {100 * high:.1f}] of {len(target.samples)} "
-        f"{target.evaluated_on} samples withstand {len(main.attacks)} attacks of {budgets.ball.norm} epsilon "
-        f"{main.scales}; clean {percent(clean.value)}{left_out(main.attacks)}"
+        f"{target.evaluated_on} samples withstand {len(main.attacks)} {kind} of {budgets.ball.norm} epsilon "
+        f"{main.scales}; clean {percent(clean.value)}{left_out(main.attacks, gradients=target.gradients)}"
     )
     return Headline(text=text, epsilon=budgets.main, accuracy=main.accuracy)
 
