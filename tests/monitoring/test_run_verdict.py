@@ -122,13 +122,13 @@ def test_every_kind_has_a_case() -> None:
     ],
 )
 def test_a_run_that_stopped_says_why_and_what_it_had_reached(status: str, start: str) -> None:
-    stopped = f"{start} after 120 of the recipe's 4,000 rounds"
+    stopped = f"{start} after 120 of 4,000 rounds"
     end = _end("images of classes", status=status, steps=120, measured=100)
     assert (
         run_verdict(end)
         == f"{stopped}; at round 100 G draws 3 of 10 classes; Fréchet distance 701 against a floor of 5.93."
     )
-    assert run_verdict(replace(end, metrics={})) == f"{stopped}; before the first measurement."
+    assert run_verdict(replace(end, metrics={})) == f"{stopped}, before the first measurement."
 
 
 def test_a_run_of_fewer_rounds_than_the_recipe_has_says_so() -> None:

@@ -62,19 +62,27 @@ class Reached:
 def run_verdict(end: RunEnd) -> str:
     """What happened in a run, in one sentence: why it stopped and what has collapsed, if so, then what it reached."""
     reached = next((reach(end) for name, reach in KINDS.items() if name in end.metrics), None)
-    parts = [*_collapses(end)]
-    if end.status != "complete":
-        parts.insert(0, f"{_STOPPED.get(end.status, 'Failed')} after {_rounds(end)}")
-    if reached is None:
-        never = end.recipe.evaluate_every == 0
-        why = "nothing was measured, as evaluate_every is 0" if never else "before the first measurement"
-        parts += [why] if parts else [f"{_rounds(end)} are complete", why]
-    elif end.status == "complete":
-        parts += [f"{reached.clause} after {_rounds(end)}", *reached.details]
-    else:
-        parts += [f"at round {end.measured:,} {reached.clause}", *reached.details]
+    parts = _complete(end, reached) if end.status == "complete" else _stopped(end, reached)
     sentence = "; ".join([*parts, *_divergences(end)])
     return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _complete(end: RunEnd, reached: Reached | None) -> list[str]:
+    """What has collapsed, and what the run reached after how many rounds."""
+    rounds, whole = f"{end.steps:,} rounds", max(end.recipe.steps, end.recipe.planned_steps or 0)
+    if end.steps < whole:
+        rounds = f"{end.steps:,} of the recipe's {whole:,} rounds"
+    if reached is None:
+        return [f"{rounds} are complete", *_collapses(end), "nothing was measured, as evaluate_every is 0"]
+    return [*_collapses(end), f"{reached.clause} after {rounds}", *reached.details]
+
+
+def _stopped(end: RunEnd, reached: Reached | None) -> list[str]:
+    """Why the run stopped, what had collapsed, and what the last measurement found."""
+    stopped = f"{_STOPPED.get(end.status, 'Failed')} after {end.steps:,} of {end.recipe.steps:,} rounds"
+    if reached is None:
+        return [f"{stopped}, before the first measurement", *_collapses(end)]
+    return [stopped, *_collapses(end), f"at round {end.measured:,} {reached.clause}", *reached.details]
 
 
 def _modes(end: RunEnd) -> Reached:
@@ -171,12 +179,6 @@ def _divergences(end: RunEnd) -> list[str]:
         return []
     rounds = [each.value for each in end.metrics["diverged"].estimates]
     return [f"{sum(at is not None for at in rounds)} of {len(rounds)} games diverged"]
-
-
-def _rounds(end: RunEnd) -> str:
-    """The rounds trained, and those of the recipe if they are more."""
-    whole = max(end.recipe.steps, end.recipe.planned_steps or 0)
-    return f"{end.steps:,} of the recipe's {whole:,} rounds" if end.steps < whole else f"{end.steps:,} rounds"
 
 
 def _short(value: float) -> str:
