@@ -15,7 +15,17 @@ from sparring.gan.step import play_round
 from sparring.networks import Verdict
 from sparring.objectives import NonSaturating
 from sparring.recipes import load
-from sparring.regimes import DiscriminatorUpdate, Mixed, OwnDiscriminator, Plain, Regime, Replace, Symmetric, Warmup
+from sparring.regimes import (
+    DiscriminatorUpdate,
+    Free,
+    Mixed,
+    OwnDiscriminator,
+    Plain,
+    Regime,
+    Replace,
+    Symmetric,
+    Warmup,
+)
 
 CPU = torch.device("cpu")
 
@@ -40,6 +50,7 @@ COUPLED, ALONE = "{name: mnist, width: 4}", "{name: mlp, hidden: [16]}"
         Symmetric(attack=FGSM(epsilon="4/255"), attacked="both"),
         Symmetric(attack=BIM(steps=2), warmup=Warmup(end=3)),
         Mixed(),
+        Free(attack=FGSM(epsilon="4/255"), attacked="both"),
         Mixed(attack=FGSM(epsilon="4/255"), clean_weight=2.0),
         Replace(attack=PGD(steps=2)),
         Replace(attacked="both", attack=FGSM(epsilon="4/255"), aim=Distance()),

@@ -16,7 +16,7 @@ from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import DiscriminatorTurn
 from sparring.recipes import Recipe, load
-from sparring.regimes import Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
+from sparring.regimes import Free, Mixed, Plain, Regime, Replace, Symmetric, View, Warmup
 from sparring.regimes.adversarial import CleanFirst
 from sparring.regimes.base import Origin
 
@@ -118,6 +118,35 @@ def test_the_symmetric_update_is_algorithm_1() -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
+def test_free_is_its_algorithm_over_ten_batches() -> None:
+    """Two steps a batch along the gradient of the samples with a kept perturbation, which the same gradient moves."""
+    overrides = ["regime={name: free, attack: {name: fgsm, epsilon: 0.05, step_size: 0.02}, warmup: {end: 4}}"]
+    recipe = images(*overrides, "optimizers.discriminator={name: sgd, lr: 0.1}")
+    game, twin = game_of(recipe), game_of(recipe)
+    parameters, delta = list(twin.discriminator.parameters()), torch.zeros(16, 1, 8, 8).double()
+    for number in range(10):
+        real, fake = batch(game, number)
+        recipe.regime.update(DiscriminatorTurn(game, number, number, UNLABELLED), real, fake)
+        share = min(number / 4, 1)
+        for _ in range(2):
+            x = (real + delta.clamp(-0.1 * share, 0.1 * share)).clamp(-1, 1).requires_grad_()
+            value = F.logsigmoid(twin.discriminator(x).score) + F.logsigmoid(-twin.discriminator(fake).score)
+            *slopes, slope = torch.autograd.grad(value.mean(), [*parameters, x])
+            with torch.no_grad():
+                for parameter, each in zip(parameters, slopes, strict=True):
+                    parameter += 0.1 * each
+            delta = (delta - 0.04 * share * slope.sign()).clamp(-0.1 * share, 0.1 * share)
+    for ours, theirs in zip(game.discriminator.parameters(), twin.discriminator.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+    torch.testing.assert_close(game.kept["real"], delta, rtol=0, atol=1e-12)
+    assert float((delta.abs() > 0.05).double().mean()) > 0.1
+
+
+def test_free_refuses_attacks_of_several_passes() -> None:
+    with pytest.raises(InvalidRecord, match="free has one gradient a step"):
+        Free(attack=BIM(steps=2))
+
+
 def test_the_mixed_update_is_equation_8() -> None:
     recipe = images(
         "objective=wasserstein",
@@ -163,6 +192,7 @@ COSTS: list[tuple[Regime, int, int]] = [
     (Symmetric(), 4, 4),
     (Symmetric(attacked="both"), 4, 4),
     (Mixed(), 4, 4),
+    (Free(), 4, 4),
     (Symmetric(attack=BIM(steps=3)), 7, 7),
     (Replace(attack=BIM(steps=3)), 5, 5),
     (Replace(attack=BIM(steps=3), aim=Distance()), 6, 5),

@@ -134,6 +134,16 @@ class Attack(Piece, family="attack"):
         """
         return self.confine(x, self._whole(self.along(x, gradient, space=space, rng=rng), x, "along"), space)
 
+    @final
+    def advanced(self, delta: Samples, gradient: Samples, *, space: Space, rng: RandomSource) -> Samples:
+        """A perturbation after one more step along a gradient, projected on the budget.
+
+        Raises:
+            NotImplementedError: the attack needs more than one gradient; see `can_reuse`.
+        """
+        moved = self.along(delta, gradient, space=space, rng=Rng.of(rng, delta.device))
+        return self.ball.project(moved, self.epsilon * space.width, batch_axes_of(delta, space))
+
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
         """The moved samples, from one gradient, before the family's projection."""
         raise NotImplementedError(self.name)

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import Attack, Classify, batch_axes_of
+from sparring.attacks import Attack, Classify
 from sparring.classifier.batches import SampleOrigin, WeightedBatch
 from sparring.classifier_losses import ClassifierResponse
 from sparring.core.modules import evaluating
@@ -110,9 +110,7 @@ class KeptPerturbations(Perturbations):
     def learn(self, origin: SampleOrigin, gradient: Samples | None, step: int) -> None:
         assert gradient is not None
         attack, delta, rng = attack_of_round(self._recipe, step), self._kept[origin], self._rng(origin, step)
-        moved = attack.along(delta, gradient, space=self._space, rng=rng)
-        axes = batch_axes_of(delta, self._space)
-        self._kept[origin] = attack.ball.project(moved, attack.epsilon * self._space.width, axes)
+        self._kept[origin] = attack.advanced(delta, gradient, space=self._space, rng=rng)
 
     def state(self) -> dict[str, Tensor]:
         return within("kept/", self._kept)

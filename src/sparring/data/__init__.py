@@ -10,6 +10,7 @@ from sparring.data.augment import (
     ResizedCrop,
 )
 from sparring.data.base import Batch, Data, Facts, Halves, Source
+from sparring.data.diff_augment import ColorJitter, CutoutSquare, DiffAugmentation, DiffAugmentations, Translation
 from sparring.data.digits import Digits, load_digits
 from sparring.data.manifest import Dropped, Selection, StoreManifest, label_range
 from sparring.data.prepare import prepare
@@ -20,8 +21,12 @@ __all__ = [
     "ArraySource",
     "Augmentation",
     "Batch",
+    "ColorJitter",
+    "CutoutSquare",
     "Data",
     "Dequantize",
+    "DiffAugmentation",
+    "DiffAugmentations",
     "Digits",
     "Dropped",
     "Facts",
@@ -39,6 +44,7 @@ __all__ = [
     "Source",
     "Store",
     "StoreManifest",
+    "Translation",
     "describe",
     "is_store",
     "label_range",

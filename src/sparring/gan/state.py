@@ -82,6 +82,7 @@ class GANState:
         networks: the same, not compiled, and the running mean of G.
         descents: the optimizer steps of both networks.
         diverged: packed games that stand still.
+        kept: what the regime keeps from update to update.
         penalizes: whether D's loss has a penalty.
         streams: random streams that are the same in every process.
         own_streams: random streams of this process's part of a batch.
@@ -112,6 +113,7 @@ class GANState:
             "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
             "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
         }
+        self.kept: dict[str, Tensor] = {}
         self.diverged = DivergedGames(recipe.replicas if recipe.lead else 0)
         self.log = StepLog(recipe.lead, device, group, self.diverged)
         self.descents = {
@@ -120,7 +122,9 @@ class GANState:
         }
         self._means: list[Tensor] = list(networks.average.parameters())
         self.space, self.batch_axes = networks.space, len(recipe.lead) + 1
-        self.penalizes, self._disturbs = recipe.lipschitz.penalizes, recipe.lipschitz.disturbs
+        for augmentation in recipe.diff_augment:
+            augmentation.check(self.space)
+        self.penalizes, self._disturbs = recipe.lipschitz.penalizes, recipe.lipschitz.disturbs or recipe.diff_augment
         recipe.lipschitz.constrain(networks.discriminator)
 
     @cached_property
@@ -164,10 +168,12 @@ class GANState:
         return self.judge(samples).score
 
     def disturb(self, samples: Tensor, step: int, stream: str, number: int) -> Tensor:
-        """The samples as D sees them in round `step`, with the noise of its Lipschitz control if there is any."""
+        """The samples as D sees them in round `step`: augmented, with the noise of its Lipschitz control if any."""
         if not self._disturbs:
             return samples
         progress, rng = step / self.recipe.steps, self.own_streams.rng(f"disturb/{stream}", number)
+        for augmentation in self.recipe.diff_augment:
+            samples = augmentation(samples, rng=rng)
         return self.recipe.lipschitz.disturb(samples, progress=progress, rng=rng)
 
     def over_batch(self, values: Tensor) -> Tensor:
@@ -194,7 +200,8 @@ class GANState:
         state = self.networks.state()
         for name, optimizer in self.optimizers.items():
             state |= within(f"optimizer.{name}/", optimizer_state(optimizer))
-        return saved(state | within("watch/", self.log.state()) | self.diverged.state())
+        state |= within("kept/", self.kept) | within("watch/", self.log.state())
+        return saved(state | self.diverged.state())
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`, exactly.
@@ -205,6 +212,7 @@ class GANState:
         self.networks.load_state(state)
         for name, optimizer in self.optimizers.items():
             load_optimizer_state(optimizer, below(f"optimizer.{name}/", state))
+        self.kept = {name: kept.to(self.device) for name, kept in below("kept/", state).items()}
         self.log.load_state(below("watch/", state))
         self.diverged.load_state(state)
 
@@ -243,6 +251,11 @@ def _compiled(network: nn.Module) -> nn.Module:
 
 
 def _share(recipe: Recipe, group: ProcessGroup) -> int:
+    if recipe.regime.keeps and group.part.of > 1:
+        raise UsageError(
+            f"regime = {recipe.regime.name}: keeps perturbations, and a checkpoint has those of one process",
+            "train in one process",
+        )
     if recipe.lead and group.part.of > 1:
         raise UsageError(
             f"replicas = {recipe.replicas}: packed games cannot be split over {group.part.of} processes",

@@ -52,7 +52,7 @@ class DiscriminatorTurn:
     def __init__(self, state: GANState, step: int, number: int, labels: Mapping[Origin, Tensor | None]) -> None:
         self.state, self.round, self.number, self.labels = state, step, number, labels
         self.network, self.space, self.couples_samples = state.discriminator, state.space, state.couples_samples
-        self.mean, self.record = state.over_batch, state.log.add_samples
+        self.mean, self.record, self.kept = state.over_batch, state.log.add_samples, state.kept
         self._steps, self._losses = 0, list[Tensor]()
 
     def show(self, view: View, gradients: Sequence[Origin] = ()) -> Mapping[Origin, Response]:

@@ -66,7 +66,11 @@ class ClassLoss(Piece, family="class_loss"):
             return weights.source * source
         assert logits is not None
         assert labels is not None
-        return weights.source * source + weights.classes * log_likelihood(logits, labels)
+        return weights.source * source + weights.classes * self.class_payoff(player, logits, labels)
+
+    def class_payoff(self, player: Player, logits: Tensor, labels: Tensor) -> Scores:
+        """l, a player's payoff for the class of every sample, `(*batch)`: the log-likelihood of its label."""
+        return log_likelihood(logits, labels)
 
     @property
     def needs_logits(self) -> bool:
@@ -100,6 +104,23 @@ class SplitClasses(ClassLoss):
 
     real: Weights = Weights()
     generator: Weights = Weights()
+
+
+@piece("uniform_fakes")
+class UniformFakes(ClassLoss):
+    """FastGAN: as `ac`, but D is paid for class logits of generated samples near uniform, (1/K) sum_c log P(c | x).
+
+    Source: Zhong, Liu, Hsieh 2020, Improving the speed and quality of GAN by adversarial training.
+    """
+
+    real: Weights = Weights()
+    fake: Weights = Weights()
+    generator: Weights = Weights()
+
+    def class_payoff(self, player: Player, logits: Tensor, labels: Tensor) -> Scores:
+        if player != "fake":
+            return super().class_payoff(player, logits, labels)
+        return torch.log_softmax(at_least_fp32(logits), dim=-1).mean(-1)
 
 
 @piece("ac_published")

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sparring.core.randomness import Streams
 from sparring.core.records import Count, Every, Problem, Record, as_one
+from sparring.data import DiffAugmentations
 from sparring.feedback import Feedback, HonestFeedback
 from sparring.lipschitz import Lipschitz, Unconstrained
 from sparring.networks import ClassifierFeatures, Discriminator, Extractor, Generator
@@ -40,6 +41,7 @@ class Recipe(TrainingRecipe):
     Args:
         steps: rounds; each is `critic_steps` updates of D and one of G.
         class_loss: payoffs for classes, in addition to those of the objective for D's score.
+        diff_augment: differentiable augmentations of all that D sees, real and generated, in D's and in G's update.
         fresh_latents: whether G learns from latents of its own; otherwise from those that D saw last.
         replicas: independent games with seeds seed, seed + 1, ..., packed into one; MLP networks only.
         ema: decay of the running mean of G's weights that samples and measures use; after t updates of G it is
@@ -57,6 +59,7 @@ class Recipe(TrainingRecipe):
     regime: Regime = Plain()
     lipschitz: Lipschitz = Unconstrained()
     optimizers: Optimizers
+    diff_augment: DiffAugmentations = ()
     critic_steps: Count = 1
     fresh_latents: bool = False
     replicas: int = Field(default=1, ge=1, le=MOST_GAMES)

@@ -3,6 +3,7 @@
 from sparring.core.pieces import import_members
 from sparring.regimes.adversarial import AdversarialRegime, Warmup
 from sparring.regimes.base import ORIGINS, DiscriminatorUpdate, Origin, Regime, Response, View
+from sparring.regimes.free import Free
 from sparring.regimes.mixed import Mixed
 from sparring.regimes.own_loop import OwnDiscriminator
 from sparring.regimes.plain import Plain
@@ -13,6 +14,7 @@ __all__ = [
     "ORIGINS",
     "AdversarialRegime",
     "DiscriminatorUpdate",
+    "Free",
     "Mixed",
     "Origin",
     "OwnDiscriminator",

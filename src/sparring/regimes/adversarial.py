@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -23,6 +24,8 @@ from sparring.attacks import FGSM, Aim, Attack, Payoff, TrainingAttack, batch_ax
 from sparring.core.records import Every, Record
 from sparring.core.shapes import Samples, Scores, expand_like
 from sparring.regimes.base import DiscriminatorUpdate, Origin, Regime, Response, View
+
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Warmup(Record):
@@ -107,9 +110,15 @@ class AdversarialRegime(Regime):
             loss = partial(self._loss, d, origin, opposite)
             moved = attack.perturb(x, loss, network=d.network, space=d.space, rng=rng)
             raises = {f"attack_{origin}_raises": self.aim.slope(response.payoff, opposite) > 0} if response else {}
-        size = attack.ball.size(moved - x, batch_axes_of(x, d.space)) / d.space.width
-        d.record({f"attack_{origin}_size": size, f"attack_{origin}_idle": size == 0, **raises})
+        self.record_size(d, origin, moved - x, raises)
         return moved
+
+    def record_size(
+        self, d: DiscriminatorUpdate, origin: Origin, delta: Samples, numbers: Mapping[str, Tensor] = NOTHING
+    ) -> None:
+        """Add the size of perturbations, in units of [0, 1], and more numbers per sample, to the log."""
+        size = self.attack.ball.size(delta, batch_axes_of(delta, d.space)) / d.space.width
+        d.record({f"attack_{origin}_size": size, f"attack_{origin}_idle": size == 0, **numbers})
 
     def _loss(self, d: DiscriminatorUpdate, origin: Origin, opposite: Callable[[], Tensor], samples: Samples) -> Scores:
         return self.aim.loss(d.payoff(origin, samples), opposite)

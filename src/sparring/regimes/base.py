@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -68,6 +68,10 @@ class DiscriminatorUpdate(Protocol):
     def couples_samples(self) -> bool:
         """Whether D's score of a sample depends on the other samples of its batch."""
 
+    @property
+    def kept(self) -> MutableMapping[str, Tensor]:
+        """Tensors that a regime keeps from update to update; part of the game's state."""
+
     def show(self, view: View, gradients: Sequence[Origin] = ()) -> Mapping[Origin, Response]:
         """Add the gradient of D's weighted payoff on a view to the gradients of its parameters.
 
@@ -107,9 +111,11 @@ class Regime(Piece, family="regime"):
 
     Attributes:
         steps: optimizer steps of D on one batch.
+        keeps: whether it keeps tensors from update to update.
     """
 
     steps: ClassVar[int] = 1
+    keeps: ClassVar[bool] = False
 
     @abstractmethod
     def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:

@@ -56,6 +56,7 @@ class OwnDiscriminator:
 
     Attributes:
         round: of the next update, from 0; the warm-up of an attack follows it.
+        kept: what the regime keeps from update to update.
         logged: the last numbers per sample that a regime recorded, by name.
     """
 
@@ -71,7 +72,7 @@ class OwnDiscriminator:
         seed: int = 0,
     ) -> None:
         self.network, self.optimizer, self.objective = module_from(network, "network"), optimizer, objective
-        self.round, self.logged = 0, dict[str, Tensor]()
+        self.round, self.logged, self.kept = 0, dict[str, Tensor](), dict[str, Tensor]()
         self._space, self._lipschitz, self._scores, self._seed = space, lipschitz, scores, seed
         self._shown, self._steps = False, 0
 

@@ -121,6 +121,7 @@ class _WatchedUpdate:
     def __init__(self, d: DiscriminatorUpdate, views: list[View]) -> None:
         self._d, self._views = d, views
         self.payoff, self.rng, self.mean, self.record, self.step = d.payoff, d.rng, d.mean, d.record, d.step
+        self.kept = d.kept
 
     @property
     def round(self) -> int:
