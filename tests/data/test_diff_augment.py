@@ -65,6 +65,7 @@ def test_d_and_g_see_augmented_samples_and_g_makes_others() -> None:
     small = ["data=digits", "generator.width=4", "discriminator.width=4", "batch_size=8"]
     recipe = load("asgan/cifar10-dcgan", [*small, "regime=plain", "diff_augment=[color, translation, cutout]"])
     game = GANState(recipe, recipe.data.open(torch.device("cpu")), torch.device("cpu"))
+    assert not game.couples_samples  # computed once a game
     seen: list[Tensor] = []
     game.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     play_round(game, 0)
