@@ -54,7 +54,8 @@ def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> 
     assert time_.startswith("  Time: ") and "of preparation" in time_
     assert page == f"  report: {run / 'report.html'}"
     assert (run / "report.html").is_file()
-    assert json.loads(sparring("resume", run, "--json").out)["verdict"] == verdict
+    again = json.loads(sparring("resume", run, "--json").out)
+    assert again["verdict"] == verdict and again["preparation_seconds"] > 0
     verbose = sparring("resume", run, "--verbose").out
     assert verbose.startswith(f"{verdict}\n") and "steps_to_success" in verbose and "theory: " in verbose
     found = json.loads(sparring("evaluate", run, "--json").out)
