@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from sparring.monitoring.pictures import png_grid
-from sparring.report.films import LEVELS, SIDE, games_in, plane
+from sparring.report.films import games_in
+from sparring.report.plane_drawing import LEVELS, SIDE, plane
 
 
 def test_points_and_landscape_lie_where_they_are() -> None:

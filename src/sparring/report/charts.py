@@ -7,6 +7,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -30,8 +31,16 @@ PICTURES = ("svg", "png", "pdf")
 """Endings of a file that a chart is saved in."""
 DISTINCT = 2 * len(CYCLE)
 """Up to this many runs share a chart."""
+SIZE, SMALL = (4.4, 2.9), (2.8, 2.2)
+"""Width and height of a chart in inches; of the small ones two stand side by side on a telephone."""
 _LEGEND = 44
 """Labels of more letters than this in total take two columns."""
+_LETTER, _HANDLE = 4.0, 22.0
+"""Points of a letter in a legend, and of what stands before a label."""
+_UNIT, _AROUND = 20, 1.1
+"""Letters of a unit in an inch of the value axis, and inches of a chart above and below that axis."""
+_HEADROOM = 0.06
+"""The share of an axis above its data."""
 _FEW = 30
 """A curve of at most this many points shows them."""
 
@@ -103,6 +112,8 @@ class Chart:
         is_log: a logarithmic value axis.
         across: the label of the horizontal axis.
         is_whole: whether that axis has whole numbers.
+        size: width and height in inches.
+        name: what it draws, the same on every page.
     """
 
     key: str
@@ -115,6 +126,8 @@ class Chart:
     is_log: bool = False
     across: str = "round"
     is_whole: bool = True
+    size: tuple[float, float] = SIZE
+    name: str = ""
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
@@ -136,7 +149,7 @@ class Chart:
     def _drawn(self, kind: str, **options: Any) -> bytes:
         with matplotlib.rc_context(STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
-            figure = Figure(figsize=(4.4, 2.9), layout="constrained")
+            figure = Figure(figsize=self.size, layout="constrained")
             axes = figure.add_subplot()
             for curve in self.curves:
                 _draw(axes, curve, is_log=self.is_log)
@@ -144,17 +157,19 @@ class Chart:
                 axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=mark.label)
             self._dress(axes)
             handles, labels = axes.get_legend_handles_labels()
-            columns = 2 if sum(map(len, labels)) > _LEGEND else 4
+            fitting = int(72 * self.size[0] / (_HANDLE + _LETTER * max(map(len, labels), default=0)))
+            columns = max(1, min(2 if sum(map(len, labels)) > _LEGEND else 4, fitting))
             figure.legend(
-                handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.8
-            )
+                handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.5,
+                columnspacing=1.0, borderpad=0.1, labelspacing=0.3,
+            )  # fmt: skip
             out = io.BytesIO()
             figure.savefig(out, format=kind, **options)
         return out.getvalue()
 
     def _dress(self, axes: Axes) -> None:
         axes.set_xlabel(self.across)
-        axes.set_ylabel(self.unit)
+        axes.set_ylabel(fill(self.unit, int(_UNIT * (self.size[1] - _AROUND))))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=self.is_whole))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}" if self.is_whole else f"{at:g}"))
         axes.margins(x=0.02)
@@ -163,6 +178,9 @@ class Chart:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
         low, high = self.limits
+        top = axes.dataLim.y1
+        if high is None and low is not None and np.isfinite(top) and top > low and not self.is_log:
+            high = top + _HEADROOM * (top - low)
         axes.set_ylim(bottom=low, top=high)
         if self.is_log:
             bottom, top = axes.get_ylim()

@@ -7,12 +7,13 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from sparring.data import Mixture
 from sparring.monitoring.pictures import IMAGES
@@ -20,32 +21,45 @@ from sparring.objectives import Wasserstein
 from sparring.recipes import Recipe
 from sparring.report.format import number
 from sparring.report.line_drawing import LINE_ARRAYS, LINE_SIZE, line_drawing, line_of
-from sparring.report.metric_info import primary
+from sparring.report.metric_info import MetricInfo, primary
+from sparring.report.plane_drawing import plane
 from sparring.report.read import Run, load_arrays, load_picture
 
-SIDE = 288
-"""Pixels of a panel of points, about twice its size on the page."""
-LEVELS = 20
-"""Shades of D's landscape."""
 _MOST = 41
 """Saved rounds of one run on a page, at most."""
 _BUDGET = 9_000_000
 """Bytes of pictures on a page, roughly."""
 _PANEL_BYTES = 7_000
 """Bytes of a panel of points, roughly."""
-
-_FAKE, _EVEN, _REAL = (243, 178, 133), (250, 250, 247), (140, 190, 226)
-_RING, _DOT = (0, 84, 140), (20, 20, 20)
+_ROWS = 16
+"""Up to this many classes have a row of their own."""
+_SMALL_SIDE = 32
+"""Images up to this side are enlarged, so that their pixels are seen."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One game at one saved round."""
+    """One game at one saved round.
+
+    Args:
+        image: as a data URI.
+        size: its width and height in pixels.
+        title, note: below it.
+        rows: names of the classes in its rows; none where a row is of no class.
+        is_crisp: whether its pixels are to be seen.
+    """
 
     image: str
     size: tuple[int, int]
     title: str
     note: str
+    rows: tuple[str, ...] = ()
+    is_crisp: bool = False
+
+    @property
+    def shape(self) -> str:
+        """Width over height."""
+        return f"{self.size[0] / self.size[1]:.3f}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,17 @@ class Film:
     frames: dict[int, tuple[Panel, ...]]
     saved: int
     kind: Literal["images", "plane", "line"]
+
+    @property
+    def across(self) -> int:
+        """Panels side by side where all are seen at once."""
+        panels = max(map(len, self.frames.values()), default=1)
+        return panels if panels <= 2 else math.ceil(math.sqrt(panels))
+
+    @property
+    def down(self) -> int:
+        """Rows of panels then."""
+        return math.ceil(max(map(len, self.frames.values()), default=1) / self.across)
 
 
 def films(runs: Sequence[Run]) -> list[Film]:
@@ -101,7 +126,7 @@ def _points_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     panels = []
     for game, (points, landscape) in enumerate(zip(arrays["points"], arrays["landscape"], strict=True)):
         outside = int((np.abs(points) > extent).any(axis=1).sum())
-        missing = f"{number(outside)} of {number(len(points))} outside" if outside else ""
+        missing = f"{number(outside) if outside < len(points) else 'all'} outside" if outside else ""
         note = ", ".join(part for part in (_measured(run, game, step), missing) if part)
         image = plane(points, landscape, extent, *modes)
         panels.append(Panel(data_uri(image), image.size, run.titles[game], note))
@@ -120,69 +145,50 @@ def _line_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     )
 
 
-def plane(
-    points: npt.NDArray[Any], landscape: npt.NDArray[Any], extent: float, centres: npt.NDArray[Any], std: float
-) -> Image.Image:
-    """Generated points and the true modes, as rings of 3 std, over D's probability of "real".
-
-    Args:
-        points: `(n, 2)`.
-        landscape: D's output in [0, 1] at [y, x], upwards.
-        extent: half the side of the square that it covers.
-        centres: of the true modes, `(modes, 2)`.
-        std: of a mode.
-    """
-    field = Image.fromarray(np.nan_to_num(landscape[::-1].astype(np.float32), nan=0.5))
-    smooth = np.asarray(field.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    shades = np.clip((smooth * LEVELS).astype(np.int64), 0, LEVELS - 1).astype(np.uint8)
-    image = Image.fromarray(shades)
-    draw = ImageDraw.Draw(image)
-    for x, y in _pixels(centres, extent):
-        radius = 3 * std / extent * SIDE / 2
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=LEVELS, width=2)
-    canvas = np.pad(np.asarray(image), 1)
-    inside = points[(np.abs(points) <= extent).all(axis=1)]
-    columns, rows = np.clip(_pixels(inside, extent).round().astype(int), 0, SIDE - 1).T
-    for down, right in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)):
-        canvas[rows + 1 + down, columns + 1 + right] = LEVELS + 1
-    final = Image.fromarray(np.ascontiguousarray(canvas[1:-1, 1:-1]), mode="P")
-    final.putpalette(_palette())
-    return final
-
-
-def _pixels(points: npt.NDArray[Any], extent: float) -> npt.NDArray[np.float64]:
-    """Column and row of points of the plane, `(n, 2)`."""
-    unit = points.astype(np.float64) * (1, -1) / extent
-    scaled: npt.NDArray[np.float64] = (unit + 1) / 2 * (SIDE - 1)
-    return scaled
-
-
-def _palette() -> list[int]:
-    """Vermillion where D says generated, blue where it says real, pale in between; then ring and dot."""
-    half = LEVELS // 2
-    falling = np.linspace(_FAKE, _EVEN, half)
-    rising = np.linspace(_EVEN, _REAL, LEVELS - half)
-    colours = np.vstack([falling, rising, [_RING], [_DOT]]).round().astype(int)
-    return [int(value) for value in colours.flatten()]
-
-
 def _image_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
-    grid, games = load_picture(file), run.recipe.replicas
-    if grid is None:
-        return ()
+    """The panels of the images of all games; beside those of the running mean of G those of G itself, if saved."""
+    live = load_picture(file.with_suffix(".live.png"))
+    averaged = _grids(run, load_picture(file), step, "running mean" if live else "")
     return tuple(
-        Panel(data_uri(part), part.size, run.titles[game], _measured(run, game, step))
-        for game, part in enumerate(games_in(grid, games, max(1, IMAGES // games)))
+        panel for both in zip_longest(averaged, _grids(run, live, step, "G itself")) for panel in both if panel
     )
 
 
-def games_in(grid: Image.Image, games: int, each: int) -> list[Image.Image]:
+def _grids(run: Run, grid: Image.Image | None, step: int, which: str) -> list[Panel]:
+    """The panel of every game in one picture; none without it."""
+    games, facts = run.recipe.replicas, run.facts
+    each = max(1, IMAGES // games)
+    rows = _class_rows(run, each)
+    is_crisp = facts is None or facts.shape[-1] <= _SMALL_SIDE
+    measured = _live if which == "G itself" else _measured
+    return [
+        Panel(
+            image=data_uri(part),
+            size=part.size,
+            title=", ".join(filter(None, (run.titles[game] if games > 1 else "", which))),
+            note=measured(run, game, step),
+            rows=rows,
+            is_crisp=is_crisp,
+        )
+        for game, part in enumerate(games_in(grid, games, each, len(rows)) if grid else ())
+    ]
+
+
+def _class_rows(run: Run, each: int) -> tuple[str, ...]:
+    """The names of the classes if every row of a game's images may be of one."""
+    is_conditional = isinstance(run.recipe, Recipe) and run.recipe.generator.conditional
+    names = run.facts.classes if is_conditional and run.facts else ()
+    return names if 1 < len(names) <= min(_ROWS, each) else ()
+
+
+def games_in(grid: Image.Image, games: int, each: int, classes: int = 0) -> list[Image.Image]:
     """The grid of all games' images as one grid for each game; empty if it does not divide.
 
     Args:
         grid: `games * each` tiles, rows first, in a grid as square as possible.
         games: number of games.
         each: tiles of each game.
+        classes: if there are any, a row for each, with equally many of the tiles, which are in order of classes.
     """
     columns = math.ceil(math.sqrt(games * each))
     rows = math.ceil(games * each / columns)
@@ -190,14 +196,23 @@ def games_in(grid: Image.Image, games: int, each: int) -> list[Image.Image]:
         return []
     pixels = np.asarray(grid).reshape(rows, grid.height // rows, columns, grid.width // columns, -1)
     tiles = pixels.swapaxes(1, 2).reshape(rows * columns, *pixels.shape[1:4:2], -1)
-    return [_grid_of(tiles[game * each : (game + 1) * each]) for game in range(games)]
+    of_games = [tiles[game * each : (game + 1) * each] for game in range(games)]
+    if not classes:
+        return [_grid_of(part, _columns(each)) for part in of_games]
+    alike, firsts = each // classes, [-(-each * label // classes) for label in range(classes)]
+    chosen = np.concatenate([np.arange(first, first + alike) for first in firsts])
+    return [_grid_of(part[chosen], alike) for part in of_games]
 
 
-def _grid_of(tiles: npt.NDArray[Any]) -> Image.Image:
-    """Tiles `(n, height, width, channels)` in full rows, or about in a square, on white."""
-    count, height, width, channels = tiles.shape
+def _columns(count: int) -> int:
+    """Columns of full rows that are about a square, or of a square that is not full."""
     square = math.ceil(math.sqrt(count))
-    columns = next((n for n in range(square, count + 1) if count % n == 0 and n * n < 3 * count), square)
+    return next((n for n in range(square, count + 1) if count % n == 0 and n * n < 3 * count), square)
+
+
+def _grid_of(tiles: npt.NDArray[Any], columns: int) -> Image.Image:
+    """Tiles `(n, height, width, channels)` in rows, on white."""
+    count, height, width, channels = tiles.shape
     rows = math.ceil(count / columns)
     white = np.full((rows * columns - count, height, width, channels), 255, np.uint8)
     grid = np.concatenate([tiles, white]).reshape(rows, columns, height, width, channels).swapaxes(1, 2)
@@ -215,8 +230,18 @@ def data_uri(image: Image.Image) -> str:
 def _measured(run: Run, game: int, step: int) -> str:
     """The primary metric of a game, if it was measured at this round."""
     metric = primary(run)
-    series = run.series(metric.name) if metric else None
-    if metric is None or series is None:
+    return _amount(run, metric, metric.name, game, step) if metric else ""
+
+
+def _live(run: Run, game: int, step: int) -> str:
+    """The same of G itself, where the primary metric is of its running mean."""
+    metric = primary(run)
+    return _amount(run, metric, metric.live, game, step) if metric else ""
+
+
+def _amount(run: Run, metric: MetricInfo, name: str, game: int, step: int) -> str:
+    series = run.series(name)
+    if series is None:
         return ""
     places = np.flatnonzero(series.steps == step)
     return metric.amount(float(series.values[places[0], game])) if len(places) else ""

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import torch
 
 from sparring.attacks import main_attack
-from sparring.core.errors import SparringError
 from sparring.core.intervals import percent, student, wilson
 from sparring.data import Mixture
 from sparring.metrics import Classes
@@ -133,10 +131,7 @@ def target_count(run: Run) -> int | None:
         return len(data.centres())
     if "classes" not in run.logged:
         return None
-    try:
-        return len(data.open(torch.device("cpu")).facts.classes) or None
-    except (SparringError, OSError):
-        return None
+    return len(run.facts.classes) or None if run.facts else None
 
 
 def threshold(metric: MetricInfo, run: Run) -> float | None:

@@ -120,6 +120,7 @@ def _overlay(groups: Sequence[Group], measure: LoggedMeasure, unit: Unit, key: s
         is_log=measure.is_log,
         across=LABELS[unit],
         is_whole=unit not in ("epochs", "seconds"),
+        name=info.name,
     )
 
 

@@ -16,6 +16,7 @@ from sparring.report.charts import Chart
 from sparring.report.comparison import differing, total
 from sparring.report.films import Film, films
 from sparring.report.final_numbers import NumberTable, number_tables
+from sparring.report.first_screen import FirstScreen, first_screen, overview
 from sparring.report.format import NONE, counted, number, piece, share_interval
 from sparring.report.metric_info import mean_final, primary
 from sparring.report.overlays import ALL, Comparison, overlays
@@ -49,6 +50,23 @@ class RunSection:
     targets: tuple[TargetSection, ...]
     charts: tuple[Chart, ...]
     tables: tuple[NumberTable, NumberTable]
+
+    @property
+    def first(self) -> FirstScreen:
+        """The first screen of the page of this run alone."""
+        attacked, trained = [each.verdict for each in self.targets], [verdict(self.run)]
+        sentences = [*trained, *attacked] if self.makes_samples else attacked or trained
+        return first_screen(sentences, self.charts, self.targets, makes_samples=self.makes_samples)
+
+    @property
+    def lasting_alarms(self) -> list[Alarm]:
+        """The alarms that hold at the end."""
+        return [alarm for alarm in self.alarms if alarm.until is None]
+
+    @property
+    def ended_alarms(self) -> list[Alarm]:
+        """The alarms whose symptoms have gone."""
+        return [alarm for alarm in self.alarms if alarm.until is not None]
 
     @property
     def summary(self) -> Summary | None:
@@ -110,7 +128,7 @@ def report_run(folder: RunFolder) -> Path:
     """
     run = read_run(folder)
     section = _section("run-1", run, films([run])[0], charts(run, "run-1"), probe_strips(run))
-    return _write(folder.report, "run_page.html", title=run.name, section=section)
+    return _write(folder.report, "run_page.html", title=run.name, section=section, first=section.first)
 
 
 def report_model(folder: Path) -> Path:
@@ -123,7 +141,8 @@ def report_model(folder: Path) -> Path:
     robustness = Robustness.read(folder / ROBUSTNESS)
     targets = target_sections(robustness, folder, "robust")
     out, title = folder / "report.html", folder.resolve().name
-    return _write(out, "model_page.html", title=title, robustness=robustness, targets=targets)
+    first = first_screen([each.verdict for each in targets], (), targets, makes_samples=False)
+    return _write(out, "model_page.html", title=title, robustness=robustness, first=first)
 
 
 def report_sweep(sweep: SweepFolder, comparison: Comparison = ALL) -> Path:
@@ -177,12 +196,14 @@ def report_runs(
         for index, (run, film) in enumerate(zip(runs, films(runs), strict=True), start=1)
     ]
     games = [run for run in runs if isinstance(run.recipe, Recipe)]
+    maps = success_sheets(games) if total(games) and grid is None else ()
+    first, grid, maps, shared = overview(verdict_of_runs(runs), grid, maps, shared)
     out.parent.mkdir(parents=True, exist_ok=True)
     return _write(
         out,
         "runs_page.html",
         title=title,
-        verdict=verdict_of_runs(runs),
+        first=first,
         sections=sections,
         unreadable=unreadable,
         differing=differing(runs),
@@ -190,7 +211,7 @@ def report_runs(
         has_successes=total(runs) is not None,
         has_diverged=any(run.divergences for run in runs),
         grid=grid,
-        successes=success_sheets(games) if total(games) and grid is None else (),
+        successes=maps,
         comparisons=compare_robustness([run.robustness for run in runs]),
         strips=() if is_compact else shared_strips(runs),
         overlays=shared,

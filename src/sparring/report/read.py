@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
-from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.errors import CorruptInput, SparringError, UsageError
 from sparring.core.files import PREFIX
 from sparring.core.intervals import wilson
+from sparring.data import Facts
 from sparring.recipes import AnyRecipe
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import ROBUSTNESS, MetricValue, Robustness, Summary
@@ -71,6 +73,7 @@ class Run:
         rows: of the log.
         metrics: the final numbers; none while there is no summary.
         seconds: training time; None while there is no summary.
+        verdict: what happened, in one sentence; empty while there is no summary, and in those of earlier versions.
         environment: versions, hardware, seed.
         status: of the run.
     """
@@ -81,6 +84,7 @@ class Run:
     rows: tuple[dict[str, Any], ...]
     metrics: Mapping[str, MetricValue]
     seconds: float | None
+    verdict: str
     environment: dict[str, Any]
     status: RunStatus
 
@@ -88,6 +92,13 @@ class Run:
     def titles(self) -> tuple[str, ...]:
         """The title of every game: its seed."""
         return tuple(map(self.recipe.title, range(self.recipe.replicas)))
+
+    @cached_property
+    def facts(self) -> Facts | None:
+        """What is known of the data; None if they cannot be opened here."""
+        with suppress(SparringError, OSError):
+            return self.recipe.data.open(torch.device("cpu")).facts
+        return None
 
     @property
     def logged(self) -> tuple[str, ...]:
@@ -175,9 +186,10 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     """
     recipe, rows, summary = folder.recipe(), tuple(folder.rows()), folder.summary()
     status = _status(recipe, rows[-1]["step"] if rows else 0, summary, is_owned=folder.is_owned())
-    metrics, seconds = ({}, None) if summary is None or status.kind == "running" else (summary.metrics, summary.seconds)
-    shown = name or folder.path.resolve().name
-    return Run(shown, folder, recipe, rows, metrics, seconds, folder.environment(), status)
+    shown, environment = name or folder.path.resolve().name, folder.environment()
+    if summary is None or status.kind == "running":
+        return Run(shown, folder, recipe, rows, {}, None, "", environment, status)
+    return Run(shown, folder, recipe, rows, summary.metrics, summary.seconds, summary.verdict, environment, status)
 
 
 def names_of(folders: Sequence[RunFolder]) -> list[str]:

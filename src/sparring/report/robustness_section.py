@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sparring.report.charts import CYCLE, DASHES, DISTINCT, GREY, INK, Chart, Curve
+from sparring.report.format import counted
 from sparring.report.strips import StripGroup, example_strips, load_examples
 from sparring.runs.schema import (
     AccuracyAt,
@@ -39,12 +40,29 @@ class AttackGroup:
 
 @dataclass(frozen=True)
 class TargetSection:
-    """One target on a page."""
+    """One target on a page; `lacks_examples` if its images cannot be read."""
 
     target: TargetRobustness
     charts: tuple[Chart, ...]
     groups: tuple[AttackGroup, ...]
     examples: tuple[StripGroup, ...]
+    lacks_examples: bool = False
+
+    @property
+    def main_examples(self) -> tuple[StripGroup, ...]:
+        """The examples at the size that the verdict is about, or else the first."""
+        sizes = [example.epsilon for example in self.target.examples]
+        place = sizes.index(self.target.main_epsilon) if self.target.main_epsilon in sizes else 0
+        return self.examples[place : place + 1]
+
+    @property
+    def verdict(self) -> str:
+        """What is left of its accuracy under attack, or that no accuracy is to be quoted."""
+        if self.target.headline:
+            return self.target.headline.text
+        return (
+            f"{self.target.name}: do not quote an accuracy, {counted(len(self.target.flags), 'sanity check')} failed."
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,7 @@ def target_sections(robustness: Robustness, folder: Path, key: str) -> tuple[Tar
                 charts=tuple(_chart(target, norm, f"{key}-{index}-{place}") for place, norm in enumerate(drawn)),
                 groups=_groups(target),
                 examples=example_strips(target, arrays) if arrays else (),
+                lacks_examples=bool(target.examples) and arrays is None,
             )
         )
     return tuple(sections)

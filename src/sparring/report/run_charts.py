@@ -79,7 +79,7 @@ def _drawn(run: Run, group: str, key: str) -> list[Chart]:
             lines = tuple(marks[name] for name in spec.marks if name in marks)
             caption, unit = spec.caption.format_map(words).strip(), spec.unit.format_map(words)
             chart = Chart(f"{key}-{spec.key}", spec.title, caption, unit, curves, lines, spec.limits, spec.is_log)
-            found.append(chart)
+            found.append(replace(chart, name=spec.key))
     return found
 
 
@@ -146,7 +146,8 @@ def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
     ]
     need = threshold(metric, run)
     marks = () if need is None else (Mark(need * metric.scale, "needed for a success"),)
-    return Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, limits_of(metric))
+    chart = Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, limits_of(metric))
+    return replace(chart, name=metric.name)
 
 
 def _label(run: Run, metric: MetricInfo) -> str:

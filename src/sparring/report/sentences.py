@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sparring.report.comparison import map_settings, total
-from sparring.report.format import counted, number, plain, share_interval, uncapitalised
-from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, primary, target_count
+from sparring.report.format import counted, number, plain, uncapitalised
+from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, metric_info, primary, target_count
 from sparring.report.read import Run, Series
 
+_DISTANCE = metric_info("frechet_distance")
 _NAMED = 3
 """Runs without a success, and games that diverged, are named up to this many."""
 
 
 def verdict(run: Run) -> str:
-    """How a run ended: its successes, or its main metrics where the data define none; and which games diverged."""
-    return " ".join(filter(None, (_end(run), divergence(run))))
+    """What happened in a run, as it said itself; where it did not, how it ended and which games diverged."""
+    return run.verdict or " ".join(filter(None, (_end(run), divergence(run))))
 
 
 def divergence(run: Run) -> str:
@@ -33,10 +35,10 @@ def _end(run: Run) -> str:
     outcome, success = run.successes, run.series("success")
     if outcome is not None and success is not None:
         so_far = "" if run.status.kind == "complete" else "So far, "
-        return (
-            f"{so_far}{outcome.wins:,} of {counted(outcome.games, 'game')} {_goal(run)} [Wilson 95 % interval "
-            f"{share_interval(outcome.interval)[1:]} at round {number(float(success.steps[-1]))}."
-        )
+        at = f" at round {number(float(success.steps[-1]))}."
+        if outcome.games == 1:
+            return f"{so_far}G has {'' if outcome.wins else 'not '}{_goal(run)}{at}"
+        return f"{so_far}{outcome.wins:,} of {counted(outcome.games, 'game')} {_goal(run)}{at}"
     ends = [_ending(metric, series) for metric in main_metrics(run) if (series := run.series(metric.name))]
     if not ends:
         return "Nothing is measured yet." if run.rows else "Nothing is logged yet."
@@ -52,7 +54,21 @@ def verdict_of_runs(runs: Sequence[Run]) -> str:
     judged = [run for run in runs if run.successes]
     goals = {_goal(run) for run in judged}
     goal = goals.pop() if len(goals) == 1 else "succeeded"
-    return f"{whole.wins:,} of {counted(whole.games, 'game')} {goal}{_by_run(judged)}."
+    return f"{whole.wins:,} of {counted(whole.games, 'game')} {goal}{_by_run(judged)}.{_extremes(runs)}"
+
+
+def _extremes(runs: Sequence[Run]) -> str:
+    """The best and the worst distance of several runs, with their settings; nothing where not all have one."""
+    ends = [(mean_final(run, _DISTANCE), run) for run in runs]
+    known = sorted(((mean, index) for index, (mean, _) in enumerate(ends) if mean is not None))
+    if len(known) < max(2, len(runs)):
+        return ""
+    settings = map_settings(runs)
+    named = [_setting(each) for each in settings]
+    (best, first), (worst, last) = known[0], known[-1]
+    found = [f"{_DISTANCE.short(mean)} at {which}" for mean, which in ((best, "best"), (worst, "worst"))]
+    with_settings = [f"{text} ({named[at] or runs[at].name})" for text, at in zip(found, (first, last), strict=True)]
+    return f" {_DISTANCE.title} {', '.join(with_settings)}."
 
 
 def heading(runs: Sequence[Run]) -> str:
@@ -63,20 +79,28 @@ def heading(runs: Sequence[Run]) -> str:
 
 
 def _by_run(judged: Sequence[Run]) -> str:
-    """In how many of several runs every game, some games and no game succeeded, with the settings of the last."""
+    """In how many of several runs every game, some games and no game succeeded.
+
+    With the settings of the last, or if they are many, of the first.
+    """
     groups: dict[str, list[Run]] = {"every game in": [], "some games in": [], "no game in": []}
     for run in judged:
         wins, games = (run.successes.wins, run.successes.games) if run.successes else (0, 0)
         groups["no game in" if not wins else "every game in" if wins == games else "some games in"].append(run)
     parts = [f"{which} {counted(len(members), 'run')}" for which, members in groups.items() if members]
-    losers = groups["no game in"]
     if len(parts) == 1:
         return f", in {counted(len(judged), 'run')}"
-    if 0 < len(losers) <= _NAMED:
+    of_parts = [members for members in groups.values() if members]
+    place = next((place for place in (-1, 0) if len(of_parts[place]) <= _NAMED), None)
+    if place is not None:
         settings = dict(zip((run.name for run in judged), map_settings(judged), strict=True))
-        named = [", ".join(f"{key} {plain(value)}" for key, value in settings[run.name].items()) for run in losers]
-        parts[-1] = f"{parts[-1]} ({'; '.join(named)})"
+        named = [_setting(settings[run.name]) for run in of_parts[place]]
+        parts[place] = f"{parts[place]} ({'; '.join(named)})"
     return f": {', '.join(parts)}"
+
+
+def _setting(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {plain(value)}" for key, value in settings.items())
 
 
 def _goal(run: Run) -> str:

@@ -39,13 +39,17 @@ Images = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures side by side, with a note below each or none; `wrong` are the indices of misclassified ones."""
+    """Pictures side by side, with a note below each or none; `wrong` are the indices of misclassified ones.
+
+    `is_crisp` if the pictures are so small that their pixels are to be seen.
+    """
 
     label: str
     image: str
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
     wrong: frozenset[int] = frozenset()
+    is_crisp: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ def strip(label: str, images: Images, notes: tuple[str, ...] = (), wrong: frozen
     pixels = np.pad(pixels, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=_GAP)
     row = np.concatenate(list(pixels), axis=2).transpose(1, 2, 0)
     image = Image.fromarray(row if row.shape[2] == 3 else row[..., 0])
-    return Strip(label, data_uri(image), image.size, notes, wrong)
+    return Strip(label, data_uri(image), image.size, notes, wrong, is_crisp=scale > 1)
 
 
 _GRADIENTS = (
