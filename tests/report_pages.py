@@ -137,6 +137,17 @@ def pictured(path: Path, side: int, *overrides: str) -> RunFolder:
     return run
 
 
+def measured(run: RunFolder, verdict: str) -> RunFolder:
+    """The run with the numbers of two measurements, and a summary with a verdict."""
+    games = run.recipe().replicas
+    for step in (100, 200):
+        numbers = {"classes": 7.0, "classes_live": 9.0, "frechet_distance": 400.0 - step, "frechet_floor": 1.1}
+        numbers |= {"robust_accuracy_test": 0.4, "robust_accuracy_train": 0.6, "d_real": 0.7, "d_fake": 0.2}
+        run.append_row({"step": step} | {name: [each] * games if games > 1 else each for name, each in numbers.items()})
+    run.write_summary(Summary(status="complete", steps=200, seconds=73.0, verdict=verdict, metrics={}))
+    return run
+
+
 def draw_pictures(run: RunFolder, side: int) -> None:
     """Write noise of this side into samples/ and probes/ of a run: grey up to 28 pixels, else in colour."""
     random, channels, games = np.random.default_rng(side), 1 if side <= 28 else 3, run.recipe().replicas
@@ -144,6 +155,8 @@ def draw_pictures(run: RunFolder, side: int) -> None:
     for step in (0, 200):
         pixels = torch.rand((64 // games * games, channels, side, side), generator=torch.Generator().manual_seed(step))
         (run.samples / f"{step:09d}.png").write_bytes(png_grid(2 * pixels - 1))
+        if step:
+            (run.samples / f"{step:09d}.live.png").write_bytes(png_grid(1 - 2 * pixels))
         noise = partial(random.integers, 0, 256, dtype=np.uint8)
         arrays = {
             "real": noise((games, 8, channels, side, side)), "adversarial": noise((games, 8, channels, side, side)),
@@ -154,3 +167,10 @@ def draw_pictures(run: RunFolder, side: int) -> None:
             "edges": np.tile(np.linspace(-1, 1, 6), (games, 1)),
         }  # fmt: skip
         np.savez(run.probes / f"{step:09d}.npz", **arrays)
+
+
+def plane_of(games: int) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of samples/STEP.npz of a plane: points around its centre, of which some are far outside."""
+    points = np.random.default_rng(0).normal(size=(games, 64, 2)).astype(np.float32)
+    points[:, :9] = 99.0
+    return {"points": points, "landscape": np.full((games, 64, 64), 0.5, np.float16), "extent": np.array(2.5)}

@@ -95,8 +95,9 @@ def test_a_flagged_target_has_no_headline(run: RunFolder) -> None:
     assert "Flagged: do not quote the accuracies below. 1 sanity check failed:" in text
     assert values["flags"][0] in text and "✗ fails" in text
     assert text.index("Flagged") < text.index("clean accuracy")
-    assert "Accuracy under attack, L-infinity (flagged)" in text
+    assert "Accuracy under attack, L-infinity (flagged)" in page.text
     assert len(page.classed("verdict")) == 1  # that of the game
+    assert "class head: do not quote an accuracy, 1 sanity check failed." in page.text
 
 
 def test_examples_are_those_of_the_file_with_errors_marked(run: RunFolder) -> None:
@@ -127,7 +128,7 @@ def test_a_damaged_file_is_a_note(run: RunFolder, content: bytes) -> None:
     (run.path / "robustness.json").write_bytes(content)
     for page in (Page(report_run(run)), Page(report_runs([run], run.path / "all.html", title="t"))):
         assert "robustness.json is damaged" in page.text
-        assert "1 of 1 game" in page.text
+        assert "learned all 8 modes" in page.text
 
 
 @pytest.mark.parametrize(

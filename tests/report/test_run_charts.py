@@ -63,7 +63,7 @@ def test_a_classifier_s_page_speaks_of_no_game(tmp_path: Path) -> None:
     ) in page.text
     assert "Accuracy, at the best round under attack" in page.text
     assert "62.5 %[25 %, 50 %]" in page.text and "protocol of robust_accuracy_test" in page.text
-    places = [page.text.index(title) for title in ("Training", "Final numbers", "Recipe and environment")]
+    places = [page.text.index(title) for title in ("Training", "Final numbers", "Settings")]
     assert places == sorted(places)
     assert not re.search("Generated samples|What D|Payoff|success|[Gg]ames|No samples", page.text)
 

@@ -58,7 +58,9 @@ class TargetSection:
     @property
     def verdict(self) -> str:
         """What is left of its accuracy under attack, or that no accuracy is to be quoted."""
-        if self.target.headline:
+        if self.target.verdict:
+            return self.target.verdict
+        if self.target.headline:  # of earlier versions
             return self.target.headline.text
         return (
             f"{self.target.name}: do not quote an accuracy, {counted(len(self.target.flags), 'sanity check')} failed."
