@@ -70,17 +70,6 @@ class Film:
     saved: int
     kind: Literal["images", "plane", "line"]
 
-    @property
-    def across(self) -> int:
-        """Panels side by side where all are seen at once."""
-        panels = max(map(len, self.frames.values()), default=1)
-        return panels if panels <= 2 else math.ceil(math.sqrt(panels))
-
-    @property
-    def down(self) -> int:
-        """Rows of panels then."""
-        return math.ceil(max(map(len, self.frames.values()), default=1) / self.across)
-
 
 def films(runs: Sequence[Run]) -> list[Film]:
     """The film of every run; together they keep the page's budget of bytes."""
@@ -88,6 +77,11 @@ def films(runs: Sequence[Run]) -> list[Film]:
     weight = sum(_weight(run, files) for run, files in zip(runs, saved, strict=True))
     count = max(2, min(_MOST, _BUDGET // max(weight, 1)))
     return [_film(run, files, count) for run, files in zip(runs, saved, strict=True)]
+
+
+def across(panels: int) -> int:
+    """How many panels are side by side where all are seen at once."""
+    return panels if panels <= 2 else math.ceil(math.sqrt(panels))
 
 
 def _saved(run: Run) -> list[Path]:

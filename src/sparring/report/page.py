@@ -14,7 +14,7 @@ from sparring.monitoring.alarms import AlarmMonitor
 from sparring.recipes import Recipe, to_yaml
 from sparring.report.charts import Chart
 from sparring.report.comparison import differing, total
-from sparring.report.films import Film, films
+from sparring.report.films import Film, across, films
 from sparring.report.final_numbers import NumberTable, number_tables
 from sparring.report.first_screen import FirstScreen, first_screen, overview
 from sparring.report.format import NONE, counted, number, piece, share_interval
@@ -248,6 +248,7 @@ def _write(out: Path, template: str, **values: Any) -> Path:
         "rate_interval": rate_interval,
         "settings": assignments,
         "shade": _shade,
+        "across": across,
         "piece": piece,
         "yaml": to_yaml,
         "verdict": verdict,

@@ -14,7 +14,7 @@ LEVELS = 20
 """Shades of D's landscape."""
 _FAKE, _EVEN, _REAL = (243, 178, 133), (250, 250, 247), (140, 190, 226)
 _RING, _DOT, _OUTSIDE = (0, 84, 140), (20, 20, 20), (213, 94, 0)
-_EDGE = 4
+_EDGE = 7
 """Half the side of the square on the frame for points outside of it."""
 
 
