@@ -108,7 +108,11 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Command, game: Path) -> No
     weights = {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}
     answer = sparring("robustness", game, *QUICK, "--transfer-from", game, "--game", 1)
     assert answer.code == 0, answer.err
-    assert "class head: " in answer.out and "withstand 3 attacks" in answer.out and "FLAG" not in answer.out
+    assert (
+        "D's class head keeps" in answer.out
+        and "under every one of 3 attacks" in answer.out
+        and "FLAG" not in answer.out
+    )
     assert "trained against L-infinity, pgd, epsilon 12.8/255" in answer.out
     found = json.loads((game / "robustness.json").read_text())
     (entry,) = found["targets"]
@@ -127,7 +131,7 @@ def test_a_flag_is_printed_and_written_and_is_the_exit_code(sparring: Command, t
     train(load("dishonest/digits", [*SMALL, "replicas=1", "steps=1"]), path, device="cpu")
     answer = sparring("robustness", path, *QUICK, "--on", "class")
     assert answer.code == 7
-    assert "FLAG: better than chance: clean accuracy" in answer.out and "withstand" not in answer.out
+    assert "FLAG: better than chance: clean accuracy" in answer.out and "keeps" not in answer.out
     assert "flag" in answer.err and "do not quote" in answer.err
     (entry,) = json.loads((path / "robustness.json").read_text())["targets"]
     assert entry["headline"] is None and entry["flags"]
