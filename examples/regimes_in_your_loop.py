@@ -4,22 +4,15 @@ Any regime fits: `Plain()`, `Symmetric()` (AS-GAN), `Mixed()` (DAT), `Replace()`
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sparring.attacks import FGSM
+from sparring.core.randomness import Rng
+from sparring.data import Digits
 from sparring.objectives import NonSaturating
 from sparring.regimes import OwnDiscriminator, Regime, Symmetric
 
 REGIME = Symmetric(attack=FGSM(epsilon="4/255"))
-
-
-def digits() -> Tensor:
-    """Some images, in [-1, 1]; any tensor does."""
-    import sparring
-
-    return (
-        sparring.data.Digits().open(torch.device("cpu")).held_out(360, rng=sparring.core.randomness.Rng.of(0)).samples
-    )
 
 
 def main(regime: Regime = REGIME, rounds: int = 200) -> dict[str, float]:
@@ -30,7 +23,8 @@ def main(regime: Regime = REGIME, rounds: int = 200) -> dict[str, float]:
     g_steps = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
     d_steps = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
 
-    images, objective = digits(), NonSaturating()
+    images = Digits().open(torch.device("cpu")).held_out(360, rng=Rng.of(0)).samples  # any images in [-1, 1]
+    objective = NonSaturating()
     d = OwnDiscriminator(discriminator, d_steps, objective, space=(-1, 1))
     for _ in range(rounds):
         real = images[torch.randint(len(images), (64,))]

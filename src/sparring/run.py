@@ -63,8 +63,9 @@ class Run:
             self.recipe = self._gan.recipe
 
     def __repr__(self) -> str:
-        trained = "a GAN" if isinstance(self.recipe, Recipe) else "a classifier"
-        return f"Run({str(self.path)!r}): {trained} on {self.recipe.data.name}"
+        trained, summary = "a GAN" if isinstance(self.recipe, Recipe) else "a classifier", self._folder.summary()
+        verdict = f", {summary.steps:,} rounds, {summary.status}. {summary.verdict}" if summary else ""
+        return f"Run({str(self.path)!r}): {trained} on {self.recipe.data.name}{verdict}"
 
     @property
     def summary(self) -> Summary:

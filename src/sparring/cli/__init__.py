@@ -78,7 +78,7 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     sys.path.insert(0, "")  # a recipe may name a class of a module in the working folder
     try:
-        sys.exit(app(args=arguments, prog_name="sparring", standalone_mode=False))
+        sys.exit(app(args=arguments, prog_name="sparring", standalone_mode=False) or 0)
     except Exception as error:
         if debug:
             traceback.print_exc()

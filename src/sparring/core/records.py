@@ -82,7 +82,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
-    def __init__(self, *values: Any, **keys: Any) -> None:
+    def __init__(self, *unnamed: Any, **keys: Any) -> None:
         """The record of these keys.
 
         Raises:
@@ -90,8 +90,8 @@ class Record(BaseModel):
             UsageError: a value has no key.
         """
         name, known = type(self).__name__, ", ".join(type(self).model_fields) or "none"
-        if values:
-            raise UsageError(f"{name}({values[0]!r}): the value has no key", f"write {name}(KEY=VALUE); keys: {known}")
+        if unnamed:
+            raise UsageError(f"{name}({unnamed[0]!r}): the value has no key", f"write {name}(KEY=VALUE); keys: {known}")
         try:
             super().__init__(**keys)
         except ValidationError as error:
