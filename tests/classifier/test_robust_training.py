@@ -229,3 +229,25 @@ def test_the_loss_of_a_mixed_batch_is_that_of_soft_labels() -> None:
     assert (soft.amax(-1) < 1).any()
     train_step(state, 0)
     assert state.log.means()["loss"] == pytest.approx(expected.mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "forwards"),
+    [
+        (["attack=none"], 1),
+        (["attack={name: pgd, epsilon: 0.1, steps: 7}"], 8),
+        (["attack={name: pgd, epsilon: 0.1, steps: 1}"], 2),
+        (["free={}"], 1),
+        (["attack={name: pgd, epsilon: 0.1, steps: 7}", "loss=trades"], 10),
+        (["attack={name: pgd, epsilon: 0.1, steps: 7}", "loss=mart"], 9),
+        (["attack=none", "loss=local_lipschitz"], 1),
+        (["attack={name: pgd, epsilon: 0.1, steps: 7}", "weight_perturbation=awp"], 9),
+        (["attack={name: pgd, epsilon: 0.1, steps: 7}", "mixing=cutmix", "loss=trades"], 10),
+    ],
+)
+def test_the_cost_of_a_round_in_forward_passes(overrides: list[str], forwards: int) -> None:
+    """As docs/robust.md says."""
+    state, calls = robust_state(*overrides), list[int]()
+    state.network.register_forward_hook(lambda *_: calls.append(1))
+    train_step(state, 0)
+    assert len(calls) == forwards
