@@ -245,13 +245,13 @@ def test_npz_with_every_fault(tmp_path: Path) -> None:
         y_train=np.array([0, 1, 3, 0, -1, 1]),
         x_test=images(6, 20),
         y_test=np.array(["cat"] * 6),
-        x_val=GREY.astype(np.float32),
+        x_val=GREY.astype(np.float32) - 300,
         z=GREY,
     )
     found_all(
         refused(tmp_path / "pets.npz"),
         "z: not a name such as x",
-        f"validation: values from {GREY.min()} to {GREY.max()}, outside of [0, 1] and [-1, 1]",
+        f"validation: values from {GREY.min() - 300.0:g} to {GREY.max() - 300.0:g}, neither of [0, 1] or [-1, 1]",
         "validation: there are no labels",
         "test: images of shape (6, 20)",
         "test: labels of type <U3",
@@ -265,8 +265,8 @@ def test_npz_with_every_fault(tmp_path: Path) -> None:
     [
         (GREY.astype(np.int64), "images of type int64, where uint8 is needed"),
         (np.full((6, 5, 4), np.nan), "values from nan to nan"),
-        (np.full((6, 5, 4), 0.3), "120 values of type float64 are not k/255"),
-        (np.full((6, 5, 4), -0.3), "120 values of type float64 are not 2k/255 - 1"),
+        (np.full((6, 5, 4), 16.0), "values from 16 to 16, neither of [0, 1] or [-1, 1] nor of [0, 255]"),
+        (np.linspace(-2, 1, 120).reshape(6, 5, 4), "values from -2 to 1, neither of [0, 1] or [-1, 1]"),
         (np.zeros((6, 3, 5, 3), np.uint8), "images of shape (6, 3, 5, 3)"),
         (np.zeros((0, 5, 4), np.uint8), "train: no samples"),
     ],

@@ -172,13 +172,30 @@ def test_npz(tmp_path: Path, arrays: dict[str, Any]) -> None:
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=4, max_dims=4, max_side=3)), st.sampled_from(["f4", "f8"]))
 @settings(deadline=None, max_examples=60)
-def test_floats_are_bytes_or_refused(pixels: Bytes, kind: str) -> None:
-    faults = Faults()
-    np.testing.assert_array_equal(_levels("train", (pixels / 255).astype(kind), faults), pixels)
-    if pixels.min() < 128:
-        np.testing.assert_array_equal(_levels("train", (pixels / 127.5 - 1).astype(kind), faults), pixels)
+def test_floats_are_rounded_to_bytes_and_that_is_noted(pixels: Bytes, kind: str) -> None:
+    faults, notes = Faults(), dict[str, None]()
+    np.testing.assert_array_equal(_levels("train", (pixels / 255).astype(kind), faults, notes), pixels)
+    if pixels.min() < 127:
+        np.testing.assert_array_equal(_levels("train", (pixels / 127.5 - 1).astype(kind), faults, notes), pixels)
+    if pixels.max() > 127:
+        np.testing.assert_array_equal(_levels("train", pixels.astype(kind), faults, notes), pixels)
     assert not len(faults)
-    assert _levels("train", ((pixels // 2 + 0.25) / 255).astype(kind), faults) is None
+    ends = ["[0, 1]", *(["[-1, 1]"] if pixels.min() < 127 else []), *(["[0, 255]"] if pixels.max() > 127 else [])]
+    assert list(notes) == [f"{np.dtype(kind)} images in {each} are rounded to 256 levels" for each in ends]
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_npz_as_kmnist_ships_them(tmp_path: Path, folder: bool) -> None:
+    parts = {"train-imgs": GREY, "train-labels": LABELS, "test-imgs": GREY[:3], "test-labels": LABELS[:3]}
+    (tmp_path / "kmnist").mkdir()
+    for name, array in parts.items():
+        np.savez(tmp_path / "kmnist" / f"kmnist-{name}.npz", array)
+    source = tmp_path / "kmnist" / ("" if folder else "kmnist-train-imgs.npz")
+    out, manifest = prepared(source)
+    assert list(manifest.splits) == (["train", "test"] if folder else ["train"])
+    check(out, manifest, "train", GREY[:, None], LABELS)
+    if folder:
+        check(out, manifest, "test", GREY[:3, None], LABELS[:3])
 
 
 def test_digits(tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from sparring.training.loop import train
 NAMES = [name for name in recipe_names() if name.startswith("robgan/")]
 SHAPES = {
     "stores/mnist": (10, 28, 28, 1),
+    "path/to/images": (3, 16, 16, 3),
     "stores/cifar10": (10, 32, 32, 3),
     "stores/imagenet143-64": (143, 64, 64, 3),
     "stores/imagenet143-128": (143, 128, 128, 3),
 }
 SHORT = ["steps=1", "batch_size=2", "evaluate_every=0", "checkpoint_every=1", "log_every=1"]
-NARROW = {"robgan_resnet": 1, "sngan_resnet": 1, "mnist": 2, "vgg16": 1, "preact_resnet18": 1}
+NARROW = {"robgan_resnet": 1, "sngan_resnet": 1, "mnist": 2, "vgg16": 1, "preact_resnet18": 1, "dcgan": 2}
 """The smallest widths, by the name of a network."""
 
 

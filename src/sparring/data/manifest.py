@@ -131,6 +131,7 @@ class StoreManifest(Record):
         shape: of a sample, `(channels, height, width)`.
         classes: the class names; empty without labels.
         splits: by name.
+        notes: how values of the source were read.
     """
 
     format: Literal[1] = 1
@@ -141,6 +142,7 @@ class StoreManifest(Record):
     shape: Annotated[tuple[Count, Count, Count], Field(strict=False)]
     classes: Annotated[tuple[Name, ...], Field(strict=False)]
     splits: dict[SplitName, StoredSplit]
+    notes: Annotated[tuple[Name, ...], Field(strict=False)] = ()
 
     @property
     def fingerprint(self) -> str:

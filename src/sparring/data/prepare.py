@@ -192,6 +192,7 @@ class _Intake:
                 )
                 for name, written in files.items()
             },
+            notes=self._raw.notes,
         )
 
     def _check_label(self, where: str, label: int) -> None:

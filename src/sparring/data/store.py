@@ -45,15 +45,24 @@ class Store(Data):
         path: its folder.
         split: what to train on.
         augment: applied to training batches, in order.
+        content: the fingerprint that the store must have; empty takes any.
+        prepared_by: the command that prepares it again; advice where the store is missing.
     """
 
     path: str = Field(min_length=1)
     split: str = "train"
     augment: Augmentations = ()
+    content: str = ""
+    prepared_by: str = ""
 
     def open(self, device: torch.device) -> Source:
         root = Path(self.path)
+        if self.prepared_by and not is_store(root):
+            raise UsageError(f"{root}: the prepared images are gone", self.prepared_by)
         manifest, arrays = _verified(root)
+        if self.content not in ("", manifest.fingerprint):
+            cause = f"{root}: its content is {manifest.fingerprint}, not {self.content}"
+            raise CorruptInput(cause, "put back the images that the recipe was made for")
         if self.split not in manifest.splits:
             close = nearest(self.split, manifest.splits)
             known = ", ".join(manifest.splits)
@@ -140,7 +149,8 @@ def describe(path: Path | str) -> dict[str, Any]:
 def _verified(root: Path) -> tuple[StoreManifest, Mapped]:
     if not is_store(root):
         raise UsageError(
-            f"{root}: no prepared store", "check the path, or run `sparring data prepare SOURCE --out STORE`"
+            f"{root}: no such data",
+            "give a folder of images or a prepared store: data=PATH; see `sparring data prepare --help`",
         )
     manifest = _manifest(root / FILENAME)
     faults = Faults()

@@ -270,5 +270,6 @@ def _require_classes(recipe: Recipe, space: Space) -> None:
     if recipe.generator.conditional or recipe.discriminator.head.needs_classes:
         key = "generator.conditional" if recipe.generator.conditional else "discriminator.head"
         raise UsageError(
-            f"{key} needs classes, and the data have no labels", "use labelled data, or networks without classes"
+            f"{key} needs classes, and the data have no labels",
+            "put the images of each class into a folder of its own, or train a recipe without classes, as asgan/images",
         )

@@ -15,7 +15,7 @@ from sparring.networks import Precision
 
 def path_as_store(value: Any) -> Any:
     """The value of a key of data, in which a path is the store that lies there."""
-    if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.isdir(value)):
+    if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.exists(value)):
         return {"name": "store", "path": value}
     return value
 

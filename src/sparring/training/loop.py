@@ -25,6 +25,7 @@ from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.log import RowWriter, event_writer
+from sparring.runs.own_data import with_prepared_data
 from sparring.runs.schema import Summary
 from sparring.training.along import stop_requested, train_along
 from sparring.training.load import LoadedTraining, load_training, new_state
@@ -39,7 +40,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
     on its part of every batch; the first one writes the folder.
 
     Args:
-        recipe: of the GAN or the classifier.
+        recipe: of the GAN or the classifier. Data that are images on disk and not a store are prepared into the cache.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         progress: counts rounds.
@@ -52,6 +53,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
         Interrupted: a signal came; everything is saved.
     """
     called = time.monotonic()
+    recipe = with_prepared_data(recipe, progress)
     with process_group(device) as (group, name):
         place = choose_device(name)
         if not group.is_first:

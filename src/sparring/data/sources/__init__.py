@@ -14,11 +14,11 @@ from sparring.data.sources.idx import has_idx, read_idx
 from sparring.data.sources.image_folders import has_images, read_folder
 from sparring.data.sources.imagenet import has_imagenet, read_imagenet
 from sparring.data.sources.lsun import has_lmdb, read_lsun
-from sparring.data.sources.npz import is_npz, read_digits, read_npz
+from sparring.data.sources.npz import has_npz, read_digits, read_npz
 from sparring.data.sources.parquet import has_parquet, read_hub, read_parquet
 
 _READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Faults], RawDataset]], ...] = (
-    (is_npz, read_npz),
+    (has_npz, read_npz),
     (has_celeba, read_celeba),
     (has_lmdb, read_lsun),
     (has_imagenet, read_imagenet),
@@ -35,7 +35,7 @@ _PICKLED = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 """The first bytes of a pickle; CIFAR's `data_batch_1` and `train` have no suffix."""
 _ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 _REMEDY = (
-    "give a folder of CelebA, LSUN or ImageNet as distributed, of Parquet files, of IDX files or of images, "
+    "give a folder of CelebA, LSUN or ImageNet as distributed, or of Parquet, IDX, .npz or image files, "
     "a .parquet or .npz file, a hub id, or `digits`"
 )
 

@@ -75,12 +75,14 @@ class RawDataset:
         labelled: whether every sample must have a label.
         splits: by name.
         classes: their names, where the source has names.
+        notes: how values were read, where that is not plain.
     """
 
     kind: str
     labelled: bool
     splits: Mapping[str, RawSplit]
     classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def array_dataset(

@@ -1,0 +1,119 @@
+"""Images of the user's own, as they lie on disk: prepared once into the cache, with a held-out part.
+
+    sparring train robgan/images data=path/to/folder --out runs/mine
+
+The recipe of the run names the prepared store, the digest of its content, and the command that prepares it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from sparring.core.files import storage_errors
+from sparring.core.process import Progress
+from sparring.data import Selection, Store, StoreManifest, is_store, prepare, verify
+from sparring.data.faults import Faults
+from sparring.data.hold_out import is_held_out
+from sparring.data.sources import RawDataset, UnreadableImage, open_source
+from sparring.recipes import AnyRecipe
+from sparring.runs.caching import cache_folder
+
+SIDES = (8, 16, 32)
+"""The sides that images are scaled to; larger ones take too long without a GPU."""
+HELD_OUT = 0.1
+"""The share of every class that is held out."""
+_LOOKED_AT = 200
+"""Images whose sizes are looked at."""
+
+
+def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
+    """The recipe, whose data are prepared if they are a folder or a file of images and not a store.
+
+    The side is the next of `SIDES` above the median of the images' shorter sides, or the largest. Where there is no
+    test split, a tenth of every class is held out. The description begins with the name of the data.
+
+    Args:
+        recipe: of a GAN or a classifier.
+        progress: says what was chosen, and counts images.
+
+    Raises:
+        UsageError: nothing there can be read as images.
+        CorruptInput: images are at fault; one error for all.
+        StorageError: the disk refused.
+    """
+    data = recipe.data
+    if not isinstance(data, Store) or not os.path.exists(data.path) or is_store(Path(data.path)):
+        return recipe
+    source = Path(data.path).resolve()
+    faults = Faults()
+    with storage_errors(source):
+        raw = open_source(str(source), faults)
+        sides = list(_sides(raw))
+    if not sides:
+        faults.add("no image that can be read")
+    faults.raise_any(source.name, "give a folder of images, with a folder for each class, or an .npz file")
+    side = next((each for each in SIDES if each >= median(map(min, sides))), SIDES[-1])
+    selection = Selection(test_fraction=None if is_held_out(raw) else HELD_OUT)
+    store = cache_folder() / "stores" / f"{source.stem}-{side}-{_digest(source, side)}"
+    if not is_store(store):
+        prepare(str(source), store, size=side, selection=selection, progress=progress.part("preparing the images"))
+    manifest = verify(store)
+    for note in _notes(manifest, sides, side, store):
+        progress.note(note)
+    command = _command(source, side, selection, store)
+    prepared = {"path": str(store), "content": manifest.fingerprint, "prepared_by": command}
+    _, _, kind = recipe.description.partition(", ")
+    return recipe.model_copy(
+        update={
+            "data": data.model_copy(update=prepared),
+            "description": f"{manifest.source} {side} x {side}, {kind or recipe.description}",
+        }
+    )
+
+
+def _sides(raw: RawDataset) -> Iterator[tuple[int, int]]:
+    """Height and width of some images, evenly from all."""
+    for split in raw.splits.values():
+        every = max(1, split.count // _LOOKED_AT)
+        for place, sample in enumerate(split.samples()):
+            if place % every == 0:
+                try:
+                    _, height, width = sample.read().shape
+                except UnreadableImage:
+                    continue  # reported when all are read
+                yield height, width
+
+
+def _digest(source: Path, side: int) -> str:
+    """A digest of where the images are and of names, sizes and times of the files."""
+    files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr((states, side, HELD_OUT)).encode()).hexdigest()[:12]
+
+
+def _command(source: Path, side: int, selection: Selection, store: Path) -> str:
+    held = "" if selection.test_fraction is None else f" --test-fraction {selection.test_fraction:g}"
+    return f"sparring data prepare {shlex.quote(str(source))} --size {side}{held} --out {shlex.quote(str(store))}"
+
+
+def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, store: Path) -> Iterator[str]:
+    """What the data are and what was done to them."""
+    channels, classes = manifest.shape[0], manifest.classes
+    total = sum(split.count for split in manifest.splits.values())
+    shown = ", ".join(classes[:6]) + (", ..." if len(classes) > 6 else "")
+    of = f"{len(classes)} classes ({shown})" if classes else "no classes"
+    yield f"data: {total:,} images in {'colour' if channels == 3 else 'grey'} of {of} in {manifest.source}"
+    yield from (f"data: {note}" for note in manifest.notes)
+    least, most = (kind(sides, key=min) for kind in (min, max))
+    if {least, most} != {(side, side)}:
+        found = f"{least[1]} x {least[0]}" if least == most else f"{least[1]} x {least[0]} to {most[1]} x {most[0]}"
+        yield f"data: {found} pixels; the square in the middle of each is scaled to {side} x {side}"
+    held = next((name for name in ("test", "validation") if name in manifest.splits), "")
+    share = f", {HELD_OUT:g} of every class" if manifest.selection.test_fraction else ""
+    if held:
+        yield f"data: {manifest.splits[held].count:,} images are held out for evaluation{share}; prepared in {store}"
