@@ -156,7 +156,7 @@ def test_a_part_of_the_data(sparring: Command, tmp_path: Path) -> None:
     answer = sparring("data", "prepare", "digits", "--labels", "3..4", *keys, "--out", store).out
     assert "dropped of train: 1,147 of other classes" in answer and "2 classes; samples of (1, 4, 4)" in answer
     facts = json.loads(sparring("data", "inspect", store, "--json").out)
-    assert facts["selection"] == {"labels": [3, 4], "min_side": 8, "crop": 6}
+    assert facts["selection"] == {"labels": [3, 4], "min_side": 8, "crop": 6, "test_fraction": None, "seed": 0}
     assert sparring("data", "prepare", "digits", "--labels", "3-4", "--out", tmp_path / "other").code == 2
     assert sparring("data", "prepare", "digits", "--labels", "3..12", "--out", tmp_path / "other").code == 2
 
