@@ -181,7 +181,7 @@ def test_samples_of_one_class(sparring: Command, tmp_path: Path) -> None:
     assert np.array_equal(drawn["samples"], draw(gan, 6, "sample", 0, labels=torch.full((6,), 3)).samples.numpy())
     for label in ("12", "cat"):
         refused = sparring("sample", run, "--label", label, "--out", out)
-        assert refused.code == 2 and f"label '{label}': no such class" in refused.err
+        assert refused.code == 2 and f"label '{label}': no such class\n" in refused.err
         assert "a number from 0 to 9, or of 0, 1, 2" in refused.err
 
 

@@ -131,6 +131,13 @@ def test_a_recipe_that_is_not_there_is_refused(name: str, words: str) -> None:
         load(name)
 
 
+def test_the_recipe_of_a_run_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("{}")
+    with pytest.raises(UsageError, match="a run folder, not a recipe") as caught:
+        load(str(tmp_path))
+    assert str(tmp_path / "recipe.yaml") in caught.value.remedy
+
+
 def test_every_malformed_override_is_named() -> None:
     with pytest.raises(UsageError) as caught:
         load("dishonest/ring", ["steps", "=3", "generator.hidden.0=3", "seed=1"])

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from robust_models import sound
+from robust_models import CPU, sound
 from sparring.core.errors import UsageError
 from sparring.core.files import sha256
 from sparring.core.records import InvalidRecord
@@ -177,6 +177,8 @@ def make():
 
 def wrong():
     return 3
+
+network = make()
 """
 
 
@@ -248,6 +250,22 @@ def test_models_that_cannot_be_made_are_refused(own: Path) -> None:
             OwnModel(model=model).load(torch.device("cpu"))
     with pytest.raises(InvalidRecord, match="model"):
         run_or_model("own model:make")
+    with pytest.raises(InvalidRecord, match=r"input_range = .*: 1 is not below 0"):
+        run_or_model("own_model:make", input_range="1,0")
+
+
+def test_a_network_itself_may_be_named(own: Path) -> None:
+    weights = str(own / "weights.safetensors")
+    made, named = (OwnModel(model=f"own_model:{each}", weights=weights).load(CPU) for each in ("make", "network"))
+    x = sound("mlp").samples[:3]
+    assert torch.equal(made(x), named(x))
+
+
+def test_weights_alone_are_no_target(own: Path) -> None:
+    path = own / "weights.safetensors"
+    with pytest.raises(UsageError, match=r"weights\.safetensors: a file, not a run") as caught:
+        run_or_model(str(path))
+    assert f"module:factory --weights {path}" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def class_number(gan: LoadedGAN, label: int | str) -> int:
     names = gan.data().facts.classes
     if text in names:
         return names.index(text)
-    close = nearest(text, names)
+    close = "" if text.isdecimal() else nearest(text, names)
     hint = f"; did you mean {close}?" if close else ""
     raise UsageError(f"label {text!r}: no such class{hint}", f"a number from 0 to {classes - 1}, or of {_few(names)}")
 

@@ -194,6 +194,8 @@ def _text(name: str) -> str:
     if name in known:
         return (resources.files("sparring.recipes") / f"{name}.yaml").read_text(encoding="utf-8")
     path, remedy = Path(name), "`sparring list recipes` shows the names"
+    if (path / "recipe.yaml").is_file():
+        raise UsageError(f"{path}: a run folder, not a recipe", f"name its recipe: {path / 'recipe.yaml'}")
     if not path.is_file():
         close = nearest(name, known)
         hint = f"; did you mean {close}?" if close else ""

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from sparring.core.errors import UsageError
 from sparring.core.files import sha256
 from sparring.core.pieces import import_object
-from sparring.core.records import Record
+from sparring.core.records import Problem, Record, as_one
 from sparring.core.shapes import Samples
 from sparring.robustness.onnx_network import OnnxNetwork
 from sparring.robustness.targets import Target, target_of
@@ -27,7 +27,8 @@ class OwnModel(Record):
     """A model of the user's own. Of pixels p in [0, 1] it sees (low + p (high - low) - mean) / std.
 
     Args:
-        model: `package.module:factory`, a function or class that makes the network without arguments; or an ONNX file.
+        model: `package.module:factory`, a function or class that makes the network without arguments, or
+            the network itself; or an ONNX file.
         weights: a safetensors file, or a .pt or .pth file of `torch.save`; None keeps the network's own.
         input_range: low and high.
         mean, std: of every channel, or one for all.
@@ -39,15 +40,25 @@ class OwnModel(Record):
     mean: Channels = (0.0,)
     std: Channels = (1.0,)
 
-    @model_validator(mode="after")
-    def _is_a_scale(self) -> OwnModel:
-        low, high = self.input_range
+    @field_validator("input_range")
+    @classmethod
+    def _is_a_scale(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        low, high = ends
         if low >= high:
-            raise ValueError(f"input_range: {low:g} is not below {high:g}")
-        if min(self.std) <= 0:
-            raise ValueError("std: should be above 0")
+            raise ValueError(f"{low:g} is not below {high:g}")
+        return ends
+
+    @field_validator("std")
+    @classmethod
+    def _divides(cls, std: tuple[float, ...]) -> tuple[float, ...]:
+        if min(std) <= 0:
+            raise ValueError("should be above 0")
+        return std
+
+    @model_validator(mode="after")
+    def _has_one_source_of_weights(self) -> OwnModel:
         if self.is_onnx and self.weights is not None:
-            raise ValueError("weights: an ONNX file has its own")
+            raise as_one([Problem(path=("weights",), value=repr(self.weights), message="an ONNX file has its own")])
         return self
 
     @property
@@ -75,11 +86,12 @@ class OwnModel(Record):
         if self.is_onnx:
             return LoadedModel(self, OnnxNetwork(Path(self.model)).eval(), device, (_BLACK_BOX,))
         try:
-            network = import_object(self.model)()
+            made = import_object(self.model)
+            network = made if isinstance(made, nn.Module) else made()
         except (Exception, SystemExit) as error:  # any code may run here
             raise UsageError(
                 f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
-                "name a function without arguments, from a module of the working folder",
+                "name a function without arguments of a module in the working folder, without .py: mymodule:factory",
             ) from None
         if not isinstance(network, nn.Module):
             made_type = type(network).__name__

@@ -45,6 +45,8 @@ def run_or_model(
     if text.endswith(".onnx") or (":" in text and not Path(text).exists()):
         remedy = "name it as module:factory, or as a file model.onnx; its range as low,high"
         return OwnModel.validated({"model": text} | settings, text, remedy)
+    if Path(text).is_file():
+        raise UsageError(f"{text}: a file, not a run", f"name its network too: module:factory --weights {text}")
     if not Path(text).exists():
         raise UsageError(f"{text}: no such run", "name a run folder, or a model as module:factory")
     if settings:

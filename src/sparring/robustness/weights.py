@@ -62,7 +62,10 @@ def load_weights(network: nn.Module, path: Path) -> tuple[str, ...]:
 def _read(path: Path) -> Any:
     data = read_file(path)
     if not data.startswith(_OF_TORCH):
-        return tensors_in(data, str(path))
+        try:
+            return tensors_in(data, str(path))
+        except CorruptInput as error:
+            raise CorruptInput(f"{error.cause}, and none of torch.save", _ALONE) from None
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
