@@ -170,7 +170,7 @@ def _gradients(player: str) -> Callable[[Planter], list[Patch]]:
 
 def _at_the_end(spoil: Callable[[Planter, GANState], object]) -> Callable[[Planter], list[Patch]]:
     """Spoil a game at the end of a round."""
-    return lambda planter: [_after(GANState, "_update_average", lambda game: spoil(planter, game))]
+    return lambda planter: [_after(GANState, "_update_average", lambda game, _done: spoil(planter, game))]
 
 
 def _too_large(planter: Planter, game: GANState) -> None:
