@@ -21,6 +21,10 @@ _TINY = 1e-12
 class WeightPerturbation(Piece, family="weight_perturbation"):
     """Where the gradient of the loss is taken."""
 
+    def is_on(self, progress: float) -> bool:
+        """Whether weights are perturbed when this share of the rounds, in [0, 1), is complete."""
+        return False
+
     @abstractmethod
     def descend(
         self,
@@ -77,6 +81,9 @@ class AWP(WeightPerturbation):
     gamma: Positive = 5e-3
     start: Probability = 0.0
 
+    def is_on(self, progress: float) -> bool:
+        return progress >= self.start
+
     def descend(
         self,
         network: nn.Module,
@@ -85,7 +92,7 @@ class AWP(WeightPerturbation):
         *,
         progress: float,
     ) -> AnyResult:
-        if progress < self.start:
+        if not self.is_on(progress):
             return backward(batches)
         attacked = list(batches)
         with same_buffers(network):

@@ -21,6 +21,7 @@ from sparring.evaluation.evaluate import evaluate
 from sparring.monitoring import classifier_metrics
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.runs.folder import RunFolder
+from sparring.training.lengthen import lengthen
 from sparring.training.load import load_training
 from sparring.training.loop import resume, train
 
@@ -131,3 +132,15 @@ def test_a_sudden_fall_of_the_robust_accuracy_raises_an_alarm() -> None:
     assert "fallen by more than 20 points from its best; the run's classifier is from before the fall" in lines[0]
     assert "smaller or more attack steps" in lines[1]
     assert [alarm.kind for alarm in monitor.alarms()] == ["catastrophic overfitting"]
+
+
+def test_a_longer_run_says_what_its_first_length_decided(tmp_path: Path) -> None:
+    awp = "weight_perturbation={name: awp, start: 0.5}"
+    for name, overrides, words in (
+        ("both", ["selection={every: 3, samples: 20, attack_steps: 1}", awp], "weight_perturbation and selection"),
+        ("neither", ["selection={every: 2, samples: 20, attack_steps: 1}"], ""),
+    ):
+        train(robust_recipe("steps=4", *overrides), tmp_path / name, device="cpu")
+        remark = lengthen(tmp_path / name, "steps=8")
+        assert remark.startswith(words)
+        assert bool(remark) == bool(words)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sparring.core.errors import UsageError
 from sparring.optimizers import Optimizer
-from sparring.recipes import AnyRecipe, Recipe, changed, validated
+from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, changed, validated
 from sparring.runs.folder import RunFolder
 from sparring.runs.length import EarlierLength, set_length
 
@@ -68,6 +68,12 @@ def _bound_to_length(recipe: AnyRecipe, steps: int, trained: int) -> Iterator[st
             yield f"{key}.schedule"
     if isinstance(recipe, Recipe) and recipe.lipschitz.disturbs and trained:
         yield "lipschitz"
+    if isinstance(recipe, ClassifierRecipe):
+        is_on = recipe.weight_perturbation.is_on
+        if any(is_on(step / recipe.steps) != is_on(step / steps) for step in range(trained)):
+            yield "weight_perturbation"
+        if recipe.selection and trained == recipe.steps and trained % recipe.selection.every:
+            yield "selection"  # it has measured the last round
 
 
 def _optimizers(recipe: AnyRecipe) -> dict[str, Optimizer]:
