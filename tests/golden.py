@@ -65,6 +65,7 @@ _CONTROLS = ["spectral_norm", {"name": "instance_noise", "sigma": 0.3}, {"name":
 _PGD = {"name": "pgd", "epsilon": 0.1, "steps": 2}
 _PUPIL = {**_SHORT, "data": "digits", "classifier": {"name": "small_resnet", "width": 2}, "optimizer": _ADAM}
 _BRANCHED = {**_PUPIL, "classifier": {"name": "branch", "discriminator": _BRANCH}, "attack": _PGD}
+_AVERAGED = {"ema": 0.9, "selection": {"every": 1, "samples": 50, "attack_steps": 2}}
 _MEASURED = {"evaluate_every": 3, "ema": 0.9}
 
 
@@ -107,6 +108,15 @@ RECIPES: dict[str, Case] = {
     "classifier, long": {**_BRANCHED, **_LONG, "batch_size": 64, "evaluate_every": 60},
     "classifier, DLR": {**_BRANCHED, "criterion": "dlr", "optimizer": {"name": "sgd", "lr": 0.1}},
     "classifier, plain": {**_PUPIL, "attack": "none", "data": {"name": "digits", "augment": ["flip"]}},
+    "classifier, TRADES": {
+        **_PUPIL,
+        **_AVERAGED,
+        "loss": {"name": "trades", "label_smoothing": 0.1},
+        "attack": {**_PGD, "start": "gaussian"},
+        "weight_perturbation": "awp",
+    },
+    "classifier, free": {**_PUPIL, **_AVERAGED, "attack": "fgsm", "free": {"replays": 2}, "mixing": "cutmix"},
+    "classifier, share": {**_BRANCHED, "loss": "mart", "fakes": {"run": "AC-GAN", "share": 0.5}},
     "classifier, fakes": {**_BRANCHED, "criterion": "margin", "start": {"run": "AC-GAN"}, "fakes": {"run": "AC-GAN"}},
 }
 
