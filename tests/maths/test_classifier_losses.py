@@ -75,7 +75,7 @@ def test_mart_and_trades_learn_through_both_passes() -> None:
         clean, moved = CLEAN.clone().requires_grad_(), MOVED.clone()
 
         def of(clean: Tensor, moved: Tensor, loss: ClassifierLoss = loss) -> tuple[Tensor, ClassifierResponse]:
-            response = ClassifierResponse(lambda x: x, clean, moved)
+            response = ClassifierResponse(lambda x: x, clean, moved, differentiable=True)
             return loss.losses(response, LABELS).sum(), response
 
         total, response = of(clean, moved)
@@ -106,7 +106,8 @@ def test_local_lipschitz_is_equation_5_for_a_linear_classifier(penalty: float) -
     x = Rng.of(4).normal((5, 6)).double()
 
     def losses(weight: Tensor) -> Tensor:
-        return LocalLipschitz(penalty=penalty).losses(ClassifierResponse(lambda s: s @ weight.T, x, x), LABELS)
+        response = ClassifierResponse(lambda s: s @ weight.T, x, x, differentiable=True)
+        return LocalLipschitz(penalty=penalty).losses(response, LABELS)
 
     p = (x @ weight.T).softmax(-1).detach()
     slopes = (p - torch.eye(4)[LABELS]) @ weight.detach()

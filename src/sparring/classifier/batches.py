@@ -40,5 +40,7 @@ class WeightedBatch(NamedTuple):
         Args:
             losses: per sample, of one label each, `(n)` to `(n)`.
         """
+        if len(self.targets) == 1:
+            return losses(self.labels)
         first, *others = (share * losses(labels) for labels, share in self.targets)
         return sum(others, first)

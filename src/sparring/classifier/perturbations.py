@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from sparring.attacks import Attack, Classify
 from sparring.classifier.batches import SampleOrigin, WeightedBatch
-from sparring.classifier_losses import ClassifierResponse
 from sparring.core.modules import evaluating
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, Space
@@ -19,18 +19,20 @@ from sparring.runs.tensors import below, within
 
 
 class Perturbations(ABC):
-    """The attacked samples of every batch."""
+    """The attacked samples of every batch.
+
+    Attributes:
+        learns: whether it takes in the gradient of the update with respect to the attacked samples.
+    """
+
+    learns: ClassVar[bool] = False
 
     @abstractmethod
     def move(self, batch: WeightedBatch, step: int) -> Samples:
         """The attacked samples of a batch in round `step`, detached."""
 
-    def learning(self, response: ClassifierResponse) -> list[Tensor]:
-        """What the update's own backward pass is to differentiate with respect to, besides the weights."""
-        return []
-
     def learn(self, origin: SampleOrigin, gradient: Samples | None, step: int) -> None:  # noqa: B027
-        """Take in the gradient of the update, if it was asked for.
+        """Take in the gradient of the update, if it `learns`.
 
         Args:
             origin: of the samples.
@@ -95,6 +97,8 @@ class KeptPerturbations(Perturbations):
     Source: Shafahi et al. 2019, algorithm 1.
     """
 
+    learns: ClassVar[bool] = True
+
     def __init__(self, recipe: ClassifierRecipe, space: Space, streams: Streams) -> None:
         self._recipe, self._space, self._streams = recipe, space, streams
         self._kept: dict[str, Samples] = {}
@@ -103,9 +107,6 @@ class KeptPerturbations(Perturbations):
         x = batch.samples
         delta = self._kept.setdefault(batch.origin, torch.zeros_like(x))
         return attack_of_round(self._recipe, step).confine(x, x + delta, self._space)
-
-    def learning(self, response: ClassifierResponse) -> list[Tensor]:
-        return [response.attacked_samples]
 
     def learn(self, origin: SampleOrigin, gradient: Samples | None, step: int) -> None:
         assert gradient is not None

@@ -62,12 +62,13 @@ class Term(NamedTuple):
 
 def _backward(state: ClassifierState, batches: Iterable[tuple[WeightedBatch, Samples]]) -> list[Term]:
     """Add the gradient of the weighted loss on batches and their attacked samples to that of the weights."""
-    terms = []
+    terms, loss, learns = [], state.recipe.loss, state.perturbations.learns
     for batch, moved in batches:
         with _running_statistics(state, batch):
-            response = ClassifierResponse(state.classify, batch.samples, moved)
-            losses = batch.over_labels(partial(state.recipe.loss.losses, response))
-            inputs = [*state.descent.parameters, *state.perturbations.learning(response)]
+            differentiable = learns or loss.needs_slopes
+            response = ClassifierResponse(state.classify, batch.samples, moved, differentiable=differentiable)
+            losses = batch.over_labels(partial(loss.losses, response))
+            inputs = [*state.descent.parameters, *([response.attacked_samples] if learns else [])]
             (batch.weight * losses.mean()).backward(inputs=inputs)  # type: ignore[no-untyped-call]
         right = (response.attacked.detach().argmax(-1) == batch.labels).to(losses)
         slopes = response.attacked_samples.grad

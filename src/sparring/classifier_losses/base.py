@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 
@@ -28,11 +29,12 @@ class ClassifierResponse:
         classify: the classifier, samples `(n, ...)` to logits `(n, classes)`.
         clean: `(n, ...)`.
         attacked: the same samples after the attack, `(n, ...)`.
+        differentiable: whether there are gradients with respect to the attacked samples; a pass may be cheaper without.
     """
 
-    def __init__(self, classify: Classify, clean: Samples, attacked: Samples) -> None:
+    def __init__(self, classify: Classify, clean: Samples, attacked: Samples, *, differentiable: bool = False) -> None:
         self._classify, self._clean = classify, clean
-        self.attacked_samples = attacked.detach().requires_grad_()
+        self.attacked_samples = attacked.detach().requires_grad_(differentiable)
 
     @cached_property
     def clean(self) -> Logits:
@@ -47,6 +49,8 @@ class ClassifierResponse:
     def slope(self, losses: Losses) -> Losses:
         """|| d loss / d x' ||_2 per sample, in nats per unit of the data's own range; differentiable in the weights.
 
+        Only for a loss that says `needs_slopes`.
+
         Args:
             losses: of z', `(n)`.
         """
@@ -55,7 +59,13 @@ class ClassifierResponse:
 
 
 class ClassifierLoss(Piece, family="classifier_loss"):
-    """What a classifier descends in training."""
+    """What a classifier descends in training.
+
+    Attributes:
+        needs_slopes: whether it uses `ClassifierResponse.slope`.
+    """
+
+    needs_slopes: ClassVar[bool] = False
 
     @abstractmethod
     def losses(self, response: ClassifierResponse, labels: Labels) -> Losses:

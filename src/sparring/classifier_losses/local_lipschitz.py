@@ -10,6 +10,8 @@ Source: Rob-GAN, equations (4) and (5).
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 
 from sparring.attacks.losses import Labels, Losses
@@ -25,6 +27,8 @@ class LocalLipschitz(ClassifierLoss):
     Args:
         penalty: lambda, in units of the data's own range.
     """
+
+    needs_slopes: ClassVar[bool] = True
 
     penalty: NonNegative = 0.1
 

@@ -23,7 +23,8 @@ def check_classifier_loss(loss: ClassifierLoss) -> None:
         return torch.tanh(samples) @ weight
 
     def losses(rows: slice) -> Tensor:
-        return loss.losses(ClassifierResponse(classify, x[rows], moved[rows]), labels[rows])
+        response = ClassifierResponse(classify, x[rows], moved[rows], differentiable=loss.needs_slopes)
+        return loss.losses(response, labels[rows])
 
     values = losses(slice(None))
     assert values.shape == (6,) and values.isfinite().all(), "a loss per sample"
