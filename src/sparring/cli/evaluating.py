@@ -27,7 +27,7 @@ from sparring.core.intervals import percent
 
 if TYPE_CHECKING:
     from sparring.networks import Extractor
-    from sparring.runs.schema import Rate, Robustness
+    from sparring.runs.schema import MedianRadius, Rate, Robustness
 
 
 def sample(
@@ -178,7 +178,11 @@ def robustness(
     ] = "0,1",
     threats: Annotated[
         str, typer.Option(help="standard, quick, autoattack, names separated by commas, or a YAML file.")
-    ] = ("standard"),
+    ] = "standard",
+    radius: Annotated[bool, typer.Option("--radius", help="Measure the median robust radius, by FAB.")] = False,
+    draws: Annotated[
+        int, typer.Option(min=1, help="For a randomised network: the expectation over so many draws is attacked.")
+    ] = 1,
     transfer_from: Annotated[
         list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are tried on this one.")
     ] = None,
@@ -212,6 +216,8 @@ def robustness(
         "transfer_from": transfer_from or [],
         "game": game,
         "data": data or None,
+        "draws": draws,
+        "radius": radius,
         "seed": seed,
     }
     options = RobustnessOptions.validated(values, "robustness", "see `sparring robustness --help`")
@@ -254,10 +260,17 @@ def _print_robustness(title: str, robustness: Robustness) -> None:
             for case in target.worst
         ]
         print_rows("The worst case of every sample", worst)
+        if target.radius:
+            print_text(_radius(target.radius))
         for remark in target.remarks:
             print_text(f"note: {remark}")
         for flag in target.flags:
             print_text(f"FLAG: {flag}")
+
+
+def _radius(radius: MedianRadius) -> str:
+    low, high = radius.interval
+    return f"median radius, {radius.norm}: {radius.median:.4g} [{low:.4g}, {high:.4g}] of [0, 1] ({radius.protocol})"
 
 
 def _rate(rate: Rate) -> Row:

@@ -52,6 +52,8 @@ class RobustnessOptions(Record):
         transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
         game: index of a packed game.
         data: for a model: `digits`, a store's folder, or another source as in a recipe.
+        draws: of a randomised network; the expectation over so many is attacked and judged.
+        radius: whether the median robust radius is measured.
         seed: of samples and attacks.
     """
 
@@ -63,6 +65,8 @@ class RobustnessOptions(Record):
     transfer_from: Words = ()
     game: Every = 0
     data: str | None = None
+    draws: Count = 1
+    radius: bool = False
     seed: Every = 0
 
     @field_validator("range")

@@ -52,7 +52,10 @@ def model_checks(target: Target, *, rng: Rng) -> Iterator[SanityCheck]:
     logits = target.predicted_logits(target.samples)
     yield _is_better_than_chance(target, logits)
     yield returns_logits(logits)
-    yield _is_deterministic(target, logits)
+    if target.draws > 1:
+        yield _is_an_expectation(target, logits)
+    else:
+        yield _is_deterministic(target, logits)
     if target.gradients:
         yield from _gradient_checks(target, rng)
 
@@ -131,6 +134,8 @@ def _gradient_checks(target: Target, rng: Rng) -> Iterator[SanityCheck]:
     detail = f"{percent(zero)} of the samples have a gradient of zero"
     yield SanityCheck(name="gradients are not zero", holds=zero <= _ZERO_GRADIENTS, detail=detail)
 
+    if target.draws > 1:
+        return  # differences of random losses are no slopes
     # Along the gradient, or along noise where it vanishes. Along noise, which detects missing parts of the gradient.
     directions = (torch.where(expand_like(vanishes, x), noise, gradient), noise)
     along, across = (float(_error(target, x, gradient, each).median()) for each in directions)
@@ -171,6 +176,14 @@ def _inside_range(target: Target, rng: Rng) -> Samples:
     middle, reach = (low + high) / 2, _JITTER * (high - low)
     inside = middle + (target.samples - middle) * (1 - 2 * (max(_LONGEST_STEP) + _JITTER))
     return inside + rng.uniform(inside.shape, -reach, reach).to(inside)
+
+
+def _is_an_expectation(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:
+    """How far mean logits of a randomised network still vary: attack and verdict average as many draws."""
+    with torch.no_grad():
+        again = _apart(target.logits(target.samples), logits) / max(1.0, float(logits.abs().max()))
+    detail = f"means over {target.draws} draws differ by {again:.1e}, relative to the largest logit"
+    return SanityCheck(name="expectation over draws", holds=None, detail=detail)
 
 
 def _is_deterministic(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:

@@ -82,11 +82,12 @@ def evaluate_robustness(
     opened = open_targets(what, options, device)
     attacked = [
         robust_accuracy(
-            target,
+            replace(target, draws=options.draws),
             epsilons=options.sizes,
             threats=options.threats,
             transfer_from=[_transfer_source(text, target, options.seed, device) for text in options.transfer_from],
             seed=options.seed,
+            radius=options.radius,
             folder=folder / _TRIALS,
             progress=progress,
         )

@@ -57,6 +57,7 @@ class Target:
         training: training samples and their labels, for the generalization gap; None without.
         trained_against: the attack of its adversarial training, or None.
         gradients: whether the network can be differentiated; otherwise it is attacked by its outputs alone.
+        draws: of a randomised network; its logits are their means over so many calls.
         remarks: on how it was made, for the report.
         checks: sanity checks of how it was made, beside those of the attacks.
     """
@@ -72,6 +73,7 @@ class Target:
     training: Batch | None = None
     trained_against: Attack | None = None
     gradients: bool = True
+    draws: int = 1
     remarks: tuple[str, ...] = ()
     checks: tuple[SanityCheck, ...] = ()
 
@@ -118,7 +120,8 @@ class Target:
 
     def _logits(self, network: nn.Module, samples: Samples) -> Tensor:
         with evaluating(network):
-            logits = self.read(network(samples)).float()
+            draws = [self.read(network(samples)).float() for _ in range(self.draws)]
+            logits = torch.stack(draws).mean(0) if self.draws > 1 else draws[0]
         if not samples.requires_grad:
             return logits
         return logits + 0 * samples.flatten(1).sum(1, keepdim=True)

@@ -28,6 +28,7 @@ from sparring.core.intervals import percent
 from sparring.core.process import SILENT, Progress
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import gradients_are_strongest, samples_are_held_out
+from sparring.robustness.radius import median_radius
 from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
@@ -63,6 +64,7 @@ def robust_accuracy(
     threats: str | Sequence[str | Threat] = "standard",
     transfer_from: Sequence[Target] = (),
     seed: int = 0,
+    radius: bool = False,
     folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> AttackedTarget:
@@ -75,6 +77,7 @@ def robust_accuracy(
         threats: as in `chosen_threats`. PGD-20 is always tried at every epsilon.
         transfer_from: other targets of the same task, whose adversarial samples are tried on this one.
         seed: of everything random.
+        radius: whether the median robust radius is measured.
         folder: where finished batches are kept, so that an evaluation that was killed goes on.
         progress: counts batches of every threat.
 
@@ -126,6 +129,7 @@ def robust_accuracy(
         worst=worst,
         sanity_checks=tuple(checks),
         flags=flags,
+        radius=median_radius(target, budgets.ball, seed=seed) if radius else None,
         headline=None if flags else _headline(target, budgets, at_main, clean),
         verdict=robustness_verdict(target, at_main, clean, checks),
         examples=tuple(ExampleBlock(epsilon=each.result.epsilon, attack=each.result.name) for each in shown if images),
@@ -181,6 +185,10 @@ def _fooled(threat: Threat, trials: Sequence[Trial]) -> Bool[Tensor, " n"] | Non
     return torch.stack(wrong).any(0) if wrong else None
 
 
+def _draws(target: Target) -> str:
+    return f"; expectation over {target.draws} draws" if target.draws > 1 else ""
+
+
 def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[Rate | None, tuple[AccuracyAt, ...]]:
     """Accuracy on training samples, clean and under the main threat."""
     training = target.on_training_samples()
@@ -200,7 +208,8 @@ def _headline(target: Target, budgets: Budgets, main: WorstCase, clean: Rate) ->
     text = (
         f"{percent(main.accuracy.value)} [{100 * low:.1f}, {100 * high:.1f}] of {len(target.samples)} "
         f"{target.evaluated_on} samples withstand {len(main.attacks)} {kind} of {budgets.ball.norm} epsilon "
-        f"{main.scales}; clean {percent(clean.value)}{left_out(main.attacks, gradients=target.gradients)}"
+        f"{main.scales}; clean {percent(clean.value)}{_draws(target)}"
+        f"{left_out(main.attacks, gradients=target.gradients)}"
     )
     return Headline(text=text, epsilon=budgets.main, accuracy=main.accuracy)
 

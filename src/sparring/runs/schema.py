@@ -209,6 +209,22 @@ class TransferMatrix(StoredRecord):
     attack: str
 
 
+class MedianRadius(StoredRecord):
+    """The median over samples of the smallest perturbation that was found.
+
+    Args:
+        norm: in which perturbations are measured.
+        median: in units of [0, 1], or of the data where they have no range; infinite where most samples have none.
+        interval: 95 %.
+        protocol: how it was found.
+    """
+
+    norm: str
+    median: float
+    interval: Interval
+    protocol: str
+
+
 class TargetRobustness(StoredRecord):
     """How robust one target is: a classifier, or a head of a discriminator.
 
@@ -227,6 +243,7 @@ class TargetRobustness(StoredRecord):
         sanity_checks: why the numbers can be believed.
         flags: the checks that failed, as text.
         headline: None if any check failed.
+        radius: None where it was not asked for.
         verdict: what the target keeps, in one sentence; empty in files of earlier versions.
         examples: attacks of the example images.
         transfer: None without other networks.
@@ -248,6 +265,7 @@ class TargetRobustness(StoredRecord):
     sanity_checks: tuple[SanityCheck, ...]
     flags: tuple[str, ...]
     headline: Headline | None
+    radius: MedianRadius | None = None
     verdict: str = ""
     examples: tuple[ExampleBlock, ...]
     transfer: TransferMatrix | None

@@ -1,0 +1,71 @@
+"""The median robust radius of linear networks in closed form; randomised networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robust_models import sound, thresholds
+from sparring.core.balls import L2, Linf
+from sparring.robustness.radius import median_radius, robust_radii
+from sparring.robustness.targets import target_of
+from sparring.robustness.worst_case import robust_accuracy
+
+
+def test_the_radius_of_a_threshold_is_its_distance() -> None:
+    target = thresholds()
+    distance = (target.samples[:, 0, 0, 0] - 0.5).abs()
+    radii = robust_radii(target, Linf(), steps=5)
+    torch.testing.assert_close(radii, distance, rtol=5e-3, atol=1e-4)
+    measured = median_radius(target, Linf(), steps=5)
+    assert measured.median == pytest.approx(float(distance.sort().values[len(distance) // 2]), rel=5e-3)
+    assert measured.interval[0] < measured.median < measured.interval[1] and "41 samples" in measured.protocol
+
+
+def test_the_euclidean_radius_of_a_linear_network() -> None:
+    """min over t of margin_t / ||w_t - w_y||, where the nearest point lies in the range."""
+    generator = torch.Generator().manual_seed(0)
+    network = nn.Linear(6, 3)
+    x = 0.1 * torch.randn((30, 6), generator=generator)
+    with torch.no_grad():
+        network.bias.zero_()
+        logits = network(x)
+        labels = logits.argmax(1)
+        margins = logits.gather(1, labels[:, None]) - logits
+        lengths = (network.weight[labels][:, None] - network.weight[None]).norm(dim=2)
+        exact = (margins / lengths.clamp(min=1e-9)).scatter(1, labels[:, None], torch.inf).amin(1)
+    target = target_of(network, x, labels, low=None, high=None)
+    torch.testing.assert_close(robust_radii(target, L2(), steps=5), exact, rtol=5e-3, atol=1e-5)
+
+
+def test_a_misclassified_sample_has_radius_0() -> None:
+    target = thresholds()
+    wrong = replace(target, labels=1 - target.labels)
+    assert not robust_radii(wrong, Linf(), steps=2).any()
+
+
+def test_the_expectation_over_draws_is_attacked_and_judged() -> None:
+    sure = sound("mlp").network
+
+    class Noisy(nn.Module):
+        """Logits with noise of the size of a margin."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = sure(x)
+            return logits + 3 * torch.randn_like(logits)
+
+    target = sound("mlp").first(60)
+    noisy = replace(target, network=Noisy())
+    torch.manual_seed(0)
+    once = robust_accuracy(noisy, epsilons=[0.05], threats="fgsm").robustness
+    many = robust_accuracy(replace(noisy, draws=30), epsilons=[0.05], threats="fgsm").robustness
+    assert any(flag.startswith("the model is deterministic") for flag in once.flags)
+    assert not any("deterministic" in flag or "finite differences" in flag for flag in many.flags)
+    said = next(check for check in many.sanity_checks if check.name == "expectation over draws")
+    assert said.holds is None and "means over 30 draws" in said.detail
+    clean = robust_accuracy(target, epsilons=[0.05], threats="fgsm").robustness
+    assert once.clean.value < many.clean.value
+    assert many.clean.value == pytest.approx(clean.clean.value, abs=0.1)
