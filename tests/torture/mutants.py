@@ -92,8 +92,8 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "classifier from runs": ("fakes",),
 }
 """Every random stream that is counted, so that its count is state, with a kind of run that draws from it."""
-NOT_DRAWN = ("probe/attack", "measure/test", "measure/train")
-"""Streams of attacks with a zero start, or whose random start does not change an accuracy."""
+NOT_DRAWN = ("probe/attack", "measure/test", "measure/train", "mixing/real", "mixing/fake")
+"""Streams of attacks with a zero start, or whose random start does not change an accuracy, and of no mixing."""
 
 
 @dataclass(frozen=True)
