@@ -10,19 +10,33 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from robust_models import dense, sound
 from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.process import Progress
 from sparring.robustness.input_scale import input_check
+from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.own_model import LoadedModel, OwnModel
+from sparring.robustness.robustness_json import run_or_model
 from sparring.robustness.targets import Target
 from sparring.robustness.weights import load_weights
 
 Command = Callable[..., Any]
 """The fixture `sparring`."""
 State = dict[str, Tensor]
+
+
+class Notes(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 class Folding(nn.Module):
@@ -256,3 +270,36 @@ def test_both_reach_the_command_line(
     assert wrong.code == 7 and "FLAG: inputs and classes as told: clean accuracy" in wrong.out
     found = json.loads((tmp_path / "out" / "robustness.json").read_text())["targets"][0]
     assert found["headline"] is None and any("--input-range -1,1" in flag for flag in found["flags"])
+
+
+def pictures(folder: Path) -> Path:
+    """Ten grey pictures of each of two classes, 8 x 8 pixels, in a folder a class."""
+    for index, name in enumerate(("dark", "light")):
+        (folder / name).mkdir(parents=True)
+        for value in range(10):
+            Image.new("L", (8, 8), 200 * index + value).save(folder / name / f"{value}.png")
+    return folder
+
+
+def of_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    module = f"network_of_two_of_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(MODULE.replace("nn.Linear(64, 10)", "nn.Linear(64, 2)"))
+    monkeypatch.syspath_prepend(tmp_path)
+    return f"{module}:make"
+
+
+def test_the_data_may_be_a_folder_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, notes = OwnModel(model=of_two(monkeypatch, tmp_path)), Notes()
+    options = RobustnessOptions(data=str(pictures(tmp_path / "shades")))
+    (target,) = open_targets(model, options, "cpu", notes).targets
+    assert (target.classes, target.evaluated_on, len(target.samples)) == (("dark", "light"), "held-out", 2)
+    assert "data: 20 images in grey of 2 classes (dark, light) in shades" in notes.said
+
+
+def test_statistics_are_of_every_channel_in_brackets_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = of_two(monkeypatch, tmp_path)
+    model = run_or_model(name, mean="[0.5, 0.4, 0.3]", std="(0.2)")
+    assert isinstance(model, OwnModel)
+    assert (model.mean, model.std) == ((0.5, 0.4, 0.3), (0.2,))
+    with pytest.raises(UsageError, match="mean has 3 numbers, the images have 1 channel"):
+        open_targets(model, RobustnessOptions(data="digits"), "cpu")

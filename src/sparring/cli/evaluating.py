@@ -187,7 +187,7 @@ def robustness(
         list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are tried on this one.")
     ] = None,
     game: GameIndex = 0,
-    data: Annotated[str, typer.Option(help="For a model: digits, or a store.")] = "",
+    data: Annotated[str, typer.Option(help="For a model: digits, a store, or a folder of images.")] = "",
     weights: Annotated[str, typer.Option(help="For a model: a safetensors, .pt or .pth file.")] = "",
     input_range: Annotated[
         str, typer.Option(help="For a model: the range of its input pixels.", show_default="0,1")

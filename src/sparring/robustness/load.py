@@ -23,6 +23,7 @@ from sparring.attacks import Epsilon
 from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
+from sparring.core.process import SILENT, Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import Count, Every, Record
 from sparring.core.shapes import IMAGE_BOUNDS
@@ -36,6 +37,7 @@ from sparring.robustness.own_model import OwnModel
 from sparring.robustness.targets import Target, full_precision, target_of
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
+from sparring.runs.own_data import prepared
 
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -51,7 +53,7 @@ class RobustnessOptions(Record):
         samples: how many, at most, and as many training samples.
         transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
         game: index of a packed game.
-        data: for a model: `digits`, a store's folder, or another source as in a recipe.
+        data: for a model: `digits`, a store, images on disk, or another source as in a recipe.
         draws: of a randomised network; the expectation over so many is attacked and judged.
         radius: whether the median robust radius is measured.
         seed: of samples and attacks.
@@ -98,13 +100,16 @@ class OpenedTargets(NamedTuple):
     problems: tuple[str, ...]
 
 
-def open_targets(what: Path | OwnModel, options: RobustnessOptions, device: str = "auto") -> OpenedTargets:
+def open_targets(
+    what: Path | OwnModel, options: RobustnessOptions, device: str = "auto", progress: Progress = SILENT
+) -> OpenedTargets:
     """The targets of a run's newest checkpoint, or a model of the user's own, with samples to attack.
 
     Args:
         what: the folder of a run, or a model.
         options: the heads, the game and the samples.
         device: where to attack.
+        progress: says how images on disk are prepared.
 
     Raises:
         UsageError: no run, no checkpoint, no labelled images, or an option does not fit; see also `OwnModel.load`.
@@ -112,7 +117,7 @@ def open_targets(what: Path | OwnModel, options: RobustnessOptions, device: str 
     """
     if isinstance(what, OwnModel):
         _require_one_head(what.model, options)
-        return OpenedTargets((_own_model(what, options, choose_device(device)),), None, ())
+        return OpenedTargets((_own_model(what, options, choose_device(device), progress),), None, ())
     if options.data is not None:
         raise UsageError(f"{what}: a run has its own data", "leave --data out")
     run = RunFolder.open(what)
@@ -127,15 +132,16 @@ def _require_one_head(name: str, options: RobustnessOptions) -> None:
         raise UsageError(f"{name}: a classifier has one head and is not packed", "leave --on and --game out")
 
 
-def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device) -> Target:
+def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device, progress: Progress) -> Target:
     data = options.data
     if data is None:
-        raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a store's folder")
+        raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a folder of images")
     is_piece = data in members(Data) or data.startswith("{")
-    source = (parse_piece(Data, data) if is_piece else Store(path=data)).open(device)
+    source = (parse_piece(Data, data) if is_piece else prepared(Store(path=data), progress)[0]).open(device)
     low, high = IMAGE_BOUNDS
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
+    _require_channels(model, source.facts.shape[0])
     held_out, training = _evaluation_samples(source, options.samples, options.seed, device)
     loaded, facts = model.open(device), source.facts
     network = loaded.of_pixels(model)
@@ -146,6 +152,15 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     with full_precision():
         checks = (input_check(loaded, target),)
     return replace(target, gradients=not model.is_onnx, remarks=loaded.remarks, checks=checks)
+
+
+def _require_channels(model: OwnModel, channels: int) -> None:
+    for name, values in (("mean", model.mean), ("std", model.std)):
+        if len(values) not in (1, channels):
+            raise UsageError(
+                f"{name} has {len(values)} numbers, the images have {channels} channel{'s' * (channels > 1)}",
+                f"give one number for all channels, or {channels} separated by commas",
+            )
 
 
 def _classifier(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:

@@ -33,14 +33,16 @@ def run_or_model(
         text: a folder, `module:factory`, or an ONNX file.
         weights: of a model, a file.
         input_range: `low,high` of a model's input pixels.
-        mean, std: one number, or one for every channel separated by commas.
+        mean, std: one number, or one for every channel separated by commas, in brackets or not.
 
     Raises:
         UsageError: there is no such folder, or settings of a model are given for a run.
         InvalidRecord: a setting of a model is invalid.
     """
     scale = {"input_range": input_range, "mean": mean, "std": std}
-    settings: dict[str, Any] = {key: parse_yaml(f"[{value}]", value) for key, value in scale.items() if value}
+    settings: dict[str, Any] = {
+        key: parse_yaml(f"[{value.strip('[]() ')}]", value) for key, value in scale.items() if value
+    }
     settings |= {"weights": weights} if weights else {}
     if text.endswith(".onnx") or (":" in text and not Path(text).exists()):
         remedy = "name it as module:factory, or as a file model.onnx; its range as low,high"
@@ -79,7 +81,7 @@ def evaluate_robustness(
     folder = _folder(what, out)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    opened = open_targets(what, options, device)
+    opened = open_targets(what, options, device, progress)
     attacked = [
         robust_accuracy(
             replace(target, draws=options.draws),

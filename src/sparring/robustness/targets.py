@@ -219,4 +219,7 @@ def _advice(space: Space) -> str:
         return "channels come first: images.permute(0, 3, 1, 2)"
     if len(space.shape) == 2:
         return "give a batch (n, channels, height, width): images.unsqueeze(0) for one image, (1) for one grey channel"
-    return "give a network that returns logits alone, and data of the shape it was made for"
+    return (
+        "give a network that returns logits alone, and data of the shape it was made for, "
+        "as `sparring data prepare FOLDER --size SIDE` makes them; or resize in the network"
+    )

@@ -32,13 +32,32 @@ _LOOKED_AT = 200
 
 
 def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
-    """The recipe, whose data are prepared if they are a folder or a file of images and not a store.
-
-    The side is the next of `SIDES` above the median of the images' shorter sides, or the largest. Where there is no
-    test split, a tenth of every class is held out. The description begins with the name of the data.
+    """The recipe, whose data are prepared as by `prepared`. The description then begins with the name of the data.
 
     Args:
         recipe: of a GAN or a classifier.
+        progress: says what was chosen, and counts images.
+
+    Raises:
+        UsageError, CorruptInput, StorageError: as `prepared`.
+    """
+    if not isinstance(recipe.data, Store):
+        return recipe
+    data, name = prepared(recipe.data, progress)
+    if not name:
+        return recipe
+    _, _, kind = recipe.description.partition(", ")
+    return recipe.model_copy(update={"data": data, "description": f"{name}, {kind or recipe.description}"})
+
+
+def prepared(data: Store, progress: Progress) -> tuple[Store, str]:
+    """The data and their name, prepared if they are a folder or a file of images; a store as it is, without a name.
+
+    The side is the next of `SIDES` above the median of the images' shorter sides, or the largest. Where there is no
+    test split, a tenth of every class is held out.
+
+    Args:
+        data: a store, or images as they lie on disk.
         progress: says what was chosen, and counts images.
 
     Raises:
@@ -46,9 +65,8 @@ def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
         CorruptInput: images are at fault; one error for all.
         StorageError: the disk refused.
     """
-    data = recipe.data
-    if not isinstance(data, Store) or not os.path.exists(data.path) or is_store(Path(data.path)):
-        return recipe
+    if not os.path.exists(data.path) or is_store(Path(data.path)):
+        return data, ""
     source = Path(data.path).resolve()
     faults = Faults()
     with storage_errors(source):
@@ -66,14 +84,8 @@ def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     for note in _notes(manifest, sides, side, store):
         progress.note(note)
     command = _command(source, side, selection, store)
-    prepared = {"path": str(store), "content": manifest.fingerprint, "prepared_by": command}
-    _, _, kind = recipe.description.partition(", ")
-    return recipe.model_copy(
-        update={
-            "data": data.model_copy(update=prepared),
-            "description": f"{manifest.source} {side} x {side}, {kind or recipe.description}",
-        }
-    )
+    changes = {"path": str(store), "content": manifest.fingerprint, "prepared_by": command}
+    return data.model_copy(update=changes), f"{manifest.source} {side} x {side}"
 
 
 def _sides(raw: RawDataset) -> Iterator[tuple[int, int]]:
