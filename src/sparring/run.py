@@ -25,7 +25,7 @@ from sparring.data import Source
 from sparring.evaluation.evaluate import Evaluation
 from sparring.evaluation.evaluate import evaluate as evaluate_run
 from sparring.gan.load import LoadedGAN, load_gan
-from sparring.gan.sampling import draw
+from sparring.gan.sampling import class_number, draw
 from sparring.networks import Verdict, spread
 from sparring.recipes import AnyRecipe, Recipe, set_key, unvalidated, validated
 from sparring.report import report_folder
@@ -37,6 +37,8 @@ from sparring.training.loop import train as train_recipe
 
 PathLike = str | os.PathLike[str]
 Device = str | torch.device
+Label = int | str
+"""A class, by its number or its name in the data."""
 
 
 class Run:
@@ -113,12 +115,12 @@ class Run:
             raise UsageError(f"{self.path}: D has no class head, its head is {head}", "load a run of robgan/...")
         return _ClassHead(self._gan.networks.discriminator)
 
-    def sample(self, count: int, label: int | Sequence[int] | None = None, *, seed: int = 0) -> Tensor:
+    def sample(self, count: int, label: Label | Sequence[Label] | None = None, *, seed: int = 0) -> Tensor:
         """Samples of G `(*lead, count, ...)`; images in [-1, 1].
 
         Args:
             count: samples a game.
-            label: the class of all, or of each; by default all classes in order, equally often.
+            label: the class of all, or of each, by number or name; by default all classes in order, equally often.
             seed: of the latents.
 
         Raises:
@@ -151,13 +153,16 @@ class Run:
     def _classifier(self) -> LoadedClassifier:
         return load_classifier(self._folder, str(self.device))
 
-    def _labels(self, count: int, label: int | Sequence[int] | None) -> Tensor | None:
+    def _labels(self, count: int, label: Label | Sequence[Label] | None) -> Tensor | None:
         gan, classes = self._gan, self._gan.networks.space.classes
         if label is None:
             return spread(count, classes)
         if not gan.recipe.generator.conditional:
             remedy = "leave label out, or train with generator.conditional=true"
             raise UsageError(f"label = {label}: this generator is unconditional", remedy)
+        each = [label] if isinstance(label, str) or not isinstance(label, Sequence) else label
+        if any(isinstance(one, str) for one in each):
+            label = [class_number(gan, one) for one in each]
         labels = torch.as_tensor(label)
         if labels.is_floating_point() or labels.dim() > 1 or labels.numel() not in (1, count):
             raise UsageError(f"label = {label}: should be a class, or one for each of {count} samples", "write label=3")

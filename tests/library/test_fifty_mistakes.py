@@ -194,6 +194,10 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
 OF_A_RUN: dict[str, tuple[Callable[[sparring.Run], object], str]] = {
     "no samples": (lambda run: run.sample(0), "count = 0: should be at least 1"),
     "no such label": (lambda run: run.sample(4, label=12), "label = 12: no such class .try: the classes are 0 to 9"),
+    "no such name": (
+        lambda run: run.sample(4, label="ten"),
+        "label 'ten': no such class .try: a number from 0 to 9, or",
+    ),
     "labels of another number": (
         lambda run: run.sample(4, label=[1, 2]),
         r"label = \[1, 2\]: should be a class, or one for",
@@ -268,6 +272,11 @@ def test_a_mistake_with_a_run_is_answered_in_one_line(run: sparring.Run, mistake
 def _is_one_line(text: str, said: str) -> None:
     assert "\n" not in text
     assert re.search(said, text), text
+
+
+def test_classes_have_names(run: sparring.Run) -> None:
+    assert torch.equal(run.sample(2, label="3"), run.sample(2, label=3))
+    assert torch.equal(run.sample(2, label=["3", "4"]), run.sample(2, label=[3, 4]))
 
 
 @pytest.mark.parametrize("variant", WORKING)

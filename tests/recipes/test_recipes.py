@@ -98,6 +98,22 @@ def test_the_whole_key_of_an_unknown_one_is_suggested(override: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("feedback.probability=0.4", "probability is a key of feedback=flip; "),
+        ("optimizers.generator.momentum=0.9", "momentum is a key of optimizers.generator=sgd; "),
+        ("feedback.perturbations=[{perturbation: flip, probability: 0.1, odds: 1}]", ""),
+        ("feedback.perturbations=[{perturbation: {name: flip, odds: 1}, probability: 0.1}]", ""),
+        ("regime.attack.momentum=0.9", ""),
+    ],
+)
+def test_a_key_of_another_member_of_the_family_is_told(override: str, remedy: str) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        load("dishonest/images", ["regime=symmetric", override])
+    assert caught.value.remedy == f"{remedy}`sparring show RECIPE` prints every key"
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("steps: 1\nsteps: 2\n", "line 2: key given twice: steps"),

@@ -68,6 +68,11 @@ def test_the_pictures_are_those_of_the_file(run: RunFolder) -> None:
     for drawn in (line, newest):  # whatever the bins, the area is that of all entries
         assert drawn.values.sum() * np.diff(drawn.steps).mean() == pytest.approx(1)
     assert line.label == "round 0"
+    sizes = [0.000226, 0.00999, 0.0209, 0.3123, 1.2345, 123.4, 0.0, 1.0]
+    with np.load(run.probes / "000000006.npz") as file:
+        np.savez(run.probes / "000000006.npz", **{**file, "gradient_top": [sizes]})
+    notes = probe_strips(read_run(run))[0].strips[2].notes
+    assert notes == ("2.3e−4", "1.0e−2", "0.0209", "0.312", "1.23", "123", "0", "1")  # short: 44 pixels on a telephone
 
 
 def test_a_damaged_file_is_passed_over(run: RunFolder) -> None:

@@ -135,3 +135,19 @@ def test_one_image_is_too_few(letters: Path, tmp_path: Path) -> None:
     shutil.copy(letters / "a" / "0.png", tmp_path / "one" / "0.png")
     with pytest.raises(CorruptInput, match="1 samples, with no two of a class, so that none can be held out"):
         resolved("asgan/images", tmp_path / "one")
+
+
+def test_a_mistyped_folder_is_no_unknown_data() -> None:
+    with pytest.raises(UsageError, match="greeek: no such data") as caught:
+        resolved("robgan/images", Path("greeek")).data.open(torch.device("cpu"))
+    assert caught.value.remedy.startswith("give a folder of images")
+    with pytest.raises(UsageError, match="did you mean digits"):
+        load("robgan/images", ["data=digit"])
+
+
+def test_one_class_is_said_as_such(letters: Path) -> None:
+    for other in "bg":
+        shutil.rmtree(letters / other)
+    notes = Notes()
+    resolved("robgan/images", letters, notes)
+    assert notes.said[0] == "data: 10 images in grey of one class (a) in letters"

@@ -64,7 +64,7 @@ def prepare(
         with whole_folder(out) as folder:
             files = _write_splits(folder, raw, intake, progress)
             intake.check()
-            faults.raise_any(intake.source, "repair the source or take more of it, then prepare it again")
+            faults.raise_any(intake.source, "repair or remove what is named, or take more of the source, and try again")
             manifest = intake.manifest(files)
             write_whole(folder / FILENAME, (manifest.model_dump_json(indent=2) + "\n").encode())
     return manifest

@@ -8,16 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_serializer
 
 from sparring.core.pieces import members
-from sparring.core.records import Count, Every, Record
+from sparring.core.records import Count, Every, Record, nearest
 from sparring.data import Data
 from sparring.networks import Precision
 
 
 def path_as_store(value: Any) -> Any:
-    """The value of a key of data, in which a path is the store that lies there."""
-    if isinstance(value, str) and value not in members(Data) and (os.sep in value or os.path.exists(value)):
-        return {"name": "store", "path": value}
-    return value
+    """The value of a key of data, in which what is neither a piece nor nearly the name of one is a path."""
+    known = members(Data)
+    if not isinstance(value, str) or value in known:
+        return value
+    is_piece = ":" in value or nearest(value, known)
+    return value if is_piece and os.sep not in value and not os.path.exists(value) else {"name": "store", "path": value}
 
 
 DataOrStore = Annotated[Data, BeforeValidator(path_as_store)]

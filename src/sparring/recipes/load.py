@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import UsageError
-from sparring.core.pieces import AnyPiece, Piece, UnknownPiece, find
+from sparring.core.pieces import AnyPiece, Piece, UnknownPiece, find, members
 from sparring.core.records import UNKNOWN_KEY, InvalidRecord, Record, nearest
 from sparring.recipes.base import TrainingRecipe
 from sparring.recipes.classifier import ClassifierRecipe
@@ -83,7 +83,8 @@ def validated(values: Any, what: str) -> AnyRecipe:
             known = record.validated(known, what, _REMEDY).model_dump(mode="json")
         keys = list(dotted_keys(known))
         problems = [with_whole_keys(each, given, keys) for each in error.problems]
-        raise InvalidRecord(what, problems, _REMEDY) from None
+        other = [remedy for path in unknown if (remedy := _other_member(values, path))]
+        raise InvalidRecord(what, problems, "; ".join([*other[:1], _REMEDY])) from None
 
 
 def require_game(recipe: TrainingRecipe, what: str) -> Recipe:
@@ -163,6 +164,24 @@ def set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
     values[keys[-1]] = value
 
 
+def _other_member(values: Any, path: tuple[str, ...]) -> str:
+    """What to write where not this piece but others of its family have the key at the path; nothing if none has."""
+    *above, key = path
+    record: type[Record] | None = _record_for(values)
+    family: Any = None
+    for each in above:
+        if record is None or each not in record.model_fields:
+            return ""
+        family = record.model_fields[each].annotation
+        held = values.get(each, _default(record, each))
+        values = {"name": held} if isinstance(held, str) else held
+        record = _record_at(record, each, values) if isinstance(values, Mapping) else None
+    if not (isinstance(family, type) and issubclass(family, Piece)):
+        return ""
+    having = [f"{'.'.join(above)}={name}" for name, member in members(family).items() if key in member.model_fields]
+    return f"{key} is a key of {' or '.join(having[:3])}" if having else ""
+
+
 def _values(name: str, children: tuple[str, ...]) -> dict[str, Any]:
     """The values of a recipe; one that `extends` another is the other with its own dotted keys changed."""
     values = parse_yaml(_text(name), name)
@@ -222,7 +241,7 @@ def _default(record: type[Record] | None, key: str) -> Any:
     return default.model_dump(mode="json") if isinstance(default, Record) else default
 
 
-def _record_at(record: type[Record] | None, key: str, values: dict[str, Any]) -> type[Record] | None:
+def _record_at(record: type[Record] | None, key: str, values: Mapping[str, Any]) -> type[Record] | None:
     """The record that the values of a key are for; None if only validation can find out."""
     field = record.model_fields.get(key) if record else None
     if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Record)):

@@ -118,7 +118,7 @@ def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, sto
     channels, classes = manifest.shape[0], manifest.classes
     total = sum(split.count for split in manifest.splits.values())
     shown = ", ".join(classes[:6]) + (", ..." if len(classes) > 6 else "")
-    of = f"{len(classes)} classes ({shown})" if classes else "no classes"
+    of = {0: "no classes", 1: f"one class ({shown})"}.get(len(classes), f"{len(classes)} classes ({shown})")
     yield f"data: {total:,} images in {'colour' if channels == 3 else 'grey'} of {of} in {manifest.source}"
     yield from (f"data: {note}" for note in manifest.notes)
     least, most = (kind(sides, key=min) for kind in (min, max))
