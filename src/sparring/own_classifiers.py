@@ -57,6 +57,7 @@ def attack(
     """
     chosen = _attack(attack, settings)
     target = _target(model, images, labels, bounds)
+    chosen.require_size(target.space)
     criterion = Margin() if chosen.seeks_boundary else CrossEntropy()
     threat = Threat(name=chosen.name, kind="white-box", attack=chosen, criterion=criterion)
 

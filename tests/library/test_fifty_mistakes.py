@@ -103,16 +103,21 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: FGSM(epsilon=8)(IMAGES, per_sample, network=MODEL, space=(0, 1), rng=0),
         "epsilon = 8: .*8/255",
     ),
+    "8 for 8/255, by name": (lambda: fgsm(epsilon=8), "epsilon = 8: .*8/255"),
     "a string for rng": (lambda: fgsm(rng="seed"), "rng = 'seed': .*give rng=0 or a torch.Generator"),
     "swapped bounds": (lambda: fgsm(bounds=(1, 0)), r"bounds = \(1, 0\): 1 is not below 0"),
     "one number for bounds": (lambda: fgsm(bounds=1.0), "bounds = 1.0: should be two numbers"),
     "a space of other images": (lambda: called(space=Space((1, 8, 8), (0, 1))), "samples of shape .*: space says"),
-    "bytes": (lambda: called((255 * IMAGES).byte()), r"x: uint8 of shape .*wanted floating-point.*float\(\) / 255"),
+    "bytes": (lambda: called((255 * IMAGES).byte()), r"x: uint8 of shape .*wanted floating-point.*x / 255"),
     "[-1, 1] said to be [0, 1]": (
         lambda: called(SIGNED),
         r"x: from -0.99.* outside of the range \[0, 1\].*bounds=\(-1, 1\)",
     ),
     "[0, 255] said to be [0, 1]": (lambda: fgsm(255 * IMAGES), r"images: from .* outside of .*bounds=\(0, 255\)"),
+    "normalised images": (
+        lambda: fgsm((IMAGES - 0.45) / 0.22),
+        "images: from -.* outside of .*let the network do that",
+    ),
     "[0, 1] said to be [-1, 1]": (
         lambda: fgsm(bounds=(-1, 1)),
         r"every epsilon is 2 times too large: say bounds=\(0, 1\)",

@@ -268,6 +268,7 @@ def test_both_reach_the_command_line(
     assert "taken from 'state_dict'" in right.out and "prefix 'module.' removed" in right.out
     wrong = sparring(*command, "--input-range", "0,255")
     assert wrong.code == 7 and "FLAG: inputs and classes as told: clean accuracy" in wrong.out
+    assert "sanity checks failed, first inputs and classes as told" in wrong.out
     found = json.loads((tmp_path / "out" / "robustness.json").read_text())["targets"][0]
     assert found["headline"] is None and any("--input-range -1,1" in flag for flag in found["flags"])
 

@@ -45,6 +45,22 @@ def test_a_sound_model_passes_every_check(name: str) -> None:
     assert len({check.name for check in checks}) == len(checks) == 15
 
 
+@pytest.mark.parametrize(("more", "holds"), [(1, True), (6, False)])
+def test_one_sample_of_few_is_no_lack_of_steps(more: int, holds: bool) -> None:
+    whole = sound("mlp")
+    few = replace(whole, samples=whole.samples[:30], labels=whole.labels[:30])
+
+    def run(threat: Threat, logits: Any, samples: Samples, truth: Tensor, **rest: Any) -> Samples:
+        found = attempt(threat, logits, samples, truth, **rest)
+        if threat.attack.model_dump().get("steps") == 40:
+            standing = (logits(found).argmax(1) == truth).nonzero()[:more, 0]
+            found[standing] = torch.stack([samples[truth != label][0] for label in truth[standing]])
+        return found
+
+    attack = pgd_within(budgets_of(few).ball, 0.03)
+    assert ("more steps help the attack" not in flags(checked(few, attack, run))) is holds
+
+
 class FlippedSign(PGD):
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         return super().search(x, lambda moved: -loss(moved), space=space, rng=rng)

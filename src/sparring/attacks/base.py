@@ -83,9 +83,7 @@ class Attack(Piece, family="attack"):
         samples = fitted(samples_from(x, "x"), module_from(network, "network"))
         space = Space.of(space, samples)
         require_range(samples, space, "x")
-        if self.epsilon > 1 and self.ball.norm == Linf.norm and space.bounds is not None:
-            remedy = f"for 255ths write {self.epsilon:g}/255"
-            raise UsageError(f"epsilon = {self.epsilon:g}: more than the whole range of the samples", remedy)
+        self.require_size(space)
         rng = Rng.of(rng, samples.device)
         return self.perturb(samples, per_sample(loss, space), network=network, space=space, rng=rng)
 
@@ -151,6 +149,16 @@ class Attack(Piece, family="attack"):
     def scaled(self, factor: float) -> Attack:
         """The same attack with its budget multiplied."""
         return self.model_copy(update={"epsilon": factor * self.epsilon})
+
+    def require_size(self, space: Space) -> None:
+        """Refuse an epsilon of more than the whole range.
+
+        Raises:
+            UsageError: it probably is in 255ths.
+        """
+        if self.epsilon > 1 and self.ball.norm == Linf.norm and space.bounds is not None:
+            remedy = f"for 255ths write {self.epsilon:g}/255"
+            raise UsageError(f"epsilon = {self.epsilon:g}: more than the whole range of the samples", remedy)
 
     def remarks(self) -> list[str]:
         """Warnings about the settings, for the user."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sparring.core.errors import UsageError
 from sparring.core.shapes import Space
 
+_USUAL_RANGES = ((0, 1), (-1, 1), (0, 255))
 _STRAYS = 0.25
 """How far samples may lie outside of their range, as a share of it: dequantised images do, a little."""
 _ENOUGH = 16
@@ -36,7 +37,7 @@ def samples_from(value: Any, name: str = "images") -> Tensor:
     if not samples.numel():
         raise UsageError(f"{got} is empty", f"give at least one sample; filter the data before, not {name}")
     if not samples.is_floating_point():
-        raise UsageError(f"{got}, wanted floating-point numbers", f"{name}.float() / 255 turns bytes into [0, 1]")
+        raise UsageError(f"{got}, wanted floating-point numbers", f"{name} / 255 turns bytes into [0, 1]")
     if samples.dim() < 2:
         raise UsageError(f"{got}, wanted a batch (n, ...)", f"{name}.unsqueeze(0) is a batch of one")
     if not samples.isfinite().all():
@@ -121,7 +122,7 @@ def require_range(samples: Tensor, space: Space, name: str = "images", *, strays
     if least < low - slack or most > high + slack:
         raise UsageError(
             f"{name}: from {least:.4g} to {most:.4g}, outside of the range [{low:g}, {high:g}]",
-            f"say the range that they have, for example bounds=({_below(least):g}, {_above(most):g})",
+            _range_advice(least, most),
         )
     if 0 <= least < most <= 1 and (low < 0 or high > 1) and samples.numel() >= _ENOUGH:
         warnings.warn(
@@ -164,9 +165,9 @@ def _tensor(value: Any, name: str, example: str) -> Tensor:
         ) from None
 
 
-def _below(least: float) -> float:
-    return next((low for low in (0.0, -1.0) if least >= low), least)
-
-
-def _above(most: float) -> float:
-    return next((high for high in (1.0, 255.0) if most <= high), most)
+def _range_advice(least: float, most: float) -> str:
+    """What to do about images from `least` to `most`."""
+    usual = next((ends for ends in _USUAL_RANGES if ends[0] <= least and most <= ends[1]), None)
+    if usual is None:
+        return "give them as they are before their mean and deviation are taken out, and let the network do that"
+    return f"say the range that they have, for example bounds=({usual[0]}, {usual[1]})"

@@ -107,7 +107,7 @@ def robust_accuracy(
         attack = budgets.main_attack(budgets.main)
         checks = sanity_checks(target, attack, epsilons=budgets.epsilons, tries=budgets.restarts, seed=seed)
     checks.append(gradients_are_strongest([(trial.result, trial.correct) for trial in trials]))
-    checks += [samples_are_held_out(target), *target.checks]
+    checks = [*target.checks, *checks, samples_are_held_out(target)]  # those of the inputs name a cause
     progress.advance(total, total)
     worst = tuple(worst_cases(trials, target))
     at_main = next(case for case in worst if (case.norm, case.epsilon) == (budgets.ball.norm, budgets.main))
