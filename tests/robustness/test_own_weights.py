@@ -265,6 +265,7 @@ def test_both_reach_the_command_line(
     command = ("robustness", f"{module}:make", "--weights", tmp_path / "w.pt", *options, "--out", tmp_path / "out")
     right = sparring(*command, "--input-range", "-1,1")
     assert right.code == 0, right.err + right.out
+    assert right.out.count(f"{module}:make") == 2  # the verdict's and the table's
     assert "taken from 'state_dict'" in right.out and "prefix 'module.' removed" in right.out
     wrong = sparring(*command, "--input-range", "0,255")
     assert wrong.code == 7 and "FLAG: inputs and classes as told: clean accuracy" in wrong.out

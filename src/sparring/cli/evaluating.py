@@ -254,7 +254,8 @@ def _print_robustness(title: str, robustness: Robustness) -> None:
             for result in target.attacks
         ]
         samples = f"{target.samples} {target.evaluated_on} samples"
-        print_rows(f"{title}, {target.name}: {samples}, trained against {target.trained_against or 'nothing'}", attacks)
+        of = ", ".join(dict.fromkeys((title, target.name)))
+        print_rows(f"{of}: {samples}, trained against {target.trained_against or 'nothing'}", attacks)
         worst = [
             {"norm": case.norm, "epsilon": case.scales} | _rate(case.accuracy) | {"over": ", ".join(case.attacks)}
             for case in target.worst
