@@ -67,6 +67,18 @@ def test_seeds_are_pooled_and_what_a_name_implies_is_no_difference(tmp_path: Pat
     assert [tile.shown for (tile,) in tiles] == ["4/6", "2/3"]
 
 
+def test_a_combination_that_no_run_measured_makes_no_map(tmp_path: Path) -> None:
+    folders = [
+        *grid(tmp_path),
+        played(tmp_path / "batch", ["objective=log", "feedback.probability=0.4", "batch_size=64"], 1),
+        played(tmp_path / "none", ["objective=log", "feedback.probability=0.4", "steps=7"], 1),
+    ]
+    *runs, unmeasured = map(read_run, folders)
+    sheets = success_sheets([*runs, replace(unmeasured, rows=())])
+    assert [len(sheet.maps) for sheet in sheets] == [3, 3]
+    assert success_sheets([replace(unmeasured, rows=())]) == ()
+
+
 def test_what_follows_from_the_axes_makes_no_map_of_its_own(tmp_path: Path) -> None:
     runs = [
         read_run(played(tmp_path / f"{name}{share}", [f"objective={name}", f"feedback.probability={share}", more], 1))

@@ -7,7 +7,7 @@ line.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean
 from typing import Any
@@ -115,13 +115,23 @@ def sweep_map(results: Sequence[CellResult]) -> SweepMap:
 
 
 def success_sheets(runs: Sequence[Run]) -> tuple[MapSheet, ...]:
-    """Maps of successes and of the rounds to the first one, over the keys in which runs differ; none without any."""
-    settings = map_settings(runs)
+    """Maps of successes and of the rounds to the first one, over the keys in which runs that measured them differ.
+
+    None without any such key. A combination of the other keys that no run has is no map.
+    """
+    runs = [run for run in runs if run.series(SUCCESS)]
+    settings = map_settings(runs) if runs else ()
     if not any(settings):
         return ()
     cells = [MapCell(each, _of_success(run)) for each, run in zip(settings, runs, strict=True)]
     ordered = {key: tuple(sorted(found, key=_sort_key)) for key, found in _values(cells).items()}
-    return tuple(_sheet(cells, ordered, metric_info(name)) for name in (SUCCESS, FIRST_SUCCESS))
+    return tuple(_played(_sheet(cells, ordered, metric_info(name))) for name in (SUCCESS, FIRST_SUCCESS))
+
+
+def _played(sheet: MapSheet) -> MapSheet:
+    """A sheet without the maps that have no result."""
+    has_any = (any(tile.shade is not None for row in tiles for tile in row) for _, tiles in sheet.maps)
+    return replace(sheet, maps=tuple(each for each, has in zip(sheet.maps, has_any, strict=True) if has))
 
 
 def _of_success(run: Run) -> dict[str, Sequence[Number]]:
