@@ -50,23 +50,23 @@ class Fakes(Record):
 
     run: Annotated[str, Field(min_length=1)] | None = None
     data: Annotated[Data | None, BeforeValidator(path_as_store)] = None
-    weight: NonNegative | None = None
+    weight: NonNegative | None = 0.5
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
     labels: Annotated[str, Field(min_length=1)] | None = None
     game: Every = 0
 
     @model_validator(mode="before")
     @classmethod
-    def _weighs_by_default(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("weight") is None and values.get("share") is None:
-            return values | {"weight": 0.5}
+    def _share_is_no_weight(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("share") is not None:
+            return {"weight": None} | values
         return values
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Fakes:
         if (self.run is None) == (self.data is None):
             raise ValueError("name either a run or a store of data")
-        if self.weight is not None and self.share is not None:
+        if (self.weight is None) == (self.share is None):
             raise ValueError("give a weight or a share; the other is null")
         return self
 
