@@ -16,7 +16,7 @@ quick: $(VENV)/installed-dev
 
 # Two processes, each of which keeps one core busy.
 test: $(VENV)/installed-dev
-	$(PYTEST) -n 2 --dist worksteal
+	$(PYTEST) -n 2 --dist loadfile
 
 torture: $(VENV)/installed-dev
 	cd tests && ../$(BIN)/python -m torture $(TORTURE)

@@ -22,7 +22,7 @@ from sparring.gan.step import play_round
 from sparring.recipes import load, require_game
 from sparring.training import loop
 
-ROUNDS = 30
+ROUNDS = 20
 STEEP = 2.0
 """Factor of D's initial weights: one-sided penalties are then positive."""
 _GAME = (
@@ -72,8 +72,8 @@ GAMES: dict[str, tuple[str, ...]] = {
     "ring": ("data=ring", "regime=mixed"),
 }
 RUN = (
-    *("replicas=1", "batch_size=16", "steps=300", "log_every=1"),
-    *("checkpoint_every=0", "evaluate_every=200", "sample_every=0"),
+    *("replicas=1", "batch_size=16", "steps=120", "log_every=1"),
+    *("checkpoint_every=0", "evaluate_every=80", "sample_every=0"),
 )
 """The run as overrides of dishonest/ring-small."""
 NORMALISED = (

@@ -15,7 +15,7 @@ from robust_models import sound
 from sparring.attacks import FAB, Threat
 from sparring.core.errors import UsageError
 from sparring.core.process import Progress
-from sparring.robustness import threat_sets
+from sparring.robustness import threat_sets, worst_case
 from sparring.robustness.targets import Target
 from sparring.robustness.threat_sets import budgets_of, chosen_threats
 from sparring.robustness.trials import Trials
@@ -51,6 +51,7 @@ def worst_margins(target: Target, epsilon: float) -> Tensor:
 def test_a_linear_network_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threat_sets, "_STEPS", 20)
     monkeypatch.setattr(threat_sets, "_SQUARES", 50)
+    monkeypatch.setattr(worst_case, "sanity_checks", lambda *_, **__: [])
     target = sound("linear").first(40)
     epsilons = [0.03, 0.08]
     result = robust_accuracy(target, epsilons=epsilons, threats="autoattack").robustness
@@ -70,7 +71,8 @@ def test_fab_alone_is_exact_on_a_linear_network() -> None:
     assert torch.equal(Trials(target, 0).of(fab).correct, worst_margins(target, 0.08) < 0)
 
 
-def test_standard_says_what_it_left_out() -> None:
+def test_standard_says_what_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worst_case, "sanity_checks", lambda *_, **__: [])
     quick = robust_accuracy(sound("mlp").first(40), epsilons=[0.1], threats="fgsm").robustness
     assert quick.headline and "FAB and Square with 5,000 queries were not tried" in quick.headline.text
 
@@ -88,6 +90,7 @@ class KilledAfter(Progress):
 
 def test_a_killed_evaluation_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Target, "batch_size", 16)
+    monkeypatch.setattr(worst_case, "sanity_checks", lambda *_, **__: [])
     target = sound("mlp").first(40)
     threats = [each for each in chosen_threats("apgd-ce,fgsm", budgets_of(target, [0.1])) if each.name != "PGD-20 x 2"]
     threats = [replace_rest(each) for each in threats]
