@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sparring.attacks import BIM, FGSM, PGD, Distance
 from sparring.core.errors import UsageError
+from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.networks import Verdict
@@ -92,6 +93,11 @@ def ours(network: nn.Module) -> OwnDiscriminator:
 def test_mistakes_in_a_loop_are_said() -> None:
     good, bad = nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     x = torch.linspace(-1, 1, 8).reshape(2, 1, 2, 2)
+    with pytest.raises(InvalidRecord, match="hing"):
+        OwnDiscriminator(good, torch.optim.SGD(good.parameters(), 0.1), "hing", space=(-1, 1))
+    with pytest.raises(InvalidRecord, match="regime"):
+        ours(good).update(Symmetric, x, x)  # type: ignore[arg-type]
+    ours(good).update("symmetric", x, x)
     with pytest.raises(UsageError, match=r"network: returned shape \(2, 2\), wanted one score a sample"):
         ours(bad).update(Plain(), x, x)
     with pytest.raises(UsageError, match=r"fake: shape .*, and real has"):

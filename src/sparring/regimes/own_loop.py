@@ -48,7 +48,7 @@ class OwnDiscriminator:
     Args:
         network: samples `(n, ...)` to scores, logits of "real".
         optimizer: over its parameters.
-        objective: payoffs per sample; D ascends their mean.
+        objective: payoffs per sample, or its name; D ascends their mean.
         space: shape and range of the samples, or the range alone; None for samples without one.
         lipschitz: its penalty is subtracted once a step, its constraint applied after each.
         scores: from the network's output to scores `(n)`.
@@ -64,23 +64,24 @@ class OwnDiscriminator:
         self,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
-        objective: Objective,
+        objective: Objective | str,
         *,
         space: SpaceLike,
         lipschitz: Lipschitz = Unconstrained(),  # noqa: B008
         scores: Callable[[Any], Scores] = scores_alone,
         seed: int = 0,
     ) -> None:
-        self.network, self.optimizer, self.objective = module_from(network, "network"), optimizer, objective
+        self.network, self.optimizer = module_from(network, "network"), optimizer
+        self.objective = Objective.validated(objective, "objective", "see `sparring list objective`")
         self.round, self.logged, self.kept = 0, dict[str, Tensor](), dict[str, Tensor]()
         self._space, self._lipschitz, self._scores, self._seed = space, lipschitz, scores, seed
         self._shown, self._steps = False, 0
 
-    def update(self, regime: Regime, real: Any, fake: Any) -> None:
+    def update(self, regime: Regime | str, real: Any, fake: Any) -> None:
         """One update of D under a regime.
 
         Args:
-            regime: for example `Symmetric(attack=FGSM(epsilon="1/255"))`.
+            regime: for example `Symmetric(attack=FGSM(epsilon="1/255"))`, or its name.
             real: `(n, ...)`.
             fake: `(n, ...)`; what it was computed from gets no gradient.
 
@@ -97,7 +98,7 @@ class OwnDiscriminator:
         require_range(real, self.space, "real")
         self._device, self._steps = real.device, 0
         self.optimizer.zero_grad()  # what G's step left
-        regime.update(self, real, fake)
+        Regime.validated(regime, "regime", "see `sparring list regime`").update(self, real, fake)
         self.round += 1
 
     @cached_property
