@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import sparring
 from piece_arguments import ARGUMENTS
 from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, find, members, piece
@@ -14,6 +17,7 @@ from sparring.core.shapes import Scores
 from sparring.objectives import Hinge, Objective
 from sparring.testing import _CONTRACTS, check  # imports every family
 
+SOURCE = Path(sparring.__file__).parent
 OF_CLAIMS = {"claim_chart", "computation", "measure", "statement"}
 """Families that no recipe has; the entries of the papers use every member."""
 ON_DISK = {("data", "store"), ("extractor", "inception")}
@@ -74,3 +78,8 @@ def test_a_new_file_in_a_family_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     (folder / "member.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     assert importlib.import_module("family_of_the_test").member
+
+
+def test_every_public_class_has_a_name_of_its_own() -> None:
+    names = [name for path in SOURCE.rglob("*.py") for name in re.findall(r"(?m)^class ([A-Z]\w*)", path.read_text())]
+    assert sorted(name for name, count in Counter(names).items() if count > 1) == []

@@ -19,7 +19,7 @@ from sparring.recipes import load
 from sparring.report import Comparison, report_folder, report_runs
 from sparring.report.charts import Chart
 from sparring.report.overlays import ALL, aligned, overlays
-from sparring.report.read import Run, read_run
+from sparring.report.read import RunRecord, read_run
 from sparring.runs.folder import RunFolder
 
 SYMMETRIC = "regime={name: symmetric, attack: {name: fgsm, epsilon: 8/255}}"
@@ -30,7 +30,9 @@ FRECHET = {PLAIN: [[90.0, 60.0, 45.0], [80.0, 50.0, 40.0], [95.0, 70.0, 41.0]],
 """Distances by regime, seed and round."""
 
 
-def logged(path: Path, *changes: str, rounds: Sequence[int] = ROUNDS, games: int = 1, **numbers: Sequence[Any]) -> Run:
+def logged(
+    path: Path, *changes: str, rounds: Sequence[int] = ROUNDS, games: int = 1, **numbers: Sequence[Any]
+) -> RunRecord:
     """A run of digits that logged these numbers in these rounds, a second apart."""
     recipe = load("dishonest/digits", [f"replicas={games}", "batch_size=32", *changes])
     run = new_run(path, recipe, {"training_samples": 1437})
@@ -40,7 +42,7 @@ def logged(path: Path, *changes: str, rounds: Sequence[int] = ROUNDS, games: int
 
 
 @pytest.fixture
-def six(tmp_path: Path) -> list[Run]:
+def six(tmp_path: Path) -> list[RunRecord]:
     """Two regimes with three seeds each."""
     return [
         logged(
@@ -53,11 +55,11 @@ def six(tmp_path: Path) -> list[Run]:
     ]  # fmt: skip
 
 
-def drawn(runs: Sequence[Run], **options: Any) -> dict[str, Chart]:
+def drawn(runs: Sequence[RunRecord], **options: Any) -> dict[str, Chart]:
     return {chart.title: chart for chart in overlays(runs, Comparison(**options)).charts}
 
 
-def test_mean_and_band_are_those_of_scipy(six: list[Run]) -> None:
+def test_mean_and_band_are_those_of_scipy(six: list[RunRecord]) -> None:
     plain, symmetric = drawn(six)["Fréchet distance"].curves
     assert [plain.label, symmetric.label] == ["plain", "symmetric"]
     for curve, games in zip((plain, symmetric), FRECHET.values(), strict=True):
@@ -77,7 +79,7 @@ def test_a_share_of_successes_has_wilson_s_band(tmp_path: Path) -> None:
     assert "Mean over 4 games, with its 95 % interval (Wilson)." in chart.caption
 
 
-def test_by_default_the_measures_are_those_of_the_papers(six: list[Run]) -> None:
+def test_by_default_the_measures_are_those_of_the_papers(six: list[RunRecord]) -> None:
     found = overlays(six, ALL)
     assert found.title == "Measures over rounds, by regime"
     titles = [chart.title for chart in found.charts]
@@ -150,7 +152,7 @@ def test_a_diverged_game_leaves_the_mean_and_is_named(tmp_path: Path) -> None:
     assert "all games: 1 of 3 games stopped or diverged early and left the mean there." in chart.caption
 
 
-def test_games_are_grouped_by_any_keys(six: list[Run], tmp_path: Path) -> None:
+def test_games_are_grouped_by_any_keys(six: list[RunRecord], tmp_path: Path) -> None:
     wide = logged(tmp_path / "wide", "regime=plain", "batch_size=64", "seed=0", frechet_distance=[9.0, 8.0, 7.0])
     assert overlays([*six, wide], ALL).title == "Measures over rounds, by regime and batch_size"
     labels = [curve.label for curve in drawn([*six, wide])["Fréchet distance"].curves]
@@ -163,7 +165,7 @@ def test_games_are_grouped_by_any_keys(six: list[Run], tmp_path: Path) -> None:
     assert by_seed.caption.endswith("One game each.")
 
 
-def test_a_number_of_the_training_is_a_measure(six: list[Run]) -> None:
+def test_a_number_of_the_training_is_a_measure(six: list[RunRecord]) -> None:
     chart = drawn(six, measures=("payoff_d",))["Payoffs: D"]
     assert chart.unit == "mean payoff per sample"
     assert [curve.values[:, 0].tolist() for curve in chart.curves] == [[-1.0, -1.25, -1.5]] * 2
@@ -180,14 +182,14 @@ def test_a_number_of_the_training_is_a_measure(six: list[Run]) -> None:
     ],
 )
 def test_a_wrong_name_is_an_error_with_the_nearest(
-    options: dict[str, Any], cause: str, remedy: str, six: list[Run]
+    options: dict[str, Any], cause: str, remedy: str, six: list[RunRecord]
 ) -> None:
     with pytest.raises(UsageError, match=cause) as caught:
         overlays(six, Comparison(**options))
     assert remedy.replace("seconds, ", "") in caught.value.remedy
 
 
-def test_the_page_has_one_chart_a_measure_with_two_lines_and_bands(six: list[Run], tmp_path: Path) -> None:
+def test_the_page_has_one_chart_a_measure_with_two_lines_and_bands(six: list[RunRecord], tmp_path: Path) -> None:
     page = Page(report_folder(tmp_path, Comparison(unit="epochs")))
     assert "Measures over epochs, by regime" in page.text
     for title in ("Fréchet distance", "Inception score", "Input gradient of D: L1 norm"):
@@ -196,7 +198,7 @@ def test_the_page_has_one_chart_a_measure_with_two_lines_and_bands(six: list[Run
         report_folder(six[0].folder.path, Comparison(unit="epochs"))
 
 
-def test_only_the_measures_that_are_asked_for_are_shared(six: list[Run], tmp_path: Path) -> None:
+def test_only_the_measures_that_are_asked_for_are_shared(six: list[RunRecord], tmp_path: Path) -> None:
     folders = [RunFolder.open(run.folder.path) for run in six]
     page = Page(report_runs(folders, tmp_path / "all.html", title="six", comparison=Comparison(("payoff_d",))))
     assert "Payoffs: D" in page.text

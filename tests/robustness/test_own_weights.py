@@ -209,7 +209,7 @@ def test_a_wrong_input_scale_is_suspected(case: str) -> None:
     assert check.holds is not bool(remedy), check.detail
     assert remedy in check.detail
     if remedy:
-        assert re.search(r"clean accuracy [0-9.]+ % as told, [89][0-9.]+ % ", check.detail)
+        assert re.search(r"clean accuracy [0-9.]+ % as stated, [89][0-9.]+ % ", check.detail)
 
 
 def test_another_order_of_classes_is_suspected() -> None:
@@ -268,8 +268,8 @@ def test_both_reach_the_command_line(
     assert right.out.count(f"{module}:make") == 2  # the verdict's and the table's
     assert "taken from 'state_dict'" in right.out and "prefix 'module.' removed" in right.out
     wrong = sparring(*command, "--input-range", "0,255")
-    assert wrong.code == 7 and "FLAG: inputs and classes as told: clean accuracy" in wrong.out
-    assert "sanity checks failed, first inputs and classes as told" in wrong.out
+    assert wrong.code == 7 and "FLAG: inputs and classes as stated: clean accuracy" in wrong.out
+    assert "sanity checks failed, first inputs and classes as stated" in wrong.out
     found = json.loads((tmp_path / "out" / "robustness.json").read_text())["targets"][0]
     assert found["headline"] is None and any("--input-range -1,1" in flag for flag in found["flags"])
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from sparring.core.errors import UsageError
 from sparring.core.records import Record
-from sparring.report.read import Run
+from sparring.report.read import RunRecord
 
 Label = str | int | float | bool
 """The name of a case on an axis: `linear`, 0.4."""
@@ -93,12 +93,12 @@ class PlayedGame:
     """
 
     seed: int
-    run: Run | None = None
+    run: RunRecord | None = None
     index: int = 0
     computed: Mapping[str, Value] = field(default_factory=dict)
 
     @property
-    def trained(self) -> Run:
+    def trained(self) -> RunRecord:
         """The run.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from sparring.core.shapes import Samples
-from sparring.data.mixing import Target
+from sparring.data.mixing import LabelShare
 
 SampleOrigin = Literal["real", "fake", "mixed"]
 """Real samples, generated ones, or a batch of both."""
@@ -27,7 +27,7 @@ class WeightedBatch(NamedTuple):
     origin: SampleOrigin
     weight: float
     samples: Samples
-    targets: tuple[Target, ...]
+    targets: tuple[LabelShare, ...]
 
     @property
     def labels(self) -> Tensor:

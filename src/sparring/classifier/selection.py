@@ -18,7 +18,7 @@ from sparring.core.modules import evaluating
 from sparring.core.randomness import Rng, Streams
 from sparring.data import Batch, Source
 from sparring.networks import forward
-from sparring.recipes import ClassifierRecipe, Selection
+from sparring.recipes import CheckpointSelection, ClassifierRecipe
 from sparring.runs.tensors import below, fill, within
 
 _AT_ONCE = 250
@@ -58,7 +58,12 @@ class SelectedClassifier:
     """
 
     def __init__(
-        self, recipe: ClassifierRecipe, selection: Selection, network: nn.Module, validation: Batch, source: Source
+        self,
+        recipe: ClassifierRecipe,
+        selection: CheckpointSelection,
+        network: nn.Module,
+        validation: Batch,
+        source: Source,
     ) -> None:
         self._recipe, self._selection, self._validation = recipe, selection, validation
         self._space = source.facts.space

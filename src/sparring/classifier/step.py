@@ -44,7 +44,7 @@ def train_step(state: ClassifierState, step: int) -> None:
     state.end_round(step)
 
 
-class Term(NamedTuple):
+class LossTerm(NamedTuple):
     """One term of the loss, after its backward pass.
 
     Args:
@@ -60,7 +60,7 @@ class Term(NamedTuple):
     gradient: Samples | None
 
 
-def _backward(state: ClassifierState, batches: Iterable[tuple[WeightedBatch, Samples]]) -> list[Term]:
+def _backward(state: ClassifierState, batches: Iterable[tuple[WeightedBatch, Samples]]) -> list[LossTerm]:
     """Add the gradient of the weighted loss on batches and their attacked samples to that of the weights."""
     terms, loss, learns = [], state.recipe.loss, state.perturbations.learns
     for batch, moved in batches:
@@ -73,7 +73,7 @@ def _backward(state: ClassifierState, batches: Iterable[tuple[WeightedBatch, Sam
         right = (response.attacked.detach().argmax(-1) == batch.labels).to(losses)
         slopes = response.attacked_samples.grad
         gradient = None if slopes is None else slopes * (len(losses) / batch.weight)
-        terms.append(Term(batch, losses.detach(), right, gradient))
+        terms.append(LossTerm(batch, losses.detach(), right, gradient))
     return terms
 
 

@@ -13,7 +13,7 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Probability
 
 
-class Target(NamedTuple):
+class LabelShare(NamedTuple):
     """One of the labels of every sample.
 
     Args:
@@ -29,7 +29,7 @@ class MixedBatch(NamedTuple):
     """Samples `(n, ...)`, and their labels, whose shares add up to one."""
 
     samples: Tensor
-    targets: tuple[Target, ...]
+    targets: tuple[LabelShare, ...]
 
 
 class Mixing(Piece, family="mixing"):
@@ -51,7 +51,7 @@ class NoMixing(Mixing):
     """Samples stay as they are."""
 
     def mix(self, samples: Tensor, labels: Tensor, *, rng: Rng) -> MixedBatch:
-        return MixedBatch(samples, (Target(labels),))
+        return MixedBatch(samples, (LabelShare(labels),))
 
 
 @piece("cutmix")
@@ -73,7 +73,7 @@ class CutMix(Mixing):
 
     def mix(self, samples: Tensor, labels: Tensor, *, rng: Rng) -> MixedBatch:
         if float(rng.uniform((1,))) >= self.probability:
-            return MixedBatch(samples, (Target(labels),))
+            return MixedBatch(samples, (LabelShare(labels),))
         count, (height, width) = len(samples), samples.shape[-2:]
         other = rng.permutation(count)
         size, down, right = rng.uniform((3, count))
@@ -81,7 +81,7 @@ class CutMix(Mixing):
         pasted = rows[:, None, :, None] & columns[:, None, None, :]
         area = pasted.flatten(1).double().mean(1).to(samples)
         mixed = torch.where(pasted, samples[other], samples)
-        return MixedBatch(mixed, (Target(labels, 1 - area), Target(labels[other], area)))
+        return MixedBatch(mixed, (LabelShare(labels, 1 - area), LabelShare(labels[other], area)))
 
 
 def _covered(size: Tensor, place: Tensor, length: int) -> Tensor:

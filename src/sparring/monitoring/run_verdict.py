@@ -52,7 +52,7 @@ class RunEnd:
 
 
 @dataclass(frozen=True)
-class Reached:
+class Outcome:
     """What a run reached, as a clause with a verb, and what is said after the rounds that it took."""
 
     clause: str
@@ -67,7 +67,7 @@ def run_verdict(end: RunEnd) -> str:
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
-def _complete(end: RunEnd, reached: Reached | None) -> list[str]:
+def _complete(end: RunEnd, reached: Outcome | None) -> list[str]:
     """What has collapsed, and what the run reached after how many rounds."""
     rounds, whole = f"{end.steps:,} rounds", max(end.recipe.steps, end.recipe.planned_steps or 0)
     if end.steps < whole:
@@ -77,7 +77,7 @@ def _complete(end: RunEnd, reached: Reached | None) -> list[str]:
     return [*_collapses(end), f"{reached.clause} after {rounds}", *reached.details]
 
 
-def _stopped(end: RunEnd, reached: Reached | None) -> list[str]:
+def _stopped(end: RunEnd, reached: Outcome | None) -> list[str]:
     """Why the run stopped, what had collapsed, and what the last measurement found."""
     stopped = f"{_STOPPED.get(end.status, 'Failed')} after {end.steps:,} of {end.recipe.steps:,} rounds"
     if reached is None:
@@ -85,36 +85,36 @@ def _stopped(end: RunEnd, reached: Reached | None) -> list[str]:
     return [stopped, *_collapses(end), f"at round {end.measured:,} {reached.clause}", *reached.details]
 
 
-def _modes(end: RunEnd) -> Reached:
+def _modes(end: RunEnd) -> Outcome:
     """Points: the modes that are covered, and the share of points near one."""
     assert end.facts.centres is not None
     count, near = len(end.facts.centres), end.metrics["high_quality"].mean
     where = "a mode" if count > 1 else "it"
     details = () if near is None else (f"{percent(near, 0)} of the generated points lie near {where}",)
     if count > 1:
-        return Reached(_covered(end, "modes", count, f"draws all {count} modes"), details)
+        return Outcome(_covered(end, "modes", count, f"draws all {count} modes"), details)
     missed = not end.metrics["modes"].mean
-    return Reached("G does not find the mode" if missed else _covered(end, "modes", 1, "finds the mode"), details)
+    return Outcome("G does not find the mode" if missed else _covered(end, "modes", 1, "finds the mode"), details)
 
 
-def _classes(end: RunEnd) -> Reached:
+def _classes(end: RunEnd) -> Outcome:
     """Images of several classes: the classes that are drawn, and the Fréchet distance."""
     count = len(end.facts.classes)
     details = tuple(f"Fréchet distance {text}" for text in _against_floor(end, "frechet_distance"))
-    return Reached(_covered(end, "classes", count, f"draws all {count} classes evenly"), details)
+    return Outcome(_covered(end, "classes", count, f"draws all {count} classes evenly"), details)
 
 
-def _distance(name: str, title: str) -> Callable[[RunEnd], Reached]:
+def _distance(name: str, title: str) -> Callable[[RunEnd], Outcome]:
     """Images without classes: a distance from real ones."""
 
-    def reach(end: RunEnd) -> Reached:
+    def reach(end: RunEnd) -> Outcome:
         found = _against_floor(end, name)
-        return Reached(f"G reaches a {title} distance of {found[0]}" if found else "G has diverged")
+        return Outcome(f"G reaches a {title} distance of {found[0]}" if found else "G has diverged")
 
     return reach
 
 
-def _accuracy(end: RunEnd) -> Reached:
+def _accuracy(end: RunEnd) -> Outcome:
     """A classifier: accuracy under the attack of its measurement, on which samples, and without attack."""
     assert isinstance(end.recipe, ClassifierRecipe)
     attack = main_attack(end.recipe.trained_against)
@@ -123,16 +123,16 @@ def _accuracy(end: RunEnd) -> Reached:
     of_run = "_best" if end.recipe.selection and "robust_accuracy_test_best" in end.metrics else ""
     names = f"robust_accuracy_test{of_run}", f"accuracy_test{of_run}"
     robust, clean = (percent(end.metrics[name].mean or 0) for name in names)
-    return Reached(f"the classifier keeps {robust} under {under} on {end.evaluated_on}", (f"{clean} without attack",))
+    return Outcome(f"the classifier keeps {robust} under {under} on {end.evaluated_on}", (f"{clean} without attack",))
 
 
-def _training_accuracy(end: RunEnd) -> Reached:
+def _training_accuracy(end: RunEnd) -> Outcome:
     """A classifier of data without held-out samples: no accuracy under attack, as training samples show nothing."""
     clean = percent(end.metrics["accuracy_train"].mean or 0)
-    return Reached(f"the classifier has {clean} right of {end.evaluated_on}", ("nothing is held out to judge it by",))
+    return Outcome(f"the classifier has {clean} right of {end.evaluated_on}", ("nothing is held out to judge it by",))
 
 
-KINDS: dict[str, Callable[[RunEnd], Reached]] = {
+KINDS: dict[str, Callable[[RunEnd], Outcome]] = {
     "modes": _modes,
     "classes": _classes,
     "frechet_distance": _distance("frechet_distance", "Fréchet"),

@@ -1,7 +1,7 @@
 """Recipes: the frozen record of a GAN or of a classifier's training, and the YAML files that it comes from."""
 
 from sparring.recipes.base import TrainingRecipe
-from sparring.recipes.classifier import ClassifierRecipe, Fakes, Selection, StartingPoint
+from sparring.recipes.classifier import CheckpointSelection, ClassifierRecipe, Fakes, StartingPoint
 from sparring.recipes.gan import Optimizers, Recipe
 from sparring.recipes.load import (
     AnyRecipe,
@@ -19,11 +19,11 @@ from sparring.recipes.yaml import dump_yaml, parse_yaml, to_yaml
 
 __all__ = [
     "AnyRecipe",
+    "CheckpointSelection",
     "ClassifierRecipe",
     "Fakes",
     "Optimizers",
     "Recipe",
-    "Selection",
     "StartingPoint",
     "TrainingRecipe",
     "changed",

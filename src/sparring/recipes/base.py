@@ -32,7 +32,7 @@ class TrainingRecipe(Record):
     Args:
         description: one line for `sparring list recipes`.
         steps: rounds.
-        planned_steps: rounds of the recipe by name, where `steps` was overridden; trains nothing, is only told.
+        planned_steps: rounds of the recipe by name, where `steps` was overridden; only the verdict reads it.
         precision: `fp32`, `tf32` (matrix products of CUDA in TF32) or `bf16` (networks under autocast).
         log_every, checkpoint_every, evaluate_every: intervals in rounds; 0 means never.
     """

@@ -71,7 +71,7 @@ class Fakes(Record):
         return self
 
 
-class Free(Record):
+class FreeTraining(Record):
     """Free adversarial training: the gradient of every update moves a perturbation that is kept for the next one.
 
     Args:
@@ -83,7 +83,7 @@ class Free(Record):
     replays: Count = 8
 
 
-class Selection(Record):
+class CheckpointSelection(Record):
     """Choice of the classifier by its accuracy under PGD on validation samples, taken out of the training samples.
 
     The run's classifier is then that of the best measurement; the last one is reported beside it. If the accuracy falls
@@ -133,7 +133,7 @@ class ClassifierRecipe(TrainingRecipe):
     loss: ClassifierLoss = AdversarialCrossEntropy()
     attack: TrainingAttack = PGD()
     criterion: Criterion = CrossEntropy()
-    free: Free | None = None
+    free: FreeTraining | None = None
     warmup: Warmup = Warmup()
     mixing: Mixing = NoMixing()
     fakes: Fakes | None = None
@@ -141,7 +141,7 @@ class ClassifierRecipe(TrainingRecipe):
     optimizer: Optimizer
     weight_perturbation: WeightPerturbation = NoWeightPerturbation()
     ema: MeanDecay = 0.0
-    selection: Selection | None = None
+    selection: CheckpointSelection | None = None
 
     @property
     def images_a_round(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparring.report.format import NONE, flatten
-from sparring.report.read import Run, Successes
+from sparring.report.read import RunRecord, Successes
 
 _NOT_AXES = frozenset({"seed", "replicas", "log_every", "sample_every", "checkpoint_every", "evaluate_every"})
 _FIRST = (
@@ -16,14 +16,14 @@ _FIRST = (
 """Parts of a recipe in the order in which their keys are shown; all others follow."""
 
 
-def total(runs: Sequence[Run]) -> Successes | None:
+def total(runs: Sequence[RunRecord]) -> Successes | None:
     """The successes of all runs together."""
     outcomes = [run.successes for run in runs if run.successes]
     whole = Successes(sum(each.wins for each in outcomes), sum(each.games for each in outcomes))
     return whole if outcomes else None
 
 
-def differing(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+def differing(runs: Sequence[RunRecord]) -> dict[str, tuple[Any, ...]]:
     """The dotted keys in which the resolved recipes differ, each with its value in every run.
 
     `.name` of a piece is left out of its key. A key that only some recipes have, because a piece differs in its name,
@@ -35,19 +35,19 @@ def differing(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     return {key: values for key, values in columns.items() if _differs(key, columns)}
 
 
-def axes(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
+def axes(runs: Sequence[RunRecord]) -> dict[str, tuple[Any, ...]]:
     """The differing keys without seeds and intervals of the log, each with its value in every run."""
     return {key: values for key, values in differing(runs).items() if key not in _NOT_AXES}
 
 
-def map_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def map_settings(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
     """The settings of every run on a map of successes: differing keys that do not follow from each other."""
     columns = axes(runs)
     keys = _independent(columns)
     return [{key: columns[key][index] for key in keys} for index in range(len(runs))]
 
 
-def settings_of(run: Run) -> dict[str, Any]:
+def settings_of(run: RunRecord) -> dict[str, Any]:
     """The recipe of a run as dotted keys, but for its description; `.name` of a piece is left out of its key."""
     flat = flatten(run.recipe.model_dump(mode="json"))
     return {key.removesuffix(".name"): _hashable(value) for key, value in flat.items() if key != "description"}

@@ -23,7 +23,7 @@ from sparring.report.format import number
 from sparring.report.line_drawing import LINE_ARRAYS, LINE_SIZE, line_drawing, line_of
 from sparring.report.metric_info import MetricInfo, primary
 from sparring.report.plane_drawing import plane
-from sparring.report.read import Run, load_arrays, load_picture
+from sparring.report.read import RunRecord, load_arrays, load_picture
 
 _MOST = 41
 """Saved rounds of one run on a page, at most."""
@@ -71,7 +71,7 @@ class Film:
     kind: Literal["images", "plane", "line"]
 
 
-def films(runs: Sequence[Run]) -> list[Film]:
+def films(runs: Sequence[RunRecord]) -> list[Film]:
     """The film of every run; together they keep the page's budget of bytes."""
     saved = [_saved(run) for run in runs]
     weight = sum(_weight(run, files) for run, files in zip(runs, saved, strict=True))
@@ -84,19 +84,19 @@ def across(panels: int) -> int:
     return panels if panels <= 2 else math.ceil(math.sqrt(panels))
 
 
-def _saved(run: Run) -> list[Path]:
+def _saved(run: RunRecord) -> list[Path]:
     files = [*run.folder.samples.glob("*.png"), *run.folder.samples.glob("*.npz")]
     return sorted((file for file in files if file.stem.isdecimal()), key=lambda file: int(file.stem))
 
 
-def _weight(run: Run, files: list[Path]) -> int:
+def _weight(run: RunRecord, files: list[Path]) -> int:
     if not files:
         return 0
     last = files[-1]
     return last.stat().st_size if last.suffix == ".png" else _PANEL_BYTES * run.recipe.replicas
 
 
-def _film(run: Run, files: list[Path], count: int) -> Film:
+def _film(run: RunRecord, files: list[Path], count: int) -> Film:
     picked = np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int).tolist()
     kind = _kind(files)
     panels = {"images": _image_panels, "plane": _points_panels, "line": _line_panels}[kind]
@@ -110,7 +110,7 @@ def _kind(files: list[Path]) -> Literal["images", "plane", "line"]:
     return "line" if any(load_arrays(file, LINE_ARRAYS) for file in files) else "plane"
 
 
-def _points_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
+def _points_panels(run: RunRecord, file: Path, step: int) -> tuple[Panel, ...]:
     """The panels in one file; none if it cannot be read."""
     arrays = load_arrays(file, ("points", "landscape", "extent"))
     if arrays is None:
@@ -127,7 +127,7 @@ def _points_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     return tuple(panels)
 
 
-def _line_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
+def _line_panels(run: RunRecord, file: Path, step: int) -> tuple[Panel, ...]:
     """The panels in one file; none if it cannot be read."""
     arrays = load_arrays(file, LINE_ARRAYS)
     if arrays is None:
@@ -139,7 +139,7 @@ def _line_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     )
 
 
-def _image_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
+def _image_panels(run: RunRecord, file: Path, step: int) -> tuple[Panel, ...]:
     """The panels of the images of all games; beside those of the running mean of G those of G itself, if saved."""
     live = load_picture(file.with_suffix(".live.png"))
     averaged = _grids(run, load_picture(file), step, "running mean" if live else "")
@@ -148,7 +148,7 @@ def _image_panels(run: Run, file: Path, step: int) -> tuple[Panel, ...]:
     )
 
 
-def _grids(run: Run, grid: Image.Image | None, step: int, which: str) -> list[Panel]:
+def _grids(run: RunRecord, grid: Image.Image | None, step: int, which: str) -> list[Panel]:
     """The panel of every game in one picture; none without it."""
     games, facts = run.recipe.replicas, run.facts
     each = max(1, IMAGES // games)
@@ -168,7 +168,7 @@ def _grids(run: Run, grid: Image.Image | None, step: int, which: str) -> list[Pa
     ]
 
 
-def _class_rows(run: Run, each: int) -> tuple[str, ...]:
+def _class_rows(run: RunRecord, each: int) -> tuple[str, ...]:
     """The names of the classes if every row of a game's images may be of one."""
     is_conditional = isinstance(run.recipe, Recipe) and run.recipe.generator.conditional
     names = run.facts.classes if is_conditional and run.facts else ()
@@ -221,19 +221,19 @@ def data_uri(image: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
-def _measured(run: Run, game: int, step: int) -> str:
+def _measured(run: RunRecord, game: int, step: int) -> str:
     """The primary metric of a game, if it was measured at this round."""
     metric = primary(run)
     return _amount(run, metric, metric.name, game, step) if metric else ""
 
 
-def _live(run: Run, game: int, step: int) -> str:
+def _live(run: RunRecord, game: int, step: int) -> str:
     """The same of G itself, where the primary metric is of its running mean."""
     metric = primary(run)
     return _amount(run, metric, metric.live, game, step) if metric else ""
 
 
-def _amount(run: Run, metric: MetricInfo, name: str, game: int, step: int) -> str:
+def _amount(run: RunRecord, metric: MetricInfo, name: str, game: int, step: int) -> str:
     series = run.series(name)
     if series is None:
         return ""

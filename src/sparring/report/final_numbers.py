@@ -10,7 +10,7 @@ import numpy as np
 from sparring.core.intervals import percent
 from sparring.report.format import NONE, number, share_interval
 from sparring.report.metric_info import OF_D, MetricInfo, metric_info, metrics_of
-from sparring.report.read import Run
+from sparring.report.read import RunRecord
 from sparring.runs.schema import MetricValue, Number
 
 _Cell = tuple[str, str]
@@ -44,7 +44,7 @@ class NumberTable:
     protocols: tuple[str, ...]
 
 
-def number_tables(run: Run) -> tuple[NumberTable, NumberTable]:
+def number_tables(run: RunRecord) -> tuple[NumberTable, NumberTable]:
     """The numbers of the generator or classifier, and those of the discriminator.
 
     They are those of summary.json, or the last measured ones if there is none.
@@ -54,13 +54,13 @@ def number_tables(run: Run) -> tuple[NumberTable, NumberTable]:
     return _table(run, {name: metric for name, metric in metrics.items() if name not in OF_D}), _table(run, of_d)
 
 
-def _last_measured(run: Run) -> dict[str, MetricValue]:
+def _last_measured(run: RunRecord) -> dict[str, MetricValue]:
     names = [*(metric.name for metric in metrics_of(run)), *(name for name in run.logged if name in OF_D)]
     logged = {name: series for name in names if (series := run.series(name))}
     return {name: MetricValue(value=tuple(series.values[-1].tolist())) for name, series in logged.items()}
 
 
-def _table(run: Run, metrics: Mapping[str, MetricValue]) -> NumberTable:
+def _table(run: RunRecord, metrics: Mapping[str, MetricValue]) -> NumberTable:
     protocols = tuple(dict.fromkeys(metric.protocol for metric in metrics.values() if metric.protocol))
     rows: list[NumberRow] = []
     for name, metric in metrics.items():
@@ -79,7 +79,7 @@ def _row(title: str, kind: str, games: list[_Cell], mean: str, note: int) -> Num
     return NumberRow(title, kind, () if is_one else tuple(games), games[0] if is_one else (mean, ""), note)
 
 
-def _best(run: Run, info: MetricInfo) -> tuple[list[_Cell], str] | None:
+def _best(run: RunRecord, info: MetricInfo) -> tuple[list[_Cell], str] | None:
     """The best measurement of every game with its round, and the mean; None without a better direction."""
     series = run.series(info.name)
     if series is None or not info.better or info.name == "success":

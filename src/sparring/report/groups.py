@@ -12,7 +12,7 @@ from sparring.core.errors import UsageError
 from sparring.core.records import nearest
 from sparring.report.comparison import axes, map_settings, settings_of
 from sparring.report.format import NONE, plain
-from sparring.report.read import Run, Series
+from sparring.report.read import RunRecord, Series
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Game:
         others: its values of the keys that differ within groups.
     """
 
-    run: Run
+    run: RunRecord
     index: int
     others: tuple[tuple[str, Any], ...] = ()
 
@@ -61,7 +61,7 @@ class Group:
         return ", ".join(_word(key, value, list(self.settings)) for key, value in self.settings.items()) or "all games"
 
 
-def group_games(runs: Sequence[Run], keys: Sequence[str] = ()) -> list[Group]:
+def group_games(runs: Sequence[RunRecord], keys: Sequence[str] = ()) -> list[Group]:
     """The games of all runs, in groups.
 
     Args:
@@ -83,7 +83,7 @@ def group_games(runs: Sequence[Run], keys: Sequence[str] = ()) -> list[Group]:
     return [Group(dict(label), tuple(members)) for label, members in games.items()]
 
 
-def _chosen(runs: Sequence[Run], keys: Sequence[str]) -> list[dict[str, Any]]:
+def _chosen(runs: Sequence[RunRecord], keys: Sequence[str]) -> list[dict[str, Any]]:
     """The values of these keys in every run."""
     flat = [settings_of(run) for run in runs]
     known = sorted({key for each in flat for key in each})

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from sparring.core.errors import SparringError, UsageError
-from sparring.report.read import Floats, Run
+from sparring.report.read import Floats, RunRecord
 
 Unit = Literal["rounds", "epochs", "images", "updates", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -26,7 +26,7 @@ LABELS: dict[Unit, str] = {
 """The labels of the axis."""
 
 
-def positions(run: Run, steps: Floats, unit: Unit) -> Floats:
+def positions(run: RunRecord, steps: Floats, unit: Unit) -> Floats:
     """Rounds of a run in another unit.
 
     Args:
@@ -44,7 +44,7 @@ def positions(run: Run, steps: Floats, unit: Unit) -> Floats:
     return steps * {"rounds": 1, "images": run.recipe.images_a_round, "updates": run.recipe.updates_a_round}[unit]
 
 
-def _training_samples(run: Run) -> int:
+def _training_samples(run: RunRecord) -> int:
     """From the environment of the run; from the data for runs that did not record it."""
     count = run.environment.get("training_samples")
     if count is None:
@@ -60,7 +60,7 @@ def _training_samples(run: Run) -> int:
     return int(count)
 
 
-def _seconds(run: Run, steps: Floats) -> Floats:
+def _seconds(run: RunRecord, steps: Floats) -> Floats:
     times = {row["step"]: row["seconds"] for row in run.rows if "seconds" in row}
     if not times.keys() >= set(steps.tolist()):
         raise UsageError(f"{run.name}: its log has no seconds", "draw over rounds, or train it with this version")

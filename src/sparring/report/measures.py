@@ -11,7 +11,7 @@ from sparring.objectives import Wasserstein
 from sparring.recipes import Recipe
 from sparring.report.chart_specs import CHARTS
 from sparring.report.metric_info import METRICS, MetricInfo, hidden, info_in, metric_info, metrics_of
-from sparring.report.read import Run
+from sparring.report.read import RunRecord
 from sparring.report.run_charts import limits_of, texts
 
 _DRAWN = {curve.metric: (spec, curve) for group in CHARTS.values() for spec in group for curve in spec.curves}
@@ -32,12 +32,12 @@ class LoggedMeasure:
     limits: tuple[float | None, float | None]
     is_log: bool = False
 
-    def is_of(self, run: Run) -> bool:
+    def is_of(self, run: RunRecord) -> bool:
         """Whether a run logged it, in this unit and under this attack."""
         return self.info.name in run.logged and _axis(measure_of(run, self.info.name)) == _axis(self)
 
 
-def find_measures(runs: Sequence[Run], words: Sequence[str] = ()) -> list[LoggedMeasure]:
+def find_measures(runs: Sequence[RunRecord], words: Sequence[str] = ()) -> list[LoggedMeasure]:
     """Measures by name, the main ones by default; one for each attack that they were measured under.
 
     Raises:
@@ -48,7 +48,7 @@ def find_measures(runs: Sequence[Run], words: Sequence[str] = ()) -> list[Logged
     return list({_axis(measure): measure for measure in reversed(found)}.values())[::-1]
 
 
-def find_name(runs: Sequence[Run], word: str) -> str:
+def find_name(runs: Sequence[RunRecord], word: str) -> str:
     """The logged number of this name, or the only one that is drawn and begins with it.
 
     Raises:
@@ -65,7 +65,7 @@ def find_name(runs: Sequence[Run], word: str) -> str:
     raise UsageError(f"measure {word}: not in the log of any of these runs", remedy)
 
 
-def main_names(runs: Sequence[Run]) -> list[str]:
+def main_names(runs: Sequence[RunRecord]) -> list[str]:
     """What the papers plot: every metric, the L1 norm of D's input gradient, a critic's estimate of its distance."""
     names = [info.name for run in runs for info in metrics_of(run) if info.name not in hidden(run.logged)]
     games = [run.recipe for run in runs if isinstance(run.recipe, Recipe)]
@@ -76,7 +76,7 @@ def main_names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def measure_of(run: Run, name: str) -> LoggedMeasure:
+def measure_of(run: RunRecord, name: str) -> LoggedMeasure:
     """A number as it is shown for this run."""
     info = info_in(run, metric_info(name))
     if name not in _DRAWN:

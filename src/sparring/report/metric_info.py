@@ -15,7 +15,7 @@ from sparring.metrics import Classes
 from sparring.recipes import ClassifierRecipe
 from sparring.report.chart_specs import is_of_training, load_table
 from sparring.report.format import number
-from sparring.report.read import Run
+from sparring.report.read import RunRecord
 
 Better = Literal["higher", "lower", ""]
 
@@ -99,32 +99,32 @@ def metric_info(name: str) -> MetricInfo:
     )
 
 
-def metrics_of(run: Run) -> list[MetricInfo]:
+def metrics_of(run: RunRecord) -> list[MetricInfo]:
     """The metrics of the generator or classifier that a run logged, those of a success first."""
     names = [name for name in run.logged if name not in OF_D and not is_of_training(name)]
     ordered = sorted(names, key=lambda name: (name not in PRIMARY, names.index(name)))
     return [info_in(run, metric_info(name)) for name in ordered]
 
 
-def primary(run: Run) -> MetricInfo | None:
+def primary(run: RunRecord) -> MetricInfo | None:
     """The most important metric of a run."""
     return next(iter(metrics_of(run)), None)
 
 
-def main_metrics(run: Run) -> list[MetricInfo]:
+def main_metrics(run: RunRecord) -> list[MetricInfo]:
     """The metrics that runs are compared by, the primary one first."""
     metrics = metrics_of(run)
     return metrics[:1] + [metric for metric in metrics[1:] if metric.is_attacked and metric.better]
 
 
-def mean_final(run: Run, metric: MetricInfo) -> float | None:
+def mean_final(run: RunRecord, metric: MetricInfo) -> float | None:
     """The mean of the last measurement over the games that have one."""
     series = run.series(metric.name)
     known = series.values[-1][np.isfinite(series.values[-1])] if series else ()
     return float(np.mean(known)) if len(known) else None
 
 
-def target_count(run: Run) -> int | None:
+def target_count(run: RunRecord) -> int | None:
     """How many modes or classes there are to learn; None if the data do not say."""
     data = run.recipe.data
     if isinstance(data, Mixture):
@@ -134,7 +134,7 @@ def target_count(run: Run) -> int | None:
     return len(run.facts.classes) or None if run.facts else None
 
 
-def threshold(metric: MetricInfo, run: Run) -> float | None:
+def threshold(metric: MetricInfo, run: RunRecord) -> float | None:
     """The value of a metric that a success needs, if there is one."""
     if metric.name in PRIMARY:
         return float(target_count(run) or 0) or None
@@ -142,7 +142,7 @@ def threshold(metric: MetricInfo, run: Run) -> float | None:
     return {"total_variation": criterion.total_variation, "recognisable": criterion.recognisable}.get(metric.name)
 
 
-def info_in(run: Run, metric: MetricInfo) -> MetricInfo:
+def info_in(run: RunRecord, metric: MetricInfo) -> MetricInfo:
     """The metric of a run, with its attack in the title: accuracies under different attacks do not compare."""
     if not (metric.is_attacked and isinstance(run.recipe, ClassifierRecipe)):
         return metric

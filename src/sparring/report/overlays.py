@@ -21,7 +21,7 @@ from sparring.report.groups import Group, group_games
 from sparring.report.horizontal import LABELS, Unit, positions
 from sparring.report.measures import LoggedMeasure, find_measures
 from sparring.report.metric_info import PRIMARY, SUCCESS, seed_interval, threshold
-from sparring.report.read import Floats, Run
+from sparring.report.read import Floats, RunRecord
 
 _POINTS = 500
 """Places of a line, at most."""
@@ -61,7 +61,7 @@ class Overlays:
     charts: tuple[Chart, ...]
 
 
-def overlays(runs: Sequence[Run], comparison: Comparison) -> Overlays:
+def overlays(runs: Sequence[RunRecord], comparison: Comparison) -> Overlays:
     """A chart for every measure.
 
     Raises:
@@ -149,14 +149,14 @@ def _bounds(measure: LoggedMeasure, numbers: list[float]) -> tuple[float, float]
     return (min(numbers) if measure.is_log and low <= 0 else low), high  # a logarithmic axis has no place for 0
 
 
-def _limits(runs: Sequence[Run], measure: LoggedMeasure) -> tuple[float | None, float | None]:
+def _limits(runs: Sequence[RunRecord], measure: LoggedMeasure) -> tuple[float | None, float | None]:
     """Of the value axis: no band rises above the number of modes or classes."""
     needs = [threshold(measure.info, run) for run in runs] if measure.info.name in PRIMARY else []
     known = [need for need in needs if need is not None]
     return measure.limits[0], 1.05 * max(known) if known else measure.limits[1]
 
 
-def _marks(runs: Sequence[Run], measure: LoggedMeasure) -> tuple[Mark, ...]:
+def _marks(runs: Sequence[RunRecord], measure: LoggedMeasure) -> tuple[Mark, ...]:
     """What a success needs, and the reference of a metric, if they are the same in all runs and rounds."""
     info = measure.info
     needs = {threshold(info, run) for run in runs}

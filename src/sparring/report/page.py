@@ -21,7 +21,7 @@ from sparring.report.format import NONE, counted, number, piece, share_interval
 from sparring.report.metric_info import mean_final, primary
 from sparring.report.overlays import ALL, Comparison, overlays
 from sparring.report.page_file import write_page_file
-from sparring.report.read import Run, find_runs, names_of, read_run
+from sparring.report.read import RunRecord, find_runs, names_of, read_run
 from sparring.report.robustness_section import TargetSection, compare_robustness, rate_interval, target_sections
 from sparring.report.run_charts import charts, few_charts, first_charts
 from sparring.report.sentences import heading, verdict, verdict_of_runs
@@ -42,7 +42,7 @@ class RunSection:
     """One run on a page."""
 
     key: str
-    run: Run
+    run: RunRecord
     makes_samples: bool
     alarms: tuple[Alarm, ...]
     film: Film
@@ -181,7 +181,7 @@ def report_runs(
         UsageError: they cannot be compared like this.
         StorageError: the disk refused.
     """
-    runs: list[Run] = []
+    runs: list[RunRecord] = []
     unreadable: dict[str, str] = {}
     for folder, name in zip(folders, names_of(folders), strict=True):
         try:
@@ -220,7 +220,9 @@ def report_runs(
     )
 
 
-def _section(key: str, run: Run, film: Film, drawn: Sequence[Chart], strips: tuple[StripGroup, ...]) -> RunSection:
+def _section(
+    key: str, run: RunRecord, film: Film, drawn: Sequence[Chart], strips: tuple[StripGroup, ...]
+) -> RunSection:
     folder, robustness = run.folder.path, run.robustness
     return RunSection(
         key=key,

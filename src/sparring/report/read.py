@@ -63,7 +63,7 @@ class Successes:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """Everything that a page shows of one run comes from here.
 
     Args:
@@ -174,7 +174,7 @@ def find_runs(path: Path) -> list[RunFolder]:
     return [RunFolder.open(folder) for folder in whole]
 
 
-def read_run(folder: RunFolder, name: str = "") -> Run:
+def read_run(folder: RunFolder, name: str = "") -> RunRecord:
     """Read a run folder, in any state of the run.
 
     Args:
@@ -188,8 +188,10 @@ def read_run(folder: RunFolder, name: str = "") -> Run:
     status = _status(recipe, rows[-1]["step"] if rows else 0, summary, is_owned=folder.is_owned())
     shown, environment = name or folder.path.resolve().name, folder.environment()
     if summary is None or status.kind == "running":
-        return Run(shown, folder, recipe, rows, {}, None, "", environment, status)
-    return Run(shown, folder, recipe, rows, summary.metrics, summary.seconds, summary.verdict, environment, status)
+        return RunRecord(shown, folder, recipe, rows, {}, None, "", environment, status)
+    return RunRecord(
+        shown, folder, recipe, rows, summary.metrics, summary.seconds, summary.verdict, environment, status
+    )
 
 
 def names_of(folders: Sequence[RunFolder]) -> list[str]:

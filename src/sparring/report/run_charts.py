@@ -18,14 +18,14 @@ from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
 from sparring.report.charts import BLUE, COLOURS, PURPLE, VERMILLION, Chart, Curve, Mark
 from sparring.report.format import number
 from sparring.report.metric_info import MetricInfo, hidden, metrics_of, threshold
-from sparring.report.read import Run
+from sparring.report.read import RunRecord
 from sparring.report.strips import histogram
 
 _COMPARED = 8
 """Up to this many runs show their first chart side by side."""
 
 
-def charts(run: Run, key: str) -> list[Chart]:
+def charts(run: RunRecord, key: str) -> list[Chart]:
     """Every chart of a run: metrics, training, collapse.
 
     Args:
@@ -37,13 +37,13 @@ def charts(run: Run, key: str) -> list[Chart]:
     return [*metrics, *_training(run, key), *_drawn(run, "collapse", key)]
 
 
-def few_charts(run: Run, key: str) -> list[Chart]:
+def few_charts(run: RunRecord, key: str) -> list[Chart]:
     """The two most important charts: the primary metric, and the first chart of training."""
     first = [metric for metric in metrics_of(run)[:1] if metric.name not in hidden(run.logged)]
     return [*(_metric_chart(run, metric, f"{key}-metric") for metric in first), *_training(run, key)[:1]]
 
 
-def first_charts(runs: Sequence[Run]) -> list[Chart]:
+def first_charts(runs: Sequence[RunRecord]) -> list[Chart]:
     """The first chart of training of every run, side by side; none of too many runs."""
     if len(runs) > _COMPARED:
         return []
@@ -54,7 +54,7 @@ def first_charts(runs: Sequence[Run]) -> list[Chart]:
     ]
 
 
-def _training(run: Run, key: str) -> list[Chart]:
+def _training(run: RunRecord, key: str) -> list[Chart]:
     """The charts of training."""
     recipe = run.recipe
     if isinstance(recipe, ClassifierRecipe):
@@ -69,7 +69,7 @@ def _training(run: Run, key: str) -> list[Chart]:
     return drawn
 
 
-def _drawn(run: Run, group: str, key: str) -> list[Chart]:
+def _drawn(run: RunRecord, group: str, key: str) -> list[Chart]:
     """The charts of a group of the table that have a curve in this run's log."""
     words, marks = texts(run), _marks(run)
     found = []
@@ -83,7 +83,7 @@ def _drawn(run: Run, group: str, key: str) -> list[Chart]:
     return found
 
 
-def _curve(run: Run, spec: CurveSpec, chart: ChartSpec) -> Curve | None:
+def _curve(run: RunRecord, spec: CurveSpec, chart: ChartSpec) -> Curve | None:
     series, other = run.series(spec.metric), run.series(spec.minus)
     if series is None or (spec.needs and run.series(spec.needs) is None):
         return None
@@ -94,7 +94,7 @@ def _curve(run: Run, spec: CurveSpec, chart: ChartSpec) -> Curve | None:
     return Curve(spec.label, series.steps, drawn, COLOURS[spec.colour], spec.dash)
 
 
-def texts(run: Run) -> dict[str, str]:
+def texts(run: RunRecord) -> dict[str, str]:
     """The texts in braces of the table."""
     recipe, attack = run.recipe, _training_attack(run)
     is_critic = isinstance(recipe, Recipe) and isinstance(recipe.objective, Wasserstein)
@@ -109,7 +109,7 @@ def texts(run: Run) -> dict[str, str]:
     }
 
 
-def _marks(run: Run) -> dict[str, Mark]:
+def _marks(run: RunRecord) -> dict[str, Mark]:
     """The horizontal lines of the table, by name."""
     recipe, attack = run.recipe, _training_attack(run)
     marks = {"one mode": NARROW, "constant": CONSTANT, "saturated": FLAT}
@@ -126,14 +126,14 @@ def _marks(run: Run) -> dict[str, Mark]:
     return found
 
 
-def _training_attack(run: Run) -> Attack | None:
+def _training_attack(run: RunRecord) -> Attack | None:
     recipe = run.recipe
     if isinstance(recipe, ClassifierRecipe):
         return recipe.attack
     return recipe.regime.attack if isinstance(recipe.regime, AdversarialRegime) else None
 
 
-def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
+def _metric_chart(run: RunRecord, metric: MetricInfo, key: str) -> Chart:
     """One metric of one run, with its reference."""
     curves = [
         Curve(label, series.steps, metric.scale * series.values, colour, dash, mean_only=name != metric.name)
@@ -150,7 +150,7 @@ def _metric_chart(run: Run, metric: MetricInfo, key: str) -> Chart:
     return replace(chart, name=metric.name)
 
 
-def _label(run: Run, metric: MetricInfo) -> str:
+def _label(run: RunRecord, metric: MetricInfo) -> str:
     """Of what a metric is."""
     if run.recipe.replicas > 1:
         return "mean"

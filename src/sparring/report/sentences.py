@@ -8,19 +8,19 @@ from typing import Any
 from sparring.report.comparison import map_settings, total
 from sparring.report.format import counted, number, plain, uncapitalised
 from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, metric_info, primary, target_count
-from sparring.report.read import Run, Series
+from sparring.report.read import RunRecord, Series
 
 _DISTANCE = metric_info("frechet_distance")
 _NAMED = 3
 """Runs without a success, and games that diverged, are named up to this many."""
 
 
-def verdict(run: Run) -> str:
+def verdict(run: RunRecord) -> str:
     """What happened in a run, as it said itself; where it did not, how it ended and which games diverged."""
     return run.verdict or " ".join(filter(None, (_end(run), divergence(run))))
 
 
-def divergence(run: Run) -> str:
+def divergence(run: RunRecord) -> str:
     """Which games of a run diverged, and when."""
     rounds = sorted(run.divergences.items(), key=lambda each: each[1])
     if not rounds:
@@ -31,7 +31,7 @@ def divergence(run: Run) -> str:
     return f"{counted(len(rounds), 'game')} diverged, from round {number(first)} ({title}) to round {number(last)}."
 
 
-def _end(run: Run) -> str:
+def _end(run: RunRecord) -> str:
     outcome, success = run.successes, run.series("success")
     if outcome is not None and success is not None:
         so_far = "" if run.status.kind == "complete" else "So far, "
@@ -46,7 +46,7 @@ def _end(run: Run) -> str:
     return f"{text}{' (means over games)' if run.recipe.replicas > 1 else ''}."
 
 
-def verdict_of_runs(runs: Sequence[Run]) -> str:
+def verdict_of_runs(runs: Sequence[RunRecord]) -> str:
     """How runs ended together: their successes, or the range of their main metric."""
     whole = total(runs)
     if whole is None:
@@ -57,7 +57,7 @@ def verdict_of_runs(runs: Sequence[Run]) -> str:
     return f"{whole.wins:,} of {counted(whole.games, 'game')} {goal}{_by_run(judged)}.{_extremes(runs)}"
 
 
-def _extremes(runs: Sequence[Run]) -> str:
+def _extremes(runs: Sequence[RunRecord]) -> str:
     """The best and the worst distance of several runs, with their settings; nothing where not all have one."""
     ends = [(mean_final(run, _DISTANCE), run) for run in runs]
     known = sorted(((mean, index) for index, (mean, _) in enumerate(ends) if mean is not None))
@@ -71,19 +71,19 @@ def _extremes(runs: Sequence[Run]) -> str:
     return f" {_DISTANCE.title} {', '.join(with_settings)}."
 
 
-def heading(runs: Sequence[Run]) -> str:
+def heading(runs: Sequence[RunRecord]) -> str:
     """The heading of the column of main metrics: the metric's title if all runs share it."""
     titles = {metric.title for run in runs if (metric := primary(run))}
     is_packed = any(run.recipe.replicas > 1 for run in runs)
     return "mean at the end" if is_packed or len(titles) != 1 else f"{titles.pop()} at the end"
 
 
-def _by_run(judged: Sequence[Run]) -> str:
+def _by_run(judged: Sequence[RunRecord]) -> str:
     """In how many of several runs every game, some games and no game succeeded.
 
     With the settings of the last, or if they are many, of the first.
     """
-    groups: dict[str, list[Run]] = {"every game in": [], "some games in": [], "no game in": []}
+    groups: dict[str, list[RunRecord]] = {"every game in": [], "some games in": [], "no game in": []}
     for run in judged:
         wins, games = (run.successes.wins, run.successes.games) if run.successes else (0, 0)
         groups["no game in" if not wins else "every game in" if wins == games else "some games in"].append(run)
@@ -103,7 +103,7 @@ def _setting(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {plain(value)}" for key, value in settings.items())
 
 
-def _goal(run: Run) -> str:
+def _goal(run: RunRecord) -> str:
     """What a successful game of this run has done."""
     count = target_count(run)
     if count == 1:
@@ -125,7 +125,7 @@ def _ending(metric: MetricInfo, series: Series) -> str:
     return f"{text}, best {metric.short(means[best])} at round {number(series.steps[best])}"
 
 
-def _range(runs: Sequence[Run]) -> str:
+def _range(runs: Sequence[RunRecord]) -> str:
     """The range of the main metric over runs that define no success."""
     count = counted(len(runs), "run")
     metrics = {metric for run in runs if (metric := primary(run))}

@@ -19,7 +19,7 @@ from sparring.monitoring.discriminator_probe import ATTACK
 from sparring.report.charts import BLUE, GREY, Chart, Curve
 from sparring.report.films import data_uri
 from sparring.report.format import number
-from sparring.report.read import Arrays, Run, load_arrays
+from sparring.report.read import Arrays, RunRecord, load_arrays
 from sparring.runs.schema import ROBUSTNESS_EXAMPLES, ExampleBlock, TargetRobustness
 
 _TILE = 64
@@ -61,7 +61,7 @@ class StripGroup:
     caption: str
 
 
-def probe_strips(run: Run) -> tuple[StripGroup, ...]:
+def probe_strips(run: RunRecord) -> tuple[StripGroup, ...]:
     """Gradients, attacked samples and interpolations of the first game; none if nothing was saved."""
     saved = first_and_last(run)
     if not saved:
@@ -87,7 +87,7 @@ def probe_strips(run: Run) -> tuple[StripGroup, ...]:
     )
 
 
-def shared_strips(runs: Sequence[Run]) -> tuple[StripGroup, ...]:
+def shared_strips(runs: Sequence[RunRecord]) -> tuple[StripGroup, ...]:
     """The newest gradients of runs on the same data, one strip each; none for fewer than two."""
     newest = [(index, run, saved[-1][1]) for index, run in enumerate(runs, 1) if (saved := first_and_last(run))]
     alike = [entry for entry in newest if entry[1].recipe.data == newest[0][1].recipe.data]
@@ -99,7 +99,7 @@ def shared_strips(runs: Sequence[Run]) -> tuple[StripGroup, ...]:
     )
 
 
-def histogram(run: Run, key: str) -> list[Chart]:
+def histogram(run: RunRecord, key: str) -> list[Chart]:
     """The histogram of the gradients' entries at the first and the newest saved round (figure 5a of AS-GAN)."""
     curves = []
     for (step, arrays), colour in zip(reversed(first_and_last(run)), (BLUE, GREY), strict=False):
@@ -119,7 +119,7 @@ def histogram(run: Run, key: str) -> list[Chart]:
     ]  # fmt: skip
 
 
-def first_and_last(run: Run) -> list[tuple[int, Arrays]]:
+def first_and_last(run: RunRecord) -> list[tuple[int, Arrays]]:
     """Round and arrays of the first and the newest readable file of probes/; one entry if they are the same."""
     files = sorted(path for path in run.folder.probes.glob("*.npz") if path.stem.isdecimal())
     ends = (next(filter(None, map(_probe, order)), None) for order in (files, files[::-1]))

@@ -28,7 +28,7 @@ from sparring.report.metric_info import (
     metric_info,
     seed_interval,
 )
-from sparring.report.read import Run
+from sparring.report.read import RunRecord
 from sparring.runs.schema import Estimate, Number
 from sparring.sweeps.grid import table_value
 from sparring.sweeps.table import CellResult
@@ -114,7 +114,7 @@ def sweep_map(results: Sequence[CellResult]) -> SweepMap:
     )
 
 
-def success_sheets(runs: Sequence[Run]) -> tuple[MapSheet, ...]:
+def success_sheets(runs: Sequence[RunRecord]) -> tuple[MapSheet, ...]:
     """Maps of successes and of the rounds to the first one, over the keys in which runs that measured them differ.
 
     None without any such key. A combination of the other keys that no run has is no map.
@@ -134,7 +134,7 @@ def _played(sheet: MapSheet) -> MapSheet:
     return replace(sheet, maps=tuple(each for each, has in zip(sheet.maps, has_any, strict=True) if has))
 
 
-def _of_success(run: Run) -> dict[str, Sequence[Number]]:
+def _of_success(run: RunRecord) -> dict[str, Sequence[Number]]:
     series = run.series(SUCCESS)
     return {SUCCESS: series.values[-1].tolist(), FIRST_SUCCESS: run.first_successes} if series else {}
 

@@ -26,7 +26,7 @@ from sparring.report.format import counted, number
 from sparring.report.groups import Game, Group, group_games
 from sparring.report.horizontal import Unit, positions
 from sparring.report.measures import LoggedMeasure, find_measures
-from sparring.report.read import Run, find_runs, names_of, read_run
+from sparring.report.read import RunRecord, find_runs, names_of, read_run
 
 TIMES: tuple[Unit, ...] = ("rounds", "images", "seconds")
 Times = Mapping[str, float]
@@ -137,7 +137,7 @@ def times_to_levels(path: Path, levels: Sequence[str], group_by: Sequence[str] =
     return level_tables([read_run(*each) for each in zip(folders, names_of(folders), strict=True)], levels, group_by)
 
 
-def level_tables(runs: Sequence[Run], levels: Sequence[str], group_by: Sequence[str] = ()) -> list[LevelTable]:
+def level_tables(runs: Sequence[RunRecord], levels: Sequence[str], group_by: Sequence[str] = ()) -> list[LevelTable]:
     """The same for runs that are read; one table for each attack that a measure was taken under."""
     groups = group_games(runs, group_by)
     parsed = [(word, *_parsed(word)) for word in levels]

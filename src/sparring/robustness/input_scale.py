@@ -1,7 +1,7 @@
 """Whether a user's model gets the inputs and the classes that it was trained on: others are tried on clean samples.
 
 A wrong range, a normalisation that the model also does itself, or another order of channels or classes costs accuracy
-that no attack took. One of them is suspected where it gives clearly more clean accuracy than what was told.
+that no attack took. One of them is suspected where it gives clearly more clean accuracy than what the user stated.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ _SHOWN = 10
 
 
 class Suspicion(NamedTuple):
-    """Another reading of the model, and its accuracy on the same clean samples as that of the told one.
+    """Another reading of the model, and its accuracy on the same clean samples as that of the stated reading.
 
     Args:
         remedy: the reading, in words.
-        told: the accuracy as told.
+        stated: the accuracy as stated.
         other: the accuracy under this reading.
     """
 
     remedy: str
-    told: Rate
+    stated: Rate
     other: Rate
 
     @property
     def gain(self) -> float:
         """By how much it is better, or zero if that may be chance."""
-        apart = self.other.interval[0] > self.told.interval[1]
-        return self.other.value - self.told.value if apart else 0.0
+        apart = self.other.interval[0] > self.stated.interval[1]
+        return self.other.value - self.stated.value if apart else 0.0
 
 
 def input_check(loaded: LoadedModel, target: Target) -> SanityCheck:
@@ -62,27 +62,27 @@ def input_check(loaded: LoadedModel, target: Target) -> SanityCheck:
 
     Args:
         loaded: the model.
-        target: the same model, as it was told to be.
+        target: the same model, as the user stated it.
     """
-    name = "inputs and classes as told"
+    name = "inputs and classes as stated"
     tried = [*_scales(loaded, target), _class_order(target)]
     best = max(tried, key=lambda suspicion: suspicion.gain)
-    told = percent(best.told.value)
+    stated = percent(best.stated.value)
     if best.gain < _CLEARLY:
         return SanityCheck(
-            name=name, holds=True, detail=f"clean accuracy {told}; {len(tried)} other readings give no more"
+            name=name, holds=True, detail=f"clean accuracy {stated}; {len(tried)} other readings give no more"
         )
-    detail = f"clean accuracy {told} as told, {percent(best.other.value)} {best.remedy}"
+    detail = f"clean accuracy {stated} as stated, {percent(best.other.value)} {best.remedy}"
     return SanityCheck(name=name, holds=False, detail=detail)
 
 
 def _scales(loaded: LoadedModel, target: Target) -> Iterator[Suspicion]:
-    told, channels = rate(target.correct(target.samples)), target.space.shape[0]
+    stated, channels = rate(target.correct(target.samples)), target.space.shape[0]
     for remedy, scale in _other_scales(loaded.model, channels):
-        yield Suspicion(remedy, told, rate(_correct(target, loaded.of_pixels(scale))))
+        yield Suspicion(remedy, stated, rate(_correct(target, loaded.of_pixels(scale))))
     if channels == 3:
         remedy = "with blue, green, red channels: reverse them in the factory"
-        yield Suspicion(remedy, told, rate(_correct(target, _Reversed(target.network))))
+        yield Suspicion(remedy, stated, rate(_correct(target, _Reversed(target.network))))
 
 
 def _other_scales(model: OwnModel, channels: int) -> Iterator[tuple[str, OwnModel]]:
@@ -111,7 +111,7 @@ def _class_order(target: Target) -> Suspicion:
     first, second = slice(0, None, 2), slice(1, None, 2)
     counts = torch.zeros(classes, classes, dtype=torch.int64)
     counts.index_put_((predicted[first].cpu(), labels[first].cpu()), torch.ones(1, dtype=torch.int64), accumulate=True)
-    counts += torch.eye(classes, dtype=torch.int64)  # what was told, where there is no evidence
+    counts += torch.eye(classes, dtype=torch.int64)  # the stated order, where there is no evidence
     order = torch.from_numpy(np.asarray(linear_sum_assignment(counts.numpy(), maximize=True)[1])).to(labels.device)
     names = ", ".join(target.classes[int(each)] for each in order[:_SHOWN])
     more = ", ..." if classes > _SHOWN else ""

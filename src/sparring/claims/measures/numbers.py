@@ -12,7 +12,7 @@ from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.records import Count
 from sparring.report.metric_info import SUCCESS
-from sparring.report.read import Floats, Run, Series
+from sparring.report.read import Floats, RunRecord, Series
 
 
 @piece("computed")
@@ -166,5 +166,5 @@ def thinned(steps: Floats, values: Floats, points: int) -> SampledCurve:
     return SampledCurve(x=tuple(float(step) for step in steps[kept]), y=y)
 
 
-def _unknown(metric: str, run: Run, known: tuple[str, ...]) -> UsageError:
+def _unknown(metric: str, run: RunRecord, known: tuple[str, ...]) -> UsageError:
     return UsageError(f"{run.name}: has no number {metric!r}", f"it has {', '.join(known)}")
