@@ -198,3 +198,11 @@ def test_an_attempt_moves_misclassified_samples_too() -> None:
     aimed = threat(criterion="targeted_cross_entropy", targets=1, attack=FGSM(epsilon=0.05))
     toward = attempt(aimed, model, x, labels, labels, network=model, space=SPACE, rng=Rng.of(0))
     assert (CrossEntropy().loss(model(toward), labels) < CrossEntropy().loss(model(x), labels)).all()
+
+
+@pytest.mark.parametrize("rest_only", [False, True])
+def test_bright_samples_are_not_taken_for_those_of_another_range(rest_only: bool) -> None:
+    """All values of the samples that are left may happen to lie in [0, 1]; no warning is due."""
+    model = network().eval()
+    x = samples(4).abs()
+    assert len(tried(threat(rest_only=rest_only), model, x, model(x).argmax(1)).samples) == 4

@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from robust_models import sound
 from sparring.attacks import FAB, Threat
 from sparring.core.errors import UsageError
+from sparring.core.files import PREFIX
 from sparring.core.process import Progress
 from sparring.robustness import threat_sets, worst_case
+from sparring.robustness.own_model import LoadedModel, OwnModel
 from sparring.robustness.targets import Target
 from sparring.robustness.threat_sets import budgets_of, chosen_threats
-from sparring.robustness.trials import Trials
+from sparring.robustness.trials import Trials, clear
 from sparring.robustness.worst_case import robust_accuracy
 
+_OWN = OwnModel(model="module:factory")
 NAMES = ["APGD-CE-100", "APGD-T-100", "FAB-T-100", "Square-5000"]
 
 
@@ -123,6 +126,71 @@ def test_saved_trials_are_those_of_this_network(tmp_path: Path) -> None:
     other = Trials(replace(sound("linear").first(16), name=target.name), 0, tmp_path).of(threat)
     assert len(list(tmp_path.iterdir())) == 2
     assert not torch.equal(first.shown, other.shown)
+
+
+@pytest.mark.parametrize("changed", ["draws", "attribute", "range"])
+def test_saved_trials_are_those_of_all_that_the_logits_depend_on(tmp_path: Path, changed: str) -> None:
+    class Scaled(nn.Module):
+        """Logits times a number that is in no state."""
+
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.network, self.factor = sound("mlp").network, factor
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.factor * self.network(x)
+            return logits
+
+    target, threat = sound("mlp").first(16), chosen_threats("fgsm", budgets_of(sound("mlp"), [0.1]))[1]
+    loaded = LoadedModel(_OWN, target.network, torch.device("cpu"), ())
+    ranges = [loaded.of_pixels(_OWN.model_copy(update={"input_range": (low, 1.0)})) for low in (0.0, -1.0)]
+    pairs = {
+        "draws": (target, replace(target, draws=2)),
+        "attribute": (replace(target, network=Scaled(1.0)), replace(target, network=Scaled(3.0))),
+        "range": tuple(replace(target, network=network) for network in ranges),
+    }
+    for each in pairs[changed]:
+        Trials(each, 0, tmp_path).of(threat)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_batch_of_which_nothing_is_left_is_not_classified(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Viewed(nn.Module):
+        """Flattens as many networks do: an empty batch is an error."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = network(x.view(x.size(0), -1).view(x.shape))
+            return logits
+
+    monkeypatch.setattr(Target, "batch_size", 16)
+    network = sound("mlp").network
+    target, threat = replace(sound("mlp").first(40), network=Viewed()), replace_rest(fgsm())
+    fooled = torch.arange(40) < 20
+    assert not Trials(target, 0).of(threat, fooled).correct[:20].any()
+    none = Trials(target, 0).of(threat, torch.ones(40, dtype=torch.bool))
+    assert none.result.accuracy.value == 0.0 and torch.equal(none.shown, target.samples[:8])
+
+
+def fgsm() -> Threat:
+    return chosen_threats("fgsm", budgets_of(sound("mlp"), [0.1]))[1]
+
+
+def test_clearing_takes_what_a_kill_left_and_nothing_of_the_users(tmp_path: Path) -> None:
+    Trials(sound("mlp").first(16), 0, tmp_path / "trials").of(fgsm())
+    (tmp_path / "trials" / f"{PREFIX}1.safetensors-ab").write_bytes(b"half")
+    clear(tmp_path / "trials")
+    assert not (tmp_path / "trials").exists()
+    (tmp_path / "trials").mkdir()
+    mine = tmp_path / "trials" / "weights.safetensors"
+    mine.write_bytes(b"mine")
+    clear(tmp_path / "trials")
+    assert mine.read_bytes() == b"mine"
+
+
+def test_an_epsilon_above_the_range_is_refused_before_anything_is_tried() -> None:
+    threat = fgsm().model_copy(update={"attack": FAB(epsilon=8)})
+    with pytest.raises(UsageError, match="more than the whole range"):
+        chosen_threats([threat], budgets_of(sound("mlp"), [0.1]))
 
 
 def test_an_unknown_set_names_the_nearest() -> None:

@@ -7,6 +7,7 @@ sample, then every target of every restart, until one fools.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from typing import Annotated, Literal, NamedTuple
 
@@ -172,11 +173,11 @@ class _Batch:
         def logits(samples: Samples, rows: Rows) -> Logits:
             return self._logits(self._through, samples, rows)
 
-        attack, x = self.threat.attack, self.x[rest]
+        run, x = partial(self.threat.attack.perturb, network=network, space=self.space, rng=rng), self.x[rest]
         if not self.threat.rest_only:
-            return attack(x, lambda z: loss(logits(z, rest), rest), network=network, space=self.space, rng=rng)
+            return run(x, lambda z: loss(logits(z, rest), rest))
         until = EarlyStop(x, self.labels[rest], rest, logits=logits, loss=loss, judge=self._judge)
-        return until.first(attack(x, until, network=network, space=self.space, rng=rng))
+        return until.first(run(x, until))
 
     def keep(self, rest: Rows, found: Samples) -> None:
         """Keep what fools, or else raises the loss."""

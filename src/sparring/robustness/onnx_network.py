@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.files import sha256
 
 
 class OnnxNetwork(nn.Module):
@@ -39,6 +40,7 @@ class OnnxNetwork(nn.Module):
         except Exception as error:  # of C++, with classes of its own
             first = str(error).splitlines()[0]
             raise CorruptInput(f"{path}: not an ONNX model that onnxruntime runs: {first}", "export it again") from None
+        self._sha256 = sha256(path)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             names = ", ".join(each.name for each in inputs)
@@ -46,6 +48,9 @@ class OnnxNetwork(nn.Module):
         self._input, size = inputs[0], inputs[0].shape[0]
         self._batch = size if isinstance(size, int) else 0
         self._half = self._input.type == "tensor(float16)"
+
+    def extra_repr(self) -> str:
+        return f"sha256={self._sha256}"
 
     def forward(self, samples: Tensor) -> Tensor:
         values = samples.detach().cpu().numpy().astype(np.float16 if self._half else np.float32)

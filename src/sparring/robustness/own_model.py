@@ -143,6 +143,9 @@ class _OfPixels(nn.Module):
         self.register_buffer("mean", torch.tensor(model.mean).reshape(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(model.std).reshape(-1, 1, 1), persistent=False)
 
+    def extra_repr(self) -> str:
+        return f"range={self.range}"
+
     def forward(self, samples: Samples) -> Tensor:
         low, high = self.range
         pixels = low + (samples + 1) / 2 * (high - low)

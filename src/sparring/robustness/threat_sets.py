@@ -124,7 +124,7 @@ def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budge
             ball, tuple(factor * middle for factor in (0.5, 1.0, 2.0)), middle, target.space, target.gradients
         )
     sizes = tuple(sorted(set(epsilons)))
-    if not sizes or sizes[0] <= 0 or not math.isfinite(sizes[-1]):
+    if not sizes or not all(0 < each < math.inf for each in sizes):
         listed = ", ".join(f"{each:g}" for each in epsilons) or "none"
         raise UsageError(f"epsilons: {listed}: each should be above 0", "write, for example, 2/255,8/255")
     if isinstance(ball, Linf) and target.space.bounds is not None and sizes[-1] > 1:
@@ -162,7 +162,7 @@ def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> li
         budgets: of the target.
 
     Raises:
-        UsageError: there is no such file, or no threat of such a name.
+        UsageError: there is no such file, no threat of such a name, or an epsilon is more than the whole range.
         InvalidRecord: a threat of the file does not validate.
     """
     main = [budgets.main_threat(epsilon) for epsilon in budgets.epsilons]
@@ -177,6 +177,8 @@ def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> li
                 "choose from square, nes, spsa, finite-differences, noise",
             )
         main += possible
+    for threat in main:
+        threat.attack.require_size(budgets.space)
     return main
 
 

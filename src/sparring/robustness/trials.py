@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sparring.attacks import Dimming, Fooled, Threat, fool, scales
-from sparring.core.files import read_file, storage_errors, write_whole
+from sparring.core.files import read_file, storage_errors, sweep_partial, write_whole
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import network_state
@@ -27,6 +28,8 @@ from sparring.runs.tensors import tensors_in
 
 SHOWN = 8
 """Samples kept as example images."""
+_DIGITS = 32
+"""Of the name of a saved batch, in hexadecimal."""
 
 
 class Trial(NamedTuple):
@@ -97,6 +100,8 @@ class Trials:
 
     def _batch(self, threat: Threat, number: int, rows: Tensor) -> Fooled:
         """The outcome on the samples of these rows; of which the first are kept with their perturbation."""
+        if not len(rows):  # which many networks cannot classify
+            return self._nothing()
         file = self._file(threat, number, rows)
         if file and file.is_file():
             saved = tensors_in(read_file(file), "no saved trial")
@@ -117,6 +122,12 @@ class Trials:
             write_whole(file, save({name: each.contiguous().cpu() for name, each in found._asdict().items()}))
         return found
 
+    def _nothing(self) -> Fooled:
+        """The outcome on no samples."""
+        target = self.target
+        losses, labels = torch.empty(0, device=target.labels.device), target.labels[:0]
+        return Fooled(target.samples[:0], labels.bool(), losses, losses, labels, labels)
+
     def _file(self, threat: Threat, number: int, rows: Tensor) -> Path | None:
         """Named by all that the outcome depends on."""
         if self.folder is None:
@@ -124,14 +135,18 @@ class Trials:
         with storage_errors(self.folder):
             self.folder.mkdir(exist_ok=True)
         parts = (self._fingerprint, threat.model_dump_json(), str(self.seed), str(number), str(rows.tolist()))
-        return self.folder / f"{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:32]}.safetensors"
+        return self.folder / f"{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:_DIGITS]}.safetensors"
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(repr((self.target.name, self.target.space)).encode())
-        for name, value in network_state(self.target.network).items():
+        target = self.target
+        digest = hashlib.sha256(repr((target.name, target.space, target.draws, target.network)).encode())
+        for name, value in network_state(target.network).items():
             digest.update(name.encode() + (value or b""))
-        for tensor in (self.target.samples, self.target.labels):
+        tensors = [target.samples, target.labels]
+        if target.draws == 1:  # the code of the network may have changed
+            tensors.append(target.predicted_logits(target.samples[:SHOWN]))
+        for tensor in tensors:
             digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
@@ -141,11 +156,13 @@ class Trials:
 
 
 def clear(folder: Path) -> None:
-    """Delete the saved batches of a folder."""
+    """Delete the saved batches of a folder, and the folder if nothing else lies in it."""
     if folder.is_dir():
         with storage_errors(folder):
-            for file in folder.glob("*.safetensors"):
+            for file in folder.glob(f"{'[0-9a-f]' * _DIGITS}.safetensors"):
                 file.unlink()
+        sweep_partial(folder)
+        with suppress(OSError):
             folder.rmdir()
 
 
