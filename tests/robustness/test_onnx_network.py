@@ -63,8 +63,18 @@ def test_black_box_attacks_on_the_command_line(
     assert entry["worst"][0]["accuracy"]["value"] < 0.4 < 0.8 < entry["clean"]["value"]
     assert "withstand 3 black-box attacks" in entry["headline"]["text"]
     assert len(found["model"]["weights_sha256"]) == 64
+    monkeypatch.setattr("sparring.robustness.robustness_json.robust_accuracy", None)  # refused before
+    wrong = sparring(*command, "--threats", "noise", "--radius")
+    assert wrong.code == 2 and "a radius needs gradients" in wrong.err
+    monkeypatch.undo()
     wrong = sparring(*command, "--threats", "fgsm")
     assert wrong.code == 2 and "threats: FGSM: the model has no gradients" in wrong.err
+
+
+def test_another_file_is_another_network(tmp_path: Path) -> None:
+    one = repr(OnnxNetwork(export(tmp_path / "m.onnx")))
+    assert repr(OnnxNetwork(export(tmp_path / "m.onnx", 7))) != one
+    assert repr(OnnxNetwork(export(tmp_path / "m.onnx"))) == one
 
 
 def test_sets_leave_out_attacks_along_gradients() -> None:

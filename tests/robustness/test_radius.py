@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from robust_models import sound, thresholds
 from sparring.core.balls import L2, Linf
+from sparring.robustness import radius
 from sparring.robustness.radius import median_radius, robust_radii
 from sparring.robustness.targets import target_of
 from sparring.robustness.worst_case import robust_accuracy
@@ -45,6 +46,28 @@ def test_a_misclassified_sample_has_radius_0() -> None:
     target = thresholds()
     wrong = replace(target, labels=1 - target.labels)
     assert not robust_radii(wrong, Linf(), steps=2).any()
+
+
+def test_the_interval_is_that_of_order_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 samples the 2nd and the 9th: at least 2 and at most 8 lie below the median with probability 0.979."""
+    monkeypatch.setattr(radius, "robust_radii", lambda *_, **__: torch.arange(1.0, 11.0))
+    assert median_radius(thresholds(), Linf()).interval == (2.0, 9.0)
+    monkeypatch.setattr(radius, "robust_radii", lambda *_, **__: torch.arange(1.0, 5.0))
+    assert median_radius(thresholds(), Linf()).interval == (0.0, None), "four samples bound no median"
+
+
+def test_a_radius_that_is_not_found_has_no_number() -> None:
+    """A constant network: every label but one is wrong, and no sample of that one can be fooled."""
+
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor([1.0, 0.0]).expand(len(x), 2) + 0 * x.flatten(1).sum(1, keepdim=True)
+
+    target = target_of(Constant(), torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0)), [0] * 12)
+    measured = median_radius(target, Linf(), steps=2)
+    assert measured.median is None and measured.text == "none found [none found, none found]"
+    assert "in units of [0, 1]" in measured.protocol
+    assert type(measured).model_validate(measured.as_json()) == measured
 
 
 def test_the_expectation_over_draws_is_attacked_and_judged() -> None:

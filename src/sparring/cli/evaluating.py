@@ -27,7 +27,7 @@ from sparring.core.intervals import percent
 
 if TYPE_CHECKING:
     from sparring.networks import Extractor
-    from sparring.runs.schema import MedianRadius, Rate, Robustness
+    from sparring.runs.schema import Rate, Robustness
 
 
 def sample(
@@ -262,16 +262,11 @@ def _print_robustness(title: str, robustness: Robustness) -> None:
         ]
         print_rows("The worst case of every sample", worst)
         if target.radius:
-            print_text(_radius(target.radius))
+            print_text(f"median radius, {target.radius.norm}: {target.radius.text} ({target.radius.protocol})")
         for remark in target.remarks:
             print_text(f"note: {remark}")
         for flag in target.flags:
             print_text(f"FLAG: {flag}")
-
-
-def _radius(radius: MedianRadius) -> str:
-    low, high = radius.interval
-    return f"median radius, {radius.norm}: {radius.median:.4g} [{low:.4g}, {high:.4g}] of [0, 1] ({radius.protocol})"
 
 
 def _rate(rate: Rate) -> Row:

@@ -9,6 +9,8 @@ Source: Croce and Hein 2020b, which reports medians and accuracies at several th
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from scipy.stats import binom
@@ -41,8 +43,7 @@ def robust_radii(
     Raises:
         UsageError: the network has no gradients.
     """
-    if not target.gradients:
-        raise UsageError(f"{target.name}: a radius needs gradients", "leave out --radius")
+    require_gradients(target)
     attack = FAB(epsilon=_WHOLE, ball=ball, steps=steps)
     threat = Threat(name="FAB", kind="white-box", attack=attack, criterion=Margin(), targets=targets)
     rng = Streams(seed, None, target.samples.device).rng("robustness/radius")
@@ -72,9 +73,22 @@ def median_radius(target: Target, ball: Ball, *, steps: int = 100, targets: int 
         UsageError: as there.
     """
     radii = robust_radii(target, ball, steps=steps, targets=targets, seed=seed).sort().values
-    low, high = (int(each) for each in binom.interval(0.95, len(radii), 0.5))
-    ends = float(radii[low]), float(radii[min(high, len(radii) - 1)])
+    ordered = [None if radius == math.inf else radius for radius in radii.tolist()]
+    low, high = (int(each) for each in binom.interval(0.95, len(radii), 0.5))  # of the samples below the median
+    ends = ordered[low - 1] if low else 0.0, ordered[high] if high < len(radii) else None
+    unit = "in the data's units" if target.space.bounds is None else "in units of [0, 1]"
     protocol = (
-        f"smallest perturbation of FAB, {steps} steps, {targets} targets; {len(radii)} samples; 0 where misclassified"
+        f"{unit}: smallest perturbation of FAB, {steps} steps, {targets} targets; {len(radii)} samples; "
+        "0 where misclassified"
     )
-    return MedianRadius(norm=ball.norm, median=float(radii[len(radii) // 2]), interval=ends, protocol=protocol)
+    return MedianRadius(norm=ball.norm, median=ordered[len(radii) // 2], interval=ends, protocol=protocol)
+
+
+def require_gradients(target: Target) -> None:
+    """Refuse a network that FAB cannot attack.
+
+    Raises:
+        UsageError: the network has no gradients.
+    """
+    if not target.gradients:
+        raise UsageError(f"{target.name}: a radius needs gradients", "leave out --radius")

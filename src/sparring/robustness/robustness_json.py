@@ -13,9 +13,11 @@ from sparring.monitoring.pictures import npz_bytes
 from sparring.recipes import parse_yaml
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.own_model import OwnModel
+from sparring.robustness.radius import median_radius, require_gradients
 from sparring.robustness.targets import Target
+from sparring.robustness.threat_sets import budgets_of
 from sparring.robustness.trials import clear
-from sparring.robustness.worst_case import robust_accuracy
+from sparring.robustness.worst_case import AttackedTarget, robust_accuracy
 from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
 
 _ON = {"class head": "class", "source head": "source", "both": "both"}
@@ -71,7 +73,7 @@ def evaluate_robustness(
         options: what is attacked, and how.
         out: the folder of robustness.json and robustness.npz; the run's own by default.
         device: where to attack.
-        progress: counts threats.
+        progress: counts batches of every threat.
 
     Raises:
         UsageError: an option does not fit the run or the model.
@@ -82,19 +84,25 @@ def evaluate_robustness(
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     opened = open_targets(what, options, device, progress)
+    targets = [replace(target, draws=options.draws) for target in opened.targets]
+    if options.radius:
+        for target in targets:
+            require_gradients(target)
     attacked = [
         robust_accuracy(
-            replace(target, draws=options.draws),
+            target,
             epsilons=options.sizes,
             threats=options.threats,
             transfer_from=[_transfer_source(text, target, options.seed, device) for text in options.transfer_from],
             seed=options.seed,
-            radius=options.radius,
             folder=folder / _TRIALS,
             progress=progress,
         )
-        for target in opened.targets
+        for target in targets
     ]
+    if options.radius:
+        pairs = zip(attacked, targets, strict=True)
+        attacked = [_with_radius(each, target, options.seed) for each, target in pairs]
     result = Robustness(
         step=opened.step,
         seed=options.seed,
@@ -126,6 +134,12 @@ def require_unflagged(result: Robustness) -> None:
             f"{len(flags)} flag{'s' if len(flags) > 1 else ''}, first {flags[0]}",
             f"do not quote these accuracies; {ROBUSTNESS} has all sanity checks",
         )
+
+
+def _with_radius(attacked: AttackedTarget, target: Target, seed: int) -> AttackedTarget:
+    """The same with the median radius, in the norm of the main attack."""
+    radius = median_radius(target, budgets_of(target).ball, seed=seed)
+    return attacked._replace(robustness=attacked.robustness.model_copy(update={"radius": radius}))
 
 
 def _folder(what: Path | OwnModel, out: Path | None) -> Path:

@@ -28,7 +28,6 @@ from sparring.core.intervals import percent
 from sparring.core.process import SILENT, Progress
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import gradients_are_strongest, samples_are_held_out
-from sparring.robustness.radius import median_radius
 from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
@@ -64,7 +63,6 @@ def robust_accuracy(
     threats: str | Sequence[str | Threat] = "standard",
     transfer_from: Sequence[Target] = (),
     seed: int = 0,
-    radius: bool = False,
     folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> AttackedTarget:
@@ -77,7 +75,6 @@ def robust_accuracy(
         threats: as in `chosen_threats`. PGD-20 is always tried at every epsilon.
         transfer_from: other targets of the same task, whose adversarial samples are tried on this one.
         seed: of everything random.
-        radius: whether the median robust radius is measured.
         folder: where finished batches are kept, so that an evaluation that was killed goes on.
         progress: counts batches of every threat.
 
@@ -129,7 +126,6 @@ def robust_accuracy(
         worst=worst,
         sanity_checks=tuple(checks),
         flags=flags,
-        radius=median_radius(target, budgets.ball, seed=seed) if radius else None,
         headline=None if flags else _headline(target, budgets, at_main, clean),
         verdict=robustness_verdict(target, at_main, clean, checks),
         examples=tuple(ExampleBlock(epsilon=each.result.epsilon, attack=each.result.name) for each in shown if images),

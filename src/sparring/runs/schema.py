@@ -214,15 +214,21 @@ class MedianRadius(StoredRecord):
 
     Args:
         norm: in which perturbations are measured.
-        median: in units of [0, 1], or of the data where they have no range; infinite where most samples have none.
-        interval: 95 %.
-        protocol: how it was found.
+        median: in units of [0, 1], or of the data where they have no range; None where none was found for most samples.
+        interval: 95 %; an end is None in the same way.
+        protocol: its unit, and how it was found.
     """
 
     norm: str
-    median: float
-    interval: Interval
+    median: float | None
+    interval: tuple[float | None, float | None]
     protocol: str
+
+    @property
+    def text(self) -> str:
+        """The median and its interval."""
+        median, low, high = ("none found" if each is None else f"{each:.4g}" for each in (self.median, *self.interval))
+        return f"{median} [{low}, {high}]"
 
 
 class TargetRobustness(StoredRecord):
