@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +19,26 @@ _TINY = 1e-12
 
 
 class WeightPerturbation(Piece, family="weight_perturbation"):
-    """Where the gradient of the loss is taken."""
+    """Where the gradient of the loss is taken: at w + v, with v of every kernel from the gradient at w.
 
-    def is_on(self, progress: float) -> bool:
-        """Whether weights are perturbed when this share of the rounds, in [0, 1), is complete."""
-        return False
+    Kernels are parameters with more than one axis; biases and normalisation layers stay. While it is on, a round has
+    one more forward and backward pass, which leaves no trace in running statistics.
+    """
 
     @abstractmethod
+    def is_on(self, progress: float) -> bool:
+        """Whether weights are perturbed when this share of the rounds, in [0, 1), is complete."""
+
+    @abstractmethod
+    def move(self, kernel: Tensor, gradient: Tensor) -> Tensor:
+        """v of one kernel.
+
+        Args:
+            kernel: w.
+            gradient: of the loss at w, of the same shape.
+        """
+
+    @final
     def descend(
         self,
         network: nn.Module,
@@ -45,21 +58,35 @@ class WeightPerturbation(Piece, family="weight_perturbation"):
         Returns:
             What the last call of `backward` returned.
         """
+        if not self.is_on(progress):
+            return backward(batches)
+        attacked = list(batches)
+        with same_buffers(network):
+            backward(attacked)
+        kernels = [each for each in network.parameters() if each.dim() > 1 and each.grad is not None]
+        kept = [kernel.detach().clone() for kernel in kernels]
+        with torch.no_grad():
+            for kernel in kernels:
+                assert kernel.grad is not None
+                kernel.add_(self.move(kernel, kernel.grad))
+        for parameter in network.parameters():
+            parameter.grad = None
+        result = backward(attacked)
+        with torch.no_grad():
+            for kernel, before in zip(kernels, kept, strict=True):
+                kernel.copy_(before)
+        return result
 
 
 @piece("none")
 class NoWeightPerturbation(WeightPerturbation):
     """At the weights themselves."""
 
-    def descend(
-        self,
-        network: nn.Module,
-        batches: Iterable[AnyBatch],
-        backward: Callable[[Iterable[AnyBatch]], AnyResult],
-        *,
-        progress: float,
-    ) -> AnyResult:
-        return backward(batches)
+    def is_on(self, progress: float) -> bool:
+        return False
+
+    def move(self, kernel: Tensor, gradient: Tensor) -> Tensor:
+        return torch.zeros_like(kernel)
 
 
 @piece("awp")
@@ -67,9 +94,6 @@ class AWP(WeightPerturbation):
     """Adversarial weight perturbation (Wu et al. 2020): at w + v, where the loss of the same batches is higher.
 
         v_l = gamma ||w_l|| g_l / ||g_l||,    g_l = d loss / d w_l at w, for every kernel w_l
-
-    Kernels are parameters with more than one axis; biases and normalisation layers stay. One more forward and backward
-    pass a round, which leaves no trace in running statistics.
 
     Args:
         gamma: the length of v_l, as a share of that of w_l; 0.005 in the paper, for TRADES on CIFAR-10.
@@ -84,35 +108,7 @@ class AWP(WeightPerturbation):
     def is_on(self, progress: float) -> bool:
         return progress >= self.start
 
-    def descend(
-        self,
-        network: nn.Module,
-        batches: Iterable[AnyBatch],
-        backward: Callable[[Iterable[AnyBatch]], AnyResult],
-        *,
-        progress: float,
-    ) -> AnyResult:
-        if not self.is_on(progress):
-            return backward(batches)
-        attacked = list(batches)
-        with same_buffers(network):
-            backward(attacked)
-        moves = [(kernel, self._move(kernel)) for kernel in network.parameters() if kernel.dim() > 1]
-        for parameter in network.parameters():
-            parameter.grad = None
-        kept = [kernel.detach().clone() for kernel, _ in moves]
-        with torch.no_grad():
-            for kernel, move in moves:
-                kernel.add_(move)
-        result = backward(attacked)
-        with torch.no_grad():
-            for (kernel, _), before in zip(moves, kept, strict=True):
-                kernel.copy_(before)
-        return result
-
-    def _move(self, kernel: nn.Parameter) -> Tensor | float:
-        if kernel.grad is None:
-            return 0.0
-        length: Any = torch.linalg.vector_norm(kernel.detach()) / torch.linalg.vector_norm(kernel.grad).clamp(min=_TINY)
-        move: Tensor = self.gamma * length * kernel.grad
+    def move(self, kernel: Tensor, gradient: Tensor) -> Tensor:
+        length: Any = torch.linalg.vector_norm(kernel) / torch.linalg.vector_norm(gradient).clamp(min=_TINY)
+        move: Tensor = self.gamma * length * gradient
         return move
