@@ -52,7 +52,7 @@ class LoadedGAN:
             UsageError: there is no such game.
         """
         replicas = self.recipe.replicas
-        if index >= replicas:
+        if not 0 <= index < replicas:
             raise UsageError(f"game {index}: the run has {replicas}, counted from 0", f"at most --game {replicas - 1}")
         if not self.recipe.lead:
             return self
