@@ -27,7 +27,7 @@ from sparring.evaluation.evaluate import evaluate as evaluate_run
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import class_number, draw
 from sparring.networks import Verdict, spread
-from sparring.recipes import AnyRecipe, Recipe, set_key, unvalidated, validated
+from sparring.recipes import AnyRecipe, Recipe, load_with, validated, with_keys
 from sparring.report import report_folder
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def step(self) -> int:
-        """Rounds of the checkpoint that the networks are from."""
+        """Rounds that the networks were trained for: those of the checkpoint, or of a selected classifier."""
         return self._gan.step if isinstance(self.recipe, Recipe) else self._classifier.step
 
     @property
@@ -225,14 +225,10 @@ def resume(path: PathLike, *, device: Device = "auto") -> Run:
 
 def _changed(recipe: PathLike | Mapping[str, Any] | AnyRecipe, changes: Mapping[str, Any]) -> AnyRecipe:
     """The recipe with some of its keys changed."""
-    name, values = "recipe", recipe
+    keys = {key: _plain(value) for key, value in changes.items()}
     if isinstance(recipe, str | os.PathLike):
-        name = os.fspath(recipe)
-        values = unvalidated(name)
-    plain: dict[str, Any] = copy.deepcopy(dict(_plain(values)))
-    for key in sorted(changes, key=lambda key: key.count(".")):  # a piece before the keys below it
-        set_key(plain, key, _plain(changes[key]))
-    return validated(plain, name)
+        return load_with(os.fspath(recipe), keys)
+    return validated(with_keys(copy.deepcopy(dict(_plain(recipe))), keys), "recipe")
 
 
 def _plain(value: Any) -> Any:

@@ -212,6 +212,7 @@ OF_A_RUN: dict[str, tuple[Callable[[sparring.Run], object], str]] = {
         "holds a run already .try: .*another",
     ),
     "no such game": (lambda run: sparring.load(run.path, game=3), "game 3: the run has 1"),
+    "the last game": (lambda run: sparring.load(run.path, game=-1), "game -1: the run has 1, counted from 0"),
 }
 
 WORKING: dict[str, Callable[[], Tensor]] = {
@@ -277,6 +278,11 @@ def test_a_mistake_with_a_run_is_answered_in_one_line(run: sparring.Run, mistake
 def _is_one_line(text: str, said: str) -> None:
     assert "\n" not in text
     assert re.search(said, text), text
+
+
+def test_a_run_of_fewer_rounds_than_the_recipe_has_says_so(run: sparring.Run) -> None:
+    assert run.recipe.planned_steps == 4000
+    assert run.summary.verdict.startswith("2 of the recipe's 4,000 rounds are complete;")
 
 
 def test_classes_have_names(run: sparring.Run) -> None:

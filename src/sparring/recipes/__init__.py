@@ -7,6 +7,7 @@ from sparring.recipes.load import (
     AnyRecipe,
     changed,
     load,
+    load_with,
     parse_piece,
     recipe_names,
     require_classifier,
@@ -14,6 +15,7 @@ from sparring.recipes.load import (
     set_key,
     unvalidated,
     validated,
+    with_keys,
 )
 from sparring.recipes.yaml import dump_yaml, parse_yaml, to_yaml
 
@@ -29,6 +31,7 @@ __all__ = [
     "changed",
     "dump_yaml",
     "load",
+    "load_with",
     "parse_piece",
     "parse_yaml",
     "recipe_names",
@@ -38,4 +41,5 @@ __all__ = [
     "to_yaml",
     "unvalidated",
     "validated",
+    "with_keys",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -34,10 +34,12 @@ def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; names every mistake.
     """
-    values = unvalidated(name)
-    planned = values.get("steps")
-    values = changed(values, overrides or [])
-    return validated(values if values.get("steps") == planned else {"planned_steps": planned} | values, name)
+    return _loaded(name, lambda values: changed(values, overrides or []))
+
+
+def load_with(name: str, keys: Mapping[str, Any]) -> AnyRecipe:
+    """The same with dotted keys set to plain values, as by `with_keys`."""
+    return _loaded(name, lambda values: with_keys(values, keys))
 
 
 def recipe_names() -> list[str]:
@@ -142,6 +144,17 @@ def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     return values
 
 
+def with_keys(values: dict[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values of a recipe with dotted keys set, in place; a piece comes before the keys below it.
+
+    Raises:
+        UsageError: a key lies below a value that has no keys.
+    """
+    for key in sorted(keys, key=lambda key: key.count(".")):
+        set_key(values, key, keys[key])
+    return values
+
+
 def set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
     """Set a dotted key in place. Keys on the way that are missing get the defaults of their records.
 
@@ -182,6 +195,14 @@ def _other_member(values: Any, path: tuple[str, ...]) -> str:
     return f"{key} is a key of {' or '.join(having[:3])}" if having else ""
 
 
+def _loaded(name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> AnyRecipe:
+    """A recipe by name after a change of its values; it knows how many rounds the named one has."""
+    values = unvalidated(name)
+    planned = values.get("steps")
+    values = change(values)
+    return validated(values if values.get("steps") == planned else {"planned_steps": planned} | values, name)
+
+
 def _values(name: str, children: tuple[str, ...]) -> dict[str, Any]:
     """The values of a recipe; one that `extends` another is the other with its own dotted keys changed."""
     values = parse_yaml(_text(name), name)
@@ -200,12 +221,10 @@ def _values(name: str, children: tuple[str, ...]) -> dict[str, Any]:
         whole = _values(parent, (*children, name))
     except UsageError as error:
         raise UsageError(f"{name} extends {error.cause}", error.remedy) from None
-    for key in sorted(values, key=lambda key: key.count(".")):  # a piece before the keys below it
-        try:
-            set_key(whole, key, values[key])
-        except UsageError as error:
-            raise UsageError(f"{name}: {error.cause}", error.remedy) from None
-    return whole
+    try:
+        return with_keys(whole, values)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.cause}", error.remedy) from None
 
 
 def _text(name: str) -> str:
