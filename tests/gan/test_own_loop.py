@@ -13,6 +13,7 @@ from sparring.core.errors import UsageError
 from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
+from sparring.lipschitz import GradientPenalty
 from sparring.networks import Verdict
 from sparring.objectives import NonSaturating
 from sparring.recipes import load
@@ -35,14 +36,14 @@ def score_of(verdict: Verdict) -> Tensor:
     return verdict.score
 
 
-CLIP = "{name: clip, bound: 0.1}"
+CLIP, CLIP_BEFORE = "{name: clip, bound: 0.1}", "{name: clip, bound: 0.02, when: before}"
 COUPLED, ALONE = "{name: mnist, width: 4}", "{name: mlp, hidden: [16]}"
 
 
 @pytest.mark.parametrize(
     ("network", "lipschitz"),
-    [(COUPLED, CLIP), (ALONE, CLIP), (ALONE, "gradient_penalty")],
-    ids=["coupled-clip", "alone-clip", "alone-penalty"],
+    [(COUPLED, CLIP), (ALONE, CLIP), (ALONE, CLIP_BEFORE), (ALONE, "gradient_penalty")],
+    ids=["coupled-clip", "alone-clip", "alone-clip-before", "alone-penalty"],
 )
 @pytest.mark.parametrize(
     "regime",
@@ -104,3 +105,12 @@ def test_mistakes_in_a_loop_are_said() -> None:
         ours(good).update(Plain(), x, x[:1])
     with pytest.raises(UsageError, match=r"real: from .* outside of the range"):
         ours(good).update(Plain(), 255 * x, x)
+    coupled = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    with pytest.raises(UsageError, match="lipschitz: gradient_penalty needs a gradient per sample"):
+        OwnDiscriminator(
+            coupled, torch.optim.SGD(coupled.parameters(), 0.1), "log", space=(-1, 1), lipschitz=GradientPenalty()
+        )
+    d = ours(good)
+    d.update("free", x, x)
+    with pytest.raises(UsageError, match=r"regime free: keeps a perturbation of .2, 1, 2, 2., and this batch has .1, "):
+        d.update("free", x[:1], x[:1])

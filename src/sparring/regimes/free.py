@@ -18,6 +18,7 @@ import torch
 from pydantic import model_validator
 
 from sparring.attacks import FGSM, Attack, TrainingAttack
+from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.shapes import Samples, expand_like
 from sparring.regimes.adversarial import AdversarialRegime
@@ -50,12 +51,19 @@ class Free(AdversarialRegime):
             samples = {"real": real, "fake": fake}
             for origin in self.origins:
                 x = samples[origin]
-                samples[origin] = attack.confine(x, x + d.kept.setdefault(origin, torch.zeros_like(x)), d.space)
+                samples[origin] = attack.confine(x, x + self._kept(d, origin, x), d.space)
                 self.record_size(d, origin, samples[origin] - x)
             seen = d.show(View(samples["real"], samples["fake"], attacked=self.origins), gradients=self.origins)
             d.step()
             for origin in self.origins:
                 d.kept[origin] = self._moved_on(d, attack, origin, seen[origin])
+
+    def _kept(self, d: DiscriminatorUpdate, origin: Origin, x: Samples) -> Samples:
+        delta = d.kept.setdefault(origin, torch.zeros_like(x))
+        if delta.shape != x.shape:
+            cause = f"keeps a perturbation of {tuple(delta.shape)}, and this batch has {tuple(x.shape)}"
+            raise UsageError(f"regime free: {cause}", "leave out smaller batches: DataLoader(..., drop_last=True)")
+        return delta
 
     def _moved_on(self, d: DiscriminatorUpdate, attack: Attack, origin: Origin, seen: Response) -> Samples:
         assert seen.gradient is not None

@@ -50,9 +50,12 @@ class OwnDiscriminator:
         optimizer: over its parameters.
         objective: payoffs per sample, or its name; D ascends their mean.
         space: shape and range of the samples, or the range alone; None for samples without one.
-        lipschitz: its penalty is subtracted once a step, its constraint applied after each.
+        lipschitz: its penalty is subtracted once a step, its constraint applied before an update or after each step.
         scores: from the network's output to scores `(n)`.
         seed: of random starts.
+
+    Raises:
+        UsageError: the objective is none, or the Lipschitz control is not defined for the network.
 
     Attributes:
         round: of the next update, from 0; the warm-up of an attack follows it.
@@ -76,6 +79,7 @@ class OwnDiscriminator:
         self.round, self.logged, self.kept = 0, dict[str, Tensor](), dict[str, Tensor]()
         self._space, self._lipschitz, self._scores, self._seed = space, lipschitz, scores, seed
         self._shown, self._steps = False, 0
+        lipschitz.check(self.network)
 
     def update(self, regime: Regime | str, real: Any, fake: Any) -> None:
         """One update of D under a regime.
@@ -98,6 +102,7 @@ class OwnDiscriminator:
         require_range(real, self.space, "real")
         self._device, self._steps = real.device, 0
         self.optimizer.zero_grad()  # what G's step left
+        self._lipschitz.prepare(self.network)
         Regime.validated(regime, "regime", "see `sparring list regime`").update(self, real, fake)
         self.round += 1
 
