@@ -24,6 +24,7 @@ from sparring.runs.folder import RunFolder
 from sparring.training.lengthen import lengthen
 from sparring.training.load import load_training
 from sparring.training.loop import resume, train
+from sparring.training.task import ClassifierTask
 
 SELECTION = "selection={every: 3, samples: 100, attack_steps: 2}"
 
@@ -120,6 +121,18 @@ def test_a_run_reports_both_and_is_used_at_its_best(tmp_path: Path, monkeypatch:
     assert isinstance(state, ClassifierState)
     assert state.selected is not None
     assert state.selected.drop >= 0
+
+
+def test_before_the_first_measurement_none_is_selected(tmp_path: Path) -> None:
+    train(robust_recipe("steps=1"), tmp_path / "start", device="cpu")
+    task = ClassifierTask(robust_state(SELECTION, f"start.run={tmp_path / 'start'}"))
+    selected = task.classifier.selected
+    assert selected is not None
+    for name, value in load_classifier(RunFolder.open(tmp_path / "start"), "cpu").network.state_dict().items():
+        assert torch.equal(selected.network.state_dict()[name], value), name
+    metrics = task.metrics([{"step": 1, **task.measure(1)}], complete=False)
+    assert "robust_accuracy_test" in metrics
+    assert not [name for name in metrics if name.endswith("_best")]
 
 
 def test_a_sudden_fall_of_the_robust_accuracy_raises_an_alarm() -> None:

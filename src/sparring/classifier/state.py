@@ -89,6 +89,8 @@ class ClassifierState:
             load_start(state.network, recipe.start)
         for mean in state.means:
             mean.network.load_state_dict(state.network.state_dict())
+        if state.selected:
+            state.selected.network.load_state_dict(state.network.state_dict())
         for fakes in state.fakes:
             fakes.load_weights()
         return state

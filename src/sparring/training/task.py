@@ -268,11 +268,13 @@ class ClassifierTask(Task):
         return self._collapse.measure()
 
     def metrics(self, rows: list[dict[str, Any]], *, complete: bool) -> dict[str, MetricValue]:
-        """The last metrics, and those of the best classifier: the selected one, or the best row of the log."""
+        """The last metrics, and those of the best classifier: the selected one, if any, or the best row of the log."""
         measured = [row for row in rows if self.measures.protocols().keys() <= row.keys()]
         if not measured:
             return {}
         last, selected = self.measures.values(measured[-1]), self.classifier.selected
+        if selected and not selected.numbers["round"]:
+            return last  # none is selected yet
         best = self._of_selected(selected) if selected else self._of_best_row(measured)
         return last | {f"{name}_best": entry for name, entry in best.items()}
 
