@@ -60,13 +60,9 @@ def attack(
     chosen.require_size(target.space)
     criterion = Margin() if chosen.seeks_boundary else CrossEntropy()
     threat = Threat(name=chosen.name, kind="white-box", attack=chosen, criterion=criterion)
-
-    def logits(samples: Tensor) -> Tensor:
-        return target.logits(samples)
-
     stream, found = Rng.of(rng, target.samples.device), []
     for samples, truth in target.batches(target.samples):
-        found.append(attempt(threat, logits, samples, truth, network=model, space=target.space, rng=stream))
+        found.append(attempt(threat, target.logits, samples, truth, network=model, space=target.space, rng=stream))
     return torch.cat(found)
 
 

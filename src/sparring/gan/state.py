@@ -218,7 +218,7 @@ class GANState:
 
 
 def decay_of_mean(ema: float, updates: int) -> float:
-    """The decay of the running mean of G's weights, which warms up so that the mean of a short run is near G:
+    """The decay of a running mean of weights, which warms up so that the mean of a short run is near the weights:
 
         decay = min(ema, (1 + t) / (10 + t)),    mean <- decay mean + (1 - decay) weights
 
@@ -227,7 +227,7 @@ def decay_of_mean(ema: float, updates: int) -> float:
 
     Args:
         ema: the decay in the end, in [0, 1).
-        updates: t, the updates of G before this one.
+        updates: t, the updates of the weights before this one.
     """
     return min(ema, (1 + updates) / (10 + updates))
 
