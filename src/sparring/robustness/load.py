@@ -137,7 +137,8 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     if data is None:
         raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a folder of images")
     is_piece = data in members(Data) or data.startswith("{")
-    source = (parse_piece(Data, data) if is_piece else prepared(Store(path=data), progress)[0]).open(device)
+    chosen = parse_piece(Data, data) if is_piece else prepared(Store(path=data), progress, test_fraction=None)[0]
+    source = chosen.open(device)
     low, high = IMAGE_BOUNDS
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")

@@ -1,4 +1,4 @@
-"""Images of the user's own, as they lie on disk: prepared once into the cache, with a held-out part.
+"""Images of the user's own, as they lie on disk: prepared once into the cache, for training with a held-out part.
 
     sparring train robgan/images data=path/to/folder --out runs/mine
 
@@ -50,15 +50,15 @@ def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     return recipe.model_copy(update={"data": data, "description": f"{name}, {kind or recipe.description}"})
 
 
-def prepared(data: Store, progress: Progress) -> tuple[Store, str]:
+def prepared(data: Store, progress: Progress, *, test_fraction: float | None = HELD_OUT) -> tuple[Store, str]:
     """The data and their name, prepared if they are a folder or a file of images; a store as it is, without a name.
 
-    The side is the next of `SIDES` above the median of the images' shorter sides, or the largest. Where there is no
-    test split, a tenth of every class is held out.
+    The side is the next of `SIDES` above the median of the images' shorter sides, or the largest.
 
     Args:
         data: a store, or images as they lie on disk.
         progress: says what was chosen, and counts images.
+        test_fraction: the share of every class that is held out where there is no test split; None holds out none.
 
     Raises:
         UsageError: nothing there can be read as images.
@@ -76,8 +76,8 @@ def prepared(data: Store, progress: Progress) -> tuple[Store, str]:
         faults.add("no image that can be read")
     faults.raise_any(source.name, "give a folder of images, with a folder for each class, or an .npz file")
     side = next((each for each in SIDES if each >= median(map(min, sides))), SIDES[-1])
-    selection = Selection(test_fraction=None if is_held_out(raw) else HELD_OUT)
-    store = cache_folder() / "stores" / f"{source.stem}-{side}-{_digest(source, side)}"
+    selection = Selection(test_fraction=None if is_held_out(raw) else test_fraction)
+    store = cache_folder() / "stores" / f"{source.stem}-{side}-{_digest(source, side, selection)}"
     if not is_store(store):
         prepare(str(source), store, size=side, selection=selection, progress=progress.part("preparing the images"))
     manifest = verify(store)
@@ -101,11 +101,11 @@ def _sides(raw: RawDataset) -> Iterator[tuple[int, int]]:
                 yield height, width
 
 
-def _digest(source: Path, side: int) -> str:
-    """A digest of where the images are and of names, sizes and times of the files."""
+def _digest(source: Path, side: int, selection: Selection) -> str:
+    """A digest of where the images are, of names, sizes and times of the files, and of what is made of them."""
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr((states, side, HELD_OUT)).encode()).hexdigest()[:12]
+    return hashlib.sha256(repr((states, side, selection)).encode()).hexdigest()[:12]
 
 
 def _command(source: Path, side: int, selection: Selection, store: Path) -> str:
@@ -126,6 +126,7 @@ def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, sto
         found = f"{least[1]} x {least[0]}" if least == most else f"{least[1]} x {least[0]} to {most[1]} x {most[0]}"
         yield f"data: {found} pixels; the square in the middle of each is scaled to {side} x {side}"
     held = next((name for name in ("test", "validation") if name in manifest.splits), "")
-    share = f", {HELD_OUT:g} of every class" if manifest.selection.test_fraction else ""
     if held:
+        fraction = manifest.selection.test_fraction
+        share = "" if fraction is None else f", {fraction:g} of every class"
         yield f"data: {manifest.splits[held].count:,} images are held out for evaluation{share}; prepared in {store}"
