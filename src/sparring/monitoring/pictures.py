@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.core.descent import require_finite
 from sparring.core.files import storage_errors, write_whole
@@ -63,13 +63,16 @@ def save_samples(game: GANState, run: RunFolder, step: int) -> None:
     if len(space.shape) == 3 and space.bounds == IMAGE_BOUNDS:
         count = max(1, IMAGES // math.prod(game.recipe.lead))
         labels, lead = spread(count, space.classes), len(game.recipe.lead)
-        images, live = (
-            draw(game, count, "pictures", 0, labels=labels, generator=each).samples.flatten(0, lead)
-            for each in (game.networks.sampler, game.networks.generator)
-        )
+
+        def drawn(generator: nn.Module) -> Tensor:
+            return draw(game, count, "pictures", 0, labels=labels, generator=generator).samples.flatten(0, lead)
+
+        images = drawn(game.networks.sampler)
         write_whole(run.samples / f"{step:09d}.png", png_grid(images))
-        if float((live - images).abs().mean()) > DIFFERENT:
-            write_whole(run.samples / f"{step:09d}.live.png", png_grid(live))
+        if game.recipe.ema:
+            live = drawn(game.networks.generator)
+            if float((live - images).abs().mean()) > DIFFERENT:
+                write_whole(run.samples / f"{step:09d}.live.png", png_grid(live))
     elif space.shape == (2,):
         write_whole(run.samples / f"{step:09d}.npz", npz_bytes(_points(game)))
     elif space.shape == (1,):
