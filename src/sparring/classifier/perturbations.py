@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sparring.attacks import Attack, Classify
 from sparring.classifier.batches import SampleOrigin, WeightedBatch
 from sparring.core.modules import evaluating
-from sparring.core.randomness import Rng, Streams
+from sparring.core.randomness import Streams
 from sparring.core.shapes import Samples, Space
 from sparring.recipes import ClassifierRecipe
 from sparring.runs.tensors import below, within
@@ -110,7 +110,8 @@ class KeptPerturbations(Perturbations):
 
     def learn(self, origin: SampleOrigin, gradient: Samples | None, step: int) -> None:
         assert gradient is not None
-        attack, delta, rng = attack_of_round(self._recipe, step), self._kept[origin], self._rng(origin, step)
+        attack, delta = attack_of_round(self._recipe, step), self._kept[origin]
+        rng = self._streams.rng(f"attack/{origin}", step)
         self._kept[origin] = attack.advanced(delta, gradient, space=self._space, rng=rng)
 
     def state(self) -> dict[str, Tensor]:
@@ -118,9 +119,6 @@ class KeptPerturbations(Perturbations):
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         self._kept = {origin: delta.to(self._streams.device) for origin, delta in below("kept/", state).items()}
-
-    def _rng(self, origin: str, step: int) -> Rng:
-        return self._streams.rng(f"attack/{origin}", step)
 
 
 def attack_of_round(recipe: ClassifierRecipe, step: int) -> Attack:
