@@ -13,7 +13,6 @@ from sparring.core.errors import UsageError
 from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
-from sparring.lipschitz import GradientPenalty
 from sparring.networks import Verdict
 from sparring.objectives import NonSaturating
 from sparring.recipes import load
@@ -108,7 +107,7 @@ def test_mistakes_in_a_loop_are_said() -> None:
     coupled = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 1))
     with pytest.raises(UsageError, match="lipschitz: gradient_penalty needs a gradient per sample"):
         OwnDiscriminator(
-            coupled, torch.optim.SGD(coupled.parameters(), 0.1), "log", space=(-1, 1), lipschitz=GradientPenalty()
+            coupled, torch.optim.SGD(coupled.parameters(), 0.1), "log", space=(-1, 1), lipschitz="gradient_penalty"
         )
     d = ours(good)
     d.update("free", x, x)

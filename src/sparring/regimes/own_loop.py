@@ -22,7 +22,7 @@ from sparring.core.errors import UsageError
 from sparring.core.modules import batch_statistics, input_gradient, untraced
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, Scores, Space, SpaceLike, over_samples
-from sparring.lipschitz import Lipschitz, Unconstrained
+from sparring.lipschitz import Lipschitz
 from sparring.objectives import Objective
 from sparring.regimes.base import ORIGINS, Origin, Regime, Response, View
 
@@ -50,12 +50,13 @@ class OwnDiscriminator:
         optimizer: over its parameters.
         objective: payoffs per sample, or its name; D ascends their mean.
         space: shape and range of the samples, or the range alone; None for samples without one.
-        lipschitz: its penalty is subtracted once a step, its constraint applied before an update or after each step.
+        lipschitz: a control, or its name; its penalty is subtracted once a step, its constraint applied before an
+            update or after each step.
         scores: from the network's output to scores `(n)`.
         seed: of random starts.
 
     Raises:
-        UsageError: the objective is none, or the Lipschitz control is not defined for the network.
+        UsageError: there is no such objective or control, or the control is not defined for the network.
 
     Attributes:
         round: of the next update, from 0; the warm-up of an attack follows it.
@@ -70,16 +71,17 @@ class OwnDiscriminator:
         objective: Objective | str,
         *,
         space: SpaceLike,
-        lipschitz: Lipschitz = Unconstrained(),  # noqa: B008
+        lipschitz: Lipschitz | str = "none",
         scores: Callable[[Any], Scores] = scores_alone,
         seed: int = 0,
     ) -> None:
         self.network, self.optimizer = module_from(network, "network"), optimizer
         self.objective = Objective.validated(objective, "objective", "see `sparring list objective`")
         self.round, self.logged, self.kept = 0, dict[str, Tensor](), dict[str, Tensor]()
-        self._space, self._lipschitz, self._scores, self._seed = space, lipschitz, scores, seed
+        self._lipschitz = Lipschitz.validated(lipschitz, "lipschitz", "see `sparring list lipschitz`")
+        self._space, self._scores, self._seed = space, scores, seed
         self._shown, self._steps = False, 0
-        lipschitz.check(self.network)
+        self._lipschitz.check(self.network)
 
     def update(self, regime: Regime | str, real: Any, fake: Any) -> None:
         """One update of D under a regime.
