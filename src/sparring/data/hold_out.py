@@ -10,14 +10,13 @@ import numpy as np
 
 from sparring.core.errors import UsageError
 from sparring.data.faults import Faults
+from sparring.data.manifest import HELD_OUT_SPLITS
 from sparring.data.sources import RawDataset, RawSample, RawSplit
-
-_HELD_OUT = ("test", "validation")
 
 
 def is_held_out(raw: RawDataset) -> bool:
     """Whether a source has a split to evaluate on."""
-    return any(name in raw.splits for name in _HELD_OUT)
+    return any(name in raw.splits for name in HELD_OUT_SPLITS)
 
 
 def hold_out(raw: RawDataset, fraction: float, seed: int, faults: Faults) -> RawDataset:

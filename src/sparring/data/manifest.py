@@ -14,6 +14,8 @@ from sparring.core.records import Bytes, Count, Every, Record
 FILENAME = "manifest.json"
 SAMPLES = "samples.npy"
 LABELS = "labels.npy"
+HELD_OUT_SPLITS = ("test", "validation")
+"""What evaluation takes, in order of preference; without either, what is trained on."""
 
 Name = Annotated[str, AfterValidator(printable)]
 """A name that comes from the source; characters that would steer a terminal are escaped."""
@@ -143,6 +145,11 @@ class StoreManifest(Record):
     classes: Annotated[tuple[Name, ...], Field(strict=False)]
     splits: dict[SplitName, StoredSplit]
     notes: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+
+    @property
+    def held_out(self) -> str:
+        """The split that evaluation takes; empty without one."""
+        return next((name for name in HELD_OUT_SPLITS if name in self.splits), "")
 
     @property
     def fingerprint(self) -> str:

@@ -33,9 +33,6 @@ Numbers = npt.NDArray[Any]
 Mapped = dict[str, dict[str, Numbers]]
 """Arrays by split and file, memory-mapped: what is written to them stays in memory."""
 
-_HELD_OUT = ("test", "validation")
-"""What evaluation takes, in order of preference; without either, what is trained on."""
-
 
 @piece("store")
 class Store(Data):
@@ -71,7 +68,7 @@ class Store(Data):
                 f"did you mean {close}?" if close else f"its splits are: {known}",
             )
         train = _tensors(arrays[self.split]).placed(device)
-        held_out = next((name for name in _HELD_OUT if name in manifest.splits), self.split)
+        held_out = manifest.held_out or self.split
         test = train if held_out == self.split else _tensors(arrays[held_out]).placed(device)
         facts = Facts(
             manifest.shape,

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from sparring.attacks import Epsilon
@@ -33,7 +33,7 @@ from sparring.gan.sampling import draw
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, parse_piece
 from sparring.robustness.input_scale import input_check
-from sparring.robustness.own_model import OwnModel
+from sparring.robustness.own_model import Ends, OwnModel
 from sparring.robustness.targets import Target, full_precision, target_of
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
@@ -61,7 +61,7 @@ class RobustnessOptions(Record):
 
     on: Words = ()
     epsilons: Annotated[tuple[Epsilon, ...], Field(strict=False)] | None = None
-    range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
+    range: Ends = (0.0, 1.0)
     threats: str = "standard"
     samples: Count = 500
     transfer_from: Words = ()
@@ -70,14 +70,6 @@ class RobustnessOptions(Record):
     draws: Count = 1
     radius: bool = False
     seed: Every = 0
-
-    @field_validator("range")
-    @classmethod
-    def _is_a_scale(cls, ends: tuple[float, float]) -> tuple[float, float]:
-        low, high = ends
-        if low >= high:
-            raise ValueError(f"{low:g} is not below {high:g}")
-        return ends
 
     @property
     def sizes(self) -> tuple[float, ...] | None:

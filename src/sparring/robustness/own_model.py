@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from sparring.core.errors import UsageError
@@ -23,6 +23,17 @@ _BLACK_BOX = "an ONNX model has no gradients: black-box attacks alone were tried
 Channels = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 
 
+def _ascends(ends: tuple[float, float]) -> tuple[float, float]:
+    low, high = ends
+    if low >= high:
+        raise ValueError(f"{low:g} is not below {high:g}")
+    return ends
+
+
+Ends = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ascends)]
+"""Low and high of a range."""
+
+
 class OwnModel(Record):
     """A model of the user's own. Of pixels p in [0, 1] it sees (low + p (high - low) - mean) / std.
 
@@ -36,17 +47,9 @@ class OwnModel(Record):
 
     model: str = Field(pattern=r"^[\w.]+:[\w.]+$|\.onnx$")
     weights: str | None = None
-    input_range: Annotated[tuple[float, float], Field(strict=False)] = (0.0, 1.0)
+    input_range: Ends = (0.0, 1.0)
     mean: Channels = (0.0,)
     std: Channels = (1.0,)
-
-    @field_validator("input_range")
-    @classmethod
-    def _is_a_scale(cls, ends: tuple[float, float]) -> tuple[float, float]:
-        low, high = ends
-        if low >= high:
-            raise ValueError(f"{low:g} is not below {high:g}")
-        return ends
 
     @field_validator("std")
     @classmethod

@@ -125,7 +125,7 @@ def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, sto
     if {least, most} != {(side, side)}:
         found = f"{least[1]} x {least[0]}" if least == most else f"{least[1]} x {least[0]} to {most[1]} x {most[0]}"
         yield f"data: {found} pixels; the square in the middle of each is scaled to {side} x {side}"
-    held = next((name for name in ("test", "validation") if name in manifest.splits), "")
+    held = manifest.held_out
     if held:
         fraction = manifest.selection.test_fraction
         share = "" if fraction is None else f", {fraction:g} of every class"
