@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -33,6 +34,14 @@ def test_recipes_verbs_and_files_exist(document: Path) -> None:
         assert (document.parent / target).exists()
     for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|sparring)/[\w./-]+)`", text):
         assert (ROOT / path).exists() or (ROOT / "src" / path).exists(), path
+
+
+def test_kinds_to_list_exist() -> None:
+    """In a new process, where nothing but `list` imports the families."""
+    command = [sys.executable, "-m", "sparring", "list", "families", "--json"]
+    rows = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    named = {kind for path in DOCUMENTS for kind in re.findall(r"`sparring list ([a-z_]+)", path.read_text())}
+    assert {*named, "metrics"} <= {"recipes", "protocols", *(row["family"] for row in rows)}
 
 
 def test_the_example_of_a_claim_is_one() -> None:

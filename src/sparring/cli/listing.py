@@ -49,11 +49,14 @@ def catalogue(kind: str) -> list[Row]:
     from sparring.evaluation.protocols import PROTOCOLS
     from sparring.recipes import load, recipe_names
 
-    families = {_PLURALS.get(name, f"{name}s"): name for name in FAMILIES}
     if kind == "recipes":
         return [{"recipe": name, "description": load(name).description} for name in recipe_names()]
     if kind == "protocols":
         return [_protocol_row(protocol) for protocol in PROTOCOLS.values()]
+    import sparring.claims.claim_schema
+    import sparring.metrics  # noqa: F401  with the claims', families that recipes do not name
+
+    families = {_PLURALS.get(name, f"{name}s"): name for name in FAMILIES}
     if kind == "families":
         return [
             {"family": plural, "members": ", ".join(members(FAMILIES[name])), "what": summary(FAMILIES[name])}
