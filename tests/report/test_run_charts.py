@@ -110,6 +110,15 @@ def test_generated_samples_have_lines_of_their_own(tmp_path: Path) -> None:
     assert "it starts from runs/mnist;" in text
 
 
+def test_a_share_of_generated_samples_and_the_loss_are_named(tmp_path: Path) -> None:
+    fakes = {"data": {"name": "store", "path": "stores/made"}, "share": 0.7, "labels": "runs/judge"}
+    attack = PGD | {"start": "random"}
+    text = Page(report_run(taught(tmp_path / "run", fakes=fakes, loss="trades", attack=attack))).text
+    assert "is trained with loss trades (beta 6, label_smoothing 0) on digits and, as 70 % of every batch, on" in text
+    assert "on generated samples of store (path stores/made, split train), labelled by runs/judge, under pgd" in text
+    assert "on cross_entropy" not in text
+
+
 def test_accuracies_under_unlike_attacks_share_no_chart(tmp_path: Path) -> None:
     folders = [
         taught(tmp_path / "a"),
