@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from report_pages import played
-from sparring.cli.ending import demo_verdict, mattering, print_ending, sweep_verdict
+from sparring.cli.ending import (
+    demo_verdict,
+    mattering,
+    print_ending,
+    sweep_verdict,
+    times_of_new,
+    times_of_resumed,
+)
 from sparring.cli.terminal import show_progress
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
 from sparring.sweeps.sweep_folder import SweepFolder
@@ -64,13 +71,18 @@ def test_the_time_is_that_of_the_command_and_says_what_it_went_to(
     summary = Summary(
         status="complete", steps=200, seconds=6.0, preparation_seconds=73.0, verdict="It ran.", metrics={}
     )
-    print_ending(run.path, summary, began=time.monotonic() - 90.2, verbose=False, as_json=False)
+    print_ending(run.path, summary, times_of_new, began=time.monotonic() - 90.2, verbose=False, as_json=False)
     verdict, took, page = capsys.readouterr().out.splitlines()
     assert verdict == "It ran." and page.startswith("  report: ")
     assert took.startswith("  Time: 1 min 3") and "(1 min 13 s of preparation, 6 s of rounds, 1" in took
-    longer = summary.model_copy(update={"seconds": 7200.0})
-    print_ending(run.path, longer, began=time.monotonic() - 100, verbose=False, as_json=False)
-    assert "; all rounds, with those of earlier calls, took 2 h 0 min" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("rounds", "shown"), [(6.0, "6 s"), (7200.0, "2 h 0 min")])
+def test_rounds_of_earlier_calls_are_not_counted_to_this_command(rounds: float, shown: str) -> None:
+    summary = Summary(status="complete", steps=9, seconds=rounds, preparation_seconds=2.0, verdict="", metrics={})
+    assert times_of_resumed(summary, 90.0) == (
+        f"1 min 30 s (2 s of preparation); all rounds, with those of earlier calls, took {shown}"
+    )
 
 
 def test_the_demo_begins_with_what_each_objective_learned() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,17 @@ _MATTERING: dict[str, tuple[tuple[str, ...], ...]] = {
 """The measures that matter, a tuple for each line, by the main measure of each kind of data."""
 
 
-def print_ending(out: Path, summary: Summary, *, began: float, verbose: bool, as_json: bool) -> None:
+Times = Callable[["Summary", float], str]
+"""A summary and the seconds of the whole command, to what the time went to."""
+
+
+def print_ending(out: Path, summary: Summary, times: Times, *, began: float, verbose: bool, as_json: bool) -> None:
     """Write the run's page, and print what happened; in the first process of a group only.
 
     Args:
         out: the run folder.
         summary: of the run.
+        times: says what the time went to.
         began: when the command began, by `time.monotonic`.
         verbose: print every measure with its protocol too, and which theorem covers the run.
         as_json: print the summary and the path of the page as JSON instead.
@@ -49,7 +54,7 @@ def print_ending(out: Path, summary: Summary, *, began: float, verbose: bool, as
     print_text(summary.verdict)
     for line in mattering(summary.metrics):
         print_text(f"  {line}")
-    print_text(f"  {_time(summary, time.monotonic() - began)}")
+    print_text(f"  Time: {times(summary, time.monotonic() - began)}")
     print_text(f"  report: {page}")
     if verbose:
         _print_the_rest(folder, summary)
@@ -82,15 +87,17 @@ def _shown(name: str, metrics: Mapping[str, MetricValue]) -> str:
     return f"{info.title} {info.short(metric.mean)}{interval}{compared}"
 
 
-def _time(summary: Summary, seconds: float) -> str:
-    """The time of the command from its start, and what it went to; rounds of earlier calls are in `seconds` too."""
+def times_of_new(summary: Summary, seconds: float) -> str:
+    """The times of a run that this command began."""
     whole, prepared, rounds = (_duration(each) for each in (seconds, summary.preparation_seconds, summary.seconds))
-    rest = seconds - summary.preparation_seconds - summary.seconds
-    if rest < 0:
-        return f"Time: {whole}; all rounds, with those of earlier calls, took {rounds}"
-    return (
-        f"Time: {whole} ({prepared} of preparation, {rounds} of rounds, {_duration(rest)} to start and draw the page)"
-    )
+    rest = _duration(seconds - summary.preparation_seconds - summary.seconds)
+    return f"{whole} ({prepared} of preparation, {rounds} of rounds, {rest} to start and draw the page)"
+
+
+def times_of_resumed(summary: Summary, seconds: float) -> str:
+    """The times of a run that earlier commands began; its summary counts their rounds too."""
+    whole, prepared, rounds = (_duration(each) for each in (seconds, summary.preparation_seconds, summary.seconds))
+    return f"{whole} ({prepared} of preparation); all rounds, with those of earlier calls, took {rounds}"
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sparring.cli.ending import demo_verdict, print_ending, sweep_verdict
+from sparring.cli.ending import demo_verdict, print_ending, sweep_verdict, times_of_new, times_of_resumed
 from sparring.cli.terminal import (
     AsJson,
     Device,
@@ -54,7 +54,7 @@ def train(
     set_threads(threads)
     with show_progress("rounds") as progress:
         summary = train_recipe(loaded, out, device=device, progress=progress)
-    print_ending(out, summary, began=began, verbose=verbose, as_json=as_json)
+    print_ending(out, summary, times_of_new, began=began, verbose=verbose, as_json=as_json)
 
 
 def resume(
@@ -90,7 +90,7 @@ def resume(
             if remark:
                 progress.note(remark)
         summary = resume_run(run, device=device, threads=threads, progress=progress)
-    print_ending(run, summary, began=began, verbose=verbose, as_json=as_json)
+    print_ending(run, summary, times_of_resumed, began=began, verbose=verbose, as_json=as_json)
 
 
 def finetune(
@@ -115,7 +115,7 @@ def finetune(
         for note in made.notes:
             progress.note(note)
         summary = train_recipe(made.recipe, out, device=device, progress=progress)
-    print_ending(out, summary, began=began, verbose=verbose, as_json=as_json)
+    print_ending(out, summary, times_of_new, began=began, verbose=verbose, as_json=as_json)
 
 
 def sweep(
