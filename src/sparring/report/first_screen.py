@@ -93,8 +93,7 @@ def overview(
     """
     sheets = tuple((grid.sheets if grid else successes)[:_CHARTS])
     lines = grid.charts if grid else ()
-    ranked = sorted(shared.charts, key=lambda chart: (chart.name not in _LEADING, *_ranks(chart)))
-    chosen = [] if sheets else [*lines, *ranked][:_CHARTS]
+    chosen = [] if sheets else [*lines, *sorted(shared.charts, key=_rank)][:_CHARTS]
     screen = OverviewScreen(verdict, sheets, tuple(replace(chart, size=SMALL) for chart in chosen))
     if grid:
         left = tuple(chart for chart in lines if chart not in chosen)
@@ -103,13 +102,9 @@ def overview(
     return screen, grid, successes if grid else successes[len(sheets) :], shared
 
 
-def _ranks(chart: Chart) -> tuple[int, ...]:
-    return (_rank(chart),) if chart.name in _LEADING else ()
-
-
 def _says_something(chart: Chart) -> bool:
     return chart.name in _LEADING and any(len(curve.steps) > 1 for curve in chart.curves)
 
 
 def _rank(chart: Chart) -> int:
-    return _LEADING.index(chart.name)
+    return _LEADING.index(chart.name) if chart.name in _LEADING else len(_LEADING)

@@ -130,8 +130,8 @@ def success_sheets(runs: Sequence[RunRecord]) -> tuple[MapSheet, ...]:
 
 def _played(sheet: MapSheet) -> MapSheet:
     """A sheet without the maps that have no result."""
-    has_any = (any(tile.shade is not None for row in tiles for tile in row) for _, tiles in sheet.maps)
-    return replace(sheet, maps=tuple(each for each, has in zip(sheet.maps, has_any, strict=True) if has))
+    shown = [each for each in sheet.maps if any(tile.shade is not None for row in each[1] for tile in row)]
+    return replace(sheet, maps=tuple(shown))
 
 
 def _of_success(run: RunRecord) -> dict[str, Sequence[Number]]:
