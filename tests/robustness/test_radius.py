@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -92,3 +96,14 @@ def test_the_expectation_over_draws_is_attacked_and_judged() -> None:
     clean = robust_accuracy(target, epsilons=[0.05], threats="fgsm").robustness
     assert once.clean.value < many.clean.value
     assert many.clean.value == pytest.approx(clean.clean.value, abs=0.1)
+
+
+def test_the_median_radius_is_written_and_shown(sparring: Callable[..., Any], tmp_path: Path) -> None:
+    command = ("robustness", "robust_models:convolutional", "--data", "digits", "--samples", 20, "--radius")
+    told = sparring(*command, "--threats", "noise", "--epsilons", "0.1", "--out", tmp_path)
+    (found,) = json.loads((tmp_path / "robustness.json").read_text())["targets"]
+    assert found["radius"]["norm"] == "L-infinity" and 0 <= found["radius"]["median"] <= 1
+    assert "median radius, L-infinity: " in told.out and "in units of [0, 1]: smallest" in told.out
+    assert "Median robust radius, L-infinity: " in (tmp_path / "report.html").read_text()
+    names = sorted(each.name for each in tmp_path.iterdir())
+    assert names == ["report.html", "robustness.json", "robustness.npz"], "no finished batches stay"
