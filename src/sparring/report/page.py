@@ -64,11 +64,6 @@ class RunSection:
         return [alarm for alarm in self.alarms if alarm.until is None]
 
     @property
-    def ended_alarms(self) -> list[Alarm]:
-        """The alarms whose symptoms have gone."""
-        return [alarm for alarm in self.alarms if alarm.until is not None]
-
-    @property
     def summary(self) -> Summary | None:
         """summary.json, with the data seen and the sizes of the networks; None while the run goes on."""
         return None if self.run.status.kind == "running" else self.run.folder.summary()
