@@ -15,8 +15,9 @@ from sparring.claims.entries import LedgerEntry
 from sparring.claims.load import claim_files
 from sparring.claims.section import ClaimSection, claim_sections, counts_text, p_text
 from sparring.claims.verdicts import Verdict
+from sparring.core.files import write_whole
 from sparring.report.format import counted
-from sparring.report.page_file import write_page_file
+from sparring.report.page_file import html_of
 
 _PACKAGES = ("sparring.claims", "sparring.report")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -67,15 +68,16 @@ def write_page(path: Path, claims: Mapping[str, Claim], entries: Iterable[Ledger
         "slug": lambda verdict: verdict.replace(" ", "-"),
         "p": p_text,
     }
-    return write_page_file(
-        path,
+    page = html_of(
         "ledger_page.html",
-        script="ledger_page.js",
+        scripts=("ledger_page.js",),
         styles=("page.css", "ledger_page.css"),
         values=values,
         filters=filters,
         packages=_PACKAGES,
     )
+    write_whole(path, page.encode())
+    return path
 
 
 def seconds_of(entries: Iterable[LedgerEntry]) -> float:

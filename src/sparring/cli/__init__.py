@@ -17,6 +17,7 @@ from sparring.cli.evaluating import attack_endurance, evaluate, robustness, samp
 from sparring.cli.folders import inspect, prepare, report, verify
 from sparring.cli.listing import list_, show, theory
 from sparring.cli.reproducing import reproduce
+from sparring.cli.serving import watch
 from sparring.cli.training import demo, finetune, resume, sweep, train
 from sparring.cli.usage import WrongUsage, usage_error
 from sparring.core.errors import SparringError, StorageError, print_error, print_text, unexpected
@@ -36,6 +37,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
     "resume": resume,
+    "watch": watch,
     "sweep": sweep,
     "evaluate": evaluate,
     "robustness": robustness,

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from markupsafe import Markup
 
 from sparring.core.errors import SparringError, UsageError
 from sparring.monitoring.alarms import AlarmMonitor
-from sparring.recipes import Recipe, to_yaml
+from sparring.recipes import Recipe
 from sparring.report.charts import Chart
 from sparring.report.comparison import differing, total
-from sparring.report.films import Film, across, films
+from sparring.report.films import Film, films
 from sparring.report.final_numbers import NumberTable, number_tables
 from sparring.report.first_screen import FirstScreen, first_screen, overview
-from sparring.report.format import NONE, counted, number, piece, share_interval
+from sparring.report.format import NONE, counted, number
 from sparring.report.metric_info import mean_final, primary
 from sparring.report.overlays import ALL, Comparison, overlays
-from sparring.report.page_file import write_page_file
 from sparring.report.read import RunRecord, find_runs, names_of, read_run
-from sparring.report.robustness_section import TargetSection, compare_robustness, rate_interval, target_sections
+from sparring.report.report_page import ReportPage
+from sparring.report.robustness_section import TargetSection, compare_robustness, target_sections
 from sparring.report.run_charts import charts, few_charts, first_charts
 from sparring.report.sentences import heading, verdict, verdict_of_runs
 from sparring.report.strips import StripGroup, probe_strips, shared_strips
@@ -30,7 +27,6 @@ from sparring.report.sweep_map import SweepMap, success_sheets, sweep_map
 from sparring.report.time_to_level import level_tables
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness, Summary
-from sparring.sweeps.grid import assignments
 from sparring.sweeps.sweep_folder import SweepFolder, is_sweep
 
 _COMPACT = 8
@@ -89,6 +85,30 @@ class RunSection:
         return f"{'from ' if len(rounds) > 1 else ''}{number(min(rounds))} ({len(rounds)} of {len(self.run.titles)})"
 
 
+def page_of(path: Path, comparison: Comparison = ALL) -> ReportPage:
+    """The page of a folder: a run, a sweep, an evaluation, or all runs below it. Nothing is written.
+
+    Args:
+        path: the folder.
+        comparison: how several runs are compared.
+
+    Raises:
+        UsageError, CorruptInput: there is nothing, or it cannot be read, or not compared like this.
+    """
+    is_run = (path / "recipe.yaml").is_file()
+    if comparison != ALL and (is_run or (path / ROBUSTNESS).is_file()):
+        raise UsageError(
+            f"{path}: the options compare several runs, and this is one", "give a folder of runs, or no options"
+        )
+    if is_run:
+        return _run_page(RunFolder.open(path))
+    if is_sweep(path):
+        return _sweep_page(SweepFolder.open(path), comparison)
+    if (path / ROBUSTNESS).is_file():
+        return _model_page(path)
+    return _runs_page(find_runs(path), path / "report.html", title=path.resolve().name, comparison=comparison)
+
+
 def report_folder(path: Path, comparison: Comparison = ALL) -> Path:
     """Write the page of a folder (a run, a sweep, an evaluation, or all runs below it) and return its path.
 
@@ -100,18 +120,7 @@ def report_folder(path: Path, comparison: Comparison = ALL) -> Path:
         UsageError, CorruptInput: there is nothing, or it cannot be read, or not compared like this.
         StorageError: the disk refused.
     """
-    is_run = (path / "recipe.yaml").is_file()
-    if comparison != ALL and (is_run or (path / ROBUSTNESS).is_file()):
-        raise UsageError(
-            f"{path}: the options compare several runs, and this is one", "give a folder of runs, or no options"
-        )
-    if is_run:
-        return report_run(RunFolder.open(path))
-    if is_sweep(path):
-        return report_sweep(SweepFolder.open(path), comparison)
-    if (path / ROBUSTNESS).is_file():
-        return report_model(path)
-    return report_runs(find_runs(path), path / "report.html", title=path.resolve().name, comparison=comparison)
+    return page_of(path, comparison).write()
 
 
 def report_run(folder: RunFolder) -> Path:
@@ -121,9 +130,7 @@ def report_run(folder: RunFolder) -> Path:
         UsageError, CorruptInput: the run cannot be read.
         StorageError: the disk refused.
     """
-    run = read_run(folder)
-    section = _section("run-1", run, films([run])[0], charts(run, "run-1"), probe_strips(run))
-    return _write(folder.report, "run_page.html", title=run.name, section=section, first=section.first)
+    return _run_page(folder).write()
 
 
 def report_model(folder: Path) -> Path:
@@ -133,24 +140,7 @@ def report_model(folder: Path) -> Path:
         CorruptInput: there is no robustness.json, or it is damaged.
         StorageError: the disk refused.
     """
-    robustness = Robustness.read(folder / ROBUSTNESS)
-    targets = target_sections(robustness, folder, "robust")
-    out, title = folder / "report.html", folder.resolve().name
-    first = first_screen([each.verdict for each in targets], (), targets, makes_samples=False)
-    return _write(out, "model_page.html", title=title, robustness=robustness, first=first)
-
-
-def report_sweep(sweep: SweepFolder, comparison: Comparison = ALL) -> Path:
-    """Write DIR/report.html of a sweep, in any state, and return its path: the maps of its grid, then every run.
-
-    Raises:
-        CorruptInput: the sweep's list of failures is damaged.
-        StorageError: the disk refused.
-    """
-    folders = [sweep.folder(run) for run in sweep.packs]
-    trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
-    grid = sweep_map(sweep.results())
-    return report_runs(trained, sweep.path / "report.html", title=sweep.path.name, grid=grid, comparison=comparison)
+    return _model_page(folder).write()
 
 
 def report_runs(
@@ -158,7 +148,6 @@ def report_runs(
     out: Path,
     *,
     title: str,
-    grid: SweepMap | None = None,
     comparison: Comparison = ALL,
 ) -> Path:
     """Write one page for several runs and return its path: the map of successes, the table, then every run.
@@ -169,13 +158,48 @@ def report_runs(
         folders: the runs.
         out: the page's path.
         title: of the page.
-        grid: the maps of the sweep that the runs belong to, in place of the map of successes.
         comparison: how they are compared.
 
     Raises:
         UsageError: they cannot be compared like this.
         StorageError: the disk refused.
     """
+    page = _runs_page(folders, out, title=title, comparison=comparison)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return page.write()
+
+
+def _run_page(folder: RunFolder) -> ReportPage:
+    run = read_run(folder)
+    section = _section("run-1", run, films([run])[0], charts(run, "run-1"), probe_strips(run))
+    return ReportPage(folder.report, "run_page.html", {"title": run.name, "section": section, "first": section.first})
+
+
+def _model_page(folder: Path) -> ReportPage:
+    robustness = Robustness.read(folder / ROBUSTNESS)
+    targets = target_sections(robustness, folder, "robust")
+    first = first_screen([each.verdict for each in targets], (), targets, makes_samples=False)
+    values = {"title": folder.resolve().name, "robustness": robustness, "first": first}
+    return ReportPage(folder / "report.html", "model_page.html", values)
+
+
+def _sweep_page(sweep: SweepFolder, comparison: Comparison) -> ReportPage:
+    """The maps of a sweep's grid, then every run, in any state of the sweep."""
+    folders = [sweep.folder(run) for run in sweep.packs]
+    trained = [folder for folder in folders if (folder.path / "recipe.yaml").is_file()]
+    grid = sweep_map(sweep.results())
+    return _runs_page(trained, sweep.path / "report.html", title=sweep.path.name, grid=grid, comparison=comparison)
+
+
+def _runs_page(
+    folders: Sequence[RunFolder],
+    out: Path,
+    *,
+    title: str,
+    grid: SweepMap | None = None,
+    comparison: Comparison,
+) -> ReportPage:
+    """One page for several runs, with the maps of the sweep that they belong to or else a map of their successes."""
     runs: list[RunRecord] = []
     unreadable: dict[str, str] = {}
     for folder, name in zip(folders, names_of(folders), strict=True):
@@ -193,26 +217,24 @@ def report_runs(
     games = [run for run in runs if isinstance(run.recipe, Recipe)]
     maps = success_sheets(games) if total(games) and grid is None else ()
     first, grid, maps, shared = overview(verdict_of_runs(runs), grid, maps, shared)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return _write(
-        out,
-        "runs_page.html",
-        title=title,
-        first=first,
-        sections=sections,
-        unreadable=unreadable,
-        differing=differing(runs),
-        heading=heading(runs),
-        has_successes=total(runs) is not None,
-        has_diverged=any(run.divergences for run in runs),
-        grid=grid,
-        successes=maps,
-        comparisons=compare_robustness([run.robustness for run in runs]),
-        strips=() if is_compact else shared_strips(runs),
-        overlays=shared,
-        charts=() if comparison.measures else first_charts(runs),
-        levels=levels,
-    )
+    values = {
+        "title": title,
+        "first": first,
+        "sections": sections,
+        "unreadable": unreadable,
+        "differing": differing(runs),
+        "heading": heading(runs),
+        "has_successes": total(runs) is not None,
+        "has_diverged": any(run.divergences for run in runs),
+        "grid": grid,
+        "successes": maps,
+        "comparisons": compare_robustness([run.robustness for run in runs]),
+        "strips": () if is_compact else shared_strips(runs),
+        "overlays": shared,
+        "charts": () if comparison.measures else first_charts(runs),
+        "levels": levels,
+    }
+    return ReportPage(out, "runs_page.html", values)
 
 
 def _section(
@@ -230,25 +252,3 @@ def _section(
         charts=tuple(drawn),
         tables=number_tables(run),
     )
-
-
-def _shade(share: float) -> str:
-    """The CSS of a cell of a map: from white to blue, with a readable text colour."""
-    colour = [round(low + (high - low) * share) for low, high in zip((247, 247, 242), (0, 90, 150), strict=True)]
-    return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
-
-
-def _write(out: Path, template: str, **values: Any) -> Path:
-    """Write a page of this package."""
-    filters: dict[str, Callable[..., Any]] = {
-        "share_interval": share_interval,
-        "rate_interval": rate_interval,
-        "settings": assignments,
-        "shade": _shade,
-        "across": across,
-        "piece": piece,
-        "yaml": to_yaml,
-        "verdict": verdict,
-        "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text
-    }
-    return write_page_file(out, template, script="page.js", styles=("page.css",), filters=filters, values=values)

@@ -6,18 +6,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparring.report.comparison import map_settings, total
-from sparring.report.format import counted, number, plain, uncapitalised
+from sparring.report.format import NONE, counted, duration, number, plain, uncapitalised
 from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, metric_info, primary, target_count
 from sparring.report.read import RunRecord, Series
 
 _DISTANCE = metric_info("frechet_distance")
 _NAMED = 3
 """Runs without a success, and games that diverged, are named up to this many."""
+_LAST = 12
+"""Rows of the log over which the pace of a run is taken."""
 
 
 def verdict(run: RunRecord) -> str:
     """What happened in a run, as it said itself; where it did not, how it ended and which games diverged."""
     return run.verdict or " ".join(filter(None, (_end(run), divergence(run))))
+
+
+def pace(run: RunRecord) -> str:
+    """How fast a run trains, over its last rows, and how long it still takes; empty unless it is running."""
+    rows = [row for row in run.rows[-_LAST:] if "seconds" in row]
+    seconds = rows[-1]["seconds"] - rows[0]["seconds"] if rows else 0.0
+    if run.status.kind != "running" or seconds <= 0:
+        return ""
+    rate = (rows[-1]["step"] - rows[0]["step"]) / seconds
+    left = duration(round((run.recipe.steps - rows[-1]["step"]) / rate)) if rate else NONE
+    return f"{number(rate)} rounds a second, about {left} left"
 
 
 def divergence(run: RunRecord) -> str:

@@ -1,13 +1,13 @@
 "use strict";
 // One slider moves every film of its player to the last frame at or before the chosen round; #step=N starts there.
-for (const player of document.querySelectorAll(".player")) {
+// A page that has changed says so by the event "updated": every player keeps its round, or follows the last one.
+const players = new WeakMap();
+const connected = (player) => {
   const slider = player.querySelector(".slider");
   const output = player.querySelector(".step");
   const button = player.querySelector(".play");
-  const films = [...player.querySelectorAll(".film")].map((film) =>
-    [...film.querySelectorAll(".frame")].map((frame) => ({ step: Number(frame.dataset.step), frame }))
-  );
-  const steps = [...new Set(films.flat().map((shot) => shot.step))].sort((a, b) => a - b);
+  let films = [];
+  let steps = [];
   const show = (index) => {
     slider.value = String(index);
     const text = "round " + steps[index].toLocaleString("en-US");
@@ -33,16 +33,31 @@ for (const player of document.querySelectorAll(".player")) {
       if (next >= steps.length - 1) stop();
     }, 450);
   };
-  slider.max = String(steps.length - 1);
   slider.addEventListener("input", () => {
     stop();
     show(Number(slider.value));
   });
   button.addEventListener("click", () => (timer ? stop() : play()));
   const asked = /step=(\d+)/.exec(location.hash);
-  const wanted = asked ? steps.filter((step) => step <= Number(asked[1])).length - 1 : steps.length - 1;
-  show(Math.max(0, wanted));
-}
+  let wanted = asked ? Number(asked[1]) : Infinity;
+  return () => {
+    if (steps.length) wanted = Number(slider.value) === steps.length - 1 ? Infinity : steps[Number(slider.value)];
+    films = [...player.querySelectorAll(".film")].map((film) =>
+      [...film.querySelectorAll(".frame")].map((frame) => ({ step: Number(frame.dataset.step), frame }))
+    );
+    steps = [...new Set(films.flat().map((shot) => shot.step))].sort((a, b) => a - b);
+    slider.max = String(steps.length - 1);
+    show(Math.max(0, steps.filter((step) => step <= wanted).length - 1));
+  };
+};
+const refresh = () => {
+  for (const player of document.querySelectorAll(".player")) {
+    if (!players.has(player)) players.set(player, connected(player));
+    players.get(player)();
+  }
+};
+addEventListener("updated", refresh);
+refresh();
 // A link to a run opens it.
 const open = () => {
   const target = location.hash.startsWith("#run-") && document.getElementById(location.hash.slice(1));
