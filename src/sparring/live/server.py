@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -70,7 +70,7 @@ class LocalServer(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
-            cause = "is taken" if error.errno == errno.EADDRINUSE else os.strerror(error.errno or 0).lower()
+            cause = "is taken" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
             raise UsageError(f"--port {port}: {cause}", "leave --port out for any free port") from None
 
     @property
@@ -134,5 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         if version:
             self.send_header("ETag", version)
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # a browser that is gone is ignored
+            self.end_headers()
+            self.wfile.write(content)
