@@ -66,7 +66,7 @@ def ours(target: Target, epsilon: float) -> Tensor:
 
 def published(target: Target, epsilon: float, network: nn.Module) -> Tensor:
     """The same in the published way."""
-    return PublishedAutoAttack(network, 2 * epsilon).robust(target.samples, target.labels)
+    return PublishedAutoAttack(network, 2 * epsilon).robust(target.samples[:], target.labels)
 
 
 def _measure(ceiling: Ceiling) -> list[Line]:

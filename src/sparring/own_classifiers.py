@@ -60,7 +60,7 @@ def attack(
     chosen.require_size(target.space)
     criterion = Margin() if chosen.seeks_boundary else CrossEntropy()
     threat = Threat(name=chosen.name, kind="white-box", attack=chosen, criterion=criterion)
-    stream, found = Rng.of(rng, target.samples.device), []
+    stream, found = Rng.of(rng, target.device), []
     for samples, truth in target.batches(target.samples):
         found.append(attempt(threat, target.logits, samples, truth, network=model, space=target.space, rng=stream))
     return torch.cat(found)

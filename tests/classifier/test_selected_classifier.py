@@ -15,11 +15,13 @@ from sparring.classifier.step import train_step
 from sparring.core.errors import UsageError
 from sparring.core.process import Progress
 from sparring.core.randomness import Rng, Streams
+from sparring.core.records import InvalidRecord
 from sparring.data import Digits, Ring, prepare
 from sparring.data.store import Store
 from sparring.evaluation.evaluate import evaluate
 from sparring.monitoring import classifier_metrics
 from sparring.monitoring.alarms import AlarmMonitor
+from sparring.robustness.load import OpenedTargets, RobustnessOptions, open_targets
 from sparring.runs.folder import RunFolder
 from sparring.training.lengthen import lengthen
 from sparring.training.load import load_training
@@ -112,6 +114,7 @@ def test_a_run_reports_both_and_is_used_at_its_best(tmp_path: Path, monkeypatch:
         summary.metrics["accuracy_test_best"].value
     )
     assert loaded.data().facts.count == 1337
+    assert_both_can_be_attacked(run, best.value, last.value)
     with pytest.raises(RuntimeError, match="killed"):
         train(recipe, tmp_path / "stopped", device="cpu", progress=_Killed())
     resume(tmp_path / "stopped", device="cpu")
@@ -121,6 +124,38 @@ def test_a_run_reports_both_and_is_used_at_its_best(tmp_path: Path, monkeypatch:
     assert isinstance(state, ClassifierState)
     assert state.selected is not None
     assert state.selected.drop >= 0
+
+
+def assert_both_can_be_attacked(run: RunFolder, best: float, last: float) -> None:
+    """`robustness` has the accuracies of the summary, of either classifier alone or of both."""
+
+    def targets(checkpoint: str) -> OpenedTargets:
+        return open_targets(run.path, RobustnessOptions.validated({"checkpoint": checkpoint, "samples": 1000}, "", ""))
+
+    both = targets("both")
+    assert [target.name for target in both.targets] == ["classifier", "final classifier"]
+    assert "last round, 12: not the one that the run chose" in both.targets[1].remarks[0]
+    assert (targets("best").step, both.step, targets("final").step) == (both.step, both.step, 12)
+    assert [target.name for target in targets("final").targets] == ["final classifier"]
+    for target, reported in zip(both.targets, (best, last), strict=True):
+        kept = fool(
+            Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.1, steps=1)),
+            target.logits,
+            target.samples[:],
+            target.labels,
+            network=target.network,
+            space=target.space,
+            rng=Rng.of(0),
+        )
+        assert 1 - float(kept.fooled.double().mean()) == pytest.approx(reported, abs=0.03)  # other random starts
+
+
+def test_a_choice_of_nothing_is_refused(tmp_path: Path) -> None:
+    train(robust_recipe("steps=1"), tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match=r"checkpoint = final: .* chooses no classifier"):
+        open_targets(tmp_path / "run", RobustnessOptions(checkpoint="final"))
+    with pytest.raises(InvalidRecord, match="checkpoint = 'last'"):
+        RobustnessOptions.validated({"checkpoint": "last"}, "", "")
 
 
 def test_before_the_first_measurement_none_is_selected(tmp_path: Path) -> None:

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from robust_models import sound
-from sparring.attacks import FAB, Threat
+from sparring.attacks import FAB, Margin, SquareLinf, Threat
 from sparring.core.errors import UsageError
 from sparring.core.files import PREFIX
 from sparring.core.process import Progress
+from sparring.core.shapes import Space
 from sparring.robustness import threat_sets, worst_case
 from sparring.robustness.own_model import LoadedModel, OwnModel
 from sparring.robustness.targets import Target
-from sparring.robustness.threat_sets import budgets_of, chosen_threats
+from sparring.robustness.threat_sets import budgets_of, chosen_threats, left_out
 from sparring.robustness.trials import Trials, clear
 from sparring.robustness.worst_case import robust_accuracy
 
@@ -78,6 +79,18 @@ def test_standard_says_what_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(worst_case, "sanity_checks", lambda *_, **__: [])
     quick = robust_accuracy(sound("mlp").first(40), epsilons=[0.1], threats="fgsm").robustness
     assert quick.headline and "FAB and Square with 5,000 queries were not tried" in quick.headline.text
+
+
+def test_attacks_count_by_their_kind_whatever_their_name() -> None:
+    image, points = budgets_of(sound("mlp"), [0.1]), replace(budgets_of(sound("mlp"), [0.1]), space=Space((2,), None))
+    fab = Threat(name="my own", kind="white-box", attack=FAB(epsilon=0.1), criterion=Margin())
+    square, cheap = (
+        Threat(name="FAB-T-100", kind="black-box", attack=SquareLinf(epsilon=0.1, queries=queries), criterion=Margin())
+        for queries in (5000, 500)
+    )
+    assert left_out([fab, square], image) == left_out([fab], points) == ""
+    assert left_out([fab, cheap], image) == "; Square with 5,000 queries was not tried"
+    assert left_out([square], image) == "; FAB was not tried"
 
 
 class KilledAfter(Progress):

@@ -87,7 +87,7 @@ def test_both_heads_are_the_product_of_their_probabilities(game: Path) -> None:
     assert torch.allclose(both, (classes[:, :, None] * source[:, None, :]).flatten(1), atol=1e-6)
     (target,) = targets_of_run(game, on=("both",), samples=30).targets
     (of_classes,) = targets_of_run(game, on=("class",), samples=30).targets
-    assert torch.equal(target.samples, of_classes.samples)
+    assert torch.equal(target.samples[:], of_classes.samples[:])
     assert torch.equal(target.labels, 2 * of_classes.labels + 1)
     assert target.classes[3] == "1 real" and len(target.classes) == 20
 
@@ -97,11 +97,11 @@ def test_half_of_the_samples_of_a_source_head_are_generated(game: Path) -> None:
     (target,) = opened.targets
     assert opened.step == 120 and target.classes == ("fake", "real")
     (real,) = targets_of_run(game, samples=30).targets
-    assert torch.equal(target.samples[target.labels == 1], real.samples)
+    assert torch.equal(target.samples[target.labels == 1], real.samples[:])
     drawn = draw(load_gan(RunFolder.open(game), "cpu").game(1), 30, "robustness/samples", 0).samples
     assert torch.equal(target.samples[target.labels == 0], drawn)
     assert target.training is not None and len(target.training.samples) == 60
-    assert not torch.equal(target.training.samples, target.samples)
+    assert not torch.equal(target.training.samples[:], target.samples[:])
 
 
 def test_a_run_is_evaluated_into_its_folder(sparring: Command, game: Path) -> None:
@@ -314,5 +314,5 @@ def test_training_samples_have_no_generalization_gap(game: Path) -> None:
 
 def test_saturated_logits_stay_finite(game: Path) -> None:
     (target,) = targets_of_run(game, on=("both",), samples=10).targets
-    far = F.hardtanh(target.samples * 1e6) * 1e4
+    far = F.hardtanh(target.samples[:] * 1e6) * 1e4
     assert target.predicted_logits(far).isfinite().all()

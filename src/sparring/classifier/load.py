@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sparring.data import Source
 from sparring.gan.load import load_gan, newest_checkpoint, same_data
 from sparring.networks import ClassifierModule, forward
 from sparring.recipes import ClassifierRecipe, StartingPoint, require_classifier
+from sparring.runs.checkpoint import SavedRun
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.runs.tensors import below, fill, within
@@ -25,7 +27,8 @@ from sparring.runs.tensors import below, fill, within
 class LoadedClassifier:
     """The classifier of a run after `step` rounds, in eval mode; the data of the run are not opened.
 
-    It is the running mean if the recipe keeps one, and that of the best measurement if the recipe selects it.
+    It is the running mean if the recipe keeps one, and that of the best measurement if the recipe selects it, unless
+    the final one was asked for.
     """
 
     path: Path
@@ -53,24 +56,41 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
         UsageError: the run trains a GAN, or has no checkpoint yet.
         CorruptInput: no checkpoint is intact.
     """
-    recipe, place = require_classifier(run.recipe(), str(run.path)), choose_device(device)
+    recipe = require_classifier(run.recipe(), str(run.path))
+    if recipe.selection is None:
+        return load_final_classifier(run, device)
     checkpoint, problems = newest_checkpoint(run)
-    space = checkpoint.progress.space
+    step = int(checkpoint.tensors["selection/round"])
+    return _loaded(run, recipe, device, checkpoint, "selected/", step, problems)
+
+
+def load_final_classifier(run: RunFolder, device: str) -> LoadedClassifier:
+    """The same after the last round of the checkpoint, whatever the recipe selects.
+
+    Raises:
+        UsageError, CorruptInput: as there.
+    """
+    recipe = require_classifier(run.recipe(), str(run.path))
+    checkpoint, problems = newest_checkpoint(run)
+    names = "average/" if recipe.ema else "classifier/"
+    return _loaded(run, recipe, device, checkpoint, names, checkpoint.progress.step, problems)
+
+
+def _loaded(
+    run: RunFolder,
+    recipe: ClassifierRecipe,
+    device: str,
+    checkpoint: SavedRun,
+    names: str,
+    step: int,
+    problems: Sequence[str],
+) -> LoadedClassifier:
+    """The network of the tensors below these names."""
+    place, space = choose_device(device), checkpoint.progress.space
     network = recipe.classifier.build(space, (), rng=Rng.of(0))
     with checkpoint.named_in_errors():
-        fill(network, below(_saved_as(recipe), checkpoint.tensors))
-    network = network.to(place).eval()
-    step = checkpoint.progress.step
-    if recipe.selection:
-        step = int(checkpoint.tensors["selection/round"])
-    return LoadedClassifier(run.path, recipe, network, space, step, tuple(problems))
-
-
-def _saved_as(recipe: ClassifierRecipe) -> str:
-    """Under which names a checkpoint holds the run's classifier."""
-    if recipe.selection:
-        return "selected/"
-    return "average/" if recipe.ema else "classifier/"
+        fill(network, below(names, checkpoint.tensors))
+    return LoadedClassifier(run.path, recipe, network.to(place).eval(), space, step, tuple(problems))
 
 
 def load_start(network: ClassifierModule, start: StartingPoint) -> None:

@@ -183,6 +183,10 @@ def robustness(
     draws: Annotated[
         int, typer.Option(min=1, help="For a randomised network: the expectation over so many draws is attacked.")
     ] = 1,
+    checkpoint: Annotated[
+        str,
+        typer.Option(help="Of a run that chooses its classifier by robust accuracy: best, final (last round) or both."),
+    ] = "best",
     transfer_from: Annotated[
         list[str] | None, typer.Option(help="Another run or model, whose adversarial samples are tried on this one.")
     ] = None,
@@ -213,6 +217,7 @@ def robustness(
         "range": parse_yaml(f"[{range_}]", "--range"),
         "threats": threats,
         "samples": samples,
+        "checkpoint": checkpoint,
         "transfer_from": transfer_from or [],
         "game": game,
         "data": data or None,

@@ -9,7 +9,7 @@ from sparring.data.augment import (
     PaddedCrop,
     ResizedCrop,
 )
-from sparring.data.base import Batch, Data, Facts, Halves, Source
+from sparring.data.base import Batch, Data, Facts, Halves, SampleRows, SampleSet, Source
 from sparring.data.diff_augment import ColorJitter, CutoutSquare, DiffAugmentation, DiffAugmentations, Translation
 from sparring.data.digits import Digits, load_digits
 from sparring.data.manifest import Dropped, Selection, StoreManifest, label_range
@@ -40,6 +40,8 @@ __all__ = [
     "PaddedCrop",
     "ResizedCrop",
     "Ring",
+    "SampleRows",
+    "SampleSet",
     "Selection",
     "Source",
     "Store",

@@ -13,7 +13,7 @@ from torch import Tensor
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams
 from sparring.data.augment import Augmentation, augmented
-from sparring.data.base import Batch, Facts, Halves, Source
+from sparring.data.base import Batch, Facts, Halves, SampleSet, Source
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,23 @@ class ArraySource(Source):
 
     def batch(self, number: int, size: int, streams: Streams) -> Batch:
         indices, positions = self._order.batch(number, size, streams)
-        samples, labels = self._picked(self._train, self._rows[indices])
+        samples, labels = self.read(self._train, self._rows[indices])
         return Batch(augmented(samples, self._augment, positions, streams), labels)
 
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         indices = rng.permutation(len(self._test.samples))[:count]
-        return self._picked(self._test, indices.to(self._test.samples.device))
+        return self.read(self._test, indices.to(self._test.samples.device))
+
+    def evaluation_set(self, count: int, *, rng: Rng) -> SampleSet:
+        indices = rng.permutation(len(self._test.samples))[:count]
+        return self._set(self._test, indices.to(self._test.samples.device))
+
+    def training_set(self, count: int, streams: Streams) -> SampleSet:
+        return self._set(self._train, self._rows[self._order.batch(0, count, streams).indices])
 
     def training_parts(self, size: int) -> Iterator[Tensor]:
         for part in torch.split(self._rows, size):
-            yield self._picked(self._train, part).samples
+            yield self.read(self._train, part).samples
 
     def unaugmented(self) -> Source:
         return self._with(self._rows, ())
@@ -138,16 +145,16 @@ class ArraySource(Source):
             )
         order = Rng.of(0).permutation(total).to(self._rows.device)
         training = self._with(self._rows[order[count:].sort().values], self._augment)
-        return training, self._picked(self._train, self._rows[order[:count]])
+        return training, self.read(self._train, self._rows[order[:count]])
 
     def halves(self, count: int, *, rng: Rng) -> Halves:
         total, held = len(self._rows), len(self._test.samples)
         indices = self._rows[rng.permutation(total).to(self._rows.device)]
         half = min(count, total // 2)
         if self._test is self._train or held < half:
-            reference, other = (self._picked(self._train, part) for part in indices[: 2 * half].chunk(2))
+            reference, other = (self.read(self._train, part) for part in indices[: 2 * half].chunk(2))
             return Halves(reference.samples, other.samples, "disjoint halves of the training split")
-        reference = self._picked(self._train, indices[:count])
+        reference = self.read(self._train, indices[:count])
         return Halves(reference.samples, self.held_out(count, rng=rng).samples, "training and held-out split")
 
     def _with(self, rows: Tensor, augment: tuple[Augmentation, ...]) -> ArraySource:
@@ -155,7 +162,12 @@ class ArraySource(Source):
             self.facts, self._train, self._test, scale=self._scale, augment=augment, device=self._device, rows=rows
         )
 
-    def _picked(self, arrays: ImageArrays, indices: Tensor) -> Batch:
+    def _set(self, arrays: ImageArrays, indices: Tensor) -> SampleSet:
+        labels = None if arrays.labels is None else self._moved(arrays.labels[indices])
+        return SampleSet(_StoredRows(self, arrays, indices), labels)
+
+    def read(self, arrays: ImageArrays, indices: Tensor) -> Batch:
+        """Samples of a split by their numbers in it."""
         samples = self._moved(arrays.samples[indices]).float().div_(self._scale).sub_(1)
         return Batch(samples, None if arrays.labels is None else self._moved(arrays.labels[indices]))
 
@@ -163,6 +175,28 @@ class ArraySource(Source):
         if picked.device.type == "cpu" and self._device.type == "cuda":
             return picked.pin_memory().to(self._device, non_blocking=True)
         return picked
+
+
+@dataclass(frozen=True)
+class _StoredRows:
+    """Samples of a split, read from its arrays when they are asked for.
+
+    Args:
+        source: of the arrays.
+        arrays: in memory, on the device or mapped.
+        indices: of the samples in the arrays, `(n)`.
+    """
+
+    source: ArraySource
+    arrays: ImageArrays
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
+        chosen = rows if isinstance(rows, slice) else rows.to(self.indices.device)
+        return self.source.read(self.arrays, self.indices[chosen]).samples
 
 
 def fingerprint(content: str, split: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,21 @@ class Batch(NamedTuple):
     """Real samples `(*batch, ...)` in the declared range, and their labels `(*batch)` where there are any."""
 
     samples: Tensor
+    labels: Tensor | None
+
+
+class SampleRows(Protocol):
+    """Samples `(n, ...)` in the declared range that are read when they are asked for. A tensor is one, too."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor: ...
+
+
+class SampleSet(NamedTuple):
+    """Samples that need not fit in memory, and their labels `(n)` where there are any."""
+
+    samples: SampleRows
     labels: Tensor | None
 
 
@@ -79,6 +94,14 @@ class Source(ABC):
     @abstractmethod
     def held_out(self, count: int, *, rng: Rng) -> Batch:
         """At most `count` samples for evaluation, `(n, ...)`: never augmented, held out where the data allow it."""
+
+    def evaluation_set(self, count: int, *, rng: Rng) -> SampleSet:
+        """The samples of `held_out`, to be read a few at a time."""
+        return SampleSet(*self.held_out(count, rng=rng))
+
+    def training_set(self, count: int, streams: Streams) -> SampleSet:
+        """The first `count` training samples of one game, never augmented, to be read a few at a time."""
+        return SampleSet(*self.unaugmented().batch(0, count, streams))
 
     def training_parts(self, size: int) -> Iterator[Tensor]:
         """All training samples in their order, never augmented, `size` at a time; none where they have no end."""

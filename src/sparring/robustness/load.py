@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,25 +20,28 @@ from pydantic import Field
 from torch import Tensor
 
 from sparring.attacks import Epsilon
-from sparring.classifier.load import load_classifier
+from sparring.classifier.load import load_classifier, load_final_classifier
 from sparring.core.errors import UsageError
 from sparring.core.pieces import members
 from sparring.core.process import SILENT, Progress
 from sparring.core.randomness import Streams
 from sparring.core.records import Count, Every, Record
 from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.data import Batch, Data, Source, Store
+from sparring.data import Data, SampleSet, Source, Store
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import draw
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe, parse_piece
 from sparring.robustness.input_scale import input_check
 from sparring.robustness.own_model import Ends, OwnModel
-from sparring.robustness.targets import Target, full_precision, target_of
+from sparring.robustness.targets import Target, full_precision, target_of_set
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.runs.own_data import prepared
 
+_BEST, _FINAL = "classifier", "final classifier"
+_CHECKPOINTS = {"best": (_BEST,), "final": (_FINAL,), "both": (_BEST, _FINAL)}
+_CLASSIFIERS = {_BEST: load_classifier, _FINAL: load_final_classifier}
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 
 
@@ -51,6 +54,8 @@ class RobustnessOptions(Record):
         range: the scale of `epsilons`, low and high: 2/255 of [-1, 1] is 1/255 of [0, 1].
         threats: a set, names, or a file.
         samples: how many, at most, and as many training samples.
+        checkpoint: of a run that chooses its classifier by robust accuracy: the one that it chose, that of the last
+            round, or both.
         transfer_from: run folders (the first of packed games) and models whose adversarial samples are tried as well.
         game: index of a packed game.
         data: for a model: `digits`, a store, images on disk, or another source as in a recipe.
@@ -64,6 +69,7 @@ class RobustnessOptions(Record):
     range: Ends = (0.0, 1.0)
     threats: str = "standard"
     samples: Count = 500
+    checkpoint: Literal["best", "final", "both"] = "best"
     transfer_from: Words = ()
     game: Every = 0
     data: str | None = None
@@ -82,8 +88,8 @@ class OpenedTargets(NamedTuple):
     """Targets and their origin.
 
     Args:
-        targets: one for each head that was asked for.
-        step: the round of the checkpoint; None for a model of the user's own.
+        targets: one for each head or classifier that was asked for.
+        step: the round of the first one; None for a model of the user's own.
         problems: newer checkpoints that could not be read.
     """
 
@@ -109,19 +115,31 @@ def open_targets(
     """
     if isinstance(what, OwnModel):
         _require_one_head(what.model, options)
+        _require_choice(what.model, options, chooses=False)
         return OpenedTargets((_own_model(what, options, choose_device(device), progress),), None, ())
     if options.data is not None:
         raise UsageError(f"{what}: a run has its own data", "leave --data out")
     run = RunFolder.open(what)
-    if isinstance(run.recipe(), ClassifierRecipe):
+    recipe = run.recipe()
+    if isinstance(recipe, ClassifierRecipe):
         _require_one_head(str(what), options)
-        return _classifier(run, options, device)
+        _require_choice(str(what), options, chooses=recipe.selection is not None)
+        return _classifiers(run, options, device)
+    _require_choice(str(what), options, chooses=False)
     return _heads(run, options, device)
 
 
 def _require_one_head(name: str, options: RobustnessOptions) -> None:
     if options.on not in ((), ("class",)) or options.game:
         raise UsageError(f"{name}: a classifier has one head and is not packed", "leave --on and --game out")
+
+
+def _require_choice(name: str, options: RobustnessOptions, *, chooses: bool) -> None:
+    if options.checkpoint != "best" and not chooses:
+        raise UsageError(
+            f"checkpoint = {options.checkpoint}: {name} chooses no classifier by robust accuracy",
+            "leave --checkpoint out; a classifier's recipe chooses one with the key `selection`",
+        )
 
 
 def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device, progress: Progress) -> Target:
@@ -131,14 +149,13 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     is_piece = data in members(Data) or data.startswith("{")
     chosen = parse_piece(Data, data) if is_piece else prepared(Store(path=data), progress, test_fraction=None)[0]
     source = chosen.open(device)
-    low, high = IMAGE_BOUNDS
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
     _require_channels(model, source.facts.shape[0])
     held_out, training = _evaluation_samples(source, options.samples, options.seed, device)
     loaded, facts = model.open(device), source.facts
     network = loaded.of_pixels(model)
-    target = target_of(network, held_out.samples, _labels(held_out), low=low, high=high, name=model.model)
+    target = target_of_set(network, held_out.samples, _labels(held_out), facts.space, name=model.model)
     target = replace(target, classes=facts.classes)
     if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own
         target = replace(target, evaluated_on="held-out", training=training)
@@ -156,22 +173,27 @@ def _require_channels(model: OwnModel, channels: int) -> None:
             )
 
 
-def _classifier(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:
-    loaded = load_classifier(run, device)
-    source, place = loaded.data(), next(loaded.network.parameters()).device
+def _classifiers(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:
+    loaded = {name: _CLASSIFIERS[name](run, device) for name in _CHECKPOINTS[options.checkpoint]}
+    first = next(iter(loaded.values()))
+    source, place = first.data(), next(first.network.parameters()).device
     held_out, training = _evaluation_samples(source, options.samples, options.seed, place)
-    target = Target(
-        name="classifier",
-        network=loaded.network,
-        space=loaded.space,
-        samples=held_out.samples,
-        labels=_labels(held_out),
-        classes=source.facts.classes,
-        evaluated_on=source.facts.evaluated_on,
-        training=training,
-        trained_against=loaded.recipe.trained_against,
+    targets = tuple(
+        Target(
+            name=name,
+            network=each.network,
+            space=each.space,
+            samples=held_out.samples,
+            labels=_labels(held_out),
+            classes=source.facts.classes,
+            evaluated_on=source.facts.evaluated_on,
+            training=training,
+            trained_against=each.recipe.trained_against,
+            remarks=(f"the last round, {each.step:,}: not the one that the run chose",) * (name == _FINAL),
+        )
+        for name, each in loaded.items()
     )
-    return OpenedTargets((target,), loaded.step, loaded.problems)
+    return OpenedTargets(targets, first.step, first.problems)
 
 
 def _heads(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:
@@ -188,12 +210,11 @@ def _heads(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTar
     return OpenedTargets(targets, loaded.step, loaded.problems)
 
 
-def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[Batch, Batch]:
+def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[SampleSet, SampleSet]:
     """Samples for evaluation, and as many training samples, never augmented."""
     streams = Streams(seed, None, device)
-    held_out = source.held_out(count, rng=streams.rng("robustness/samples"))
-    training = source.unaugmented().batch(0, len(held_out.samples), streams)
-    return held_out, training
+    held_out = source.evaluation_set(count, rng=streams.rng("robustness/samples"))
+    return held_out, source.training_set(len(held_out.samples), streams)
 
 
 def _class_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
@@ -212,7 +233,7 @@ def _source_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> 
 
 def _both_heads(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
     batches = _evaluation_samples(source, samples, seed, loaded.streams.device)
-    held_out, training = (Batch(batch.samples, 2 * _labels(batch) + 1) for batch in batches)
+    held_out, training = (SampleSet(each.samples, 2 * _labels(each) + 1) for each in batches)
     names = tuple(f"{name} {origin}" for name in source.facts.classes for origin in ("fake", "real"))
     return _head("both", loaded, source, _both_logits, held_out, training, names)
 
@@ -229,8 +250,8 @@ def _head(
     loaded: LoadedGAN,
     source: Source,
     read: Callable[[Verdict], Tensor],
-    held_out: Batch,
-    training: Batch,
+    held_out: SampleSet,
+    training: SampleSet,
     classes: tuple[str, ...],
 ) -> Target:
     return Target(
@@ -261,12 +282,12 @@ def _both_logits(verdict: Verdict) -> Tensor:
     return (F.log_softmax(_class_logits(verdict), dim=-1)[:, :, None] + source[:, None, :]).flatten(1)
 
 
-def _with_generated(real: Batch, generated: Tensor) -> Batch:
-    """Real samples (1) and generated ones (0), alternating, so that every batch holds both."""
-    samples = torch.stack([real.samples, generated], dim=1).flatten(0, 1)
-    return Batch(samples, torch.tensor([1, 0], device=samples.device).repeat(len(generated)))
+def _with_generated(real: SampleSet, generated: Tensor) -> SampleSet:
+    """Real samples (1) and generated ones (0), alternating, so that every batch holds both; all in memory."""
+    samples = torch.stack([real.samples[:], generated], dim=1).flatten(0, 1)
+    return SampleSet(samples, torch.tensor([1, 0], device=samples.device).repeat(len(generated)))
 
 
-def _labels(batch: Batch) -> Tensor:
-    assert batch.labels is not None
-    return batch.labels
+def _labels(samples: SampleSet) -> Tensor:
+    assert samples.labels is not None
+    return samples.labels

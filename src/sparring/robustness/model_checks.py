@@ -170,18 +170,19 @@ def _inside_range(target: Target, rng: Rng) -> Samples:
 
     Without noise a constant background ties all entries of a maximum: a kink, where finite differences are no slope.
     """
+    samples = target.samples[:]
     if target.space.bounds is None:
-        return target.samples
+        return samples
     low, high = target.space.bounds
     middle, reach = (low + high) / 2, _JITTER * (high - low)
-    inside = middle + (target.samples - middle) * (1 - 2 * (max(_LONGEST_STEP) + _JITTER))
+    inside = middle + (samples - middle) * (1 - 2 * (max(_LONGEST_STEP) + _JITTER))
     return inside + rng.uniform(inside.shape, -reach, reach).to(inside)
 
 
 def _is_an_expectation(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:
     """How far mean logits of a randomised network still vary: attack and verdict average as many draws."""
     with torch.no_grad():
-        again = _apart(target.logits(target.samples), logits) / max(1.0, float(logits.abs().max()))
+        again = _apart(target.logits(target.samples[:]), logits) / max(1.0, float(logits.abs().max()))
     detail = f"means over {target.draws} draws differ by {again:.1e}, relative to the largest logit"
     return SanityCheck(name="expectation over draws", holds=None, detail=detail)
 
@@ -189,9 +190,10 @@ def _is_an_expectation(target: Target, logits: Float[Tensor, "n classes"]) -> Sa
 def _is_deterministic(target: Target, logits: Float[Tensor, "n classes"]) -> SanityCheck:
     """Repeated logits agree, in batches of other sizes and another order as well."""
     scale = max(1.0, float(logits.abs().max()))
+    samples = target.samples[:]
     with torch.no_grad():
-        again = max(_apart(target.logits(target.samples), logits) for _ in range(_FORWARDS - 1)) / scale
-        reordered = torch.cat([target.samples[:1], target.samples[1:].flip(0)])
+        again = max(_apart(target.logits(samples), logits) for _ in range(_FORWARDS - 1)) / scale
+        reordered = torch.cat([samples[:1], samples[1:].flip(0)])
         parts = torch.cat([target.logits(part) for part in reordered.tensor_split([1, 4, 11]) if len(part)])
     alone = _apart(torch.cat([parts[:1], parts[1:].flip(0)]), logits) / scale
     detail = (

@@ -108,8 +108,8 @@ class OwnModel(Record):
         if self.is_onnx:
             raise UsageError(f"{self.model}: has no gradients to attack", "transfer from a run, or a model in PyTorch")
         few = target.first(2)
-        network = self.load(few.samples.device)
-        return target_of(network, few.samples, few.labels, low=low, high=high, name=self.model)
+        network = self.load(few.device)
+        return target_of(network, few.samples[:], few.labels, low=low, high=high, name=self.model)
 
 
 @dataclass(frozen=True)

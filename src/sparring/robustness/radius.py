@@ -46,7 +46,7 @@ def robust_radii(
     require_gradients(target)
     attack = FAB(epsilon=_WHOLE, ball=ball, steps=steps)
     threat = Threat(name="FAB", kind="white-box", attack=attack, criterion=Margin(), targets=targets)
-    rng = Streams(seed, None, target.samples.device).rng("robustness/radius")
+    rng = Streams(seed, None, target.device).rng("robustness/radius")
     radii = []
     with full_precision():
         for x, labels in target.batches(target.samples):

@@ -9,7 +9,12 @@ from sparring.core.intervals import percent
 from sparring.robustness.targets import Target
 from sparring.runs.schema import Rate, SanityCheck, WorstCase
 
-_NAMES = {"classifier": "the classifier", "class head": "D's class head", "source head": "D's source head"}
+_NAMES = {
+    "classifier": "the classifier",
+    "final classifier": "the classifier of the last round",
+    "class head": "D's class head",
+    "source head": "D's source head",
+}
 
 
 def robustness_verdict(target: Target, worst: WorstCase, clean: Rate, checks: Sequence[SanityCheck]) -> str:

@@ -64,11 +64,11 @@ class AttackUnderTest:
         self.target, self.attack = target, attack
         self.results: dict[GradientAttack, AttackedSamples] = {}
         self._attempt, self._tries, self._seed = attempt, tries, seed
-        self.clean = AttackedSamples(target.samples, target.correct(target.samples))
+        self.clean = AttackedSamples(target.samples[:], target.correct(target.samples))
 
     def rng(self, name: str) -> Rng:
         """A random stream of this test."""
-        return Streams(self._seed, None, self.target.samples.device).rng(f"sanity_checks/{name}")
+        return Streams(self._seed, None, self.target.device).rng(f"sanity_checks/{name}")
 
     def at(self, epsilon: float) -> AttackedSamples:
         """The result at another epsilon, with proportional step sizes."""
@@ -91,13 +91,13 @@ class AttackUnderTest:
 
     def sizes(self, result: AttackedSamples) -> Tensor:
         """The size of every perturbation, in units of [0, 1]."""
-        moved = result.samples.double() - self.target.samples.double()
+        moved = result.samples.double() - self.clean.samples.double()
         return self.attack.ball.size(moved, 1) / self.target.space.width
 
     def _best_of_tries(self, attack: GradientAttack) -> AttackedSamples:
         """The best of the tries, even if it lowers the loss of the clean sample."""
         target, rng = self.target, self.rng("attack")
-        best, highest = target.samples, torch.full_like(target.labels, -torch.inf, dtype=torch.float64)
+        best, highest = self.clean.samples, torch.full_like(target.labels, -torch.inf, dtype=torch.float64)
         for _ in range(self._tries):
             moved = adversarial_samples(target, _threat(attack), rng=rng, attempt=self._attempt)
             logits = target.predicted_logits(moved)
@@ -207,7 +207,7 @@ def _changes_nothing_at_zero(test: AttackUnderTest) -> SanityCheck:
 
 def _keeps_budget_and_range(test: AttackUnderTest) -> SanityCheck:
     beyond = max(float(test.sizes(result).max()) - attack.epsilon for attack, result in test.results.items())
-    outside = max(_outside_range(test.target, result) for result in test.results.values())
+    outside = max(_outside_range(test, result) for result in test.results.values())
     detail = f"at most {max(beyond, 0):.1e} beyond epsilon and {max(outside, 0):.1e} beyond the range"
     holds = beyond <= _ROUNDING and outside <= _ROUNDING
     return SanityCheck(name="epsilon and range are kept", holds=holds, detail=detail)
@@ -260,11 +260,11 @@ def _whole_range(test: AttackUnderTest) -> float | None:
     return float(test.attack.ball.size(corner, 1))
 
 
-def _outside_range(target: Target, result: AttackedSamples) -> float:
+def _outside_range(test: AttackUnderTest, result: AttackedSamples) -> float:
     """The largest excess of a pixel over the range, or over its clean value if that is outside of the range."""
-    bounds, clean = target.space.bounds, target.samples
-    if bounds is None:
+    space, clean = test.target.space, test.clean.samples
+    if space.bounds is None:
         return 0.0
-    low, high = bounds
+    low, high = space.bounds
     above, below = result.samples - clean.clamp(min=high), clean.clamp(max=low) - result.samples
-    return float(torch.maximum(above, below).max()) / target.space.width
+    return float(torch.maximum(above, below).max()) / space.width

@@ -19,7 +19,7 @@ from sparring.core.errors import UsageError
 from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating
 from sparring.core.shapes import Samples, Space
-from sparring.data import Batch
+from sparring.data import SampleRows, SampleSet
 from sparring.networks import prepared_for_attack
 from sparring.runs.schema import Rate, SanityCheck
 
@@ -49,7 +49,7 @@ class Target:
         name: for tables.
         network: run in eval mode; left unchanged, bit for bit.
         space: shape and range of the samples; epsilon is in units of [0, 1] of that range.
-        samples: `(n, *space.shape)`.
+        samples: `(n, *space.shape)`; read a batch at a time, so that they need not fit in memory.
         labels: `(n)`, class numbers from 0.
         classes: their names.
         read: from the network's output to logits `(n, classes)`.
@@ -65,12 +65,12 @@ class Target:
     name: str
     network: nn.Module
     space: Space
-    samples: Samples
+    samples: SampleRows
     labels: Int[Tensor, " n"]
     classes: tuple[str, ...]
     read: Callable[[Any], Tensor] = logits_alone
     evaluated_on: Split = "given"
-    training: Batch | None = None
+    training: SampleSet | None = None
     trained_against: Attack | None = None
     gradients: bool = True
     draws: int = 1
@@ -86,17 +86,27 @@ class Target:
         return self._logits(self._prepared, samples)
 
     @torch.no_grad()
-    def predicted_logits(self, samples: Samples) -> Float[Tensor, "n classes"]:
+    def predicted_logits(self, samples: SampleRows) -> Float[Tensor, "n classes"]:
         """The logits of any number of samples, in batches and without a graph."""
-        return torch.cat([self.logits(part) for part in torch.split(samples, self.batch_size)])
+        return torch.cat([self.logits(part) for part in self.parts(samples)])
 
-    def correct(self, samples: Samples) -> Bool[Tensor, " n"]:
+    def correct(self, samples: SampleRows) -> Bool[Tensor, " n"]:
         """Which samples, with the labels of the target's own, are classified correctly."""
         return self.predicted_logits(samples).argmax(1) == self.labels
 
-    def batches(self, samples: Samples) -> Iterator[tuple[Samples, Int[Tensor, " n"]]]:
+    def batches(self, samples: SampleRows) -> Iterator[tuple[Samples, Int[Tensor, " n"]]]:
         """Samples with the labels of the target's own, in batches."""
-        return zip(torch.split(samples, self.batch_size), torch.split(self.labels, self.batch_size), strict=True)
+        return zip(self.parts(samples), torch.split(self.labels, self.batch_size), strict=True)
+
+    def parts(self, samples: SampleRows) -> Iterator[Samples]:
+        """Samples in batches, each read when its turn comes; one empty batch of no samples."""
+        for first in range(0, max(len(samples), 1), self.batch_size):
+            yield samples[first : first + self.batch_size]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is evaluated."""
+        return self.labels.device
 
     @property
     def batch_size(self) -> int:
@@ -116,7 +126,7 @@ class Target:
 
     @cached_property
     def _prepared(self) -> nn.Module:
-        return prepared_for_attack(self.network, self.samples)
+        return prepared_for_attack(self.network, next(self.parts(self.samples)))
 
     def _logits(self, network: nn.Module, samples: Samples) -> Tensor:
         with evaluating(network):
@@ -157,19 +167,41 @@ def target_of(
     samples = fitted(samples_from(samples), module_from(network))
     space = Space(tuple(samples.shape[1:]), None if low is None or high is None else (low, high))
     require_range(samples, space, strays=0.0)
-    unlabelled = torch.zeros(len(samples), dtype=torch.int64, device=samples.device)
-    target = Target(
-        name=name,
-        network=network,
-        space=space,
-        samples=samples,
-        labels=unlabelled,
-        classes=(),
-        trained_against=trained_against,
-    )
+    target = target_of_set(network, samples, labels, space, name=name)
+    return replace(target, samples=samples, trained_against=trained_against)
+
+
+def target_of_set(network: nn.Module, samples: SampleRows, labels: Any, space: Space, *, name: str) -> Target:
+    """Any classifier as a target, on samples that need not fit in memory.
+
+    Args:
+        network, labels, name: as in `target_of`.
+        samples: `(n, ...)`, each in the range of the space; they take the type of the network's weights when read.
+        space: of the samples.
+
+    Raises:
+        UsageError: the network does not return logits of these samples, or the labels are not its classes.
+    """
+    rows = FittedRows(samples, network)
+    unlabelled = torch.zeros(len(samples), dtype=torch.int64, device=rows[:1].device)
+    target = Target(name=name, network=network, space=space, samples=rows, labels=unlabelled, classes=())
     classes = _count_classes(target)
-    labels = labels_from(labels, len(samples), classes).to(samples.device)
+    labels = labels_from(labels, len(samples), classes).to(target.device)
     return replace(target, labels=labels, classes=tuple(map(str, range(classes))))
+
+
+@dataclass(frozen=True)
+class FittedRows:
+    """Samples on the device and in the type of a network's weights, when they are read."""
+
+    samples: SampleRows
+    network: nn.Module
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Samples:
+        return fitted(self.samples[rows], self.network)
 
 
 def rate(correct: Bool[Tensor, " n"]) -> Rate:

@@ -204,11 +204,16 @@ def _named(choice: str, budgets: Budgets) -> list[Threat]:
     return chosen
 
 
-def left_out(names: Sequence[str], *, gradients: bool = True) -> str:
-    """What a headline says of attacks that were not among those of these names; empty after AutoAttack's."""
-    if not gradients:
+def left_out(tried: Sequence[Threat], budgets: Budgets) -> str:
+    """What a headline says of AutoAttack's attacks that are not among those tried, by their kind; empty after all."""
+    if not budgets.gradients:
         return "; no attack with gradients was possible"
-    return "" if f"FAB-T-{_STEPS}" in names else "; FAB and Square with 5,000 queries were not tried"
+    attacks = [threat.attack for threat in tried]
+    missing = [] if any(isinstance(attack, FAB) for attack in attacks) else ["FAB"]
+    queries = max((attack.queries for attack in attacks if isinstance(attack, SquareLinf | SquareL2)), default=0)
+    if len(budgets.space.shape) == 3 and queries < _SQUARES:
+        missing.append(f"Square with {_SQUARES:,} queries")
+    return f"; {' and '.join(missing)} {'were' if len(missing) > 1 else 'was'} not tried" if missing else ""
 
 
 def autoattack(epsilon: float, budgets: Budgets) -> Iterator[Threat]:
@@ -239,7 +244,7 @@ def _from_file(path: Path) -> list[Threat]:
 
 def _default_epsilon(target: Target) -> float:
     if target.space.bounds is None:
-        return float(f"{_SHARE_OF_SPREAD * float(target.samples.std()):.1g}")
+        return float(f"{_SHARE_OF_SPREAD * float(target.samples[:].std()):.1g}")
     return _COLOUR if len(target.space.shape) == 3 and target.space.shape[0] == 3 else _GREY
 
 

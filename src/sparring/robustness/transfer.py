@@ -6,11 +6,13 @@ notes 2.2, for the matrix.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from sparring.attacks import Threat, attempt, scales
 from sparring.classifier.step import fit
@@ -45,8 +47,10 @@ def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0)
     clean = [each.correct(first.samples) for each in networks]
     rows = []
     for source in networks:
-        moved = adversarial_samples(source, threat, rng=Rng.of(seed, first.samples.device))
-        rows.append([rate(correct & each.correct(moved)) for correct, each in zip(clean, networks, strict=True)])
+        hits = []
+        for moved, labels in adversarial_batches(source, threat, rng=Rng.of(seed, first.device)):
+            hits.append(torch.stack([each.predicted_logits(moved).argmax(1) == labels for each in networks]))
+        rows.append([rate(correct & hit) for correct, hit in zip(clean, torch.cat(hits, 1), strict=True)])
     names, epsilon = tuple(each.name for each in targets), threat.attack.epsilon
     return TransferMatrix(
         sources=names,
@@ -61,9 +65,16 @@ def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0)
 
 def adversarial_samples(target: Target, threat: Threat, *, rng: Rng, attempt: Attempt = attempt) -> Samples:
     """One try of a threat on all samples of a target, misclassified or not."""
-    network, space = target.network, target.space
-    batches = target.batches(target.samples)
-    return torch.cat([attempt(threat, target.logits, *each, network=network, space=space, rng=rng) for each in batches])
+    return torch.cat([moved for moved, _ in adversarial_batches(target, threat, rng=rng, attempt=attempt)])
+
+
+def adversarial_batches(
+    target: Target, threat: Threat, *, rng: Rng, attempt: Attempt = attempt
+) -> Iterator[tuple[Samples, Int[Tensor, " n"]]]:
+    """The same a batch at a time, with their labels."""
+    for x, labels in target.batches(target.samples):
+        moved = attempt(threat, target.logits, x, labels, network=target.network, space=target.space, rng=rng)
+        yield moved, labels
 
 
 def require_same_task(target: Target, other: Target) -> None:
@@ -90,13 +101,13 @@ def substitute(target: Target, *, seed: int = 0) -> Target:
         seed: of the initial weights and the order of samples.
     """
     samples = target.samples if target.training is None else target.training.samples
-    rng, device = Rng.of(seed, samples.device), samples.device
+    rng, device = Rng.of(seed, target.device), target.device
     predictions = target.predicted_logits(samples).argmax(1)
     with torch.random.fork_rng(devices=[]):
-        layers = (nn.Linear(samples[0].numel(), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(target.classes)))
+        layers = (nn.Linear(math.prod(target.space.shape), _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, len(target.classes)))
         network = nn.Sequential(nn.Flatten(), *layers)
     initialise(network, lambda _name: GlorotInit(gain=2.0**0.5), rng=Rng.of(seed))
-    network.to(device, samples.dtype)
+    network.to(device, samples[:1].dtype)
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
     picks = (rng.integers((_BATCH,), len(samples)) for _ in range(_UPDATES))
     fit(network, ((samples[picked], predictions[picked]) for picked in picks), optimizer)

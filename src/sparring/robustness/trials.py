@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import network_state
 from sparring.robustness.targets import Target, rate
-from sparring.robustness.transfer import adversarial_samples
+from sparring.robustness.transfer import adversarial_batches
 from sparring.runs.schema import ThreatResult
 from sparring.runs.tensors import tensors_in
 
@@ -88,18 +89,22 @@ class Trials:
         """Try the adversarial samples of another network of the same task; only the target's own calls are counted."""
         began, target, labels = time.perf_counter(), self.target, self.target.labels
         rng = self._rng(threat, "")
-        moved = adversarial_samples(replace(source, samples=target.samples, labels=labels), threat, rng=rng)
-        before, after = target.predicted_logits(target.samples), target.predicted_logits(moved)
-        losses = (threat.criterion.loss(logits, labels) for logits in (before, after))
+        source = replace(source, samples=target.samples, labels=labels)
+        shown, logits = target.samples[:0], list[Tensor]()
+        for moved, _ in adversarial_batches(source, threat, rng=rng):
+            shown = shown if logits else moved[:SHOWN]
+            logits.append(target.predicted_logits(moved))
+        before, after = target.predicted_logits(target.samples), torch.cat(logits)
+        losses = (threat.criterion.loss(each, labels) for each in (before, after))
         wrong = (before.argmax(1) != labels) | (after.argmax(1) != labels)
         calls = (torch.full_like(labels, count) for count in (2, 0))
         named = threat.model_copy(update={"name": f"{threat.name} on {source.name}", "kind": "transfer"})
-        found = Fooled(moved, wrong, *losses, *calls)
+        found = Fooled(shown, wrong, *losses, *calls)
         self.advance()
-        return Trial(threat_result(named, target, found, ~wrong, began), ~wrong, moved[:SHOWN])
+        return Trial(threat_result(named, target, found, ~wrong, began), ~wrong, shown)
 
     def _batch(self, threat: Threat, number: int, rows: Tensor) -> Fooled:
-        """The outcome on the samples of these rows; of which the first are kept with their perturbation."""
+        """The outcome on the samples of these rows; the first ones of the first batch are kept with it."""
         if not len(rows):  # which many networks cannot classify
             return self._nothing()
         file = self._file(threat, number, rows)
@@ -117,7 +122,7 @@ class Trials:
             rng=self._rng(threat, f"/{number}"),
             through=target.fast_logits,
         )
-        found = found._replace(samples=found.samples[:SHOWN])
+        found = found._replace(samples=found.samples[: 0 if number else SHOWN])
         if file:
             write_whole(file, save({name: each.contiguous().cpu() for name, each in found._asdict().items()}))
         return found
@@ -143,15 +148,15 @@ class Trials:
         digest = hashlib.sha256(repr((target.name, target.space, target.draws, target.network)).encode())
         for name, value in network_state(target.network).items():
             digest.update(name.encode() + (value or b""))
-        tensors = [target.samples, target.labels]
+        tensors = [target.labels]
         if target.draws == 1:  # the code of the network may have changed
             tensors.append(target.predicted_logits(target.samples[:SHOWN]))
-        for tensor in tensors:
+        for tensor in chain(target.parts(target.samples), tensors):
             digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def _rng(self, threat: Threat, batch: str) -> Rng:
-        streams = Streams(self.seed, None, self.target.samples.device)
+        streams = Streams(self.seed, None, self.target.device)
         return streams.rng(f"robustness/{threat.name}/{threat.attack.epsilon}{batch}")
 
 

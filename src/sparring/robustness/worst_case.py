@@ -126,7 +126,7 @@ def robust_accuracy(
         worst=worst,
         sanity_checks=tuple(checks),
         flags=flags,
-        headline=None if flags else _headline(target, budgets, at_main, clean),
+        headline=None if flags else _headline(target, budgets, plan, at_main, clean),
         verdict=robustness_verdict(target, at_main, clean, checks),
         examples=tuple(ExampleBlock(epsilon=each.result.epsilon, attack=each.result.name) for each in shown if images),
         transfer=matrix,
@@ -198,14 +198,16 @@ def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[R
     return rate(training.correct(training.samples)), tuple(attacked)
 
 
-def _headline(target: Target, budgets: Budgets, main: WorstCase, clean: Rate) -> Headline:
+def _headline(target: Target, budgets: Budgets, plan: Sequence[Threat], main: WorstCase, clean: Rate) -> Headline:
+    size = main.norm, main.epsilon
+    tried = [threat for threat in plan if (norm_of(threat), threat.attack.epsilon) == size]
     low, high = main.accuracy.interval
     kind = "attacks" if target.gradients else "black-box attacks"
     text = (
         f"{percent(main.accuracy.value)} [{100 * low:.1f}, {100 * high:.1f}] of {len(target.samples)} "
         f"{target.evaluated_on} samples withstand {len(main.attacks)} {kind} of {budgets.ball.norm} epsilon "
         f"{main.scales}; clean {percent(clean.value)}{_draws(target)}"
-        f"{left_out(main.attacks, gradients=target.gradients)}"
+        f"{left_out(tried, budgets)}"
     )
     return Headline(text=text, epsilon=budgets.main, accuracy=main.accuracy)
 

@@ -58,12 +58,13 @@ class GradientAgreement(Measure):
 
     def of(self, game: PlayedGame) -> Value:
         target = _target(game, self.samples)
+        x = target.samples[:]
 
         def loss(samples: torch.Tensor) -> torch.Tensor:
             return CrossEntropy().loss(target.logits(samples), target.labels)
 
-        estimate = self.source.estimate(target.samples, loss, space=target.space, rng=Rng.of(0))
-        own = input_gradient(loss, target.samples).gradient
+        estimate = self.source.estimate(x, loss, space=target.space, rng=Rng.of(0))
+        own = input_gradient(loss, x).gradient
         return float(F.cosine_similarity(estimate.flatten(1), own.flatten(1), dim=1).mean())
 
 
