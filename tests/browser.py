@@ -42,9 +42,9 @@ def browser() -> str:
     return next((path for name in _NAMES if (path := shutil.which(name))), "")
 
 
-def loaded(page: Path, profile: Path) -> str:
+def loaded(page: Path, profile: Path, *options: str) -> str:
     """The HTML of a page after it was loaded and its scripts ran."""
-    command = [browser(), *_QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=2000", "--dump-dom"]
+    command = [browser(), *_QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=2000", "--dump-dom", *options]
     result = subprocess.run([*command, page.as_uri()], capture_output=True, timeout=_DEADLINE, check=True)
     return result.stdout.decode(errors="replace")
 

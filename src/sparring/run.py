@@ -37,7 +37,7 @@ from sparring.training.loop import train as train_recipe
 
 PathLike = str | os.PathLike[str]
 Device = str | torch.device
-Label = int | str
+ClassLabel = int | str
 """A class, by its number or its name in the data."""
 
 
@@ -115,7 +115,7 @@ class Run:
             raise UsageError(f"{self.path}: D has no class head, its head is {head}", "load a run of robgan/...")
         return _ClassHead(self._gan.networks.discriminator)
 
-    def sample(self, count: int, label: Label | Sequence[Label] | None = None, *, seed: int = 0) -> Tensor:
+    def sample(self, count: int, label: ClassLabel | Sequence[ClassLabel] | None = None, *, seed: int = 0) -> Tensor:
         """Samples of G `(*lead, count, ...)`; images in [-1, 1].
 
         Args:
@@ -153,7 +153,7 @@ class Run:
     def _classifier(self) -> LoadedClassifier:
         return load_classifier(self._folder, str(self.device))
 
-    def _labels(self, count: int, label: Label | Sequence[Label] | None) -> Tensor | None:
+    def _labels(self, count: int, label: ClassLabel | Sequence[ClassLabel] | None) -> Tensor | None:
         gan, classes = self._gan, self._gan.networks.space.classes
         if label is None:
             return spread(count, classes)

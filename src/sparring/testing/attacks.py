@@ -12,6 +12,7 @@ from sparring.core.shapes import Bounds, Space
 
 
 def check_attack(attack: Attack) -> None:
+    """The contract of an attack: budget, range, its own random stream, and a network that stays as it was."""
     space = Space((3, 4), Bounds(-1.0, 1.0))
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(-2), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 1))
@@ -53,6 +54,7 @@ def check_attack(attack: Attack) -> None:
 
 
 def check_ball(ball: Ball) -> None:
+    """The contract of a ball: projections and draws lie in it."""
     delta = Rng.of(0).normal((2, 5, 3, 4))
     assert ball.size(delta, 2).shape == (2, 5), "a size per sample"
     inside = ball.project(delta, 0.5, 2)
@@ -66,11 +68,13 @@ def check_ball(ball: Ball) -> None:
 
 
 def check_start(start: Start) -> None:
+    """The contract of a start: it lies in the ball."""
     x = Rng.of(0).normal((5, 3))
     assert (Linf().size(start.draw(x, Linf(), 0.5, 1, rng=Rng.of(1)), 1) <= 0.5).all(), "a start lies in the ball"
 
 
 def check_estimator(estimator: GradientEstimator) -> None:
+    """The contract of a gradient estimator: a direction per sample that ascends."""
     space, weight = Space((2, 3), Bounds(-1.0, 1.0)), torch.linspace(-1, 2, 6).reshape(2, 3)
     x = Rng.of(0).normal((3, 64, 2, 3))
     rise = 1.0 + torch.arange(64)
@@ -101,6 +105,7 @@ def check_estimator(estimator: GradientEstimator) -> None:
 
 
 def check_direction(direction: Direction) -> None:
+    """The contract of a direction: a step ascends, and is zero without a gradient."""
     gradient = torch.cat([Rng.of(0).normal((4, 3)), torch.zeros(1, 3)])
     step = direction.step(gradient, 0.25, 2.0, 1)
     assert ((step * gradient).sum(1)[:4] > 0).all(), "a step ascends"
@@ -108,6 +113,7 @@ def check_direction(direction: Direction) -> None:
 
 
 def check_aim(aim: Aim) -> None:
+    """The contract of an aim: one finite slope and one loss a sample."""
     payoff = Rng.of(0).normal((3, 7))
     mean = torch.zeros(3)
     slope = aim.slope(payoff, lambda: mean)
@@ -117,6 +123,7 @@ def check_aim(aim: Aim) -> None:
 
 
 def check_criterion(criterion: Criterion) -> None:
+    """The contract of a criterion: finite in fp32, and it falls with the logit of the label."""
     for classes in (2, 3, 10):
         logits = (20 * Rng.of(classes).normal((16, classes))).requires_grad_()
         labels = logits.argmax(-1)

@@ -15,6 +15,7 @@ from sparring.weight_perturbations import WeightPerturbation
 
 
 def check_classifier_loss(loss: ClassifierLoss) -> None:
+    """The contract of a classifier's loss: per sample, finite, and the weights learn."""
     x, labels = Rng.of(0).uniform((6, 4), -1.0, 1.0), torch.tensor([0, 1, 2, 0, 1, 2])
     moved = x + 0.1 * Rng.of(1).normal((6, 4))
     weight = nn.Parameter(Rng.of(2).normal((4, 3)))
@@ -40,6 +41,7 @@ def check_classifier_loss(loss: ClassifierLoss) -> None:
 
 
 def check_mixing(mixing: Mixing) -> None:
+    """The contract of a mixing: shares add up to one, pixels are never blended."""
     samples, labels = Rng.of(0).uniform((8, 3, 6, 5), -1.0, 1.0), torch.arange(8)
     mixed, again = (mixing.mix(samples, labels, rng=Rng.of(1)) for _ in range(2))
     assert torch.equal(mixed.samples, again.samples), "a mixed batch is a function of its stream"
@@ -53,6 +55,7 @@ def check_mixing(mixing: Mixing) -> None:
 
 
 def check_weight_perturbation(perturbation: WeightPerturbation) -> None:
+    """The contract of a perturbation of weights: the loss does not fall, and the weights come back."""
     network = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
     x = Rng.of(0).normal((8, 4))
     before = [parameter.detach().clone() for parameter in network.parameters()]

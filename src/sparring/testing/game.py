@@ -21,6 +21,7 @@ _WIDE = torch.linspace(-300.0, 300.0, 1201)
 
 
 def check_objective(objective: Objective) -> None:
+    """The contract of an objective: elementwise, finite, monotone, in fp32."""
     for payoff, sign in ((objective.real, 1), (objective.fake, -1), (objective.generator, 1)):
         _check_elementwise(payoff)
         slopes = payoff(torch.linspace(0, 1, 101, dtype=torch.float64)).diff() * sign
@@ -41,6 +42,7 @@ def _check_elementwise(function: Callable[[Tensor], Tensor]) -> None:
 
 
 def check_class_loss(loss: ClassLoss) -> None:
+    """The contract of a class loss: one payoff a sample, best for the likeliest class."""
     source, logits = Rng.of(0).normal((2, 4)), Rng.of(1).normal((2, 4, 3))
     labels = logits.argmax(-1)
     for role in ("real", "fake", "generator"):
@@ -56,6 +58,7 @@ def check_class_loss(loss: ClassLoss) -> None:
 
 
 def check_perturbation(psi: Perturbation) -> None:
+    """The contract of a perturbation: elementwise, within [0, 1], alike on scores and on probabilities."""
     _check_elementwise(psi.score)
     theta = torch.linspace(0, 1, 101, dtype=torch.float64)
     moved = psi.probability(theta)
@@ -66,6 +69,7 @@ def check_perturbation(psi: Perturbation) -> None:
 
 
 def check_feedback(feedback: Feedback) -> None:
+    """The contract of a feedback: a distribution, and lies that are a function of the stream."""
     shares = [share for share, _ in feedback.distribution()]
     assert abs(sum(shares) - 1) < 1e-9 and min(shares) >= 0, "the probabilities are a distribution"
     assert 0 <= feedback.honest_probability <= 1
@@ -76,6 +80,7 @@ def check_feedback(feedback: Feedback) -> None:
 
 
 def check_delivery(delivery: Delivery) -> None:
+    """The contract of a delivery: a perturbation of probability 1 is applied, of 0 not."""
     score = torch.linspace(-3, 3, 7)
     for flips, sign in ((0.0, 1), (1.0, -1)):
         payoff = delivery.deliver(((1 - flips, Honest()), (flips, Flip())), torch.tanh, score, rng=Rng.of(0))
@@ -125,6 +130,7 @@ class _ToyUpdate:
 
 
 def check_regime(regime: Regime) -> None:
+    """The contract of a regime: a step after every view, attacked samples declared, batches unchanged."""
     update, real, fake = _ToyUpdate(), Rng.of(1).uniform((4, 2)), Rng.of(2).uniform((4, 2))
     before = real.clone(), fake.clone()
     regime.update(update, real, fake)
@@ -140,6 +146,7 @@ def check_regime(regime: Regime) -> None:
 
 
 def check_lipschitz(control: Lipschitz) -> None:
+    """The contract of a Lipschitz control: finite penalties, idempotent constraints, replicas as single games."""
     network = MLPDiscriminator(hidden=(8,)).build(Space((2,), None), (3,), rng=Streams(0, 3).rng("init"))
     control.check(network)
     control.transform(network)
@@ -174,6 +181,7 @@ def check_lipschitz(control: Lipschitz) -> None:
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
+    """The contract of an optimizer: a step goes against the gradient."""
     weights = nn.Parameter(torch.ones(3))
     built = optimizer.build([weights])
     optimizer.set_rate(built, 0.0)
@@ -183,5 +191,6 @@ def check_optimizer(optimizer: Optimizer) -> None:
 
 
 def check_schedule(schedule: Schedule) -> None:
+    """The contract of a schedule: rates stay finite and non-negative."""
     factors = [schedule.factor(step / 100) for step in range(100)]
     assert all(math.isfinite(factor) and factor >= 0 for factor in factors), "rates stay finite and non-negative"

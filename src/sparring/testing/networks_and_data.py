@@ -37,6 +37,7 @@ def _check_weights(network: Generator | Discriminator | Classifier) -> None:
 
 
 def check_generator(generator: Generator) -> None:
+    """The contract of a generator: shapes, range, codes, classes."""
     _check_weights(generator)
     for spec in (generator, generator.model_copy(update={"conditional": True})):
         codes = spec.draw((4,), _SPACE, rng=Rng.of(0))
@@ -59,6 +60,7 @@ def _unsettled(network: nn.Module) -> nn.Module:
 
 
 def check_discriminator(discriminator: Discriminator) -> None:
+    """The contract of a discriminator: one score a sample from the features of its trunk."""
     _check_weights(discriminator)
     for head in members(Head).values():
         network = discriminator.model_copy(update={"head": head()}).build(_SPACE, (), rng=Rng.of(3)).eval()
@@ -70,6 +72,7 @@ def check_discriminator(discriminator: Discriminator) -> None:
 
 
 def check_head(head: Head) -> None:
+    """The contract of a head: scores and class logits, with and without a class."""
     features, labels = Rng.of(0).normal((5, 6)), torch.tensor([0, 1, 2, 0, 1])
     verdict = head.build(6, 3, nn.Linear)(features)
     score = head.score(verdict, labels)
@@ -84,6 +87,7 @@ def check_head(head: Head) -> None:
 
 
 def check_classifier(classifier: Classifier) -> None:
+    """The contract of a classifier: logits that are linear in its features."""
     _check_weights(classifier)
     network = classifier.build(_SPACE, (), rng=Rng.of(3)).eval()
     assert isinstance(network, ClassifierModule)
@@ -95,6 +99,7 @@ def check_classifier(classifier: Classifier) -> None:
 
 
 def check_extractor(extractor: Extractor) -> None:
+    """The contract of an extractor: features and logits per image, named by the digest of its weights."""
     space = Space((1, 8, 8), IMAGE_BOUNDS, 3)
     network, cpu = SmallCNN(width=2).build(space, (), rng=Rng.of(0)), torch.device("cpu")
     classifier = extractor.choose(lambda: FrozenClassifier(network, "toy", "0123", cpu), cpu)
@@ -107,6 +112,7 @@ def check_extractor(extractor: Extractor) -> None:
 
 
 def check_prior(prior: Prior) -> None:
+    """The contract of a prior: centred, replicas as single games."""
     drawn = prior.draw((3, 1000), rng=Streams(5, 3).rng("latents"))
     assert torch.equal(drawn[1], prior.draw((1000,), rng=Streams(6).rng("latents"))), (
         "a replica has a single game's latents"
@@ -115,6 +121,7 @@ def check_prior(prior: Prior) -> None:
 
 
 def check_data(data: Data) -> None:
+    """The contract of a data source: batches are a function of seed and number, in the declared shape and range."""
     source = data.open(torch.device("cpu"))
     single, packed = Streams(4), Streams(3, 2)
     batch = source.batch(7, 6, single)
@@ -139,6 +146,7 @@ class _Pixels:
 
 
 def check_metric(metric: Metric) -> None:
+    """The contract of a metric: repeatable, with the numbers, shares and protocol that it names."""
     pixels, judge = Rng.of(0).uniform((64, 1, 8, 8)), _Pixels()
     real = RealFeatures(judge, judge.extract(pixels[:32]), judge.extract(pixels[32:]), "halves")
     images = Reference(pixels, None, 0.0, ("a", "b"), judge, real)
@@ -158,6 +166,7 @@ def check_metric(metric: Metric) -> None:
 
 
 def check_init(init: Init) -> None:
+    """The contract of an initialisation: a function of the stream, normalisation layers left alone."""
     state = torch.random.get_rng_state()
     networks = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(5, 6)) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())

@@ -1,0 +1,139 @@
+"""A page of the reference for every package: what it exports, then what else is public in its modules.
+
+A name is public if it does not begin with an underscore and is a class or a function of the module, or exported by the
+package. The pages lie in docs/api, are written anew by every build, and are not committed.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import itertools
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sphinx.application import Sphinx
+
+import sparring
+
+GROUPS = {
+    "Runs and classifiers": ("sparring",),
+    "Pieces": (
+        "objectives", "feedback", "attacks", "regimes", "lipschitz", "networks", "data", "metrics", "classifier_losses",
+        "optimizers", "weight_perturbations", "testing",
+    ),
+    "The game and the theory": ("gan", "classifier", "theory", "recipes", "training"),
+    "What is measured": ("monitoring", "evaluation", "robustness", "claims", "report"),
+    "Files, processes, the command line": ("runs", "sweeps", "cli", "core"),
+}  # fmt: skip
+"""The packages below `sparring` by chapter, in reading order."""
+
+
+def packages() -> list[str]:
+    """The packages and modules that have a page, by full name."""
+    below = {f"sparring.{module.name}" for module in pkgutil.iter_modules(sparring.__path__)}
+    return ["sparring", *sorted(below - {"sparring.__main__", "sparring.run", "sparring.own_classifiers"})]
+
+
+def modules(package: str) -> list[ModuleType]:
+    """A package and all modules below it."""
+    top = importlib.import_module(package)
+    if package == "sparring":
+        return [top, importlib.import_module("sparring.run"), importlib.import_module("sparring.own_classifiers")]
+    walked = pkgutil.walk_packages(getattr(top, "__path__", []), f"{package}.")
+    return [top, *(importlib.import_module(module.name) for module in walked)]
+
+
+def exported(package: str) -> dict[str, Any]:
+    """What a package exports, by name."""
+    module = importlib.import_module(package)
+    return {name: getattr(module, name) for name in getattr(module, "__all__", [])}
+
+
+def public(module: ModuleType) -> dict[str, Any]:
+    """The classes and functions of a module whose names do not begin with an underscore."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(inspect.unwrap(value) if callable(value) else value))
+        and value.__module__ == module.__name__
+    }
+
+
+def constants(module: ModuleType) -> list[str]:
+    """The constants and aliases of a module that have a text of their own."""
+    body = ast.parse(inspect.getsource(module)).body
+    pairs = itertools.pairwise(body)
+    texts = [
+        (each, after) for each, after in pairs if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    ]
+    targets = [each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None) for each, _ in texts]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    return [name for name in names if not name.startswith("_")]
+
+
+def entries(package: str) -> dict[ModuleType, dict[str, str]]:
+    """Every public name of a package as it is imported, and the directive that documents it, by defining module."""
+    # A function that has the name of its module is listed below the module.
+    taken = {module.__name__ for module in modules(package)}
+    shown = {f"{package}.{name}": value for name, value in exported(package).items()}
+    paths = {id(value): path for path, value in shown.items() if callable(value) and path not in taken}
+    found: dict[ModuleType, dict[str, str]] = {}
+    for module in modules(package):
+        found[module] = {
+            paths.get(id(value), f"{module.__name__}.{name}"): "autoclass" if inspect.isclass(value) else "autofunction"
+            for name, value in public(module).items()
+        }
+        found[module] |= {f"{module.__name__}.{name}": "autodata" for name in constants(module)}
+    return found
+
+
+def page(package: str) -> str:
+    """The page of a package: a section for every module, with its text and its names."""
+    lines: list[str] = []
+    for module, names in entries(package).items():
+        title = _title(module.__name__, "-" if lines else "=")
+        lines += [title, f".. automodule:: {module.__name__}\n   :no-members:\n"]
+        lines += [f".. {directive}:: {name}\n" for name, directive in names.items()]
+    return "\n".join(lines)
+
+
+def index() -> str:
+    """The first page of the reference."""
+    lines = [_title("API", "="), _INTRODUCTION]
+    for title, names in GROUPS.items():
+        pages = [name if name == "sparring" else f"sparring.{name}" for name in names]
+        lines += [f".. toctree::\n   :caption: {title}\n   :maxdepth: 1\n", *(f"   {name}" for name in pages), ""]
+    return "\n".join(lines)
+
+
+_INTRODUCTION = """Every public name of the package, from its docstring: what it is, its formula, shapes and units of
+its arguments, the errors that it raises, and its source. ``[source]`` leads to the code. Names are written as they are
+imported, ``from sparring.objectives import Hinge``.
+"""
+
+
+def _title(text: str, sign: str) -> str:
+    return f"{text}\n{sign * len(text)}\n"
+
+
+def _write(app: Sphinx) -> None:
+    folder = Path(app.srcdir) / "api"
+    folder.mkdir(exist_ok=True)
+    pages = {"index": index()} | {package: page(package) for package in packages()}
+    for old in set(folder.glob("*.rst")) - {folder / f"{name}.rst" for name in pages}:
+        old.unlink()
+    for name, text in pages.items():
+        file = folder / f"{name}.rst"
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Write the pages before the sources are looked for."""
+    app.connect("builder-inited", _write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
