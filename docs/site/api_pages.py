@@ -12,9 +12,11 @@ import inspect
 import itertools
 import pkgutil
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 from typing import Any
 
+from plain_docstrings import restructured
 from sphinx.application import Sphinx
 
 import sparring
@@ -64,31 +66,32 @@ def public(module: ModuleType) -> dict[str, Any]:
     }
 
 
-def constants(module: ModuleType) -> list[str]:
-    """The constants and aliases of a module that have a text of their own."""
-    body = ast.parse(inspect.getsource(module)).body
-    pairs = itertools.pairwise(body)
-    texts = [
-        (each, after) for each, after in pairs if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-    ]
-    targets = [each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None) for each, _ in texts]
-    names = [target.id for target in targets if isinstance(target, ast.Name)]
-    return [name for name in names if not name.startswith("_")]
+def constants(module: ModuleType) -> dict[str, str]:
+    """The entries of the constants and aliases of a module that have a text of their own, by name."""
+    found = {}
+    for each, after in itertools.pairwise(ast.parse(inspect.getsource(module)).body):
+        target = each.targets[0] if isinstance(each, ast.Assign) else getattr(each, "target", None)
+        if not isinstance(target, ast.Name) or target.id.startswith("_") or not isinstance(after, ast.Expr):
+            continue
+        if isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+            written, text = ast.unparse(each.value), restructured(inspect.cleandoc(after.value.value).split("\n"))  # type: ignore[attr-defined]
+            value = f"   :value: {written}\n" if len(written) <= 80 else ""
+            found[target.id] = f".. py:data:: {module.__name__}.{target.id}\n{value}\n" + indent("\n".join(text), "   ")
+    return found
 
 
 def entries(package: str) -> dict[ModuleType, dict[str, str]]:
-    """Every public name of a package as it is imported, and the directive that documents it, by defining module."""
+    """The entry of every public name of a package, by defining module and by the name as it is imported."""
     # A function that has the name of its module is listed below the module.
     taken = {module.__name__ for module in modules(package)}
     shown = {f"{package}.{name}": value for name, value in exported(package).items()}
     paths = {id(value): path for path, value in shown.items() if callable(value) and path not in taken}
     found: dict[ModuleType, dict[str, str]] = {}
     for module in modules(package):
-        found[module] = {
-            paths.get(id(value), f"{module.__name__}.{name}"): "autoclass" if inspect.isclass(value) else "autofunction"
-            for name, value in public(module).items()
-        }
-        found[module] |= {f"{module.__name__}.{name}": "autodata" for name in constants(module)}
+        found[module] = {f"{module.__name__}.{name}": text for name, text in constants(module).items()}
+        for name, value in public(module).items():
+            path = paths.get(id(value), f"{module.__name__}.{name}")
+            found[module][path] = f".. {'autoclass' if inspect.isclass(value) else 'autofunction'}:: {path}"
     return found
 
 
@@ -98,7 +101,7 @@ def page(package: str) -> str:
     for module, names in entries(package).items():
         title = _title(module.__name__, "-" if lines else "=")
         lines += [title, f".. automodule:: {module.__name__}\n   :no-members:\n"]
-        lines += [f".. {directive}:: {name}\n" for name, directive in names.items()]
+        lines += [f"{text}\n" for text in names.values()]
     return "\n".join(lines)
 
 
