@@ -196,3 +196,19 @@ def test_digits_are_the_published_ones() -> None:
     # The mean level of all digits, 4.8842 of 16, is a fact about the published file.
     mean = (train.samples.double().sum() + test.samples.double().sum()) / (1797 * 64)
     assert float(mean) == pytest.approx(4.884164579855314 / 8 - 1, abs=1e-9)
+
+
+def test_a_share_is_the_same_for_every_seed_and_measures_see_the_whole() -> None:
+    source = numbered_source(HorizontalFlip())
+    few = source.reduced(0.3)
+    chosen = set(in_order(few, 4, 7, Streams(0))[1].tolist())
+    assert few.facts.count == len(chosen) == 7 and few.facts.fingerprint == source.facts.fingerprint
+    assert set(in_order(few, 4, 70, Streams(5))[1].tolist()) == chosen
+    assert set(labels_of(few.unaugmented().batch(0, 7, Streams(1))).tolist()) == chosen
+    rest, validation = few.split(2)
+    assert set(labels_of(rest.batch(0, 5, Streams(0))).tolist()) | set(labels_of(validation).tolist()) == chosen
+    for whole in (few.whole(), few.unaugmented().whole(), rest.whole(), source.whole()):
+        assert whole.facts.count == COUNT
+        assert torch.equal(next(whole.training_parts(COUNT)), next(source.training_parts(COUNT)))
+        labels = labels_of(whole.batch(0, COUNT, Streams(0)))
+        assert torch.equal(whole.batch(0, COUNT, Streams(0)).samples[:, 0, 0, 0].add(1).mul(127.5).round(), labels)

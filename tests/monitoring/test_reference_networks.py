@@ -62,6 +62,15 @@ def colours(fingerprint: str = "colours", *, split: bool = True) -> ArraySource:
     return ArraySource(facts, train, test if split else train, scale=127.5, device=CPU)
 
 
+def test_the_judge_of_a_share_has_seen_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(reference_networks, "_train", lambda _net, _how, source, *_: seen.append(source.facts.count))
+    few = colours("share").reduced(0.1)
+    extractor = classifier_for(few, CPU)
+    assert seen == [60] and few.facts.count == 6 and extractor is not None
+    assert len(real_features(few, extractor, 60, CPU).reference.features) == 60
+
+
 def test_a_classifier_is_trained_once_and_its_name_states_its_accuracy(trainings: list[str]) -> None:
     first, again = classifier_for(digits(), CPU), classifier_for(digits(), CPU)
     assert first is not None and again is not None

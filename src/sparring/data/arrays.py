@@ -91,6 +91,7 @@ class ArraySource(Source):
         augment: applied to training batches.
         device: where batches are wanted; the arrays may lie elsewhere.
         rows: of `train` that are trained on; None takes all.
+        whole: the data that these are a share of; None where they are all.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class ArraySource(Source):
         augment: tuple[Augmentation, ...] = (),
         device: torch.device,
         rows: Tensor | None = None,
+        whole: ArraySource | None = None,
     ) -> None:
         self._rows = torch.arange(len(train.samples), device=train.samples.device) if rows is None else rows
         self.facts = replace(facts, count=len(self._rows), evaluated_on="training" if test is train else "held-out")
@@ -111,6 +113,7 @@ class ArraySource(Source):
         self._scale = scale
         self._augment = augment
         self._device = device
+        self._whole = whole
         self._order = Order(len(self._rows), train.samples.device)
 
     def batch(self, number: int, size: int, streams: Streams) -> Batch:
@@ -136,6 +139,16 @@ class ArraySource(Source):
     def unaugmented(self) -> Source:
         return self._with(self._rows, ())
 
+    def whole(self) -> Source:
+        return self.unaugmented() if self._whole is None else self._whole.unaugmented()
+
+    def reduced(self, share: float) -> ArraySource:
+        """The same data with a share of the training samples, at least one; always the same ones."""
+        total = len(self._rows)
+        order = Rng.of(0).permutation(total).to(self._rows.device)
+        rows = self._rows[order[: max(1, round(share * total))].sort().values]
+        return self._with(rows, self._augment, whole=self)
+
     def split(self, count: int) -> tuple[Source, Batch]:
         total = len(self._rows)
         if total < 2 * count:
@@ -157,9 +170,18 @@ class ArraySource(Source):
         reference = self.read(self._train, indices[:count])
         return Halves(reference.samples, self.held_out(count, rng=rng).samples, "training and held-out split")
 
-    def _with(self, rows: Tensor, augment: tuple[Augmentation, ...]) -> ArraySource:
+    def _with(
+        self, rows: Tensor, augment: tuple[Augmentation, ...], *, whole: ArraySource | None = None
+    ) -> ArraySource:
         return ArraySource(
-            self.facts, self._train, self._test, scale=self._scale, augment=augment, device=self._device, rows=rows
+            self.facts,
+            self._train,
+            self._test,
+            scale=self._scale,
+            augment=augment,
+            device=self._device,
+            rows=rows,
+            whole=whole or self._whole,
         )
 
     def _set(self, arrays: ImageArrays, indices: Tensor) -> SampleSet:

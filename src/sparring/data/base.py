@@ -111,6 +111,10 @@ class Source(ABC):
         """The same data, never augmented."""
         return self
 
+    def whole(self) -> Source:
+        """The same data, never augmented, with all training samples if only a share of them is trained on."""
+        return self.unaugmented()
+
     def split(self, count: int) -> tuple[Source, Batch]:
         """The same data without `count` of the training samples, and these, never augmented; always the same ones.
 

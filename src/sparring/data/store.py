@@ -21,7 +21,7 @@ from sparring.core.pieces import piece
 from sparring.core.records import nearest, problems_in
 from sparring.core.shapes import IMAGE_BOUNDS
 from sparring.data.arrays import ArraySource, ImageArrays, fingerprint
-from sparring.data.augment import Augmentations
+from sparring.data.augment import Augmentations, Share
 from sparring.data.base import Data, Facts, Source
 from sparring.data.faults import Faults, first_line
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, StoredFile, StoreManifest
@@ -41,6 +41,8 @@ class Store(Data):
     Args:
         path: its folder.
         split: what to train on.
+        share: of its images, which is trained on: the same ones for every seed. Generated images are still judged
+            against all of them, by a classifier that was trained on all.
         augment: applied to training batches, in order.
         content: the fingerprint that the store must have; empty takes any.
         prepared_by: the command that prepares it again; advice where the store is missing.
@@ -48,6 +50,7 @@ class Store(Data):
 
     path: str = Field(min_length=1)
     split: str = "train"
+    share: Share = 1.0
     augment: Augmentations = ()
     content: str = ""
     prepared_by: str = ""
@@ -76,7 +79,8 @@ class Store(Data):
             manifest.classes,
             fingerprint=fingerprint(manifest.fingerprint, self.split),
         )
-        return ArraySource(facts, train, test, scale=127.5, augment=self.augment, device=device)
+        source = ArraySource(facts, train, test, scale=127.5, augment=self.augment, device=device)
+        return source if self.share == 1 else source.reduced(self.share)
 
 
 def is_store(path: Path) -> bool:

@@ -68,7 +68,7 @@ def classifier_for(source: Source, device: torch.device, progress: Progress = SI
 
     def make() -> Checkpoint:
         network = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _train(network, spec.training, source.unaugmented(), device, progress.part(TRAINING))
+        _train(network, spec.training, source.whole(), device, progress.part(TRAINING))
         accuracy = _accuracy(FrozenClassifier(network, spec.name, "", device), source, device)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         return Checkpoint(tensors, {"accuracy": accuracy})
@@ -99,7 +99,7 @@ def real_features(
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/{count}"
 
     def make() -> Checkpoint:
-        halves = source.halves(count, rng=Rng.of(SEED, device))
+        halves = source.whole().halves(count, rng=Rng.of(SEED, device))
         parts = torch.split(halves.reference, _AT_ONCE), torch.split(halves.other, _AT_ONCE)
         images = _counted(itertools.chain(*parts), len(halves.reference) + len(halves.other), progress.part(LOOKING))
         views = [extractor.extract(part) for part in images]
@@ -133,7 +133,8 @@ def training_moments(source: Source, extractor: ReferenceClassifier, progress: P
     key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{extractor.sha256}/training"
 
     def make() -> Checkpoint:
-        parts = _counted(source.training_parts(_AT_ONCE), facts.count, progress.part(LOOKING))
+        whole = source.whole()
+        parts = _counted(whole.training_parts(_AT_ONCE), whole.facts.count, progress.part(LOOKING))
         seen = moments(extractor.extract(part).features for part in parts)
         return Checkpoint({"mean": seen.mean, "covariance": seen.covariance}, {"count": seen.count})
 
