@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks import autoattack, games, host, packed, pgd
+from benchmarks import autoattack, frames, games, host, packed, pgd
 from benchmarks.case import Case, Line
 from benchmarks.ceiling import Ceiling
 from sparring.runs.environment import keep_freed_memory
 
-_ALL = (*games.CASES, *packed.CASES, *pgd.CASES, *autoattack.CASES, *host.CASES)
+_ALL = (*games.CASES, *packed.CASES, *pgd.CASES, *autoattack.CASES, *host.CASES, *frames.CASES)
 CASES: Mapping[str, Case] = {case.name: case for case in _ALL}
 
 

@@ -17,7 +17,7 @@ from sparring.cli.evaluating import attack_endurance, evaluate, robustness, samp
 from sparring.cli.folders import inspect, prepare, report, verify
 from sparring.cli.listing import list_, show, theory
 from sparring.cli.reproducing import reproduce
-from sparring.cli.serving import watch
+from sparring.cli.serving import play, watch
 from sparring.cli.training import demo, finetune, resume, sweep, train
 from sparring.cli.usage import WrongUsage, usage_error
 from sparring.core.errors import SparringError, StorageError, print_error, print_text, unexpected
@@ -45,6 +45,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "finetune": finetune,
     "sample": sample,
     "report": report,
+    "play": play,
     "reproduce": reproduce,
     "list": list_,
     "show": show,

@@ -1,4 +1,4 @@
-"""Verbs that serve a page on this machine until Ctrl-C: watch."""
+"""Verbs that serve a page on this machine until Ctrl-C: watch, play."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparring.cli.terminal import AsJson, print_json
+from sparring.cli.terminal import AsJson, print_json, set_threads
 from sparring.core.errors import print_note, print_text
 from sparring.core.signals import StopSignal
 
@@ -52,3 +52,19 @@ def _serve(server: LocalServer, *, opens: bool, quiet: bool) -> None:
     except StopSignal as stop:
         print_note(f"stopped by {stop.signal.name}")
         raise typer.Exit(128 + stop.signal) from None
+
+
+def play(
+    opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of both games.")] = 0,
+    port: Port = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Play with two games on the ring side by side, on a page of this machine; Ctrl-C ends it."""
+    from sparring.live import play as serve_games
+
+    set_threads(1)  # small games are no faster on several
+    server = serve_games(seed, port=port)
+    if as_json:
+        print_json({"address": server.address})
+    _serve(server, opens=opens, quiet=as_json)

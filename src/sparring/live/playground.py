@@ -1,0 +1,153 @@
+"""A page to play with: two games on the ring side by side, under the same noise, that one turns while they train."""
+
+from __future__ import annotations
+
+import json
+import time
+from threading import Lock
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from sparring.core.files import json_mapping
+from sparring.core.records import Record
+from sparring.live.played_game import (
+    SIDE,
+    GameSettings,
+    PlayedGame,
+    attacked_regimes,
+    choices,
+    strengths,
+)
+from sparring.live.server import Answer, Asked, LocalServer
+from sparring.report.page_file import html_of
+
+BUDGET = 0.06
+"""Seconds of a frame that go into rounds; drawing it takes less than the rest of a tenth of a second."""
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class FrameWanted(Record):
+    """What a page asks for: a picture after at most so many further rounds, or fewer if they take too long."""
+
+    rounds: Annotated[int, Field(ge=0, le=100_000)]
+
+
+class Turned(Record):
+    """A change of one game."""
+
+    game: Annotated[int, Field(ge=0, le=1)]
+    settings: GameSettings
+
+
+class NewStart(Record):
+    """Both games from the beginning, with this seed."""
+
+    seed: Seed
+
+
+class Playground:
+    """Two games of one seed, which play in step.
+
+    Args:
+        seed: of both.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._lock = Lock()
+        self.step, self.seed = 0, seed
+        self.games = [PlayedGame(GameSettings(objective=name), seed) for name in ("log", "linear")]
+
+    def frame(self, rounds: int, *, budget: float = BUDGET) -> dict[str, Any]:
+        """What is seen after further rounds of both games.
+
+        Args:
+            rounds: at most.
+            budget: seconds after which no further round begins.
+        """
+        with self._lock:
+            ends = time.monotonic() + budget
+            for _ in range(rounds):
+                for game in self.games:
+                    game.play(self.step)
+                self.step += 1
+                if time.monotonic() >= ends:
+                    break
+            return {"round": self.step, "seed": self.seed, "games": [game.seen(self.step) for game in self.games]}
+
+    def turn(self, game: int, settings: GameSettings) -> None:
+        """Go on under other settings of one game.
+
+        Raises:
+            InvalidRecord: they do not fit.
+        """
+        with self._lock:
+            self.games[game].turn(settings)
+
+    def restart(self, seed: int) -> None:
+        """Both games from the beginning, under the settings that they have."""
+        with self._lock:
+            self.step, self.seed = 0, seed
+            self.games = [PlayedGame(game.settings, seed) for game in self.games]
+
+    def page(self, _asked: Asked) -> Answer:
+        """The page itself."""
+        values = {"title": "sparring: play", "choices": choices(), "strengths": strengths(), "side": SIDE}
+        values |= {"attacked": sorted(attacked_regimes()), "extent": self.games[0].extent}
+        values |= {"centres": self.games[0].centres, "std": self.games[0].std}
+        html = html_of(
+            "play.html",
+            scripts=("play.js",),
+            styles=("page.css", "play.css"),
+            values=values,
+            filters={"json": json.dumps},
+            packages=("sparring.live", "sparring.report"),
+            connects="'self'",
+        )
+        return Answer(html)
+
+    def answer_frame(self, asked: Asked) -> Answer:
+        """A picture, after the rounds that are asked for."""
+        return _as_json(self.frame(_read(FrameWanted, asked).rounds))
+
+    def answer_turn(self, asked: Asked) -> Answer:
+        """A change of one game."""
+        turned = _read(Turned, asked)
+        self.turn(turned.game, turned.settings)
+        return _as_json({})
+
+    def answer_restart(self, asked: Asked) -> Answer:
+        """A new start."""
+        self.restart(_read(NewStart, asked).seed)
+        return _as_json({})
+
+
+def play(seed: int = 0, *, port: int = 0) -> LocalServer:
+    """A server of a page to play with; start it with `serve_forever`, or `serve_until_stopped`.
+
+    Args:
+        seed: of both games.
+        port: of 127.0.0.1; 0 takes any that is free.
+
+    Raises:
+        UsageError: the port is taken.
+    """
+    ground = Playground(seed)
+    return LocalServer(
+        {
+            ("GET", "/"): ground.page,
+            ("POST", "/frame"): ground.answer_frame,
+            ("POST", "/turn"): ground.answer_turn,
+            ("POST", "/restart"): ground.answer_restart,
+        },
+        port,
+    )
+
+
+def _read(record: type[AnyRecord], asked: Asked) -> AnyRecord:
+    return record.validated(json_mapping(asked.body, "the request"), "the request", "load the page again")
+
+
+def _as_json(value: Any) -> Answer:
+    return Answer(json.dumps(value, allow_nan=False), "application/json")
