@@ -33,9 +33,9 @@ from sparring.report.format import number
 from sparring.theory.theorem_coverage import covered_by
 
 BASE = {
-    "generator.hidden": [48, 48],
+    "generator.hidden": [48, 48, 48],
     "generator.latent": 16,
-    "discriminator.hidden": [48, 48],
+    "discriminator.hidden": [48, 48, 48],
     "optimizers.generator": {"name": "adam", "lr": 2e-3, "beta1": 0.5},
     "optimizers.discriminator": {"name": "rmsprop", "lr": 2e-3, "alpha": 0.9},
     "batch_size": 128,
@@ -69,7 +69,7 @@ class GameSettings(Record):
     regime: str = "plain"
     epsilon: NonNegative = 0.2
     lipschitz: str = "clip"
-    strength: Annotated[float, Field(ge=0, le=1000)] = 0.1
+    strength: Annotated[float, Field(ge=0, le=1000)] = 0.15
 
     def recipe(self, seed: int) -> Recipe:
         """The game of these settings.
