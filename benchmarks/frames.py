@@ -14,8 +14,8 @@ from sparring.live.server import Asked
 _TURNS, _WARM = 50, 5
 _ASKED = Asked({}, "", b'{"rounds": 100000}')
 _SETTINGS = {
-    "log and linear, clip, plain": {},
-    "symmetric, WGAN-GP": {"regime": "symmetric", "lipschitz": "gradient_penalty", "strength": 10.0},
+    "log and linear, clip, plain": GameSettings(),
+    "symmetric, WGAN-GP": GameSettings(regime="symmetric", lipschitz="gradient_penalty", strength=10.0),
 }
 
 
@@ -24,11 +24,11 @@ def _frames(_ceiling: Ceiling) -> list[Line]:
 
 
 def _grounds() -> dict[str, Playground]:
-    grounds = {}
+    grounds = dict[str, Playground]()
     for name, settings in _SETTINGS.items():
         grounds[name] = ground = Playground()
         for index, game in enumerate(ground.games):
-            ground.turn(index, GameSettings(objective=game.settings.objective, **settings))
+            ground.turn(index, settings.model_copy(update={"objective": game.settings.objective}))
     return grounds
 
 

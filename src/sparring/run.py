@@ -28,7 +28,7 @@ from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import class_number, draw
 from sparring.networks import Verdict, spread
 from sparring.recipes import AnyRecipe, Recipe, load_with, validated, with_keys
-from sparring.report import report_folder
+from sparring.report import card_of, report_folder
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import Summary
@@ -68,6 +68,10 @@ class Run:
         trained, summary = "a GAN" if isinstance(self.recipe, Recipe) else "a classifier", self._folder.summary()
         verdict = f", {summary.steps:,} rounds, {summary.status}. {summary.verdict}" if summary else ""
         return f"Run({str(self.path)!r}): {trained} on {self.recipe.data.name}{verdict}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of the run."""
+        return card_of(self._folder)
 
     @property
     def summary(self) -> Summary:

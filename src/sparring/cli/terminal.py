@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +39,8 @@ Row = dict[str, Any]
 
 LINE_EVERY = 10.0
 """Seconds between two plain progress lines."""
+CELL_EVERY = 0.3
+"""Seconds between two texts of a line in a notebook, which changes in place."""
 
 
 def set_threads(threads: int) -> None:
@@ -77,8 +79,9 @@ class _PartBar(_Bar):
 
 
 class _Lines(Progress):
-    def __init__(self, what: str) -> None:
-        self._what, self._began, self._last_shown, self._first = what, 0.0, 0.0, 0
+    def __init__(self, what: str, every: float, new_line: Callable[[], Callable[[str], None]]) -> None:
+        self._what, self._every, self._new_line, self._show = what, every, new_line, new_line()
+        self._began, self._last_shown, self._first = 0.0, 0.0, 0
 
     def note(self, text: str) -> None:
         print_note(text)
@@ -87,28 +90,40 @@ class _Lines(Progress):
         now = time.monotonic()
         if not self._last_shown:
             self._began, self._first = now, done
-        elif done < total and now - self._last_shown < LINE_EVERY:
+        elif done < total and now - self._last_shown < self._every:
             return
         self._last_shown = now
         seconds = now - self._began
         rate = (done - self._first) / seconds if seconds >= 1 else 0.0
         speed = f", {rate:,.1f} a second, {(total - done) / rate:,.0f} s left" if rate else ""
-        self.note(f"{self._what}: {done:,} of {total:,}{speed}")
+        self._show(f"{self._what}: {done:,} of {total:,}{speed}")
 
     def part(self, what: str) -> Progress:
-        return _Lines(what)
+        return _Lines(what, self._every, self._new_line)
+
+
+def _line_of_a_cell() -> Callable[[str], None]:
+    """A line below a notebook's cell, whose text can be replaced."""
+    from IPython.display import DisplayHandle  # a notebook has it
+
+    shown = DisplayHandle()
+    shown.display({"text/plain": ""}, raw=True)
+    return lambda text: shown.update({"text/plain": text}, raw=True)
 
 
 @contextmanager
 def show_progress(what: str) -> Iterator[Progress]:
-    """Progress on standard error.
+    """Progress on standard error; in a notebook a line below the cell, which changes in place.
 
     Args:
         what: is counted, in the plural.
     """
     console = Console(stderr=True, emoji=False, quiet=rank() > 0)
+    if console.is_jupyter:
+        yield _Lines(what, CELL_EVERY, _line_of_a_cell)
+        return
     if not console.is_terminal:
-        yield _Lines(what)
+        yield _Lines(what, LINE_EVERY, lambda: print_note)
         return
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
     with RichProgress(*columns, console=console) as shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import warnings
@@ -133,6 +134,11 @@ class Chart:
         """The chart as an inline SVG element."""
         drawn = self._drawn("svg", transparent=True, metadata={"Date": None, "Creator": None})
         return inline_svg(drawn.decode(), self.key)
+
+    def png(self) -> str:
+        """The chart as a PNG data URI."""
+        drawn = self._drawn("png", dpi=144, metadata={"Software": None})
+        return f"data:image/png;base64,{base64.b64encode(drawn).decode()}"
 
     def save(self, path: Path) -> None:
         """Write the chart into a picture of its own.

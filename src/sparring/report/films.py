@@ -33,6 +33,8 @@ _PANEL_BYTES = 7_000
 """Bytes of a panel of points, roughly."""
 _ROWS = 16
 """Up to this many classes have a row of their own."""
+_FEW = 3
+"""Games whose last samples stand for a run in a few lines."""
 _SMALL_SIDE = 32
 """Images up to this side are enlarged, so that their pixels are seen."""
 
@@ -69,6 +71,11 @@ class Film:
     frames: dict[int, tuple[Panel, ...]]
     saved: int
     kind: Literal["images", "plane", "line"]
+
+    @property
+    def last_panels(self) -> tuple[Panel, ...]:
+        """Those of the first few games at the last round."""
+        return next(reversed(self.frames.values()), ())[:_FEW]
 
 
 def films(runs: Sequence[RunRecord]) -> list[Film]:

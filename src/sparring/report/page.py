@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparring.core.errors import SparringError, UsageError
@@ -121,6 +121,15 @@ def report_folder(path: Path, comparison: Comparison = ALL) -> Path:
         StorageError: the disk refused.
     """
     return page_of(path, comparison).write()
+
+
+def card_of(folder: RunFolder) -> str:
+    """A run in a few lines of HTML, for a notebook: how it ended or how far it is, its last samples, two charts.
+
+    Raises:
+        UsageError, CorruptInput: the run cannot be read.
+    """
+    return replace(_run_page(folder), template="card.html").html()
 
 
 def report_run(folder: RunFolder) -> Path:

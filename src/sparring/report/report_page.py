@@ -51,6 +51,7 @@ class ReportPage:
             "yaml": to_yaml,
             "verdict": verdict,
             "pace": pace,
+            "png": lambda chart: chart.png(),
             "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text
         }
         return html_of(
