@@ -139,6 +139,10 @@ def test_success_is_judged_by_the_plain_network() -> None:
 def test_an_evaluation_through_the_fused_network_finds_as_much() -> None:
     network = used(SmallResNet(width=4).build(SPACE, (), rng=Rng.of(0))).float()
     target = target_of(network, IMAGES, network(IMAGES).argmax(1), low=-1.0, high=1.0)
+    network.train()
+    expected = target.logits(IMAGES)
+    assert torch.allclose(target.fast_logits(IMAGES), expected, atol=1e-4) and network.training
+    assert not any(module.training for module in target._prepared.modules())
     threat = Threat(name="PGD", kind="white-box", attack=PGD(epsilon=0.05, steps=5))
     quick, rng = Trials(target, seed=0).of(threat), Streams(0).rng("robustness/PGD/0.05/0")
     plain = fool(threat, target.logits, IMAGES, target.labels, network=network, space=target.space, rng=rng)

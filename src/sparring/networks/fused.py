@@ -54,7 +54,7 @@ def fused(network: nn.Module) -> nn.Module:
     copied = copy.deepcopy(network).eval()
     with suppress(Exception):  # the network's own code runs on symbols, and may raise anything
         copied = fuse(copied)
-    return copied.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _tensors(outputs: Any) -> list[Tensor]:

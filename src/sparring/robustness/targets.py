@@ -79,11 +79,14 @@ class Target:
 
     def logits(self, samples: Samples) -> Float[Tensor, "n classes"]:
         """Logits in eval mode; where the network cuts the graph, their gradient is zero."""
-        return self._logits(self.network, samples)
+        with evaluating(self.network):
+            return self._logits(self.network, samples)
 
     def fast_logits(self, samples: Samples) -> Float[Tensor, "n classes"]:
         """The same up to rounding, from the network as it is prepared for attack."""
-        return self._logits(self._prepared, samples)
+        if self._prepared is self.network:
+            return self.logits(samples)
+        return self._logits(self._prepared, samples)  # in eval mode for good
 
     @torch.no_grad()
     def predicted_logits(self, samples: SampleRows) -> Float[Tensor, "n classes"]:
@@ -129,9 +132,8 @@ class Target:
         return prepared_for_attack(self.network, next(self.parts(self.samples)))
 
     def _logits(self, network: nn.Module, samples: Samples) -> Tensor:
-        with evaluating(network):
-            draws = [self.read(network(samples)).float() for _ in range(self.draws)]
-            logits = torch.stack(draws).mean(0) if self.draws > 1 else draws[0]
+        draws = [self.read(network(samples)).float() for _ in range(self.draws)]
+        logits = torch.stack(draws).mean(0) if self.draws > 1 else draws[0]
         if not samples.requires_grad:
             return logits
         return logits + 0 * samples.flatten(1).sum(1, keepdim=True)
