@@ -134,7 +134,7 @@ def assert_both_can_be_attacked(run: RunFolder, best: float, last: float) -> Non
 
     both = targets("both")
     assert [target.name for target in both.targets] == ["classifier", "final classifier"]
-    assert "last round, 12: not the one that the run chose" in both.targets[1].remarks[0]
+    assert "after the last round, 12, whichever the run chose" in both.targets[1].remarks[0]
     assert (targets("best").step, both.step, targets("final").step) == (both.step, both.step, 12)
     assert [target.name for target in targets("final").targets] == ["final classifier"]
     for target, reported in zip(both.targets, (best, last), strict=True):

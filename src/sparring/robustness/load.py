@@ -189,7 +189,7 @@ def _classifiers(run: RunFolder, options: RobustnessOptions, device: str) -> Ope
             evaluated_on=source.facts.evaluated_on,
             training=training,
             trained_against=each.recipe.trained_against,
-            remarks=(f"the last round, {each.step:,}: not the one that the run chose",) * (name == _FINAL),
+            remarks=(f"as it was after the last round, {each.step:,}, whichever the run chose",) * (name == _FINAL),
         )
         for name, each in loaded.items()
     )
