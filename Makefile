@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo quick test torture bench check docs clean
+.PHONY: demo quick test package torture bench check docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/sparring demo
@@ -17,6 +17,10 @@ quick: $(VENV)/installed-dev
 # Two processes, each of which keeps one core busy.
 test: $(VENV)/installed-dev
 	$(PYTEST) -n 2 --dist loadfile
+
+# Source archive and wheel; the wheel in an environment of its own, where the demo runs.
+package: $(VENV)/installed-dev
+	.ci/package $(BIN)/python
 
 torture: $(VENV)/installed-dev
 	cd tests && ../$(BIN)/python -m torture $(TORTURE)

@@ -29,6 +29,7 @@ GROUPS = {
     ),
     "The game and the theory": ("gan", "classifier", "theory", "recipes", "training"),
     "What is measured": ("monitoring", "evaluation", "robustness", "claims", "report"),
+    "Taken elsewhere": ("export", "citations", "loggers"),
     "Files, processes, the command line": ("runs", "sweeps", "cli", "core"),
 }  # fmt: skip
 """The packages below `sparring` by chapter, in reading order."""

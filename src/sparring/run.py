@@ -26,7 +26,7 @@ from sparring.evaluation.evaluate import Evaluation
 from sparring.evaluation.evaluate import evaluate as evaluate_run
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import class_number, draw
-from sparring.networks import Verdict, spread
+from sparring.networks import ClassHead, spread
 from sparring.recipes import AnyRecipe, Recipe, load_with, validated, with_keys
 from sparring.report import card_of, report_folder
 from sparring.runs.environment import choose_device
@@ -117,7 +117,7 @@ class Run:
         if not self.recipe.discriminator.head.classifies:
             head = self.recipe.discriminator.head.name
             raise UsageError(f"{self.path}: D has no class head, its head is {head}", "load a run of robgan/...")
-        return _ClassHead(self._gan.networks.discriminator)
+        return ClassHead(self._gan.networks.discriminator)
 
     def sample(self, count: int, label: ClassLabel | Sequence[ClassLabel] | None = None, *, seed: int = 0) -> Tensor:
         """Samples of G `(*lead, count, ...)`; images in [-1, 1].
@@ -175,27 +175,18 @@ class Run:
         return labels.reshape(-1).expand(count)
 
 
-class _ClassHead(nn.Module):
-    """The class logits of a discriminator."""
-
-    def __init__(self, discriminator: nn.Module) -> None:
-        super().__init__()
-        self.discriminator = discriminator
-        self.train(discriminator.training)
-
-    def forward(self, samples: Tensor) -> Tensor:
-        verdict: Verdict = self.discriminator(samples)
-        assert verdict.classes is not None
-        return verdict.classes
-
-
 def load(path: PathLike, *, device: Device = "auto", game: int | None = None) -> Run:
     """A run that was trained, or is in training; arguments and errors as in `Run`."""
     return Run(path, device=device, game=game)
 
 
 def train(
-    recipe: PathLike | Mapping[str, Any] | AnyRecipe, *, out: PathLike, device: Device = "auto", **changes: Any
+    recipe: PathLike | Mapping[str, Any] | AnyRecipe,
+    *,
+    out: PathLike,
+    device: Device = "auto",
+    loggers: Sequence[str] = (),
+    **changes: Any,
 ) -> Run:
     """Train a recipe in a new run folder, with progress on standard error.
 
@@ -203,6 +194,7 @@ def train(
         recipe: a name from `sparring list recipes`, a YAML file, plain values, or a recipe.
         out: the run folder to create.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or a `torch.device`.
+        loggers: names of further sinks of the log, as `wandb` and `mlflow`.
         changes: keys of the recipe, `steps=200`; below the top dotted ones, `**{"regime.attack.epsilon": "8/255"}`.
             Values are plain, as in YAML, or pieces: `objective=Hinge()`.
 
@@ -212,18 +204,18 @@ def train(
     """
     chosen = _changed(recipe, changes)
     with show_progress("rounds") as progress:
-        train_recipe(chosen, Path(out), device=str(device), progress=progress)
+        train_recipe(chosen, Path(out), device=str(device), loggers=loggers, progress=progress)
     return Run(out, device=device)
 
 
-def resume(path: PathLike, *, device: Device = "auto") -> Run:
+def resume(path: PathLike, *, device: Device = "auto", loggers: Sequence[str] = ()) -> Run:
     """Continue a run from its newest checkpoint, with progress on standard error.
 
     Raises:
         As `training.loop.resume`.
     """
     with show_progress("rounds") as progress:
-        resume_run(Path(path), device=str(device), progress=progress)
+        resume_run(Path(path), device=str(device), loggers=loggers, progress=progress)
     return Run(path, device=device)
 
 

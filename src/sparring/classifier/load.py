@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from sparring.classifier.selection import split_data
 from sparring.core.errors import UsageError
+from sparring.core.modules import plain_weights
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
 from sparring.data import Source
@@ -127,9 +127,6 @@ def branch_weights(discriminator: nn.Module, *, classifies: bool) -> dict[str, T
         discriminator: a trunk and a head.
         classifies: whether the head has a layer of class logits.
     """
-    state = {name: tensor for name, tensor in discriminator.state_dict().items() if "parametrizations." not in name}
-    for path, module in discriminator.named_modules():
-        if parametrize.is_parametrized(module):
-            state |= {f"{path}.{name}": getattr(module, name).detach() for name in module.parametrizations}
+    state = plain_weights(discriminator)
     trunk, classes = within("features.", below("trunk.", state)), within("output.", below("head.classes.", state))
     return trunk | (classes if classifies else {})

@@ -18,6 +18,7 @@ from sparring.cli.folders import inspect, prepare, report, verify
 from sparring.cli.listing import list_, show, theory
 from sparring.cli.reproducing import reproduce
 from sparring.cli.serving import play, watch
+from sparring.cli.taking import cite, export
 from sparring.cli.training import demo, finetune, resume, sweep, train
 from sparring.cli.usage import WrongUsage, usage_error
 from sparring.core.errors import SparringError, StorageError, print_error, print_text, unexpected
@@ -46,6 +47,8 @@ _VERBS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "report": report,
     "play": play,
+    "export": export,
+    "cite": cite,
     "reproduce": reproduce,
     "list": list_,
     "show": show,

@@ -9,7 +9,7 @@ import typer
 
 from sparring.cli.terminal import AsJson, Overrides, Row, cell, print_json, print_rows
 from sparring.core.errors import UsageError, print_text
-from sparring.core.pieces import FAMILIES, Piece, members, summary
+from sparring.core.pieces import FAMILIES, Piece, import_installed, members, summary
 from sparring.core.records import nearest
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def catalogue(kind: str) -> list[Row]:
     import sparring.claims.claim_schema
     import sparring.metrics  # noqa: F401  with the claims', families that recipes do not name
 
+    import_installed()
     families = {_PLURALS.get(name, f"{name}s"): name for name in FAMILIES}
     if kind == "families":
         return [

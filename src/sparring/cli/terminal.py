@@ -23,6 +23,10 @@ from sparring.core.process import Progress, rank
 from sparring.runs.schema import MetricValue
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Loggers = Annotated[
+    list[str] | None,
+    typer.Option("--log", metavar="NAME", help="Log to wandb, mlflow or an installed logger too; may be repeated."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Print every measure too, with its interval and protocol.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 keeps torch's default.")]

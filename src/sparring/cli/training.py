@@ -14,6 +14,7 @@ from sparring.cli.terminal import (
     AsJson,
     Device,
     GameIndex,
+    Loggers,
     NewRun,
     Overrides,
     RecipeName,
@@ -41,6 +42,7 @@ def train(
     out: NewRun = ...,  # type: ignore[assignment]
     device: Device = "auto",
     threads: Threads = 0,
+    log: Loggers = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,7 +55,7 @@ def train(
 
     set_threads(threads)
     with show_progress("rounds") as progress:
-        summary = train_recipe(loaded, out, device=device, progress=progress)
+        summary = train_recipe(loaded, out, device=device, loggers=log or (), progress=progress)
     print_ending(out, summary, times_of_new, began=began, verbose=verbose, as_json=as_json)
 
 
@@ -65,6 +67,7 @@ def resume(
     ] = None,
     device: Device = "auto",
     threads: Threads = 0,
+    log: Loggers = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +81,8 @@ def resume(
 
     if is_sweep(run):
         _require_one_process("resume")
+        if log:
+            raise UsageError(f"{run}: a sweep has no loggers", "leave --log out")
         if overrides:
             raise UsageError(f"{run}: a sweep keeps its recipes", "sweep again with other keys in another folder")
         with show_progress("rounds") as progress:
@@ -89,7 +94,7 @@ def resume(
             remark = "" if rank() else lengthen(run, override)
             if remark:
                 progress.note(remark)
-        summary = resume_run(run, device=device, threads=threads, progress=progress)
+        summary = resume_run(run, device=device, threads=threads, loggers=log or (), progress=progress)
     print_ending(run, summary, times_of_resumed, began=began, verbose=verbose, as_json=as_json)
 
 
@@ -100,6 +105,7 @@ def finetune(
     game: GameIndex = 0,
     device: Device = "auto",
     threads: Threads = 0,
+    log: Loggers = None,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
@@ -114,7 +120,7 @@ def finetune(
     with show_progress("rounds") as progress:
         for note in made.notes:
             progress.note(note)
-        summary = train_recipe(made.recipe, out, device=device, progress=progress)
+        summary = train_recipe(made.recipe, out, device=device, loggers=log or (), progress=progress)
     print_ending(out, summary, times_of_new, began=began, verbose=verbose, as_json=as_json)
 
 

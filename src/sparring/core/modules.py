@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from sparring.core.shapes import Samples, Scores
 
@@ -64,6 +65,15 @@ def same_buffers(module: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for owner, name, buffer, before in buffers:
                 setattr(owner, name, buffer.copy_(before))
+
+
+def plain_weights(module: nn.Module) -> dict[str, Tensor]:
+    """The state of a network by the names that it has without reparametrisations; such weights as they are computed."""
+    state = {name: tensor for name, tensor in module.state_dict().items() if "parametrizations." not in name}
+    for path, layer in module.named_modules():
+        if parametrize.is_parametrized(layer):
+            state |= {f"{path}.{name}": getattr(layer, name).detach() for name in layer.parametrizations}
+    return state
 
 
 def batch_statistics(module: nn.Module) -> str | None:

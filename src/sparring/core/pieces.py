@@ -6,7 +6,8 @@ A family is an abstract subclass of `Piece`; a member is a frozen record registe
     class Hinge(Objective):
         margin: Positive = 1.0
 
-In YAML a piece is `hinge`, or `{name: hinge, margin: 0.5}`, or `{name: my_package.my_module:MyObjective}`.
+In YAML a piece is `hinge`, or `{name: hinge, margin: 0.5}`, or `{name: my_package.my_module:MyObjective}`. An installed
+package adds names by entry points of the group `sparring.pieces`, which are imported when a name is not ours.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pkgutil
 import re
 from abc import ABC
 from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import GetJsonSchemaHandler, TypeAdapter, ValidationError, model_serializer, model_validator
@@ -28,6 +30,8 @@ from sparring.core.records import Problem, Record, as_one, nearest, problems_in
 
 REFERENCE = re.compile(r"[^\W\d]\w*(\.\w+)*:[^\W\d]\w*")
 """The pattern of a name of own code: `package.module:attribute`."""
+GROUP = "sparring.pieces"
+"""The entry points of packages with pieces."""
 FAMILIES: dict[str, type[Piece]] = {}
 _MEMBERS: dict[str, dict[str, type[Piece]]] = {}
 
@@ -127,17 +131,35 @@ def members(family: type[AnyPiece]) -> dict[str, type[AnyPiece]]:
     return {name: cls for name, cls in sorted(_MEMBERS[family.family].items()) if issubclass(cls, family)}
 
 
+def import_installed() -> None:
+    """Import the pieces of installed packages, so that they register.
+
+    Raises:
+        UsageError: one cannot be imported, or has the name of another.
+    """
+    for point in entry_points(group=GROUP):
+        try:
+            point.load()
+        except Exception as error:  # any code may run on import
+            raise UsageError(
+                f"{GROUP}: {point.value} cannot be imported: {type(error).__name__}: {error}",
+                "repair or uninstall the package that it is of",
+            ) from None
+
+
 def find(family: type[AnyPiece], name: object) -> type[AnyPiece]:
     """The member of a family with this short name, or the class at `package.module:Class`.
 
     Raises:
         UnknownPiece: there is none.
     """
+    if isinstance(name, str) and ":" in name:
+        return _import(family, name)
+    if isinstance(name, str) and name not in _MEMBERS[family.family]:
+        import_installed()
     table = members(family)
     if isinstance(name, str) and name in table:
         return table[name]
-    if isinstance(name, str) and ":" in name:
-        return _import(family, name)
     raise UnknownPiece(_mistake(name, f"no such {family.family}", known=tuple(table)))
 
 
@@ -164,6 +186,7 @@ def import_object(reference: str) -> Any:
 
 def json_schema(recipes: Any) -> dict[str, Any]:
     """A JSON schema for editors: a record or a union of records, with every family of pieces under `$defs`."""
+    import_installed()
     definitions: dict[str, Any] = {}
     for name, family in FAMILIES.items():
         short = {"enum": list(members(family)), "description": f"a {name} with its defaults"}

@@ -34,7 +34,15 @@ from sparring.networks.extractors import (
     weights_sha256,
 )
 from sparring.networks.fused import prepared_for_attack
-from sparring.networks.heads import AuxiliaryHead, Discriminator, DiscriminatorModule, Head, ProjectionHead, SourceHead
+from sparring.networks.heads import (
+    AuxiliaryHead,
+    ClassHead,
+    Discriminator,
+    DiscriminatorModule,
+    Head,
+    ProjectionHead,
+    SourceHead,
+)
 from sparring.networks.inception import InceptionV3
 from sparring.networks.mlp import MLPDiscriminator, MLPGenerator
 from sparring.networks.mnist import MNISTDiscriminator, MNISTGenerator
@@ -54,6 +62,7 @@ __all__ = [
     "ASGANResNetGenerator",
     "AuxiliaryHead",
     "Branch",
+    "ClassHead",
     "Classifier",
     "ClassifierFeatures",
     "ClassifierModule",

@@ -151,6 +151,24 @@ class DiscriminatorModule(nn.Module):
         return verdict
 
 
+class ClassHead(nn.Module):
+    """The class logits of a discriminator with a class head: a classifier.
+
+    Args:
+        discriminator: in the mode that the classifier is in, training or eval.
+    """
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.train(discriminator.training)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        verdict: Verdict = self.discriminator(samples)
+        assert verdict.classes is not None
+        return verdict.classes
+
+
 class Discriminator(Network, family="discriminator"):
     """Maps samples `(*batch, *space.shape)` to a `Verdict`.
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -39,7 +40,7 @@ class Dense(nn.Module):
             self.register_buffer("bias", torch.zeros(*lead, outputs), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight.dim() == 2 and x.shape[0] * self.weight.numel() < WORTH_IT:
+        if self.weight.dim() == 2 and (is_compiling() or x.shape[0] * self.weight.numel() < WORTH_IT):
             return torch.addmm(self.bias, x, self.weight)  # a small product of a single game: no detour
         return affine(x, self.weight, self.bias)
 

@@ -29,7 +29,8 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         weight: `(*lead, inputs, outputs)`, where `lead` is `()` or `(replicas,)`.
         bias: `(*lead, outputs)`.
     """
-    if math.prod(x.shape[-2:]) * weight.shape[-1] >= WORTH_IT and _suits(x, weight):
+    # First, so that a traced graph depends on no size of a batch.
+    if not torch.compiler.is_compiling() and _is_large(x, weight) and _suits(x, weight):
         out: Tensor = _Affine.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return out
     if weight.dim() == 2:
@@ -47,11 +48,14 @@ class OneDNNLinear(nn.Linear):
         return affine(x, self.weight.mT, self.bias)
 
 
+def _is_large(x: Tensor, weight: Tensor) -> bool:
+    return math.prod(x.shape[-2:]) * weight.shape[-1] >= WORTH_IT
+
+
 def _suits(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN can compute this product."""
     return (
-        not torch.compiler.is_compiling()
-        and x.dtype is weight.dtype is torch.float32
+        x.dtype is weight.dtype is torch.float32
         and x.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
         and not has_torch_function((x, weight))

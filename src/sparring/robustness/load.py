@@ -19,25 +19,24 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from sparring.attacks import Epsilon
+from sparring.attacks import Attack, Epsilon
 from sparring.classifier.load import load_classifier, load_final_classifier
 from sparring.core.errors import UsageError
-from sparring.core.pieces import members
 from sparring.core.process import SILENT, Progress
-from sparring.core.randomness import Streams
 from sparring.core.records import Count, Every, Record
-from sparring.core.shapes import IMAGE_BOUNDS
-from sparring.data import Data, SampleSet, Source, Store
+from sparring.data import Data, SampleSet, Source
+from sparring.export.export_config import is_export
+from sparring.export.pretrained import from_pretrained, read_config, require_code
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import draw
 from sparring.networks import Verdict
-from sparring.recipes import ClassifierRecipe, parse_piece
+from sparring.recipes import ClassifierRecipe
+from sparring.robustness.attacked_samples import evaluation_samples, labels_of, named_data, with_generated
 from sparring.robustness.input_scale import input_check
 from sparring.robustness.own_model import Ends, OwnModel
 from sparring.robustness.targets import Target, full_precision, target_of_set
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
-from sparring.runs.own_data import prepared
 
 _BEST, _FINAL = "classifier", "final classifier"
 _CHECKPOINTS = {"best": (_BEST,), "final": (_FINAL,), "both": (_BEST, _FINAL)}
@@ -104,7 +103,7 @@ def open_targets(
     """The targets of a run's newest checkpoint, or a model of the user's own, with samples to attack.
 
     Args:
-        what: the folder of a run, or a model.
+        what: the folder of a run or of an exported classifier, or a model.
         options: the heads, the game and the samples.
         device: where to attack.
         progress: says how images on disk are prepared.
@@ -117,6 +116,10 @@ def open_targets(
         _require_one_head(what.model, options)
         _require_choice(what.model, options, chooses=False)
         return OpenedTargets((_own_model(what, options, choose_device(device), progress),), None, ())
+    if is_export(what):
+        _require_one_head(str(what), options)
+        _require_choice(str(what), options, chooses=False)
+        return _exported(what, options, choose_device(device), progress)
     if options.data is not None:
         raise UsageError(f"{what}: a run has its own data", "leave --data out")
     run = RunFolder.open(what)
@@ -143,19 +146,14 @@ def _require_choice(name: str, options: RobustnessOptions, *, chooses: bool) -> 
 
 
 def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device, progress: Progress) -> Target:
-    data = options.data
-    if data is None:
+    if options.data is None:
         raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a folder of images")
-    is_piece = data in members(Data) or data.startswith("{")
-    chosen = parse_piece(Data, data) if is_piece else prepared(Store(path=data), progress, test_fraction=None)[0]
-    source = chosen.open(device)
-    if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
-        raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
+    source = named_data(options.data, device, progress)
     _require_channels(model, source.facts.shape[0])
-    held_out, training = _evaluation_samples(source, options.samples, options.seed, device)
+    held_out, training = evaluation_samples(source, options.samples, options.seed, device)
     loaded, facts = model.open(device), source.facts
     network = loaded.of_pixels(model)
-    target = target_of_set(network, held_out.samples, _labels(held_out), facts.space, name=model.model)
+    target = target_of_set(network, held_out.samples, labels_of(held_out), facts.space, name=model.model)
     target = replace(target, classes=facts.classes)
     if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own
         target = replace(target, evaluated_on="held-out", training=training)
@@ -173,18 +171,45 @@ def _require_channels(model: OwnModel, channels: int) -> None:
             )
 
 
+def _exported(folder: Path, options: RobustnessOptions, device: torch.device, progress: Progress) -> OpenedTargets:
+    """An exported classifier, on the data of its run unless others are given: the figures are those of the run."""
+    config = read_config(folder)
+    if config.what != "classifier":
+        raise UsageError(f"{folder}: a {config.what}, not a classifier", "export with --what classifier")
+    network = from_pretrained(folder, device=device).network
+    require_code(folder, config.of_evaluation)
+    if options.data is None:
+        source = Data.model_validate(config.data).open(device)
+        source = source.split(config.validation_samples)[0] if config.validation_samples else source
+    else:
+        source = named_data(options.data, device, progress)
+    held_out, training = evaluation_samples(source, options.samples, options.seed, device)
+    target = Target(
+        name=_BEST,
+        network=network,
+        space=config.space,
+        samples=held_out.samples,
+        labels=labels_of(held_out),
+        classes=config.classes,
+        evaluated_on=source.facts.evaluated_on,
+        training=training,
+        trained_against=None if config.trained_against is None else Attack.model_validate(config.trained_against),
+    )
+    return OpenedTargets((target,), config.step, ())
+
+
 def _classifiers(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:
     loaded = {name: _CLASSIFIERS[name](run, device) for name in _CHECKPOINTS[options.checkpoint]}
     first = next(iter(loaded.values()))
     source, place = first.data(), next(first.network.parameters()).device
-    held_out, training = _evaluation_samples(source, options.samples, options.seed, place)
+    held_out, training = evaluation_samples(source, options.samples, options.seed, place)
     targets = tuple(
         Target(
             name=name,
             network=each.network,
             space=each.space,
             samples=held_out.samples,
-            labels=_labels(held_out),
+            labels=labels_of(held_out),
             classes=source.facts.classes,
             evaluated_on=source.facts.evaluated_on,
             training=training,
@@ -210,30 +235,23 @@ def _heads(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTar
     return OpenedTargets(targets, loaded.step, loaded.problems)
 
 
-def _evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[SampleSet, SampleSet]:
-    """Samples for evaluation, and as many training samples, never augmented."""
-    streams = Streams(seed, None, device)
-    held_out = source.evaluation_set(count, rng=streams.rng("robustness/samples"))
-    return held_out, source.training_set(len(held_out.samples), streams)
-
-
 def _class_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
-    held_out, training = _evaluation_samples(source, samples, seed, loaded.streams.device)
+    held_out, training = evaluation_samples(source, samples, seed, loaded.streams.device)
     return _head("class head", loaded, source, _class_logits, held_out, training, source.facts.classes)
 
 
 def _source_head(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
-    halves = _evaluation_samples(source, max(1, samples // 2), seed, loaded.streams.device)
+    halves = evaluation_samples(source, max(1, samples // 2), seed, loaded.streams.device)
     held_out, training = (
-        _with_generated(real, draw(loaded, len(real.samples), f"robustness/{name}", seed).samples)
+        with_generated(real, draw(loaded, len(real.samples), f"robustness/{name}", seed).samples)
         for real, name in zip(halves, ("samples", "training"), strict=True)
     )
     return _head("source head", loaded, source, _source_logits, held_out, training, ("fake", "real"))
 
 
 def _both_heads(loaded: LoadedGAN, source: Source, samples: int, seed: int) -> Target:
-    batches = _evaluation_samples(source, samples, seed, loaded.streams.device)
-    held_out, training = (SampleSet(each.samples, 2 * _labels(each) + 1) for each in batches)
+    batches = evaluation_samples(source, samples, seed, loaded.streams.device)
+    held_out, training = (SampleSet(each.samples, 2 * labels_of(each) + 1) for each in batches)
     names = tuple(f"{name} {origin}" for name in source.facts.classes for origin in ("fake", "real"))
     return _head("both", loaded, source, _both_logits, held_out, training, names)
 
@@ -259,7 +277,7 @@ def _head(
         network=loaded.networks.discriminator,
         space=loaded.networks.space,
         samples=held_out.samples,
-        labels=_labels(held_out),
+        labels=labels_of(held_out),
         classes=classes,
         read=read,
         evaluated_on=source.facts.evaluated_on,
@@ -280,14 +298,3 @@ def _source_logits(verdict: Verdict) -> Tensor:
 def _both_logits(verdict: Verdict) -> Tensor:
     source = F.logsigmoid(torch.stack([-verdict.score, verdict.score], dim=-1))
     return (F.log_softmax(_class_logits(verdict), dim=-1)[:, :, None] + source[:, None, :]).flatten(1)
-
-
-def _with_generated(real: SampleSet, generated: Tensor) -> SampleSet:
-    """Real samples (1) and generated ones (0), alternating, so that every batch holds both; all in memory."""
-    samples = torch.stack([real.samples[:], generated], dim=1).flatten(0, 1)
-    return SampleSet(samples, torch.tensor([1, 0], device=samples.device).repeat(len(generated)))
-
-
-def _labels(samples: SampleSet) -> Tensor:
-    assert samples.labels is not None
-    return samples.labels

@@ -1,4 +1,4 @@
-"""The log of a run: metrics.jsonl, one row a line in the order of the steps, and TensorBoard events beside it.
+"""The log of a run on disk: metrics.jsonl, one row a line in the order of the steps.
 
 A last line without its end is no row: a kill cut it.
 """
@@ -6,19 +6,13 @@ A last line without its end is no row: a kill cut it.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sparring.core.errors import CorruptInput
 from sparring.core.files import json_mapping, read_file, storage_errors, sync
-
-RowWriter = Callable[[dict[str, Any]], None]
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
@@ -83,54 +77,3 @@ def truncate(path: Path, length: int) -> None:
     """
     with storage_errors(path), open(path, "ab") as file:
         os.ftruncate(file.fileno(), length)
-
-
-@contextmanager
-def event_writer(folder: Path, start: int) -> Iterator[RowWriter]:
-    """A function that writes a row of the log as scalars, one curve a replica; without the extra it writes nothing.
-
-    Events are written synchronously, so that a full disk is an error of the run.
-
-    Args:
-        folder: of the event files.
-        start: the round that the run continues from; TensorBoard drops later events of an earlier session.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        yield lambda _row: None
-        return
-    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-    from tensorboard.summary.writer.record_writer import RecordWriter
-    from torch.utils.tensorboard.summary import scalar
-
-    now = time.time()
-    path = folder / f"events.out.tfevents.{now:.6f}.sparring"
-    with storage_errors(path):
-        folder.mkdir(exist_ok=True)
-        file = path.open("wb")
-    records = RecordWriter(file)
-
-    def write(event: Any) -> None:
-        with storage_errors(path):
-            records.write(event.SerializeToString())
-            records.flush()
-
-    def write_row(row: dict[str, Any]) -> None:
-        for name, value in row.items():
-            values = value if isinstance(value, list) else [value]
-            for index, each in enumerate(values):
-                if each is None:
-                    continue  # of a game that has diverged
-                curve = f"{name}/{index}" if isinstance(value, list) else name
-                summary = scalar(curve, each)  # type: ignore[no-untyped-call]
-                write(Event(wall_time=time.time(), step=row["step"], summary=summary))
-
-    try:
-        write(Event(wall_time=now, file_version="brain.Event:2"))
-        write(Event(wall_time=now, step=start + 1, session_log=SessionLog(status=SessionLog.START)))
-        yield write_row
-    finally:
-        with storage_errors(path):
-            file.close()

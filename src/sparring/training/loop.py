@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from sparring.core.errors import Interrupted, NonFinite, SparringError
 from sparring.core.process import SILENT, Progress
 from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
+from sparring.loggers import RowWriter, require_loggers, row_stream
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.monitoring.collapse_metrics import check_interval
 from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
-from sparring.runs.log import RowWriter, event_writer
 from sparring.runs.own_data import with_prepared_data
 from sparring.runs.schema import Summary
 from sparring.training.along import stop_requested, train_along
@@ -33,7 +33,14 @@ from sparring.training.summary import summary_of
 from sparring.training.task import ClassifierTask, GANTask, Task
 
 
-def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progress = SILENT) -> Summary:
+def train(
+    recipe: AnyRecipe,
+    out: Path,
+    *,
+    device: str = "auto",
+    loggers: Sequence[str] = (),
+    progress: Progress = SILENT,
+) -> Summary:
     """Train a recipe in a new run folder and return its summary.
 
     The recipe and the data are checked before the folder is made. Processes started by `torchrun` train one GAN, each
@@ -43,6 +50,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
         recipe: of the GAN or the classifier. Data that are images on disk and not a store are prepared into the cache.
         out: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        loggers: names of further sinks of the log, as `wandb`.
         progress: counts rounds.
 
     Raises:
@@ -53,6 +61,7 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
         Interrupted: a signal came; everything is saved.
     """
     called = time.monotonic()
+    require_loggers(loggers)
     recipe = with_prepared_data(recipe, progress)
     with process_group(device) as (group, name):
         place = choose_device(name)
@@ -62,10 +71,17 @@ def train(recipe: AnyRecipe, out: Path, *, device: str = "auto", progress: Progr
         task = _task(new_state(recipe, place, group), progress)
         environment = describe(place, recipe.seed, task.source.facts.count)
         with RunFolder.created(out, recipe, environment) as run:
-            return _Session(run, task, progress, group, called=called).train()
+            return _Session(run, task, progress, group, loggers, called=called).train()
 
 
-def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Progress = SILENT) -> Summary:
+def resume(
+    path: Path,
+    *,
+    device: str = "auto",
+    threads: int = 0,
+    loggers: Sequence[str] = (),
+    progress: Progress = SILENT,
+) -> Summary:
     """Continue a run from its newest intact checkpoint and return its summary.
 
     On a CPU the run ends bit-identical to one that was never stopped, if the number of threads is the same. A run of
@@ -75,12 +91,14 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Prog
         path: the run folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: CPU threads during the call; 0 takes as many as the run had so far.
+        loggers: as in `train`; a run does not remember them.
         progress: counts rounds.
 
     Raises:
         The same as `train`; CorruptInput if no checkpoint is intact.
     """
     called, run = time.monotonic(), RunFolder.open(path)
+    require_loggers(loggers)
     with process_group(device) as (group, name), _same_threads():
         if not group.is_first:
             loaded = _loaded(run, name, threads, group)
@@ -91,8 +109,8 @@ def resume(path: Path, *, device: str = "auto", threads: int = 0, progress: Prog
                 progress.note(remark)
             run.rewind(loaded.step, loaded.log_bytes)
             task = _task(loaded.state, progress)
-            session = _Session(run, task, progress, group, called=called, start=loaded.step, seconds=loaded.seconds)
-            return session.train()
+            times = {"called": called, "seconds": loaded.seconds}
+            return _Session(run, task, progress, group, loggers, start=loaded.step, **times).train()
 
 
 class _Session:
@@ -109,12 +127,13 @@ class _Session:
         task: Task,
         progress: Progress,
         group: ProcessGroup,
+        loggers: Sequence[str] = (),
         *,
         called: float,
         start: int = 0,
         seconds: float = 0.0,
     ) -> None:
-        self.run, self.task, self.progress, self.group = run, task, progress, group
+        self.run, self.task, self.progress, self.group, self.loggers = run, task, progress, group, loggers
         self.recipe = task.recipe
         self.start = self.done = start
         self.prepared = time.monotonic() - called
@@ -126,9 +145,9 @@ class _Session:
         for remark in [*self.recipe.warnings(), *self.task.remarks()]:
             self.progress.note(remark)
         try:
-            with stop_request() as request, event_writer(self.run.path / "tb", self.start) as events:
+            with stop_request() as request, self._log_stream() as log:
                 try:
-                    self._rounds(events, request)
+                    self._rounds(log, request)
                     with request.interruptible():
                         summary = self._summarise("complete")
                     self.group.maximum(0)  # the other processes wait for this one
@@ -140,9 +159,9 @@ class _Session:
                 self.progress.note(self._summarise(error.status).verdict)
             raise
 
-    def _rounds(self, events: RowWriter, request: StopRequest) -> None:
+    def _rounds(self, log: RowWriter, request: StopRequest) -> None:
         recipe, task = self.recipe, self.task
-        self._observe(events, request)
+        self._observe(log, request)
         for step in range(self.start, recipe.steps):
             # Run.
             self.done = step + 1
@@ -157,10 +176,10 @@ class _Session:
             if stopping:
                 raise Stopped(stopping)
             # Measure and log.
-            self._observe(events, request)
+            self._observe(log, request)
             self.progress.advance(self.done, recipe.steps)
 
-    def _observe(self, events: RowWriter, request: StopRequest) -> None:
+    def _observe(self, log: RowWriter, request: StopRequest) -> None:
         """Pictures, measurements and the log's row that are due; the row is last, and marks the round as observed.
 
         Raises:
@@ -185,20 +204,22 @@ class _Session:
             if checks:
                 row |= self.task.collapse_metrics(self.done)
             if means or checks:
-                self._log(row, events)
+                self._log(row, log)
         except Stopped:
             if self.done > self.start:  # else this state is saved already
                 self._save(before)
             raise
 
-    def _log(self, row: dict[str, Any], events: RowWriter) -> None:
+    def _log(self, row: dict[str, Any], log: RowWriter) -> None:
         """Add a row to the log, with the seconds that the run has taken so far, and raise alarms."""
         self._refuse(next((name for name, value in row.items() if not _is_finite(value)), None))
         row["seconds"] = round(self._seconds(), 3)
-        self.run.append_row(row)
-        events(row)
+        log(row)
         for alarm in self.alarm_monitor.add(row):
             self.progress.note(alarm)
+
+    def _log_stream(self) -> contextlib.AbstractContextManager[RowWriter]:
+        return row_stream(self.run, self.recipe, self.start, self.loggers, self.progress)
 
     def _save(self, state: dict[str, Tensor]) -> None:
         self.run.save(

@@ -1,0 +1,134 @@
+"""The model card of an exported network: README.md with the front matter that hubs read."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import torch
+
+from sparring.citations import citations_of
+from sparring.core.files import storage_errors
+from sparring.export.export_config import CARD, ExportConfig
+from sparring.export.plain_torch import plain_torch, random_inputs
+from sparring.export.portable import PortableDiscriminator, PortableGenerator, PortableNetwork
+from sparring.networks import Generator
+from sparring.recipes import AnyRecipe, to_yaml
+from sparring.runs.folder import RunFolder
+from sparring.runs.schema import ROBUSTNESS, Interval, MetricValue, Robustness, TargetRobustness
+
+_PIPELINE = {"generator": "unconditional-image-generation", "classifier": "image-classification"}
+_PRIORS = {"normal": "N(0, 1)", "uniform": "uniform in [-1, 1)"}
+_HEADS = {
+    "auxiliary": "`classes` are the logits of a classifier.",
+    "projection": "The score of a sample of class y is `score + classes[y]`; `score` is the mean over the classes.",
+}
+_Row = tuple[str, ...]
+
+
+def write_card(
+    folder: Path, config: ExportConfig, network: PortableNetwork, run: RunFolder, recipe: AnyRecipe, game: int
+) -> None:
+    """Write README.md: what the network is, how it is used, and every measure of its run with interval and flags.
+
+    Args:
+        folder: of the export.
+        config: of the export.
+        network: what was exported.
+        run: what it is from.
+        recipe: of the run, or of the packed game.
+        game: index of the packed game.
+    """
+    summary = run.summary()
+    targets = _targets(run) if config.what != "generator" else ()
+    alarms = [alarm for alarm in summary.alarms if alarm.game == game] if summary else []
+    flags = [f"{alarm.kind} at round {alarm.step:,}: {alarm.cause}" for alarm in alarms]
+    flags += [f"{target.name}: {flag}" for target in targets for flag in target.flags]
+    metrics = summary.metrics if summary else {}
+    protocols = list(dict.fromkeys(metric.protocol for metric in metrics.values()))
+    text = _template().render(
+        config=config,
+        pipeline_tag=_PIPELINE.get(config.what, "other") if len(config.shape) == 3 else "other",
+        title=f"{config.what.capitalize()} trained on {recipe.data.name}",
+        verdict=summary.verdict if summary else "The training has not ended yet.",
+        use=_use(config, network),
+        plain=plain_torch(network),
+        torch=".".join(torch.__version__.split(".")[:2]),
+        ports=_ports(network),
+        scale=_scale(network),
+        remark=_HEADS.get(network.spec.head.name, "") if isinstance(network, PortableDiscriminator) else "",
+        trained_against=_attack(config),
+        rounds=summary.steps if summary else 0,
+        measures=[_measure(name, metric, game, protocols) for name, metric in metrics.items()],
+        protocols=protocols,
+        robustness=targets,
+        interval=_interval,
+        flags=flags,
+        recipe=to_yaml(recipe).strip(),
+        papers="\n\n".join(paper.bibtex for paper in citations_of(recipe, metrics)),
+    )
+    with storage_errors(folder / CARD):
+        (folder / CARD).write_text(text, encoding="utf-8")
+
+
+def _template() -> jinja2.Template:
+    text = resources.files("sparring.export").joinpath("templates", "card.md").read_text(encoding="utf-8")
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    return environment.from_string(text)
+
+
+def _targets(run: RunFolder) -> tuple[TargetRobustness, ...]:
+    path = run.path / ROBUSTNESS
+    return Robustness.read(path).targets if path.is_file() else ()
+
+
+def _use(config: ExportConfig, network: PortableNetwork) -> str:
+    """The lines that run the network on random inputs."""
+    inputs = random_inputs(network)
+    arguments, outputs = ", ".join(inputs), ", ".join(network.outputs)
+    if config.form == "onnx":
+        arguments = "{" + ", ".join(f'"{name}": {name}.numpy()' for name in inputs) + "}"
+        outputs = f"[{outputs}]"
+    call = f"network.run(None, {arguments})" if config.form == "onnx" else f"network({arguments})"
+    return "\n".join([*(f"{name} = {drawn}" for name, drawn in inputs.items()), f"{outputs} = {call}"])
+
+
+def _ports(network: PortableNetwork) -> list[_Row]:
+    """The inputs and outputs: name, shape, values."""
+    space, spec, rows = network.space, network.spec, [("input", network.inputs), ("output", network.outputs)]
+    meanings = {
+        network.samples: (f"(n, {', '.join(map(str, space.shape))})", "in [0, 1]" if space.bounds else "as the data"),
+        "labels": ("(n), int64", f"classes, 0 to {space.classes - 1}"),
+        "score": ("(n)", "higher for real samples"),
+        "classes": (f"(n, {space.classes})", "a number for each class"),
+        "logits": (f"(n, {space.classes})", "one for each class"),
+    }
+    if isinstance(spec, Generator):
+        meanings["latents"] = (f"(n, {spec.latent})", _PRIORS.get(spec.prior.name, spec.prior.name))
+    return [(way, f"`{name}`", *meanings[name]) for way, names in rows for name in names]
+
+
+def _scale(network: PortableNetwork) -> str:
+    """The range of samples, in a sentence."""
+    if network.space.bounds is None:
+        return "Samples have no range and are not scaled."
+    if isinstance(network, PortableGenerator):
+        return "Images are in [0, 1]."
+    return "Images are in [0, 1]: do not normalise them, as the network scales them to [-1, 1], where it was trained."
+
+
+def _attack(config: ExportConfig) -> str:
+    attack = config.trained_against
+    return "none" if attack is None else f"{attack['name']}, epsilon {attack['epsilon']:.4g} of images in [0, 1]"
+
+
+def _measure(name: str, metric: MetricValue, game: int, protocols: list[str]) -> _Row:
+    """A measure of the game: name, value, interval, number of the protocol."""
+    each = metric.estimates[game] if metric.is_per_game else metric.estimates[0]
+    value = "never" if each.value is None else f"{each.value:.4g}"
+    return f"`{name}`", value, _interval(each.interval), str(protocols.index(metric.protocol) + 1)
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval[0]:.4g}, {interval[1]:.4g}]"
