@@ -11,7 +11,7 @@ import torch
 from sparring.citations import citations_of
 from sparring.core.files import storage_errors
 from sparring.export.export_config import CARD, ExportConfig
-from sparring.export.plain_torch import plain_torch, random_inputs
+from sparring.export.plain_torch import plain_torch, random_arrays, random_tensors
 from sparring.export.portable import PortableDiscriminator, PortableGenerator, PortableNetwork
 from sparring.networks import Generator
 from sparring.recipes import AnyRecipe, to_yaml
@@ -85,13 +85,15 @@ def _targets(run: RunFolder) -> tuple[TargetRobustness, ...]:
 
 def _use(config: ExportConfig, network: PortableNetwork) -> str:
     """The lines that run the network on random inputs."""
-    inputs = random_inputs(network)
-    arguments, outputs = ", ".join(inputs), ", ".join(network.outputs)
+    outputs = ", ".join(network.outputs)
     if config.form == "onnx":
-        arguments = "{" + ", ".join(f'"{name}": {name}.numpy()' for name in inputs) + "}"
-        outputs = f"[{outputs}]"
-    call = f"network.run(None, {arguments})" if config.form == "onnx" else f"network({arguments})"
-    return "\n".join([*(f"{name} = {drawn}" for name, drawn in inputs.items()), f"{outputs} = {call}"])
+        fed = ", ".join(f'"{name}": {name}' for name in network.inputs)
+        return "\n".join([*_drawn(random_arrays(network)), f"[{outputs}] = network.run(None, {{{fed}}})"])
+    return "\n".join([*_drawn(random_tensors(network)), f"{outputs} = network({', '.join(network.inputs)})"])
+
+
+def _drawn(inputs: dict[str, str]) -> list[str]:
+    return [f"{name} = {code}" for name, code in inputs.items()]
 
 
 def _ports(network: PortableNetwork) -> list[_Row]:

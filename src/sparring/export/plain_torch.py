@@ -36,19 +36,32 @@ def plain_torch(network: PortableNetwork) -> str:
     lines, result = write(network) if write else ([], "")
     if not lines:
         return ""
-    inputs = [f"{name} = {drawn}" for name, drawn in random_inputs(network).items()]
+    inputs = [f"{name} = {drawn}" for name, drawn in random_tensors(network).items()]
     (output,) = network.outputs
     return "\n".join([*_IMPORTS, *inputs, f"x = {_inside(network)}", *lines, f"{output} = {_outside(network, result)}"])
 
 
-def random_inputs(network: PortableNetwork) -> dict[str, str]:
-    """Code that draws 16 inputs of the network, by their names."""
+def random_tensors(network: PortableNetwork) -> dict[str, str]:
+    """Code that draws 16 inputs of the network in torch, by their names."""
     if not isinstance(network, PortableGenerator):
         return {network.samples: f"torch.rand({_shape(network)})"}
     size = f"(16, {network.spec.latent})"
-    uniform = isinstance(network.spec.prior, UniformPrior)
-    latents = {"latents": f"2 * torch.rand{size} - 1" if uniform else f"torch.randn{size}"}
+    latents = {"latents": f"2 * torch.rand{size} - 1" if _is_uniform(network) else f"torch.randn{size}"}
     return latents | ({"labels": f"torch.arange(16) % {network.space.classes}"} if network.spec.conditional else {})
+
+
+def random_arrays(network: PortableNetwork) -> dict[str, str]:
+    """The same in NumPy."""
+    if not isinstance(network, PortableGenerator):
+        return {network.samples: f"np.random.uniform(0, 1, ({_shape(network)})).astype(np.float32)"}
+    size = f"(16, {network.spec.latent})"
+    drawn = f"uniform(-1, 1, {size})" if _is_uniform(network) else f"standard_normal({size})"
+    latents = {"latents": f"np.random.{drawn}.astype(np.float32)"}
+    return latents | ({"labels": f"np.arange(16) % {network.space.classes}"} if network.spec.conditional else {})
+
+
+def _is_uniform(network: PortableGenerator) -> bool:
+    return isinstance(network.spec.prior, UniformPrior)
 
 
 def _inside(network: PortableNetwork) -> str:
