@@ -48,6 +48,8 @@ POINTS, ARROWS, SIDE = 384, 40, 40
 """Samples of G, those with an arrow, and places along each axis at which D is asked."""
 _ALIKE = 0.05
 """Mean outputs of D on real and generated samples that differ by less are about the same."""
+_SOME = 0.05
+"""The share of samples outside of the picture from which on it is said."""
 _TINY = 1e-12
 _REMEDY = "Start again under other settings."
 
@@ -231,7 +233,11 @@ class PlayedGame:
             "is_critic": is_critic,
             "modes": measured["modes"],
             "near": measured["high_quality"],
-            "sentences": [*_sentences(measured, self._means, len(self.centres)), self._covered],
+            "sentences": [
+                _of_generator(measured, len(self.centres), float((points.abs() > self.extent).any(1).float().mean())),
+                *_of_discriminator(self._means),
+                self._covered,
+            ],
         }
 
     def _transmitted(self, samples: Tensor, rng: Rng) -> Tensor:
@@ -239,16 +245,21 @@ class PlayedGame:
         return recipe.feedback.transmit(recipe.objective.generator, self.state.score(samples), rng=rng)
 
 
-def _sentences(measured: Mapping[str, float], means: Mapping[str, Any], modes: int) -> list[str]:
-    """What one sees of G and of D, in words."""
-    covered = int(measured["modes"])
+def _of_generator(measured: Mapping[str, float], modes: int, outside: float) -> str:
+    """What one sees of G, in words."""
+    covered, near = int(measured["modes"]), percent(measured["high_quality"], 0)
     which = "no mode" if not covered else f"all {modes} modes" if covered == modes else f"{covered} of {modes} modes"
-    said = [f"G covers {which}; {percent(measured['high_quality'], 0)} of its samples are near one."]
-    if means:
-        apart = means["d_real"] - means["d_fake"]
-        tells = "can hardly tell them apart" if abs(apart) < _ALIKE else "tells them apart"
-        said.append(f"D gives real samples {means['d_real']:.2f} and generated ones {means['d_fake']:.2f}: it {tells}.")
-    return said
+    beyond = f", {percent(outside, 0)} outside of the picture" if outside > _SOME else ""
+    return f"G covers {which}; {near} of its samples are near one{beyond}."
+
+
+def _of_discriminator(means: Mapping[str, Any]) -> list[str]:
+    """What D says on average, in words; nothing before the first round."""
+    if not means:
+        return []
+    real, fake = means["d_real"], means["d_fake"]
+    tells = "can hardly tell them apart" if abs(real - fake) < _ALIKE else "tells them apart"
+    return [f"D gives real samples {real:.2f} and generated ones {fake:.2f}: it {tells}."]
 
 
 def _covered(recipe: Recipe) -> str:

@@ -110,12 +110,12 @@ const drawCourse = () => {
   pen.fillText(`round ${last.toLocaleString("en-US")}`, right, canvas.height - 7 * scale);
   pen.textAlign = "left";
   pen.fillText("0", left, canvas.height - 7 * scale);
-  for (const turn of turns) {
-    pen.strokeStyle = GAMES[turn.game];
+  for (const round of turns) {
+    pen.strokeStyle = "#767676";
     pen.setLineDash([3 * scale, 3 * scale]);
     pen.beginPath();
-    pen.moveTo(across(turn.round), top);
-    pen.lineTo(across(turn.round), bottom);
+    pen.moveTo(across(round), top);
+    pen.lineTo(across(round), bottom);
     pen.stroke();
   }
   pen.setLineDash([]);
@@ -174,7 +174,7 @@ const draw = (frame) => {
     drawPlane(section.querySelector(".plane"), game);
     const critic = game.is_critic ? "critic's scores" : "D's scores";
     const numbers = `Longest gradient of G ${game.longest}; ${critic} from ${game.scores.join(" to ")}.`;
-    const lines = [...game.sentences, numbers];
+    const lines = [...game.sentences, numbers].map((line) => line.replaceAll(" %", "\u00a0%"));
     section.querySelector(".said").replaceChildren(
       ...lines.map((text, place) => Object.assign(document.createElement("p"), { textContent: text, className: place > 1 ? "note" : "" }))
     );
@@ -201,7 +201,7 @@ const play = async () => {
         if (!pending[game]) continue;
         const wanted = pending[game];
         pending[game] = null;
-        turns.push({ round, game });
+        turns.push(round);
         await post("/turn", { game, settings: wanted });
       }
       const rounds = single ? 1 : playing ? Number(at("pace").value) : 0;
