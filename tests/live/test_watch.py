@@ -130,6 +130,7 @@ def test_the_verb_says_what_it_serves_and_ends_with_the_signal(
             raise Terminated(2)
 
     monkeypatch.setattr("sparring.live.serve_until_stopped", stop)
+    monkeypatch.setattr("sparring.report.ReportPage.html", lambda *_, **__: "")
     answer = sparring("watch", run)
     assert answer.code == 130 and "complete, 200 rounds" in answer.out and "http://127.0.0.1:" in answer.out
     assert "stopped by SIGINT" in answer.err

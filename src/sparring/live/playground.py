@@ -22,8 +22,8 @@ from sparring.live.played_game import (
 from sparring.live.server import Answer, Asked, LocalServer
 from sparring.report.page_file import html_of
 
-BUDGET = 0.06
-"""Seconds of a frame that go into rounds; drawing it takes less than the rest of a tenth of a second."""
+BUDGET = 0.08
+"""Seconds of a picture, rounds and drawing together; the round that is played last may exceed them."""
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -56,7 +56,7 @@ class Playground:
 
     def __init__(self, seed: int = 0) -> None:
         self._lock = Lock()
-        self.step, self.seed = 0, seed
+        self.step, self.seed, self._drawing = 0, seed, 0.0
         self.games = [PlayedGame(GameSettings(objective=name), seed) for name in ("log", "linear")]
 
     def frame(self, rounds: int, *, budget: float = BUDGET) -> dict[str, Any]:
@@ -64,17 +64,20 @@ class Playground:
 
         Args:
             rounds: at most.
-            budget: seconds after which no further round begins.
+            budget: seconds of rounds and drawing, as long as drawing takes as last time; one round is always played.
         """
         with self._lock:
-            ends = time.monotonic() + budget
+            ends = time.monotonic() + budget - self._drawing
             for _ in range(rounds):
                 for game in self.games:
                     game.play(self.step)
                 self.step += 1
                 if time.monotonic() >= ends:
                     break
-            return {"round": self.step, "seed": self.seed, "games": [game.seen(self.step) for game in self.games]}
+            began = time.monotonic()
+            seen = [game.seen(self.step) for game in self.games]
+            self._drawing = time.monotonic() - began
+            return {"round": self.step, "seed": self.seed, "games": seen}
 
     def turn(self, game: int, settings: GameSettings) -> None:
         """Go on under other settings of one game.
