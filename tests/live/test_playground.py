@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
+from queue import Queue
 from threading import Thread
 from typing import Any
 
@@ -161,18 +162,18 @@ def test_a_page_to_play_with(tmp_path: Path) -> None:
 
 
 def test_the_verb(sparring: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = list[str]()
+    opened: Queue[str] = Queue()
 
     def stop(server: LocalServer) -> None:
         with server:
             raise Terminated(15)
 
     monkeypatch.setattr("sparring.live.serve_until_stopped", stop)
-    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("webbrowser.open", opened.put)
     answer = sparring("play")
-    assert answer.code == 143 and opened and opened[0] in answer.out
+    assert answer.code == 143 and opened.get(timeout=600) in answer.out
     assert json.loads(sparring("play", "--json", "--no-open").out)["address"].startswith("http://127.0.0.1:")
-    assert len(opened) == 1
+    assert opened.empty()
     with LocalServer({}) as other:
         taken = sparring("play", "--no-open", "--port", other.server_port)
     assert taken.code == 2 and "is taken" in taken.err and "try: leave --port out" in taken.err

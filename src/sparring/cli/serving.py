@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,8 +46,8 @@ def _serve(server: LocalServer, *, opens: bool, quiet: bool) -> None:
 
     if not quiet:
         print_text(f"{server.address}  (Ctrl-C ends it)")
-    if opens:
-        webbrowser.open(server.address)
+    if opens:  # a browser of the terminal keeps its caller until it is closed
+        Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
     try:
         serve_until_stopped(server)
     except StopSignal as stop:
