@@ -32,7 +32,7 @@ GROUPS = {
     "Taken elsewhere": ("export", "citations", "loggers"),
     "Files, processes, the command line": ("runs", "sweeps", "cli", "core"),
 }  # fmt: skip
-"""The packages below `sparring` by chapter, in reading order."""
+"""The packages below `sparring` by chapter, in reading order; the last chapter ends with those that are in none."""
 
 
 def packages() -> list[str]:
@@ -109,8 +109,10 @@ def page(package: str) -> str:
 def index() -> str:
     """The first page of the reference."""
     lines = [_title("API", "="), _INTRODUCTION]
-    for title, names in GROUPS.items():
-        pages = [name if name == "sparring" else f"sparring.{name}" for name in names]
+    chapters = {title: [_full(name) for name in names] for title, names in GROUPS.items()}
+    placed = {name for names in chapters.values() for name in names}
+    chapters[list(GROUPS)[-1]] += [name for name in packages() if name not in placed]
+    for title, pages in chapters.items():
         lines += [f".. toctree::\n   :caption: {title}\n   :maxdepth: 1\n", *(f"   {name}" for name in pages), ""]
     return "\n".join(lines)
 
@@ -119,6 +121,10 @@ _INTRODUCTION = """Every public name of the package, from its docstring: what it
 its arguments, the errors that it raises, and its source. ``[source]`` leads to the code. Names are written as they are
 imported, ``from sparring.objectives import Hinge``.
 """
+
+
+def _full(name: str) -> str:
+    return name if name == "sparring" else f"sparring.{name}"
 
 
 def _title(text: str, sign: str) -> str:

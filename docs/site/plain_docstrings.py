@@ -21,9 +21,10 @@ _MARKUP = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
 def restructured(lines: list[str]) -> list[str]:
     """The lines of a docstring as reStructuredText with sections in Google's style."""
     result: list[str] = []
-    in_section = in_block = False
+    in_section = in_block = in_example = False
     for line in lines:
         text, indent = line.strip(), len(line) - len(line.lstrip())
+        in_example = text.startswith(">>>") or (in_example and bool(text))
         if text and not indent:
             in_section, in_block = bool(_SECTION.match(text)), False
         after_blank = not result or not result[-1].strip()
@@ -34,7 +35,7 @@ def restructured(lines: list[str]) -> list[str]:
             line = ":returns:"
         if in_section:  # of `csv, parquet: files of its results` napoleon would take the first name for a type
             line = _NAMES.sub(lambda names: names[0].replace(", ", ","), line)
-        result.append(line if in_block or text.startswith(">>>") else _escaped(line))
+        result.append(line if in_block or in_example else _escaped(line))
     return result
 
 

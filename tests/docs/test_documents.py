@@ -18,7 +18,7 @@ from sparring.cli import app
 from sparring.recipes import recipe_names
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -30,8 +30,8 @@ def test_recipes_verbs_and_files_exist(document: Path) -> None:
     assert set(named) <= {*recipe_names(), *all_claims()}
     verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert set(re.findall(r"(?m)(?:`|^)sparring ([a-z][a-z-]*)", text)) <= verbs
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (document.parent / target).exists()
+    for target in set(re.findall(r"\]\(([^)#:]+)\)", text)) - {"api/index"}:  # which the build of the site writes
+        assert (document.parent / target).exists(), target
     for path in re.findall(r"`((?:src|tests|benchmarks|examples|docs|sparring)/[\w./-]+)`", text):
         assert (ROOT / path).exists() or (ROOT / "src" / path).exists(), path
 

@@ -208,7 +208,15 @@ class NoAttack(Attack):
 
 
 def in_scales(epsilon: float) -> str:
-    """A size on the three scales in use: `1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])`."""
+    """A size on the three scales in use.
+
+    Args:
+        epsilon: in units of [0, 1].
+
+    Example:
+        >>> in_scales(1 / 255)
+        '1/255 (0.00392 of [0, 1], 0.00784 of [-1, 1])'
+    """
     return f"{255 * epsilon:.3g}/255 ({epsilon:.3g} of [0, 1], {2 * epsilon:.3g} of [-1, 1])"
 
 

@@ -172,7 +172,18 @@ class GradientAttack(Attack):
 
 @piece("fgsm")
 class FGSM(GradientAttack):
-    """One step of size epsilon along the sign of the gradient (Goodfellow et al. 2015)."""
+    """One step of size epsilon along the sign of the gradient (Goodfellow et al. 2015).
+
+    Example:
+        The loss w x of a linear network rises by epsilon |w|, summed over the features:
+
+        >>> network = torch.nn.Linear(2, 1)
+        >>> moved = FGSM(epsilon=0.5)(
+        ...     torch.zeros(1, 2), lambda x: network(x).squeeze(-1), network=network, space=None, rng=0
+        ... )
+        >>> bool(torch.equal(moved, 0.5 * network.weight.sign()))
+        True
+    """
 
     epsilon: Epsilon = 1 / 255
 

@@ -19,6 +19,11 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
 
     Raises:
         ValueError: no trials, or more successes than trials.
+
+    Example:
+        >>> low, high = wilson(5, 5)
+        >>> round(low, 2), high
+        (0.57, 1.0)
     """
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"{successes} successes in {trials} trials")

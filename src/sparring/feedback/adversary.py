@@ -55,7 +55,17 @@ class Adversary(Feedback):
 
 @piece("flip")
 class Flipping(Adversary):
-    """D's output is flipped to 1 - D(x) with the given probability (equation 2.2)."""
+    """D's output is flipped to 1 - D(x) with the given probability (equation 2.2).
+
+    Example:
+        In exact expectation the payoff s of a score s is heard as (1 - 2 probability) s:
+
+        >>> import torch
+        >>> from sparring.feedback import Expected
+        >>> adversary = Flipping(probability=0.25, delivery=Expected())
+        >>> adversary.transmit(lambda score: score, torch.tensor([-4.0, 2.0]), rng=0)
+        tensor([-2.,  1.])
+    """
 
     probability: Probability
 

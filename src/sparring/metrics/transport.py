@@ -27,6 +27,11 @@ def wasserstein1(a: Tensor, b: Tensor) -> float:
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> points = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+        >>> wasserstein1(points, points.flip(0) + torch.tensor([3.0, 4.0]))
+        5.0
     """
     return _cheapest(a, b, power=1)
 

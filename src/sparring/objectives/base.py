@@ -60,6 +60,11 @@ def is_odd(payoff: Callable[[Tensor], Tensor]) -> bool:
 
     Args:
         payoff: a callable `score -> payoff`, tried in fp64 on scores from -50 to 50.
+
+    Example:
+        >>> from sparring.objectives import Hinge, SquareRoot
+        >>> is_odd(SquareRoot().real), is_odd(Hinge().real)
+        (True, False)
     """
     score = torch.linspace(-50.0, 50.0, 2001, dtype=torch.float64)
     values, mirrored = payoff(score), payoff(-score)

@@ -33,6 +33,11 @@ def load(name: str, overrides: list[str] | None = None) -> AnyRecipe:
     Raises:
         UsageError: there is no such recipe, or an override has no `=`.
         InvalidRecord: the result does not validate; names every mistake.
+
+    Example:
+        >>> recipe = load("dishonest/ring-small", ["feedback.probability=0.2", "objective=hinge"])
+        >>> recipe.feedback.probability, recipe.objective.name
+        (0.2, 'hinge')
     """
     return _loaded(name, lambda values: changed(values, overrides or []))
 

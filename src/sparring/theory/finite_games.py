@@ -133,6 +133,17 @@ def lemma_1(p: Distribution, q: Distribution, flip: float) -> Values:
         q: the generator's distribution.
         flip: the probability of the flip.
 
+    Example:
+        A generator that nearly leaves out one of two outcomes is paid more, the less it makes of it:
+
+        >>> p = distribution(torch.tensor([[1.0, 1.0]], dtype=torch.float64))
+        >>> for share in (1.0, 1e-10, 1e-20):
+        ...     q = distribution(torch.tensor([[1.0, share]], dtype=torch.float64))
+        ...     print(f"{float(lemma_1(p, q, flip=0.1)):.2f}")
+        -1.39
+        -2.11
+        -3.26
+
     Source: Xu, Li, Jegelka, lemma 1, equation (2.4).
     """
     loss = flip * (kl(p, q) + kl(q, p)) if flip > 0 else 0.0
