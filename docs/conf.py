@@ -32,6 +32,8 @@ exclude_patterns = ["site"]
 nitpicky = True
 
 html_theme = "furo"
+html_static_path = ["site/static"]
+html_css_files = ["site.css"]
 html_title = "sparring"
 html_show_copyright = html_show_sphinx = False
 html_copy_source = False

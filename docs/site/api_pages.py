@@ -30,7 +30,7 @@ GROUPS = {
     "The game and the theory": ("gan", "classifier", "theory", "recipes", "training"),
     "What is measured": ("monitoring", "evaluation", "robustness", "claims", "report"),
     "Taken elsewhere": ("export", "citations", "loggers"),
-    "Files, processes, the command line": ("runs", "sweeps", "cli", "core"),
+    "Files, processes, the command line": ("runs", "sweeps", "live", "cli", "core"),
 }  # fmt: skip
 """The packages below `sparring` by chapter, in reading order; the last chapter ends with those that are in none."""
 
