@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,10 @@ def test_weights_and_biases_offline(
     train(short("steps=4"), tmp_path / "run", device="cpu", loggers=["wandb"], progress=progress)
     assert not [note for note in progress.notes if "wandb" in note]
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    for _ in range(600):  # the client's own process writes it
+        if b"payoff_g" in file.read_bytes():
+            break
+        time.sleep(0.05)
     content = file.read_bytes()
     assert b"payoff_g" in content and b"ring" in content
 
