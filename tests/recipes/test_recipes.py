@@ -117,7 +117,7 @@ def test_a_key_of_another_member_of_the_family_is_told(override: str, remedy: st
     ("text", "words"),
     [
         ("steps: 1\nsteps: 2\n", "line 2: key given twice: steps"),
-        ("a: &a [1]\nb: *a\n", "line 2: no aliases"),
+        ("a: &a [1]\nb: *a\n", "line 1: no anchors and aliases"),
         ("a: !!python/object/apply:os.system [ls]\n", "line 1"),
         ("data:\n\tname: ring\n", "line 2"),
         ("a: [1\nb: 2\n", "line 2"),

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import yaml
-from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from sparring.core.errors import UsageError
@@ -22,18 +21,18 @@ _SCALARS = {
 """The scalars that are not text: their pattern, and the characters that they may begin with."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Numbers, text, lists and mappings."""
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node in self.constructed_objects:
             # Dotted keys are set in place: a value that is shared would change in both places.
-            raise ComposerError(None, None, "no aliases in recipes: write the value out", self.get_mark())
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
+            problem = "no anchors and aliases in recipes: write the value out in both places"
+            raise ConstructorError(None, None, problem, node.start_mark)
+        return super().construct_object(node, deep=deep)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Quotes text that the loader would read as something else."""
 
 
