@@ -203,6 +203,9 @@ def test_damaged_and_foreign_exports_are_refused(
         file.write(b"x")
     with pytest.raises(CorruptInput, match="not the file that was exported"):
         from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CorruptInput, match=r"model.safetensors: missing"):
+        from_pretrained(folder)
     with pytest.raises(UsageError, match="an export as pt2"):
         from_pretrained(export_run(classifier, folder, form="pt2").folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sparring.core.errors import CorruptInput, UsageError
-from sparring.core.files import read_file, sha256
+from sparring.core.files import read_file
 from sparring.core.pieces import FAMILIES
 from sparring.core.randomness import Rng
 from sparring.export.export_config import CONFIG, WEIGHTS, ExportConfig
@@ -40,11 +41,12 @@ def from_pretrained(folder: str | os.PathLike[str], *, device: str | torch.devic
     config = read_config(path)
     if config.form != "hub":
         raise UsageError(f"{path}: an export as {config.form}", "export the run again with --as hub")
-    if sha256(path / WEIGHTS) != config.sha256:
+    data = read_file(path / WEIGHTS)
+    if hashlib.sha256(data).hexdigest() != config.sha256:
         raise CorruptInput(
             f"{path / WEIGHTS}: not the file that was exported", "export the run again, or copy it again"
         )
-    network = assembled(config, tensors_in(read_file(path / WEIGHTS), str(path / WEIGHTS)), str(path))
+    network = assembled(config, tensors_in(data, str(path / WEIGHTS)), str(path))
     return network.to(choose_device(str(device)))
 
 
