@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,10 @@ def test_every_public_name_has_a_docstring() -> None:
 def test_examples_are_true(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
     assert result.attempted and not result.failed
+
+
+def test_class_names_are_unique_in_the_package() -> None:
+    """A signature names a class without its module; the reference finds it by this name."""
+    nodes = [node for text in FILES.values() for node in ast.parse(text).body]
+    names = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -23,23 +23,23 @@ from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
 from sparring.live import LocalServer, Playground, play
-from sparring.live.played_game import POINTS, SIDE, GameSettings, PlayedGame, attacked_regimes, choices, strengths
+from sparring.live.played_game import POINTS, SIDE, GameSettings, LiveGame, attacked_regimes, choices, strengths
 from sparring.live.server import Asked
 
 CPU = torch.device("cpu")
 
 
-def samples_of(game: PlayedGame) -> torch.Tensor:
+def samples_of(game: LiveGame) -> torch.Tensor:
     return draw(game.state, POINTS, "pictures", 0).samples
 
 
-def weights_of(game: PlayedGame) -> dict[str, torch.Tensor]:
+def weights_of(game: LiveGame) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in game.state.networks.state().items()}
 
 
 def test_a_game_is_the_library_s_own() -> None:
     settings = GameSettings(objective="linear", probability=0.3, regime="symmetric")
-    game, recipe = PlayedGame(settings, seed=3), settings.recipe(3)
+    game, recipe = LiveGame(settings, seed=3), settings.recipe(3)
     state = GANState(recipe, recipe.data.open(CPU), CPU)
     for step in range(3):
         game.play(step)
@@ -62,7 +62,7 @@ def test_games_of_one_seed_differ_by_their_settings_alone() -> None:
 
 @pytest.mark.parametrize("changes", [{"objective": "sine"}, {"probability": 0.4}, {"regime": "free"}], ids=str)
 def test_a_turn_keeps_networks_and_moments(changes: dict[str, Any]) -> None:
-    game = PlayedGame(GameSettings(), seed=0)
+    game = LiveGame(GameSettings(), seed=0)
     game.play(0)
     before, moments = weights_of(game), game.state.optimizers["discriminator"].state_dict()["state"]
     game.turn(game.settings.model_copy(update=changes))
@@ -78,7 +78,7 @@ def test_every_choice_can_be_played() -> None:
     assert choices()["objective"]["linear"] == "linear (odd)" and choices()["objective"]["log"] == "log"
     assert attacked_regimes() == {"symmetric", "mixed", "replace", "free"}
     assert {name: key.name for name, key in strengths().items()}["clip"] == "bound"
-    game, generated = PlayedGame(GameSettings(), seed=0), []
+    game, generated = LiveGame(GameSettings(), seed=0), []
     turns = [{"objective": name} for name in choices()["objective"]]
     turns += [{"regime": name} for name in choices()["regime"]]
     turns += [{"lipschitz": name, "strength": 1.0} for name in choices()["lipschitz"]]
@@ -91,7 +91,7 @@ def test_every_choice_can_be_played() -> None:
 
 
 def test_what_is_seen() -> None:
-    game = PlayedGame(GameSettings(objective="linear", probability=1.0), seed=0)
+    game = LiveGame(GameSettings(objective="linear", probability=1.0), seed=0)
     game.play(0)
     seen = game.seen(1)
     shades = base64.b64decode(seen["landscape"])
@@ -106,7 +106,7 @@ def test_what_is_seen() -> None:
 
 
 def test_a_game_that_is_not_finite_stops_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    game = PlayedGame(GameSettings(), seed=0)
+    game = LiveGame(GameSettings(), seed=0)
     before = game.seen(0)
 
     def fails(_state: GANState, _step: int) -> None:

@@ -144,7 +144,7 @@ def _buildable(family: type[Any]) -> dict[str, type[Any]]:
     }
 
 
-class PlayedGame:
+class LiveGame:
     """A game, its settings, and what is seen of it.
 
     Args:

@@ -14,7 +14,7 @@ from sparring.core.records import Record
 from sparring.live.played_game import (
     SIDE,
     GameSettings,
-    PlayedGame,
+    LiveGame,
     attacked_regimes,
     choices,
     strengths,
@@ -57,7 +57,7 @@ class Playground:
     def __init__(self, seed: int = 0) -> None:
         self._lock = Lock()
         self.step, self.seed, self._drawing = 0, seed, 0.0
-        self.games = [PlayedGame(GameSettings(objective=name), seed) for name in ("log", "linear")]
+        self.games = [LiveGame(GameSettings(objective=name), seed) for name in ("log", "linear")]
 
     def frame(self, rounds: int, *, budget: float = BUDGET) -> dict[str, Any]:
         """What is seen after further rounds of both games.
@@ -92,7 +92,7 @@ class Playground:
         """Both games from the beginning, under the settings that they have."""
         with self._lock:
             self.step, self.seed = 0, seed
-            self.games = [PlayedGame(game.settings, seed) for game in self.games]
+            self.games = [LiveGame(game.settings, seed) for game in self.games]
 
     def page(self, _asked: Asked) -> Answer:
         """The page itself."""
