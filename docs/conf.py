@@ -27,6 +27,7 @@ extensions = [
     "written_signatures",
     "mathml",
     "plain_docstrings",
+    "source_pages",
 ]
 exclude_patterns = ["site"]
 nitpicky = True
