@@ -115,7 +115,10 @@ def test_a_share_of_generated_samples_and_the_loss_are_named(tmp_path: Path) -> 
     attack = PGD | {"start": "random"}
     text = Page(report_run(taught(tmp_path / "run", fakes=fakes, loss="trades", attack=attack))).text
     assert "is trained with loss trades (beta 6, label_smoothing 0) on digits and, as 70 % of every batch, on" in text
-    assert "on generated samples of store (path stores/made, split train), labelled by runs/judge, under pgd" in text
+    assert (
+        "on generated samples of store (path stores/made, split train, share 1), labelled by runs/judge, under pgd"
+        in text
+    )
     assert "on cross_entropy" not in text
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
+from sparring.core.errors import StorageError
 from sparring.core.files import storage_errors
 from sparring.loggers.base import LoggedRun, Row, curves
 from sparring.runs.folder import RunFolder
@@ -50,8 +52,13 @@ class TensorBoard:
             folder.mkdir(exist_ok=True)
             self._file = self._path.open("wb")
         self._records, self._event = RecordWriter(self._file), Event
-        self._add(Event(wall_time=now, file_version="brain.Event:2"))
-        self._add(Event(wall_time=now, step=run.start + 1, session_log=SessionLog(status=SessionLog.START)))
+        try:
+            self._add(Event(wall_time=now, file_version="brain.Event:2"))
+            self._add(Event(wall_time=now, step=run.start + 1, session_log=SessionLog(status=SessionLog.START)))
+        except StorageError:
+            with suppress(OSError):  # closing writes what the disk has just refused
+                self._file.close()
+            raise
 
     def write(self, row: Row) -> None:
         from torch.utils.tensorboard.summary import scalar

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import EntryPoint, entry_points
 
 from sparring.core.errors import SparringError, UsageError
@@ -54,15 +54,12 @@ def row_stream(
     """
     logged = LoggedRun(run.path, recipe.model_dump(mode="json"), start, _key(run))
     sinks: list[LogSink] = [JsonLines(logged)]
-    try:
+    with ExitStack() as opened:
         if importlib.util.find_spec("tensorboard"):
-            sinks.append(TensorBoard(logged))
+            sinks.append(opened.enter_context(closing(TensorBoard(logged))))
         for name, make in require_loggers(loggers):
-            sinks.append(_Optional(name, make, logged, progress))
+            sinks.append(opened.enter_context(closing(_Optional(name, make, logged, progress))))
         yield lambda row: _write(sinks, row)
-    finally:
-        for sink in sinks:
-            sink.close()
 
 
 def _write(sinks: Sequence[LogSink], row: Row) -> None:
