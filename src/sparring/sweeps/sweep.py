@@ -22,7 +22,7 @@ DEMO_OBJECTIVES = ("log", "linear")
 """The standard objective, and one of class H, which Theorem 6 of Xu, Li, Jegelka covers."""
 DEMO_PROBABILITIES = (0.0, 0.4)
 """Of a flip: without an adversary on D's feedback, and with one."""
-DEMO_TITLE = "A GAN that survives a dishonest discriminator"
+DEMO_TITLE = "The ring under an honest and a lying discriminator"
 
 
 @dataclass(frozen=True)
