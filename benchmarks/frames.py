@@ -7,12 +7,12 @@ import time
 
 from benchmarks.case import Case, Line
 from benchmarks.ceiling import Ceiling
-from sparring.live.played_game import GameSettings
+from sparring.live.live_game import GameSettings
 from sparring.live.playground import Playground
-from sparring.live.server import Asked
+from sparring.live.server import PageRequest
 
 _TURNS, _WARM = 50, 5
-_ASKED = Asked({}, "", b'{"rounds": 100000}')
+_ASKED = PageRequest("", b'{"rounds": 100000}')
 _SETTINGS = {
     "log and linear, clip, plain": GameSettings(),
     "symmetric, WGAN-GP": GameSettings(regime="symmetric", lipschitz="gradient_penalty", strength=10.0),
@@ -28,7 +28,7 @@ def _grounds() -> dict[str, Playground]:
     for name, settings in _SETTINGS.items():
         grounds[name] = ground = Playground()
         for index, game in enumerate(ground.games):
-            ground.turn(index, settings.model_copy(update={"objective": game.settings.objective}))
+            ground.change(index, settings.model_copy(update={"objective": game.settings.objective}))
     return grounds
 
 

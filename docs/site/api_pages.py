@@ -28,7 +28,7 @@ GROUPS = {
         "optimizers", "weight_perturbations", "testing",
     ),
     "The game and the theory": ("gan", "classifier", "theory", "recipes", "training"),
-    "What is measured": ("monitoring", "evaluation", "robustness", "claims", "report", "live"),
+    "What is measured": ("monitoring", "evaluation", "robustness", "claims", "report"),
     "Taken elsewhere": ("export", "citations", "loggers"),
     "Files, processes, the command line": ("runs", "sweeps", "live", "cli", "core"),
 }  # fmt: skip

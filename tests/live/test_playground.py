@@ -1,4 +1,4 @@
-"""The games of `sparring play`: trained by the library's round, turned while they play, under the same noise."""
+"""The games of `sparring play`: trained by the library's round, changed while they train, under the same noise."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
 from sparring.live import LocalServer, Playground, play
-from sparring.live.played_game import POINTS, SIDE, GameSettings, LiveGame, attacked_regimes, choices, strengths
-from sparring.live.server import Asked
+from sparring.live.live_game import POINTS, SIDE, GameSettings, LiveGame, attacked_regimes, choices, strengths
+from sparring.live.server import PageRequest
 
 CPU = torch.device("cpu")
 
@@ -50,10 +50,10 @@ def test_a_game_is_the_library_s_own() -> None:
 
 def test_games_of_one_seed_differ_by_their_settings_alone() -> None:
     ground = Playground(seed=1)
-    ground.turn(1, ground.games[0].settings)
+    ground.change(1, ground.games[0].settings)
     first, second = ground.frame(3, budget=60)["games"]
     assert first == second
-    ground.turn(1, first_settings := GameSettings(probability=1.0))
+    ground.change(1, first_settings := GameSettings(probability=1.0))
     first, second = ground.frame(1, budget=60)["games"]
     assert first["points"] != second["points"] and second["settings"] == first_settings.model_dump()
     ground.restart(1)
@@ -65,7 +65,7 @@ def test_a_turn_keeps_networks_and_moments(changes: dict[str, Any]) -> None:
     game = LiveGame(GameSettings(), seed=0)
     game.play(0)
     before, moments = weights_of(game), game.state.optimizers["discriminator"].state_dict()["state"]
-    game.turn(game.settings.model_copy(update=changes))
+    game.change(game.settings.model_copy(update=changes))
     assert all(torch.equal(kept, before[name]) for name, kept in weights_of(game).items())
     for number, kept in game.state.optimizers["discriminator"].state_dict()["state"].items():
         assert torch.equal(kept["square_avg"], moments[number]["square_avg"])
@@ -79,12 +79,12 @@ def test_every_choice_can_be_played() -> None:
     assert attacked_regimes() == {"symmetric", "mixed", "replace", "free"}
     assert {name: key.name for name, key in strengths().items()}["clip"] == "bound"
     game, generated = LiveGame(GameSettings(), seed=0), []
-    turns = [{"objective": name} for name in choices()["objective"]]
-    turns += [{"regime": name} for name in choices()["regime"]]
-    turns += [{"lipschitz": name, "strength": 1.0} for name in choices()["lipschitz"]]
-    for step, changes in enumerate(turns):
+    changes_of_all = [{"objective": name} for name in choices()["objective"]]
+    changes_of_all += [{"regime": name} for name in choices()["regime"]]
+    changes_of_all += [{"lipschitz": name, "strength": 1.0} for name in choices()["lipschitz"]]
+    for step, changes in enumerate(changes_of_all):
         generated.append(samples_of(game))
-        game.turn(game.settings.model_copy(update=changes))
+        game.change(game.settings.model_copy(update=changes))
         assert torch.equal(samples_of(game), generated[-1])  # a control that keeps D in another form leaves G alone
         game.play(step)
         assert not torch.equal(samples_of(game), generated[-1]), changes
@@ -112,7 +112,7 @@ def test_a_game_that_is_not_finite_stops_and_says_so(monkeypatch: pytest.MonkeyP
     def fails(_state: GANState, _step: int) -> None:
         raise NotFiniteStep("discriminator", "gradient")
 
-    monkeypatch.setattr("sparring.live.played_game.play_round", fails)
+    monkeypatch.setattr("sparring.live.live_game.play_round", fails)
     game.play(0)
     game.play(1)
     (sentence,) = game.seen(2)["sentences"]
@@ -124,9 +124,9 @@ def test_a_turn_that_does_not_fit_changes_nothing() -> None:
     ground = Playground()
     for body in ({"game": 2, "settings": {}}, {"game": 0, "settings": {"objective": "lgo"}}, {"game": 0, "up": 1}):
         with pytest.raises(SparringError):
-            ground.answer_turn(Asked({}, "", json.dumps(body).encode()))
+            ground.answer_change(PageRequest("", json.dumps(body).encode()))
     with pytest.raises(SparringError):
-        ground.answer_frame(Asked({}, "", b"not JSON"))
+        ground.answer_frame(PageRequest("", b"not JSON"))
     assert ground.games[0].settings == GameSettings()
 
 

@@ -16,7 +16,9 @@ from sparring.core.signals import StopSignal
 if TYPE_CHECKING:
     from sparring.live import LocalServer
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1.", show_default="any free port")]
+Port = Annotated[
+    int, typer.Option(min=0, max=65535, help="A port of 127.0.0.1, up to 65535.", show_default="any free port")
+]
 
 
 def watch(
@@ -57,11 +59,11 @@ def _serve(server: LocalServer, *, opens: bool, quiet: bool) -> None:
 
 def play(
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of both games.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of both games, from 0.")] = 0,
     port: Port = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Play with two games on the ring side by side, on a page of this machine; Ctrl-C ends it."""
+    """Serve a page on which two games on the ring train side by side and are changed meanwhile; Ctrl-C ends it."""
     from sparring.live import play as serve_games
 
     set_threads(1)  # small games are no faster on several

@@ -1,4 +1,4 @@
-"""A page to play with: two games on the ring side by side, under the same noise, that one turns while they train."""
+"""A page with two games on the ring side by side, under the same noise, changed while they train."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from sparring.core.files import json_mapping
 from sparring.core.records import Record
-from sparring.live.played_game import (
+from sparring.live.live_game import (
     SIDE,
     GameSettings,
     LiveGame,
@@ -19,7 +19,7 @@ from sparring.live.played_game import (
     choices,
     strengths,
 )
-from sparring.live.server import Answer, Asked, LocalServer
+from sparring.live.server import LocalServer, PageRequest, PageResponse
 from sparring.report.page_file import html_of
 
 BUDGET = 0.08
@@ -28,20 +28,20 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
-class FrameWanted(Record):
+class FrameRequest(Record):
     """What a page asks for: a picture after at most so many further rounds, or fewer if they take too long."""
 
     rounds: Annotated[int, Field(ge=0, le=100_000)]
 
 
-class Turned(Record):
+class SettingsChange(Record):
     """A change of one game."""
 
     game: Annotated[int, Field(ge=0, le=1)]
     settings: GameSettings
 
 
-class NewStart(Record):
+class RestartRequest(Record):
     """Both games from the beginning, with this seed."""
 
     seed: Seed
@@ -79,14 +79,14 @@ class Playground:
             self._drawing = time.monotonic() - began
             return {"round": self.step, "seed": self.seed, "games": seen}
 
-    def turn(self, game: int, settings: GameSettings) -> None:
+    def change(self, game: int, settings: GameSettings) -> None:
         """Go on under other settings of one game.
 
         Raises:
             InvalidRecord: they do not fit.
         """
         with self._lock:
-            self.games[game].turn(settings)
+            self.games[game].change(settings)
 
     def restart(self, seed: int) -> None:
         """Both games from the beginning, under the settings that they have."""
@@ -94,7 +94,7 @@ class Playground:
             self.step, self.seed = 0, seed
             self.games = [LiveGame(game.settings, seed) for game in self.games]
 
-    def page(self, _asked: Asked) -> Answer:
+    def page(self, _request: PageRequest) -> PageResponse:
         """The page itself."""
         values = {"title": "sparring: play", "choices": choices(), "strengths": strengths(), "side": SIDE}
         values |= {"attacked": sorted(attacked_regimes()), "extent": self.games[0].extent}
@@ -108,21 +108,21 @@ class Playground:
             packages=("sparring.live", "sparring.report"),
             connects="'self'",
         )
-        return Answer(html)
+        return PageResponse(html)
 
-    def answer_frame(self, asked: Asked) -> Answer:
+    def answer_frame(self, request: PageRequest) -> PageResponse:
         """A picture, after the rounds that are asked for."""
-        return _as_json(self.frame(_read(FrameWanted, asked).rounds))
+        return _as_json(self.frame(_read(FrameRequest, request).rounds))
 
-    def answer_turn(self, asked: Asked) -> Answer:
+    def answer_change(self, request: PageRequest) -> PageResponse:
         """A change of one game."""
-        turned = _read(Turned, asked)
-        self.turn(turned.game, turned.settings)
+        wanted = _read(SettingsChange, request)
+        self.change(wanted.game, wanted.settings)
         return _as_json({})
 
-    def answer_restart(self, asked: Asked) -> Answer:
+    def answer_restart(self, request: PageRequest) -> PageResponse:
         """A new start."""
-        self.restart(_read(NewStart, asked).seed)
+        self.restart(_read(RestartRequest, request).seed)
         return _as_json({})
 
 
@@ -141,16 +141,16 @@ def play(seed: int = 0, *, port: int = 0) -> LocalServer:
         {
             ("GET", "/"): ground.page,
             ("POST", "/frame"): ground.answer_frame,
-            ("POST", "/turn"): ground.answer_turn,
+            ("POST", "/change"): ground.answer_change,
             ("POST", "/restart"): ground.answer_restart,
         },
         port,
     )
 
 
-def _read(record: type[AnyRecord], asked: Asked) -> AnyRecord:
-    return record.validated(json_mapping(asked.body, "the request"), "the request", "load the page again")
+def _read(record: type[AnyRecord], request: PageRequest) -> AnyRecord:
+    return record.validated(json_mapping(request.body, "the request"), "the request", "load the page again")
 
 
-def _as_json(value: Any) -> Answer:
-    return Answer(json.dumps(value, allow_nan=False), "application/json")
+def _as_json(value: Any) -> PageResponse:
+    return PageResponse(json.dumps(value, allow_nan=False), "application/json")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from sparring.core.errors import SparringError, UsageError
 
@@ -17,22 +17,20 @@ _LONGEST = 1 << 16
 """Bytes of a request's body, at most."""
 
 
-class Asked(NamedTuple):
+class PageRequest(NamedTuple):
     """One request.
 
     Args:
-        values: of the address, behind its `?`.
         version: the version of the answer that the browser has.
         body: of the request.
     """
 
-    values: Mapping[str, str]
     version: str
     body: bytes
 
 
-class Answer(NamedTuple):
-    """One answer.
+class PageResponse(NamedTuple):
+    """What is sent back.
 
     Args:
         body: its text.
@@ -45,7 +43,7 @@ class Answer(NamedTuple):
     version: str = ""
 
 
-Routes = Mapping[tuple[str, str], Callable[[Asked], Answer]]
+Routes = Mapping[tuple[str, str], Callable[[PageRequest], PageResponse]]
 """What answers a method and a path, for example ("GET", "/"). Requests come in threads of their own."""
 
 
@@ -80,7 +78,7 @@ class LocalServer(ThreadingHTTPServer):
 
 
 def serve_until_stopped(server: LocalServer) -> None:
-    """Answer requests until a stop signal.
+    """PageResponse requests until a stop signal.
 
     Raises:
         Terminated: the signal, in the command line; KeyboardInterrupt elsewhere.
@@ -108,8 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are not logged."""
 
     def _answer(self, body: bytes) -> None:
-        address = urlsplit(self.path)
-        route = self.server.routes.get((self.command, address.path))
+        route = self.server.routes.get((self.command, urlsplit(self.path).path))
         names = {f"{host}:{self.server.server_port}" for host in (HOST, "localhost")}
         if self.headers.get("Host") not in names:
             self._send(HTTPStatus.FORBIDDEN, f"this server is {self.server.address}", "text/plain")
@@ -118,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             version = self.headers.get("If-None-Match", "")
             try:
-                answer = route(Asked(dict(parse_qsl(address.query)), version, body))
+                answer = route(PageRequest(version, body))
             except (SparringError, OSError) as error:  # files may go while they are read
                 self._send(HTTPStatus.CONFLICT, str(error), "text/plain")
                 return

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from sparring.core.files import PREFIX
-from sparring.live.server import Answer, Asked, LocalServer
+from sparring.live.server import LocalServer, PageRequest, PageResponse
 from sparring.report import page_of
 from sparring.runs.folder import RunFolder
 
@@ -36,13 +36,13 @@ class WatchedFolder:
         self._version = self._state()
         self._page = self._drawn()
 
-    def answer(self, asked: Asked) -> Answer:
+    def answer(self, request: PageRequest) -> PageResponse:
         """The page as it is now."""
         with self._lock:
             state = self._state()
             if state != self._version:
                 self._page, self._version = self._drawn(), state
-            return Answer(self._page, version=f'"{self._version}"')
+            return PageResponse(self._page, version=f'"{self._version}"')
 
     def _drawn(self) -> str:
         return page_of(self.path).html("watch.js", packages=("sparring.live",), connects="'self'")

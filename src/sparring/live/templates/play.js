@@ -20,7 +20,7 @@ let playing = true;
 let single = false;
 let again = false;
 let course = [];
-let turns = [];
+let changes = [];
 
 const post = async (path, body) => {
   const headers = { "Content-Type": "application/json" };
@@ -110,7 +110,7 @@ const drawCourse = () => {
   pen.fillText(`round ${last.toLocaleString("en-US")}`, right, canvas.height - 7 * scale);
   pen.textAlign = "left";
   pen.fillText("0", left, canvas.height - 7 * scale);
-  for (const round of turns) {
+  for (const round of changes) {
     pen.strokeStyle = "#767676";
     pen.setLineDash([3 * scale, 3 * scale]);
     pen.beginPath();
@@ -143,19 +143,19 @@ const dress = (section) => {
   section.querySelector(".strength").textContent = title;
   control(section, "strength").disabled = !key;
 };
-const turned = (section, changed) => {
+const settingsChanged = (section, name) => {
   const game = Number(section.dataset.game);
   const option = control(section, "lipschitz").selectedOptions[0];
-  if (changed === "lipschitz" && option.dataset.key) control(section, "strength").value = option.dataset.default;
+  if (name === "lipschitz" && option.dataset.key) control(section, "strength").value = option.dataset.default;
   dress(section);
   const wanted = {};
-  for (const name of ["objective", "regime", "lipschitz"]) wanted[name] = control(section, name).value;
-  for (const name of ["probability", "epsilon", "strength"]) wanted[name] = Number(control(section, name).value);
+  for (const key of ["objective", "regime", "lipschitz"]) wanted[key] = control(section, key).value;
+  for (const key of ["probability", "epsilon", "strength"]) wanted[key] = Number(control(section, key).value);
   pending[game] = wanted;
   wake();
 };
 for (const section of sections)
-  section.addEventListener("input", (event) => turned(section, event.target.name));
+  section.addEventListener("input", (event) => settingsChanged(section, event.target.name));
 
 // The loop: one request at a time; asleep while nothing is wanted.
 let wake = () => {};
@@ -194,15 +194,15 @@ const play = async () => {
         again = false;
         await post("/restart", { seed: Number(at("seed").value) });
         course = [];
-        turns = [];
+        changes = [];
       }
       const round = course.length ? course[course.length - 1].round : 0;
       for (const game of [0, 1]) {
         if (!pending[game]) continue;
         const wanted = pending[game];
         pending[game] = null;
-        turns.push(round);
-        await post("/turn", { game, settings: wanted });
+        changes.push(round);
+        await post("/change", { game, settings: wanted });
       }
       const rounds = single ? 1 : playing ? Number(at("pace").value) : 0;
       single = false;
@@ -248,12 +248,12 @@ addEventListener("keydown", (event) => {
   action();
 });
 addEventListener("resize", () => wake());
-for (const button of document.querySelectorAll("[data-turn]"))
+for (const button of document.querySelectorAll("[data-change]"))
   button.addEventListener("click", () => {
     for (const section of sections) {
       if (button.dataset.only && button.dataset.only !== section.dataset.game) continue;
-      show(section, { ...settings[section.dataset.game], ...JSON.parse(button.dataset.turn) });
-      turned(section, "");
+      show(section, { ...settings[section.dataset.game], ...JSON.parse(button.dataset.change) });
+      settingsChanged(section, "");
     }
     if ("again" in button.dataset) restart();
   });

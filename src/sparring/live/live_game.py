@@ -1,4 +1,4 @@
-"""One game on the ring that is trained, turned and looked at: the library's own round, pieces and measures."""
+"""One game on the ring, whose settings change while it trains: the library's own round, pieces and measures."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BASE = {
 }
 """What is changed of `dishonest/ring-small`: smaller networks, larger and constant rates, no end."""
 POINTS, ARROWS, SIDE = 384, 40, 40
-"""Samples of G, those with an arrow, and places along each axis at which D is asked."""
+"""Samples of G, those with an arrow, and places along each axis at which D is evaluated."""
 _ALIKE = 0.05
 """Mean outputs of D on real and generated samples that differ by less are about the same."""
 _SOME = 0.05
@@ -55,7 +55,7 @@ _REMEDY = "Start again under other settings."
 
 
 class GameSettings(Record):
-    """What one turns of a game while it plays.
+    """What can be changed of a game while it trains.
 
     Args:
         objective: a member of the family.
@@ -163,7 +163,7 @@ class LiveGame:
         self.extent, self.centres, self.std = extent_of(facts), _rounded(facts.centres), facts.std
         self._reference = Reference(torch.empty(0, 2), facts.centres, facts.std, facts.classes, classifier=None)
 
-    def turn(self, settings: GameSettings) -> None:
+    def change(self, settings: GameSettings) -> None:
         """Go on under other settings, with the networks, moments and noise as they are.
 
         A control that keeps D's weights in another form starts D anew.
