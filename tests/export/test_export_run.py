@@ -157,13 +157,15 @@ def test_what_cannot_be_exported(
     game: Path, classifier: Path, tmp_path: Path, sparring: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "full").mkdir()
+    assert sparring("export", classifier, "--out", tmp_path / "earlier").code == 0
     (tmp_path / "full" / "mine.txt").touch()
     wrong: list[tuple[tuple[object, ...], str]] = [
         ((tmp_path,), "not a run folder"),
         ((classifier, "--what", "generator"), "trains a classifier, and has no generator"),
         ((game, "--game", 3), "game 3"),
         ((game, "--as", "tflite"), "tflite"),
-        ((game, "--out", tmp_path / "full"), "already there, and no earlier export"),
+        ((game, "--out", tmp_path / "full"), "already there"),
+        ((game, "--out", tmp_path / "earlier"), "already there"),
     ]
     for arguments, cause in wrong:
         answer = sparring("export", *arguments)
@@ -207,7 +209,7 @@ def test_damaged_and_foreign_exports_are_refused(
     with pytest.raises(CorruptInput, match=r"model.safetensors: missing"):
         from_pretrained(folder)
     with pytest.raises(UsageError, match="an export as pt2"):
-        from_pretrained(export_run(classifier, folder, form="pt2").folder)
+        from_pretrained(export_run(classifier, tmp_path / "pt2", form="pt2").folder)
 
 
 def test_nothing_is_left_of_an_export_that_failed(

@@ -39,7 +39,7 @@ def export(
     print_problems(result.problems)
     print_text(f"{result.folder}: {', '.join(result.files)}")
     print_text(f"weights: {result.config.weights}")
-    print_text(f"outputs are those of the run up to {result.difference:.1g}")
+    print_text(f"outputs differ from those of the run's network by at most {result.difference:.1g} of the largest")
 
 
 def cite(run: RunPath, as_json: AsJson = False) -> None:

@@ -62,7 +62,7 @@ def export_run(
 
     Args:
         run: the run folder, which is not changed unless it is where the export goes.
-        out: the folder to create, or an earlier export, which is replaced; RUN/exports/WHAT-FORM by default.
+        out: the folder to create; by default RUN/exports/WHAT-FORM, where an earlier export is replaced.
         form: `hub`, `pt2` or `onnx`.
         what: `generator`, `discriminator` or `classifier`; by default G, or the classifier of a run that trains one.
         game: index of a packed game.
@@ -75,10 +75,11 @@ def export_run(
     """
     require_packages(form)
     folder = RunFolder.open(Path(run))
+    if out:
+        _require_free(Path(out))
     chosen = chosen_network(folder, what, game)
     config = chosen.config.model_copy(update={"form": form})
     out = Path(out) if out else folder.path / "exports" / f"{config.what}-{form}"
-    _require_free(out)
     network = assembled(config, chosen.weights, str(run))
     trust_code(config)
     with storage_errors(out), whole_folder(out) as written:
@@ -92,8 +93,8 @@ def export_run(
 
 
 def _require_free(out: Path) -> None:
-    if out.exists() and not is_export(out) and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(f"{out}: already there, and no earlier export", "choose another --out")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UsageError(f"{out}: already there", "choose another --out, or remove it")
 
 
 @torch.no_grad()
