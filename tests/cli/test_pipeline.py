@@ -65,8 +65,9 @@ def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, m
     tuned = finetuning(RunFolder.open(tmp_path / "run"), overrides=["steps=1", "batch_size=4", "evaluate_every=0"])
     train(tuned.recipe, tmp_path / "tuned", device="cpu")
     options = RobustnessOptions(samples=6, threats="fgsm", epsilons=(0.1,))
-    found = evaluate_robustness(tmp_path / "run", options, device="cpu")
-    assert json.loads((tmp_path / "run" / "robustness.json").read_text())["targets"] == found.as_json()["targets"]
-    assert report_run(RunFolder.open(tmp_path / "run")).is_file()
+    for run in (tmp_path / "run", tmp_path / "tuned"):
+        found = evaluate_robustness(run, options, device="cpu")
+        assert json.loads((run / "robustness.json").read_text())["targets"] == found.as_json()["targets"]
+        assert report_run(RunFolder.open(run)).is_file()
     assert write_samples(tmp_path / "run", tmp_path / "drawn.npz", count=10, seed=0)["samples"] == 10
     assert evaluate(tmp_path / "run", samples=16, device="cpu").step == 1

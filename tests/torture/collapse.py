@@ -135,7 +135,7 @@ def _recipe(trial: Trial, name: str, *overrides: str) -> AnyRecipe:
 PROMISE = Promise(
     number=7,
     title="Collapse is noticed within 5 % of the budget, and no healthy game raises an alarm",
-    quick=3,
+    quick=5,
     long=112,
     trial=trial,
 )

@@ -83,7 +83,7 @@ def _trial(trial: Trial) -> None:
 PROMISE = Promise(
     number=1,
     title="SIGKILL at any moment, resume ends bit-identical",
-    quick=2,
+    quick=4,
     long=300,
     trial=_trial,
 )

@@ -193,7 +193,7 @@ def _gone_on(run: Path, forgetting: Callable[[], AbstractContextManager[object]]
 PROMISE = Promise(
     number=2,
     title="Promise 1 can fail: whatever item of state is left out, the comparison catches it",
-    quick=4,
+    quick=8,
     long=2 * len(MUTANTS),
     trial=_trial,
 )

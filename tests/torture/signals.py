@@ -323,7 +323,7 @@ def _trial(trial: Trial) -> None:
 PROMISE = Promise(
     number=5,
     title="A signal at any moment: saved, the right exit code, no process left, goes on bit-identical",
-    quick=3,
+    quick=5,
     long=100,
     trial=_trial,
 )
