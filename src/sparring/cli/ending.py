@@ -139,7 +139,7 @@ def sweep_verdict(out: Path, rows: Sequence[Row]) -> str:
 
 
 def demo_verdict(summaries: Sequence[Summary]) -> str:
-    """What happened in the demo: in how many games each objective learned all modes, by how often D lies."""
+    """What happened in the demo: in how many games each objective learned all modes, by how often D lies, and when."""
     by_lies: dict[float, list[str]] = {}
     for summary in summaries:
         wins = [estimate.value or 0 for estimate in summary.metrics["success"].estimates]
@@ -148,4 +148,4 @@ def demo_verdict(summaries: Sequence[Summary]) -> str:
     lying = {lies: f"one that lies {percent(lies, 0)} of the time" for lies in by_lies}
     names = lying | {0.0: "an honest discriminator"}
     parts = [f"{names[lies]} in {' and '.join(reached)}" for lies, reached in by_lies.items()]
-    return f"G learned all modes under {'; under '.join(parts)}."
+    return f"After {summaries[0].steps:,} rounds G has learned all modes under {'; under '.join(parts)}."

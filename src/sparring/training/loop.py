@@ -145,7 +145,8 @@ class _Session:
         for remark in [*self.recipe.warnings(), *self.task.remarks()]:
             self.progress.note(remark)
         try:
-            with stop_request() as request, self._log_stream() as log:
+            stream = row_stream(self.run, self.recipe, self.start, self.loggers, self.progress)
+            with stop_request() as request, stream as log:
                 try:
                     self._rounds(log, request)
                     with request.interruptible():
@@ -217,9 +218,6 @@ class _Session:
         log(row)
         for alarm in self.alarm_monitor.add(row):
             self.progress.note(alarm)
-
-    def _log_stream(self) -> contextlib.AbstractContextManager[RowWriter]:
-        return row_stream(self.run, self.recipe, self.start, self.loggers, self.progress)
 
     def _save(self, state: dict[str, Tensor]) -> None:
         self.run.save(
