@@ -93,8 +93,8 @@ def test_the_demo_begins_with_what_each_objective_learned() -> None:
 
     found = [(name, lies, *wins) for lies, wins in ((0.0, (1.0, 1.0)), (0.4, (0.0, 1.0))) for name in ("log", "linear")]
     assert demo_verdict([summary(*each) for each in found]) == (
-        "After 9 rounds G has learned all modes under an honest discriminator in 2 of 2 games with log and 2 of 2 games "
-        "with linear; "
+        "After 9 rounds G has learned all modes under an honest discriminator in 2 of 2 games with log and 2 of 2 "
+        "games with linear; "
         "under one that lies 40 % of the time in 1 of 2 games with log and 1 of 2 games with linear."
     )
 
