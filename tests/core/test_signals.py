@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from sparring.core.signals import STOPS, Stopped, StopRequest, stop_request
+from sparring.core.signals import STOPS, Stopped, StopRequest, Terminated, stop_request, terminate_on_signals
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPS}
+    before, hook = {number: signal.getsignal(number) for number in STOPS}, sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -103,3 +105,43 @@ def test_one_of_several_processes_skips_the_exit_handlers_of_python(
     assert done.returncode == code
     assert ("wasserstein" in done.stdout) == (code == 0)
     assert ("exit handlers" in done.stdout) == leaves
+
+
+class _Finalised:
+    """Receives a signal, or fails, where Python drops exceptions."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        if self.error:
+            raise self.error
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_termination_that_python_drops_is_raised_again(capsys: pytest.CaptureFixture[str]) -> None:
+    terminate_on_signals()
+
+    def work() -> None:
+        _Finalised()
+        time.sleep(600)
+
+    with pytest.raises(Terminated) as stop:
+        work()
+    assert stop.value.signal == signal.SIGTERM
+    assert not capsys.readouterr().err
+
+
+def test_a_stop_that_python_drops_stays_requested(capsys: pytest.CaptureFixture[str]) -> None:
+    terminate_on_signals()
+    with stop_request() as request, request.interruptible():
+        _Finalised()
+        time.sleep(0.1)
+    assert request.signal == signal.SIGTERM
+    assert not capsys.readouterr().err
+
+
+def test_other_exceptions_that_python_drops_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    terminate_on_signals()
+    _Finalised(OSError("no space"))
+    assert "no space" in capsys.readouterr().err

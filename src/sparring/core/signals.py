@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import termios
 import threading
 from collections.abc import Iterator
@@ -97,9 +98,25 @@ def stop_request() -> Iterator[StopRequest]:
 
 
 def terminate_on_signals() -> None:
-    """From here on, a stop signal outside of `stop_request` raises Terminated."""
+    """From here on, a stop signal outside of `stop_request` raises Terminated.
+
+    Python drops an exception that is raised in a finaliser or in the callback of a weak reference, and the end of every
+    import calls one. A Terminated that is dropped there is raised again.
+    """
     for number in _not_ignored():
         signal.signal(number, _terminate)
+    sys.unraisablehook = _repeat_if_dropped
+
+
+def _repeat_if_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Send the signal of a dropped Terminated again; report every other exception but Stopped, whose request is noted."""
+    stop = dropped.exc_value
+    if isinstance(stop, Terminated):
+        again = threading.Timer(0.01, os.kill, (os.getpid(), stop.signal))  # here and now it would be dropped as well
+        again.daemon = True
+        again.start()
+    elif not isinstance(stop, Stopped):
+        sys.__unraisablehook__(dropped)
 
 
 def _not_ignored() -> list[signal.Signals]:
