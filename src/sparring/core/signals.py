@@ -109,7 +109,7 @@ def terminate_on_signals() -> None:
 
 
 def _repeat_if_dropped(dropped: sys.UnraisableHookArgs) -> None:
-    """Send the signal of a dropped Terminated again; report every other exception but Stopped, whose request is noted."""
+    """Send the signal of a dropped Terminated again; report what is neither that nor Stopped, which is noted."""
     stop = dropped.exc_value
     if isinstance(stop, Terminated):
         again = threading.Timer(0.01, os.kill, (os.getpid(), stop.signal))  # here and now it would be dropped as well
