@@ -16,7 +16,7 @@ from sparring.classifier.step import train_step
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Streams
 from sparring.core.records import InvalidRecord
-from sparring.data import prepare
+from sparring.data import Selection, prepare
 from sparring.recipes import load
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import resume, train
@@ -29,7 +29,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = np.arange(90) % 10
     image = np.broadcast_to((20 * labels)[:, None, None], (90, 8, 8)).astype(np.uint8)
     np.savez(root / "set.npz", image=image, label=labels)
-    prepare(str(root / "set.npz"), root / "store")
+    prepare(str(root / "set.npz"), root / "store", selection=Selection())
     return root / "store"
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from data_layouts import images, png, write_folder
-from sparring.core.errors import CorruptInput, UsageError
 from sparring.data import Selection, StoreManifest, prepare
 
 SIZES = {"ant": 20, "bee": 9, "cat": 2, "dog": 1}
@@ -53,18 +52,28 @@ def test_images_without_classes_are_one_class(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_held_out(source: Path, tmp_path: Path, sparring: Any) -> None:
-    with pytest.raises(UsageError, match="a test split of its own"):
-        prepare("digits", tmp_path / "store", selection=Selection(test_fraction=0.1))
-    one = write_folder(tmp_path / "one", {"1.png": png(images(1, 4, 4)[0])})
-    with pytest.raises(CorruptInput, match="train: 1 samples, with no two of a class"):
-        prepare(str(one), tmp_path / "store", selection=Selection(test_fraction=0.1))
-    assert not (tmp_path / "store").exists()
-    told = sparring("data", "prepare", source, "--out", tmp_path / "store", "--test-fraction", "1.5")
+    digits = prepare("digits", tmp_path / "digits")
+    assert {name: split.count for name, split in digits.splits.items()} == {"train": 1437, "test": 360}
+    assert (
+        digits.selection.test_fraction is None and digits.what_is_held_out == "360 images are held out for evaluation"
+    )
+    files = {f"{name}/1.png": png(each) for name, each in zip("ab", images(2, 4, 4), strict=True)}
+    one_each = prepare(str(write_folder(tmp_path / "one", files)), tmp_path / "store")
+    assert one_each.splits["train"].per_class == (1, 1) and one_each.selection.test_fraction is None
+    told = sparring("data", "prepare", source, "--out", tmp_path / "other", "--test-fraction", "1.5")
     assert told.code == 2 and "test_fraction = 1.5: should be less than 1" in told.err
 
 
-def test_the_command_line_says_what_is_held_out(source: Path, tmp_path: Path, sparring: Any) -> None:
-    told = sparring("data", "prepare", source, "--out", tmp_path / "a", "--test-fraction", "0.25", "--seed", 3)
-    assert told.code == 0 and "held out as test: 0.25 of every class, seed 3" in told.out
-    told = sparring("data", "prepare", source, "--out", tmp_path / "b")
-    assert "nothing is held out" in told.out and "--test-fraction 0.1" in told.out
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--test-fraction", "0.25", "--seed", 3], "8 images are held out for evaluation, 0.25 of every class"),
+        ([], "4 images are held out for evaluation, 0.1 of every class"),
+        (["--test-fraction", "0"], "no images are held out for evaluation"),
+    ],
+)
+def test_the_command_line_says_what_is_held_out(
+    options: list[Any], said: str, source: Path, tmp_path: Path, sparring: Any
+) -> None:
+    told = sparring("data", "prepare", source, "--out", tmp_path / "store", *options)
+    assert told.code == 0 and f"\n{said}\n" in told.out

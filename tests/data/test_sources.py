@@ -41,7 +41,7 @@ from data_layouts import (
     write_parquet,
 )
 from sparring.core.process import Progress
-from sparring.data import StoreManifest, load_digits, prepare, verify
+from sparring.data import Selection, StoreManifest, load_digits, prepare, verify
 from sparring.data.faults import Faults
 from sparring.data.sources.npz import _levels
 
@@ -73,7 +73,7 @@ def prepared(source: Path, **options: Any) -> tuple[Path, StoreManifest]:
     """The store of a source; making it leaves no trace beside the source's files."""
     before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     out = source.parent / f"{source.name}-store"
-    manifest = prepare(str(source), out, **options)
+    manifest = prepare(str(source), out, selection=Selection(), **options)
     assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
     return out, manifest
 

@@ -14,7 +14,7 @@ from data_layouts import LABELS, Bytes, found_all, images, png, write_folder, wr
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import sha256
 from sparring.core.randomness import Rng, Streams
-from sparring.data import Source, Store, describe, prepare, verify
+from sparring.data import Selection, Source, Store, describe, prepare, verify
 
 GREY = images(6, 5, 4)
 
@@ -129,7 +129,7 @@ def test_description_and_batches_agree(store: Path) -> None:
 def test_evaluation_takes_the_test_or_validation_split(tmp_path: Path, split: str | None, held: int) -> None:
     names = ("train/a.png", "train/b.png") + ((f"{split}/c.png",) if split else ())
     files = {name: png(pixels) for name, pixels in zip(names, GREY, strict=False)}
-    prepare(str(write_folder(tmp_path / "faces", files)), tmp_path / "store")
+    prepare(str(write_folder(tmp_path / "faces", files)), tmp_path / "store", selection=Selection())
     batch = opened(tmp_path / "store").held_out(9, rng=Rng.of(0)).samples
     wanted = GREY[held : len(names)]
     assert {each.tobytes() for each in as_bytes(batch)} == {each.tobytes() for each in wanted}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from data_layouts import images
-from sparring.data import Store, prepare
+from sparring.data import Selection, Store, prepare
 from sparring.evaluation.discriminator import measure_discriminator
 from sparring.gan.load import load_gan
 from sparring.monitoring.discriminator_probe import DiscriminatorProbe
@@ -33,7 +33,7 @@ def store(folder: Path, splits: tuple[str, ...], split: str) -> Store:
     """Grey images of two classes in these splits, opened to train on one of them."""
     arrays = {f"x_{name}": images(20, 4, 4, seed=index) for index, name in enumerate(splits)}
     np.savez(folder / "pets.npz", **arrays, **{f"y_{name}": np.arange(20) % 2 for name in splits})
-    prepare(str(folder / "pets.npz"), folder / "store")
+    prepare(str(folder / "pets.npz"), folder / "store", selection=Selection())
     return Store(path=str(folder / "store"), split=split)
 
 

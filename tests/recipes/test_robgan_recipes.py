@@ -11,7 +11,7 @@ import torch
 
 from data_layouts import images
 from sparring.attacks import GradientAttack
-from sparring.data import prepare
+from sparring.data import Selection, prepare
 from sparring.recipes import ClassifierRecipe, Recipe, load, recipe_names, require_classifier, require_game
 from sparring.regimes import AdversarialRegime
 from sparring.runs.checkpoint import read_checkpoint
@@ -55,7 +55,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             classes, *shape = SHAPES[path]
             np.savez(root / "source.npz", x=images(classes, *shape), y=np.arange(classes))
             made[path] = root / Path(path).name
-            prepare(str(root / "source.npz"), made[path])
+            prepare(str(root / "source.npz"), made[path], selection=Selection())
         return made[path]
 
     return store

@@ -11,7 +11,7 @@ import pytest
 
 from data_layouts import images
 from sparring.attacks import GradientAttack
-from sparring.data import prepare
+from sparring.data import Selection, prepare
 from sparring.recipes import ClassifierRecipe, load, recipe_names, require_classifier
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
@@ -46,7 +46,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if path not in made:
             np.savez(root / "source.npz", x=images(30, *SHAPES[path]), y=np.arange(30) % 10)
             made[path] = root / Path(path).name
-            prepare(str(root / "source.npz"), made[path])
+            prepare(str(root / "source.npz"), made[path], selection=Selection())
         return made[path]
 
     return store

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.process import Progress
+from sparring.data import verify
 from sparring.recipes import Recipe, load, recipe_names
 from sparring.runs.folder import RunFolder
 from sparring.runs.own_data import with_prepared_data
@@ -130,11 +131,18 @@ def test_what_is_no_folder_of_images(
         resolved("robgan/images", tmp_path / "own")
 
 
-def test_one_image_is_too_few(letters: Path, tmp_path: Path) -> None:
+def test_of_one_image_nothing_is_held_out(letters: Path, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     shutil.copy(letters / "a" / "0.png", tmp_path / "one" / "0.png")
-    with pytest.raises(CorruptInput, match="1 samples, with no two of a class, so that none can be held out"):
-        resolved("asgan/images", tmp_path / "one")
+    notes = Notes()
+    resolved("asgan/images", tmp_path / "one", notes)
+    assert any(said.startswith("data: no images are held out for evaluation; prepared") for said in notes.said)
+
+
+def test_training_and_preparing_hold_out_the_same_images(letters: Path, tmp_path: Path, sparring: Any) -> None:
+    told = sparring("data", "prepare", letters, "--size", 16, "--out", tmp_path / "store")
+    assert "\n3 images are held out for evaluation, 0.1 of every class\n" in told.out
+    assert resolved("robgan/images", letters).data.content == verify(tmp_path / "store").fingerprint
 
 
 def test_a_mistyped_folder_is_no_unknown_data() -> None:

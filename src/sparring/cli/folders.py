@@ -75,7 +75,11 @@ def prepare(
     ] = None,
     test_fraction: Annotated[
         float | None,
-        typer.Option(metavar="F", help="Hold out this share of every class as the test split, where there is none."),
+        typer.Option(
+            metavar="F",
+            help="Share of every class that is held out where there is no test split; 0 for none.",
+            show_default="a tenth",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the images that are held out.")] = 0,
     as_json: AsJson = False,
@@ -86,12 +90,13 @@ def prepare(
     """
     from sparring.data import Selection, label_range
     from sparring.data import prepare as prepare_data
+    from sparring.data.hold_out import HELD_OUT
 
     chosen = {
         "labels": None if labels is None else label_range(labels),
         "min_side": min_side,
         "crop": crop,
-        "test_fraction": test_fraction,
+        "test_fraction": HELD_OUT if test_fraction is None else test_fraction or None,
         "seed": seed,
     }
     selection = Selection.validated(chosen, "the selection", "see `sparring data prepare --help`")
@@ -102,10 +107,7 @@ def prepare(
         return
     splits = ", ".join(f"{split.count:,} {name}" for name, split in manifest.splits.items())
     print_text(f"{out}: {splits}; {len(manifest.classes)} classes; samples of {manifest.shape}")
-    if test_fraction is not None:
-        print_text(f"held out as test: {test_fraction:g} of every class, seed {seed}")
-    elif not {"test", "validation"} & manifest.splits.keys():
-        print_text("nothing is held out, so accuracies will be those of training images: --test-fraction 0.1")
+    print_text(manifest.what_is_held_out)
     for name, split in manifest.splits.items():
         left_out = selection.left_out(split.dropped)
         if left_out:

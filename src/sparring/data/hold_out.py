@@ -8,40 +8,29 @@ from functools import partial
 
 import numpy as np
 
-from sparring.core.errors import UsageError
-from sparring.data.faults import Faults
 from sparring.data.manifest import HELD_OUT_SPLITS
 from sparring.data.sources import RawDataset, RawSample, RawSplit
 
-
-def is_held_out(raw: RawDataset) -> bool:
-    """Whether a source has a split to evaluate on."""
-    return any(name in raw.splits for name in HELD_OUT_SPLITS)
+HELD_OUT = 0.1
+"""The share that is held out of images of the user's own."""
 
 
-def hold_out(raw: RawDataset, fraction: float, seed: int, faults: Faults) -> RawDataset:
-    """The source with a part of its train split as its test split.
+def hold_out(raw: RawDataset, fraction: float, seed: int) -> RawDataset:
+    """The source with a part of its train split as its test split; the source itself where it has one of its own.
 
     Of n samples of a class, the nearest whole number to `fraction` n is held out, and of two or more at least one;
-    at least one stays. Samples without labels are one class.
+    at least one stays. Samples without labels are one class. Where no class has two samples, nothing is held out.
 
     Args:
         raw: the source.
         fraction: in (0, 1).
         seed: of the draw.
-        faults: a train split that is too small is added.
-
-    Raises:
-        UsageError: the source has a test or validation split.
     """
-    if is_held_out(raw):
-        raise UsageError("test fraction: the source has a test split of its own", "leave --test-fraction out")
-    if "train" not in raw.splits:
+    if "train" not in raw.splits or any(name in raw.splits for name in HELD_OUT_SPLITS):
         return raw
     train = raw.splits["train"]
     held = _drawn([sample.label for sample in train.samples()], fraction, seed)
-    if not held and train.count:
-        faults.add(f"train: {train.count:,} samples, with no two of a class, so that none can be held out")
+    if not held:
         return raw
     parts = {
         "train": RawSplit(train.count - len(held), partial(_part, train, held, False)),

@@ -35,7 +35,8 @@ class Selection(Record):
         min_side: images with a shorter side, in pixels, are dropped; None drops none.
         crop: the edge, in pixels, of the square in the middle that is kept of every image before it is scaled; None
             leaves this to the scaling, which keeps the largest square.
-        test_fraction: the share of every class that is held out as the test split; None where the source has its own.
+        test_fraction: the share of every class that is held out as the test split where the source has none of its own;
+            None holds out nothing.
         seed: of that draw.
     """
 
@@ -150,6 +151,15 @@ class StoreManifest(Record):
     def held_out(self) -> str:
         """The split that evaluation takes; empty without one."""
         return next((name for name in HELD_OUT_SPLITS if name in self.splits), "")
+
+    @property
+    def what_is_held_out(self) -> str:
+        """How many images evaluation takes that nothing is trained on, in a few words."""
+        if not self.held_out:
+            return "no images are held out for evaluation"
+        fraction = self.selection.test_fraction
+        share = "" if fraction is None else f", {fraction:g} of every class"
+        return f"{self.splits[self.held_out].count:,} images are held out for evaluation{share}"
 
     @property
     def fingerprint(self) -> str:

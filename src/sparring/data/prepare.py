@@ -15,7 +15,7 @@ from sparring.core.errors import UsageError
 from sparring.core.files import storage_errors, whole_folder, write_whole
 from sparring.core.process import SILENT, Progress
 from sparring.data.faults import Faults
-from sparring.data.hold_out import hold_out
+from sparring.data.hold_out import HELD_OUT, hold_out
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, Dropped, Selection, StoredFile, StoredSplit, StoreManifest
 from sparring.data.sources import Pixels, RawDataset, RawSample, UnreadableImage, open_source, source_name
 from sparring.data.sources.images import cropped, resized
@@ -31,7 +31,7 @@ def prepare(
     out: Path,
     *,
     size: int | None = None,
-    selection: Selection | None = None,
+    selection: Selection = Selection(test_fraction=HELD_OUT),  # noqa: B008  a frozen record
     progress: Progress = SILENT,
 ) -> StoreManifest:
     """Read a source, check every sample, and write a store.
@@ -42,7 +42,8 @@ def prepare(
         size: scale the shorter side to this many pixels and crop to the square in the middle, both in one step of
             Lanczos resampling (antialiased). None takes images as they are. If some are in colour, all get three
             channels.
-        selection: which samples to take and to hold out, and which square of each before it is scaled; None takes all.
+        selection: which samples to take and to hold out, and which square of each before it is scaled. By default all
+            are taken, and a tenth of every class is held out where the source has no test split.
         progress: counts samples.
 
     Raises:
@@ -56,10 +57,10 @@ def prepare(
         raise UsageError(f"{source}: a prepared store already", f"train on it as it is: data={source}")
     faults = Faults()
     with storage_errors(out):
-        selection = selection or Selection()
         raw = open_source(source, faults)
         if selection.test_fraction is not None:
-            raw = hold_out(raw, selection.test_fraction, selection.seed, faults)
+            whole, raw = raw, hold_out(raw, selection.test_fraction, selection.seed)
+            selection = selection if raw is not whole else selection.model_copy(update={"test_fraction": None})
         intake = _Intake(raw, source_name(source), selection, size, faults)
         with whole_folder(out) as folder:
             files = _write_splits(folder, raw, intake, progress)

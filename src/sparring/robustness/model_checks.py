@@ -65,7 +65,7 @@ def samples_are_held_out(target: Target) -> SanityCheck:
     name, count = "the samples are held out", f"{len(target.samples):,}"
     holds, detail = {
         "held-out": (True, f"{count} samples of the test or validation split"),
-        "training": (False, f"{count} training samples; `sparring data prepare --test-fraction 0.1` holds images out"),
+        "training": (False, f"{count} training samples; `sparring data prepare` holds a tenth of the images out"),
         "given": (None, f"not known: {count} given samples"),
     }[target.evaluated_on]
     return SanityCheck(name=name, holds=holds, detail=detail)

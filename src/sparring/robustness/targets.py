@@ -255,5 +255,5 @@ def _advice(space: Space) -> str:
         return "give a batch (n, channels, height, width): images.unsqueeze(0) for one image, (1) for one grey channel"
     return (
         "give a network that returns logits alone, and data of the shape it was made for, "
-        "as `sparring data prepare FOLDER --size SIDE --test-fraction 0.1 --out STORE` makes them, then --data STORE"
+        "as `sparring data prepare FOLDER --size SIDE --out STORE` makes them, then --data STORE"
     )

@@ -18,15 +18,13 @@ from sparring.core.files import storage_errors
 from sparring.core.process import Progress
 from sparring.data import Selection, Store, StoreManifest, is_store, prepare, verify
 from sparring.data.faults import Faults
-from sparring.data.hold_out import is_held_out
+from sparring.data.hold_out import HELD_OUT
 from sparring.data.sources import RawDataset, UnreadableImage, open_source
 from sparring.recipes import AnyRecipe
 from sparring.runs.caching import cache_folder
 
 SIDES = (8, 16, 32)
 """The sides that images are scaled to; larger ones take too long without a GPU."""
-HELD_OUT = 0.1
-"""The share of every class that is held out."""
 _LOOKED_AT = 200
 """Images whose sizes are looked at."""
 
@@ -76,7 +74,7 @@ def prepared(data: Store, progress: Progress, *, test_fraction: float | None = H
         faults.add("no image that can be read")
     faults.raise_any(source.name, "give a folder of images, with a folder for each class, or an .npz file")
     side = next((each for each in SIDES if each >= median(map(min, sides))), SIDES[-1])
-    selection = Selection(test_fraction=None if is_held_out(raw) else test_fraction)
+    selection = Selection(test_fraction=test_fraction)
     store = cache_folder() / "stores" / f"{source.stem}-{side}-{_digest(source, side, selection)}"
     if not is_store(store):
         prepare(str(source), store, size=side, selection=selection, progress=progress.part("preparing the images"))
@@ -109,8 +107,8 @@ def _digest(source: Path, side: int, selection: Selection) -> str:
 
 
 def _command(source: Path, side: int, selection: Selection, store: Path) -> str:
-    held = "" if selection.test_fraction is None else f" --test-fraction {selection.test_fraction:g}"
-    return f"sparring data prepare {shlex.quote(str(source))} --size {side}{held} --out {shlex.quote(str(store))}"
+    options = f"--size {side} --test-fraction {selection.test_fraction or 0:g}"
+    return f"sparring data prepare {shlex.quote(str(source))} {options} --out {shlex.quote(str(store))}"
 
 
 def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, store: Path) -> Iterator[str]:
@@ -125,8 +123,4 @@ def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, sto
     if {least, most} != {(side, side)}:
         found = f"{least[1]} x {least[0]}" if least == most else f"{least[1]} x {least[0]} to {most[1]} x {most[0]}"
         yield f"data: {found} pixels; the square in the middle of each is scaled to {side} x {side}"
-    held = manifest.held_out
-    if held:
-        fraction = manifest.selection.test_fraction
-        share = "" if fraction is None else f", {fraction:g} of every class"
-        yield f"data: {manifest.splits[held].count:,} images are held out for evaluation{share}; prepared in {store}"
+    yield f"data: {manifest.what_is_held_out}; prepared in {store}"
