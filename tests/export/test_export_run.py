@@ -94,6 +94,7 @@ def test_the_card_has_what_a_hub_reads(game: Path, tmp_path: Path) -> None:
 
     folder = export_run(game, tmp_path / "out").folder
     card = ModelCard(card_of(folder))
+    assert card.text.startswith("\n# Generator: Built-in 8x8 digits, Rob-GAN's co-training; a minute on a CPU\n")
     assert card.data.library_name == "sparring" and card.data.pipeline_tag == "unconditional-image-generation"
     for said in ("in [0, 1]", "@inproceedings{liu2019robgan", "lipschitz:\n  name: spectral_norm", "### Flags"):
         assert said in card.text, said
@@ -145,12 +146,13 @@ def test_one_of_packed_games(short: Callable[..., Recipe], tmp_path: Path) -> No
 
     train(short("replicas=2", "steps=2"), tmp_path / "run", device="cpu")
     result = export_run(tmp_path / "run", game=1)
-    assert result.folder == tmp_path / "run" / "exports" / "generator-hub"
+    assert result.folder == tmp_path / "run" / "exports" / "generator-hub-1"
     run, network = library.load(tmp_path / "run", game=1), from_pretrained(result.folder)
     latents = torch.randn(3, 8)
     assert torch.equal(network(latents), run.generator(latents))  # points have no range
-    assert export_run(tmp_path / "run", game=0).folder == result.folder  # an earlier export is replaced
-    assert not torch.equal(from_pretrained(result.folder)(latents), network(latents))
+    first = export_run(tmp_path / "run", game=0).folder
+    assert first.name == "generator-hub-0" and result.folder.exists()
+    assert not torch.equal(from_pretrained(first)(latents), network(latents))
 
 
 def test_what_cannot_be_exported(

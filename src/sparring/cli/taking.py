@@ -24,7 +24,8 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder to create.", show_default="RUN/exports/WHAT-FORM")
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder to create.", show_default="RUN/exports/WHAT-FORM[-GAME]"),
     ] = None,
     game: GameIndex = 0,
     as_json: AsJson = False,

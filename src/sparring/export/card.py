@@ -50,7 +50,7 @@ def write_card(
     text = _template().render(
         config=config,
         pipeline_tag=_PIPELINE.get(config.what, "other") if len(config.shape) == 3 else "other",
-        title=f"{config.what.capitalize()} trained on {recipe.data.name}",
+        title=f"{config.what.capitalize()}: {recipe.description or recipe.data.name}",
         verdict=summary.verdict if summary else "The training has not ended yet.",
         use=_use(config, network),
         plain=plain_torch(network),

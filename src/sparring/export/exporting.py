@@ -62,7 +62,8 @@ def export_run(
 
     Args:
         run: the run folder, which is not changed unless it is where the export goes.
-        out: the folder to create; by default RUN/exports/WHAT-FORM, where an earlier export is replaced.
+        out: the folder to create; by default RUN/exports/WHAT-FORM, or WHAT-FORM-GAME of a packed game, where an
+            earlier export is replaced.
         form: `hub`, `pt2` or `onnx`.
         what: `generator`, `discriminator` or `classifier`; by default G, or the classifier of a run that trains one.
         game: index of a packed game.
@@ -79,7 +80,8 @@ def export_run(
         _require_free(Path(out))
     chosen = chosen_network(folder, what, game)
     config = chosen.config.model_copy(update={"form": form})
-    out = Path(out) if out else folder.path / "exports" / f"{config.what}-{form}"
+    which = f"-{game}" if folder.recipe().replicas > 1 else ""
+    out = Path(out) if out else folder.path / "exports" / f"{config.what}-{form}{which}"
     network = assembled(config, chosen.weights, str(run))
     trust_code(config)
     with storage_errors(out), whole_folder(out) as written:
