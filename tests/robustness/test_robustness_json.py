@@ -244,6 +244,21 @@ def test_missing_options_of_a_model_are_named(
     assert answer.code == 2 and message in answer.err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--threats", "fgsn"), "did you mean fgsm"),
+        (("--weights", "none.safetensors"), "none.safetensors: no such file"),
+        (("--transfer-from", "nowhere"), "nowhere: no such run"),
+    ],
+)
+def test_what_needs_no_images_is_checked_before_they_are_prepared(
+    sparring: Command, own: Path, options: tuple[str, ...], message: str
+) -> None:
+    answer = sparring("robustness", "own_model:make", "--data", "no-images", "--out", own / "found", *options)
+    assert answer.code == 2 and message in answer.err and "no-images" not in answer.err
+
+
 def test_models_that_cannot_be_made_are_refused(own: Path) -> None:
     for model, message in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):
         with pytest.raises(UsageError, match=message):

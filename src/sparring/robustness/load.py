@@ -148,11 +148,11 @@ def _require_choice(name: str, options: RobustnessOptions, *, chooses: bool) -> 
 def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device, progress: Progress) -> Target:
     if options.data is None:
         raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a folder of images")
+    loaded = model.open(device)  # first, as images may take minutes to prepare
     source = named_data(options.data, device, progress)
     _require_channels(model, source.facts.shape[0])
     held_out, training = evaluation_samples(source, options.samples, options.seed, device)
-    loaded, facts = model.open(device), source.facts
-    network = loaded.of_pixels(model)
+    facts, network = source.facts, loaded.of_pixels(model)
     target = target_of_set(network, held_out.samples, labels_of(held_out), facts.space, name=model.model)
     target = replace(target, classes=facts.classes)
     if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own

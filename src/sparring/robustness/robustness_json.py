@@ -15,7 +15,7 @@ from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.own_model import OwnModel
 from sparring.robustness.radius import median_radius, require_gradients
 from sparring.robustness.targets import Target
-from sparring.robustness.threat_sets import budgets_of
+from sparring.robustness.threat_sets import budgets_of, require_threats
 from sparring.robustness.trials import clear
 from sparring.robustness.worst_case import AttackedTarget, robust_accuracy
 from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
@@ -81,6 +81,8 @@ def evaluate_robustness(
         StorageError: the disk refused.
     """
     folder = _folder(what, out)
+    require_threats(options.threats)
+    others = {text: run_or_model(text) for text in options.transfer_from}
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     opened = open_targets(what, options, device, progress)
@@ -93,7 +95,9 @@ def evaluate_robustness(
             target,
             epsilons=options.sizes,
             threats=options.threats,
-            transfer_from=[_transfer_source(text, target, options.seed, device) for text in options.transfer_from],
+            transfer_from=[
+                _transfer_source(text, other, target, options.seed, device) for text, other in others.items()
+            ],
             seed=options.seed,
             folder=folder / _TRIALS,
             progress=progress,
@@ -151,9 +155,8 @@ def _folder(what: Path | OwnModel, out: Path | None) -> Path:
     return folder
 
 
-def _transfer_source(text: str, target: Target, seed: int, device: str) -> Target:
+def _transfer_source(text: str, other: Path | OwnModel, target: Target, seed: int, device: str) -> Target:
     """Another network of the target's task; its samples are not used."""
-    other = run_or_model(text)
     if isinstance(other, OwnModel):
         return other.beside(target)
     options = RobustnessOptions(on=(_ON.get(target.name, "class"),), samples=_FEW, seed=seed)

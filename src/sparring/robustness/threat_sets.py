@@ -34,7 +34,7 @@ from sparring.attacks import (
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.errors import UsageError
 from sparring.core.records import nearest
-from sparring.core.shapes import Space
+from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.recipes import parse_yaml
 from sparring.robustness.targets import Target
 
@@ -180,6 +180,15 @@ def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> li
     for threat in main:
         threat.attack.require_size(budgets.space)
     return main
+
+
+def require_threats(choice: str) -> None:
+    """Refuse names of threats that do not exist, and files that cannot be read, before there are samples.
+
+    Raises:
+        UsageError, InvalidRecord: as `chosen_threats`.
+    """
+    _named(choice, Budgets(Linf(), (_GREY,), _GREY, Space((1, 8, 8), IMAGE_BOUNDS)))
 
 
 def _follows_gradients(threat: Threat) -> bool:
