@@ -62,6 +62,7 @@ MISTAKES = {
     "generator.hidden=[64, -1]": ("generator.hidden.1", "greater than or equal to 1"),
     "precision=fp8": ("precision", "'fp32', 'tf32' or 'bf16'"),
     "objective=nowhere.module:Thing": ("objective.name", "cannot be imported"),
+    "objective=sparring.objectives:Hinje": ("objective.name", "has no Hinje; did you mean Hinge?"),
     "objective=pathlib:Path": ("objective.name", "not a subclass"),
     "data=3": ("data", "name or a mapping"),
     "feedback={probability: 0.1}": ("feedback.name", "`name` is missing"),

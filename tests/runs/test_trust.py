@@ -121,7 +121,7 @@ def test_a_module_of_the_same_name_without_the_piece_is_named(
     monkeypatch.syspath_prepend(tmp_path)
     answer = sparring("report", own / "run")
     del sys.modules[module]
-    assert answer.code == 2 and f"module '{module}' has no attribute 'Mine'" in answer.err
+    assert answer.code == 2 and f"module {module} has no Mine" in answer.err
 
 
 def test_every_recipe_without_own_code_names_none(short: Callable[..., Recipe]) -> None:

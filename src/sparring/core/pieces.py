@@ -173,15 +173,19 @@ def import_object(reference: str) -> Any:
         raise ImportError("it does not read package.module:attribute")
     module, _, attribute = reference.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name not in (module, module.partition(".")[0]):
             raise ImportError(f"{module} imports {error.name}, which is not installed here") from None
         raise ImportError(f"module {error.name} is not importable from here") from None
-    except (ImportError, AttributeError) as error:
+    except ImportError as error:
         raise ImportError(str(error)) from None
     except (Exception, SystemExit) as error:  # any code may run on import
         raise ImportError(f"{type(error).__name__}: {error}") from None
+    if not hasattr(found, attribute):
+        close = nearest(attribute, vars(found))
+        raise ImportError(f"module {module} has no {attribute}" + (f"; did you mean {close}?" if close else ""))
+    return getattr(found, attribute)
 
 
 def json_schema(recipes: Any) -> dict[str, Any]:
