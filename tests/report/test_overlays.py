@@ -20,6 +20,7 @@ from sparring.report import Comparison, report_folder, report_runs
 from sparring.report.charts import Chart
 from sparring.report.overlays import ALL, aligned, overlays
 from sparring.report.read import RunRecord, read_run
+from sparring.report.run_charts import charts
 from sparring.runs.folder import RunFolder
 
 SYMMETRIC = "regime={name: symmetric, attack: {name: fgsm, epsilon: 8/255}}"
@@ -70,6 +71,21 @@ def test_mean_and_band_are_those_of_scipy(six: list[RunRecord]) -> None:
             values = [game[place] for game in games]
             expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
             assert interval == pytest.approx(np.maximum(expected, 0.0))  # no distance is below 0
+
+
+@pytest.mark.parametrize(
+    ("lost", "is_log"), [([4000.0, 5000.0, 6000.0], True), ([4.0, 5.0, 6.0], False), ([4000.0, 5000.0, 0.0], False)]
+)
+def test_one_lost_game_does_not_hide_the_others(lost: list[float], is_log: bool, tmp_path: Path) -> None:
+    games = np.array([[3.0, 1.0, 0.5], [2.0, 1.0, 0.25], lost])
+    run = logged(tmp_path / "run", games=3, frechet_distance=games.T.tolist())
+    (compared,) = overlays([run], Comparison(measures=("frechet_distance",))).charts
+    (alone,) = (chart for chart in charts(run, "x") if chart.name == "frechet_distance")
+    for chart in (compared, alone):
+        assert chart.is_log is is_log
+        assert ("distance of features (log)" in chart.svg()) is is_log
+    low, high = compared.curves[0].band.T  # type: ignore[union-attr]
+    assert (low > 0).all() == is_log and np.isfinite(high).all()
 
 
 def test_a_share_of_successes_has_wilson_s_band(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -42,6 +43,8 @@ _UNIT, _AROUND = 20, 1.1
 """Letters of a unit in an inch of the value axis, and inches of a chart above and below that axis."""
 _HEADROOM = 0.06
 """The share of an axis above its data."""
+_WIDE = 1000
+"""On a linear axis, values that are so many times smaller than the largest one look like 0."""
 _FEW = 30
 """A curve of at most this many points shows them."""
 
@@ -110,7 +113,7 @@ class Chart:
         curves: what is drawn.
         marks: horizontal lines.
         limits: of the value axis; None leaves an end to the data.
-        is_log: a logarithmic value axis.
+        is_log: a logarithmic value axis; its label says so.
         across: the label of the horizontal axis.
         is_whole: whether that axis has whole numbers.
         size: width and height in inches.
@@ -175,8 +178,9 @@ class Chart:
 
     def _dress(self, axes: Axes) -> None:
         axes.set_xlabel(self.across)
-        axes.set_ylabel(fill(self.unit, int(_UNIT * (self.size[1] - _AROUND))))
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=self.is_whole))
+        unit = f"{self.unit} (log)" if self.is_log else self.unit
+        axes.set_ylabel(fill(unit, int(_UNIT * (self.size[1] - _AROUND))))
+        axes.xaxis.set_major_locator(MaxNLocator(int(self.size[0]) + 1, integer=self.is_whole))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:,.0f}" if self.is_whole else f"{at:g}"))
         axes.margins(x=0.02)
         if self.is_log:
@@ -184,6 +188,7 @@ class Chart:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())
         low, high = self.limits
+        low = None if self.is_log and low == 0 else low
         top = axes.dataLim.y1
         if high is None and low is not None and np.isfinite(top) and top > low and not self.is_log:
             high = top + _HEADROOM * (top - low)
@@ -191,6 +196,12 @@ class Chart:
         if self.is_log:
             bottom, top = axes.get_ylim()
             axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if top < 100 * bottom else (1.0,)))
+
+
+def spans_decades(values: Iterable[Floats]) -> bool:
+    """Whether all values are positive and one is over 1,000 times another, as where one game of several is lost."""
+    finite = np.concatenate([np.empty(0), *(each[np.isfinite(each)] for each in values)])
+    return bool(finite.size and finite.min() > 0 and finite.max() > _WIDE * finite.min())
 
 
 def _draw(axes: Axes, curve: Curve, *, is_log: bool) -> None:

@@ -10,12 +10,12 @@ Source: AS-GAN, figures 4, 5b; Direct Adversarial Training for GANs, figures 4, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sparring.core.errors import UsageError
-from sparring.report.charts import CYCLE, DASHES, DISTINCT, Chart, Curve, Mark
+from sparring.report.charts import CYCLE, DASHES, DISTINCT, Chart, Curve, Mark, spans_decades
 from sparring.report.format import counted
 from sparring.report.groups import Group, group_games
 from sparring.report.horizontal import LABELS, Unit, positions
@@ -103,6 +103,8 @@ def aligned(places: Sequence[Floats], values: Sequence[Floats]) -> tuple[Floats,
 
 def _overlay(groups: Sequence[Group], measure: LoggedMeasure, unit: Unit, key: str) -> Chart:
     info, curves, members = measure.info, list[Curve](), list[Group]()
+    logged = [series.values for group in groups for game in group.games if (series := game.series(info.name))]
+    measure = replace(measure, is_log=measure.is_log or (measure.limits[1] is None and spans_decades(logged)))
     for index, group in enumerate(groups):
         games = tuple(game for game in group.games if measure.is_of(game.run))
         if any(game.series(info.name) for game in games):

@@ -15,7 +15,7 @@ from sparring.objectives import Wasserstein
 from sparring.recipes import ClassifierRecipe, Recipe
 from sparring.regimes import AdversarialRegime
 from sparring.report.chart_specs import CHARTS, ChartSpec, CurveSpec
-from sparring.report.charts import BLUE, COLOURS, PURPLE, VERMILLION, Chart, Curve, Mark
+from sparring.report.charts import BLUE, COLOURS, PURPLE, VERMILLION, Chart, Curve, Mark, spans_decades
 from sparring.report.format import number
 from sparring.report.metric_info import MetricInfo, hidden, metrics_of, threshold
 from sparring.report.read import RunRecord
@@ -146,7 +146,8 @@ def _metric_chart(run: RunRecord, metric: MetricInfo, key: str) -> Chart:
     ]
     need = threshold(metric, run)
     marks = () if need is None else (Mark(need * metric.scale, "needed for a success"),)
-    chart = Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, limits_of(metric))
+    is_log = not metric.is_share and spans_decades(curve.values for curve in curves)
+    chart = Chart(key, metric.title, metric.caption, metric.unit, tuple(curves), marks, limits_of(metric), is_log)
     return replace(chart, name=metric.name)
 
 

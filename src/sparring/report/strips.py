@@ -113,7 +113,7 @@ def histogram(run: RunRecord, key: str) -> list[Chart]:
             f"{key}-histogram", "Entries of D's input gradients",
             "A spike at 0 with thin tails is a sparse gradient, a broad bell is noise (figure 5a of AS-GAN). It is a "
             "density, so that rounds with different ranges of slopes compare.",
-            "share of entries (per unit, log scale)", tuple(reversed(curves)), is_log=True,
+            "share of entries per unit", tuple(reversed(curves)), is_log=True,
             across="d score / d value", is_whole=False,
         )
     ]  # fmt: skip
