@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from sparring.core.errors import SparringError, print_error
 from sparring.core.process import process_count
-from sparring.core.signals import STOPS, Terminated, terminate_on_signals
+from sparring.core.signals import Terminated, ignore_signals, terminate_on_signals
 
 
 def main() -> None:
@@ -31,10 +30,7 @@ def _run() -> None:
 
             run()
         finally:
-            # The exit code is decided: no signal interrupts the interpreter's exit handlers.
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-            for number in STOPS:  # threads of libraries have masks of their own, and Python removes its handlers
-                signal.signal(number, signal.SIG_IGN)
+            ignore_signals()  # the exit code is decided: none interrupts the interpreter's exit handlers
     except Terminated as stop:
         number = stop.signal
     print_error(SparringError(f"stopped by {number.name}", "run it again; `sparring resume` continues a run"))

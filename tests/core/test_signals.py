@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from sparring.core.signals import STOPS, Stopped, StopRequest, Terminated, stop_
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    before, hook = {number: signal.getsignal(number) for number in STOPS}, sys.unraisablehook
+    before, hook = {number: signal.getsignal(number) for number in (*STOPS, signal.SIGALRM)}, sys.unraisablehook
     yield
     sys.unraisablehook = hook
     for number, handler in before.items():
@@ -130,6 +132,22 @@ def test_a_termination_that_python_drops_is_raised_again(capsys: pytest.CaptureF
         work()
     assert stop.value.signal == signal.SIGTERM
     assert not capsys.readouterr().err
+
+
+def test_during_an_import_a_termination_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 replaces what is raised in `__set_name__` by a RuntimeError; others drop it."""
+    lines = ["import signal", "signal.raise_signal(signal.SIGTERM)", "import json", "done = True"]
+    (tmp_path / "interrupted_import.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    terminate_on_signals()
+
+    def work() -> None:
+        import_module("interrupted_import")
+        time.sleep(600)
+
+    with pytest.raises(Terminated):
+        work()
+    assert sys.modules.pop("interrupted_import").done
 
 
 def test_a_stop_that_python_drops_stays_requested(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,23 +100,20 @@ def stop_request() -> Iterator[StopRequest]:
 def terminate_on_signals() -> None:
     """From here on, a stop signal outside of `stop_request` raises Terminated.
 
-    Python drops an exception that is raised in a finaliser or in the callback of a weak reference, and the end of every
-    import calls one. A Terminated that is dropped there is raised again.
+    Where Python would lose it, it is raised a moment later: during an import, whose code may drop or replace any
+    exception, and in finalisers and callbacks of weak references.
     """
     for number in _not_ignored():
         signal.signal(number, _terminate)
     sys.unraisablehook = _repeat_if_dropped
 
 
-def _repeat_if_dropped(dropped: sys.UnraisableHookArgs) -> None:
-    """Send the signal of a dropped Terminated again; report what is neither that nor Stopped, which is noted."""
-    stop = dropped.exc_value
-    if isinstance(stop, Terminated):
-        again = threading.Timer(0.01, os.kill, (os.getpid(), stop.signal))  # here and now it would be dropped as well
-        again.daemon = True
-        again.start()
-    elif not isinstance(stop, Stopped):
-        sys.__unraisablehook__(dropped)
+def ignore_signals() -> None:
+    """From here on, no stop signal has an effect."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    for number in STOPS:  # threads of libraries have masks of their own, and Python removes its handlers at exit
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _not_ignored() -> list[signal.Signals]:
@@ -124,9 +121,34 @@ def _not_ignored() -> list[signal.Signals]:
     return [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _terminate(number: int, _frame: FrameType | None) -> None:
+def _terminate(number: int, frame: FrameType | None) -> None:
     _detach_lost_terminal()
-    raise Terminated(number)
+    if _imports(frame):
+        _send_later(number)
+    else:
+        raise Terminated(number)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a frame or one of its callers is of Python's import system."""
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _send_later(number: int) -> None:
+    # By a timer of the system: a thread cannot be started in a handler that has interrupted the start of another.
+    signal.signal(signal.SIGALRM, lambda _alarm, _frame: signal.raise_signal(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
+def _repeat_if_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Send the signal of a dropped Terminated again; report what is neither that nor Stopped, which is noted."""
+    stop = dropped.exc_value
+    if isinstance(stop, Terminated):
+        _send_later(stop.signal)
+    elif not isinstance(stop, Stopped):
+        sys.__unraisablehook__(dropped)
 
 
 def _detach_lost_terminal() -> None:
