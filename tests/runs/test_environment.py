@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: large tensors are not mapped again."""
+"""Freed memory stays with the process: large tensors are not mapped again. What a CPU computes in software is said."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from sparring.runs import environment
-from sparring.runs.environment import keep_freed_memory
+from sparring.runs.environment import keep_freed_memory, precision_remarks
 
 ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
 FAULTS = """
@@ -59,3 +60,14 @@ def test_without_a_threshold_for_mapping_none_is_set_for_trimming(
     monkeypatch.setattr(environment.ctypes, "CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
     keep_freed_memory()
     assert found == accepted
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "device", "remarks"),
+    [("AVX2", "bf16", "cpu", 1), ("AVX512", "bf16", "cpu", 0), ("AVX2", "fp32", "cpu", 0), ("AVX2", "bf16", "cuda", 0)],
+)
+def test_a_precision_in_software_is_remarked(
+    capability: str, precision: str, device: str, remarks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert len(precision_remarks(precision, torch.device(device))) == remarks

@@ -27,6 +27,7 @@ from sparring.monitoring.endurance_study import EnduranceStudy
 from sparring.monitoring.generator_metrics import GeneratorMetrics, first_successes
 from sparring.monitoring.pictures import save_probe, save_samples
 from sparring.recipes import ClassifierRecipe, Recipe, TrainingRecipe
+from sparring.runs.environment import precision_remarks
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
 from sparring.training.first_round import (
@@ -150,7 +151,8 @@ class GANTask(Task):
         return self.game.diverged.blank(super().means())
 
     def remarks(self) -> list[str]:
-        return self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
+        remarks = self.recipe.regime.remarks(couples_samples=self.game.couples_samples)
+        return [*precision_remarks(self.recipe.precision, self.game.device), *remarks]
 
     def locate(self, step: int) -> str | None:
         if self.game.group.part.of > 1:
@@ -259,7 +261,7 @@ class ClassifierTask(Task):
         return first_non_finite(self.networks(), optimizers, lambda: self.train_round(step))
 
     def remarks(self) -> list[str]:
-        return self.recipe.attack.remarks()
+        return [*precision_remarks(self.recipe.precision, self.classifier.device), *self.recipe.attack.remarks()]
 
     def measure(self, done: int) -> dict[str, Any]:
         return self.measures.measure(self.classifier.evaluated, self.classifier.classify_evaluated, done)
