@@ -50,7 +50,7 @@ def describe(device: torch.device, seed: int, training_samples: int) -> dict[str
 def precision_remarks(precision: str, device: torch.device) -> list[str]:
     """A remark where a device computes a recipe's precision in software."""
     if precision == "bf16" and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
-        return ["precision=bf16: this CPU, without AVX-512, computes it in software; precision=fp32 is several times faster"]
+        return ["precision=bf16: this CPU, without AVX-512, computes it in software; precision=fp32 is much faster"]
     return []
 
 
