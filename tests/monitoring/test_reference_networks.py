@@ -178,6 +178,12 @@ def test_real_features_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.fewest == 40
 
 
+@pytest.mark.parametrize(("count", "rounds"), [(0, 20), (15, 15), (20, 20), (1437, 20)])
+def test_few_images_are_trained_on_for_a_hundred_epochs(count: int, rounds: int) -> None:
+    seen = reference_networks._settings(SmallCNN.training, count).images_seen
+    assert seen == rounds * reference_networks.BATCH_SIZE
+
+
 def test_other_counts_and_weights_have_other_entries() -> None:
     first = classifier_for(colours(), CPU)
     assert first is not None

@@ -38,6 +38,8 @@ SEED = 0
 """Of everything that is drawn here."""
 _AT_ONCE = 2048
 """Images of a training split in memory at once."""
+_EPOCHS = 100
+"""Of a classifier's training, at most: a bound for fewer than 1,200 grey or 3,000 colour images."""
 _VERSION = 4
 TRAINING = "training the judge of this data set, once"
 LOOKING = "looking at real images, once"
@@ -60,15 +62,16 @@ def classifier_for(source: Source, device: torch.device, progress: Progress = SI
     facts = source.facts
     if len(facts.classes) < 2 or not is_image_data(facts):
         return None
-    spec = _classifier(facts)
-    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{spec.training}"
+    spec, whole = _classifier(facts), source.whole()
+    settings = _settings(spec.training, whole.facts.count)
+    key = f"{_VERSION}/{facts.fingerprint}/{facts.shape}/{spec.model_dump_json()}/{settings}"
 
     def build() -> ClassifierModule:
         return spec.build(facts.space, (), rng=Streams(SEED).rng("init/classifier")).to(device)
 
     def make() -> Checkpoint:
         network = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        _train(network, spec.training, source.whole(), device, progress.part(TRAINING))
+        _train(network, settings, whole, device, progress.part(TRAINING))
         accuracy = _accuracy(FrozenClassifier(network, spec.name, "", device), source, device)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
         return Checkpoint(tensors, {"accuracy": accuracy})
@@ -148,6 +151,12 @@ def _classifier(facts: Facts) -> SmallCNN | SmallResNet:
     """The classifier that is good enough on these images: grey ones are easier than colour."""
     fits_resnet = facts.shape[0] > 1 and min(facts.shape[1:]) >= 8
     return SmallResNet() if fits_resnet else SmallCNN()
+
+
+def _settings(settings: TrainingSettings, count: int) -> TrainingSettings:
+    """The settings for so many images, 0 where they are drawn without end."""
+    seen = min(settings.images_seen, _EPOCHS * count) if count else settings.images_seen
+    return settings._replace(images_seen=seen)
 
 
 def _counted(parts: Iterable[Tensor], count: int, progress: Progress) -> Iterator[Tensor]:
