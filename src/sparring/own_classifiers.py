@@ -2,7 +2,7 @@
 
     adversarial = sparring.attack(model, images, labels, "pgd", epsilon=8 / 255, steps=20)
     result = sparring.robust_accuracy(model, images, labels, epsilons=["8/255"], threats=["fgsm", "apgd-ce"])
-    print(result.headline or result.flags)
+    print(result)
 
 Images and labels may be tensors, arrays or lists; labels may be class numbers of any type or one-hot rows. They are
 moved to the model's device. What cannot be converted safely is refused in one line.
@@ -24,7 +24,7 @@ from sparring.robustness.model_checks import returns_logits
 from sparring.robustness.targets import Target, target_of
 from sparring.robustness.threat_sets import Epsilons
 from sparring.robustness.worst_case import robust_accuracy as accuracy_of_target
-from sparring.runs.schema import TargetRobustness
+from sparring.runs.robustness_schema import TargetRobustness
 
 
 def attack(

@@ -18,7 +18,7 @@ from sparring.report import report_model, report_run, report_runs
 from sparring.report.charts import Chart, Curve
 from sparring.report.robustness_section import TargetSection, compare_robustness, target_sections
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import Robustness, TargetRobustness
+from sparring.runs.robustness_schema import Robustness, TargetRobustness
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -257,6 +258,20 @@ def test_what_needs_no_images_is_checked_before_they_are_prepared(
 ) -> None:
     answer = sparring("robustness", "own_model:make", "--data", "no-images", "--out", own / "found", *options)
     assert answer.code == 2 and message in answer.err and "no-images" not in answer.err
+
+
+def test_scaled_images_are_said_to_be_scaled(sparring: Command, own: Path) -> None:
+    for index, label in enumerate("abcdefghij"):
+        (own / "images" / label).mkdir(parents=True, exist_ok=True)
+        pixels = np.full((6, 7), 20 * index, np.uint8)
+        Image.fromarray(pixels).save(own / "images" / label / f"{index}.png")
+    options = ("--data", own / "images", "--out", own / "found", "--threats", "noise", "--epsilons", "0.1")
+    answer = sparring("robustness", "own_model:make", *options)
+    scaled = "scaled from 7 x 6 to 8 x 8"
+    assert f"note: images were {scaled}: a network that takes another side" in answer.out
+    found = json.loads((own / "found" / "robustness.json").read_text())
+    assert found["targets"][0]["remarks"][0].startswith(f"images were {scaled}")
+    assert f"10 given images, {scaled}" in answer.out or found["targets"][0]["flags"]
 
 
 def test_models_that_cannot_be_made_are_refused(own: Path) -> None:

@@ -21,7 +21,7 @@ from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, rate, target_of
 from sparring.robustness.threat_sets import budgets_of
 from sparring.robustness.transfer import Attempt
-from sparring.runs.schema import SanityCheck, ThreatResult
+from sparring.runs.robustness_schema import SanityCheck, ThreatResult
 
 COUNT = 100
 

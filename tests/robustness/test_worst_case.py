@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import evaluations
 from robust_models import TRAINED_AGAINST, on_digits, sound, thresholds
-from sparring.attacks import BIM, PGD, Threat
+from sparring.attacks import BIM, PGD, Threat, in_scales
 from sparring.core.errors import NonFinite
 from sparring.core.intervals import wilson
 from sparring.robustness.model_checks import changes, network_state
 from sparring.robustness.targets import target_of
 from sparring.robustness.worst_case import robust_accuracy
+from sparring.runs.robustness_schema import TargetRobustness
 
 
 def test_accuracy_is_the_share_of_samples_beyond_epsilon() -> None:
@@ -193,3 +195,18 @@ def test_a_sample_fooled_at_a_smaller_epsilon_counts_as_fooled_at_a_larger_one()
     worst = {case.epsilon: case for case in result.worst}
     assert worst[0.6].attacks == ("small",) and worst[0.6].accuracy == worst[0.45].accuracy
     assert worst[0.45].accuracy.value < result.attacks[-1].accuracy.value == 1
+
+
+def test_a_result_prints_as_a_few_lines() -> None:
+    worst = evaluations.attacked("L2", 0.5, 0.6, attacks=["FGSM"])
+    result = TargetRobustness.model_validate(evaluations.flagged("mine", worst=[worst]))
+    assert (
+        str(result)
+        == repr(result)
+        == (
+            "mine, 500 held-out samples\n"
+            "  without attack: 96.8 % [94.9, 98.0]\n"
+            f"  worst case, L2, {in_scales(0.5)}: 60.0 % [55.6, 64.2]\n"
+            "  FLAG: more steps help: PGD-20 61.2 %, PGD-1 55.0 %"
+        )
+    )

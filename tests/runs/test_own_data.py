@@ -55,7 +55,7 @@ def test_a_folder_is_prepared_once_and_what_is_chosen_is_said(letters: Path) -> 
     store = Path(recipe.data.path)
     assert notes.said == [
         "data: 30 images in grey of 3 classes (a, b, g) in letters",
-        "data: 20 x 14 pixels; the square in the middle of each is scaled to 16 x 16",
+        "data: the square in the middle of each is scaled from 20 x 14 to 16 x 16 pixels",
         f"data: 3 images are held out for evaluation, 0.1 of every class; prepared in {store}",
     ]
     assert recipe.description == "letters 16 x 16, Rob-GAN with small networks; minutes on a CPU"

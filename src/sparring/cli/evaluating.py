@@ -27,7 +27,7 @@ from sparring.core.intervals import percent
 
 if TYPE_CHECKING:
     from sparring.networks import Extractor
-    from sparring.runs.schema import Rate, Robustness
+    from sparring.runs.robustness_schema import Rate, Robustness
 
 
 def sample(

@@ -16,7 +16,8 @@ from sparring.export.portable import PortableDiscriminator, PortableGenerator, P
 from sparring.networks import Generator
 from sparring.recipes import AnyRecipe, to_yaml
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import ROBUSTNESS, Interval, MetricValue, Robustness, TargetRobustness
+from sparring.runs.robustness_schema import ROBUSTNESS, Robustness, TargetRobustness
+from sparring.runs.schema import Interval, MetricValue
 
 _PIPELINE = {"generator": "unconditional-image-generation", "classifier": "image-classification"}
 _PRIORS = {"normal": "N(0, 1)", "uniform": "uniform in [-1, 1)"}

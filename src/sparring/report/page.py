@@ -26,7 +26,8 @@ from sparring.report.strips import StripGroup, probe_strips, shared_strips
 from sparring.report.sweep_map import SweepMap, success_sheets, sweep_map
 from sparring.report.time_to_level import level_tables
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import ROBUSTNESS, Alarm, Robustness, Summary
+from sparring.runs.robustness_schema import ROBUSTNESS, Robustness
+from sparring.runs.schema import Alarm, Summary
 from sparring.sweeps.sweep_folder import SweepFolder, is_sweep
 
 _COMPACT = 8

@@ -25,7 +25,8 @@ from sparring.core.intervals import wilson
 from sparring.data import Facts
 from sparring.recipes import AnyRecipe
 from sparring.runs.folder import RunFolder
-from sparring.runs.schema import ROBUSTNESS, MetricValue, Robustness, Summary
+from sparring.runs.robustness_schema import ROBUSTNESS, Robustness
+from sparring.runs.schema import MetricValue, Summary
 
 _OF_ROWS = ("step", "seconds")
 """What every row of the log has, one number for all games."""

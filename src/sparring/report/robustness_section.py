@@ -14,7 +14,7 @@ import numpy as np
 from sparring.report.charts import CYCLE, DASHES, DISTINCT, GREY, INK, Chart, Curve
 from sparring.report.format import counted
 from sparring.report.strips import StripGroup, example_strips, load_examples
-from sparring.runs.schema import (
+from sparring.runs.robustness_schema import (
     AccuracyAt,
     AttackedAccuracy,
     Rate,

@@ -20,7 +20,7 @@ from sparring.report.charts import BLUE, GREY, Chart, Curve
 from sparring.report.films import data_uri
 from sparring.report.format import number
 from sparring.report.read import Arrays, RunRecord, load_arrays
-from sparring.runs.schema import ROBUSTNESS_EXAMPLES, ExampleBlock, TargetRobustness
+from sparring.runs.robustness_schema import ROBUSTNESS_EXAMPLES, ExampleBlock, TargetRobustness
 
 _TILE = 64
 """Smallest side of a picture in pixels."""

@@ -15,14 +15,14 @@ from sparring.recipes import parse_piece
 from sparring.runs.own_data import prepared
 
 
-def named_data(data: str, device: torch.device, progress: Progress) -> Source:
-    """The labelled images of `--data`, opened."""
+def named_data(data: str, device: torch.device, progress: Progress) -> tuple[Source, str]:
+    """The labelled images of `--data`, opened, and how they were scaled; empty where they were not."""
     is_piece = data in members(Data) or data.startswith("{")
-    chosen = parse_piece(Data, data) if is_piece else prepared(Store(path=data), progress, test_fraction=None)[0]
-    source = chosen.open(device)
+    found = None if is_piece else prepared(Store(path=data), progress, test_fraction=None)
+    source = (parse_piece(Data, data) if found is None else found.data).open(device)
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")
-    return source
+    return source, "" if found is None else found.scaling
 
 
 def evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[SampleSet, SampleSet]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sparring.core.intervals import percent
 from sparring.robustness.own_model import LoadedModel, OwnModel
 from sparring.robustness.targets import Target, rate
-from sparring.runs.schema import Rate, SanityCheck
+from sparring.runs.robustness_schema import Rate, SanityCheck
 
 _RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _PLAIN = {"mean": (0.0,), "std": (1.0,)}

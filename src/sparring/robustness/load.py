@@ -149,17 +149,16 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     if options.data is None:
         raise UsageError(f"{model.model}: no data are given", "add --data digits, or --data with a folder of images")
     loaded = model.open(device)  # first, as images may take minutes to prepare
-    source = named_data(options.data, device, progress)
+    source, scaling = named_data(options.data, device, progress)
     _require_channels(model, source.facts.shape[0])
     held_out, training = evaluation_samples(source, options.samples, options.seed, device)
-    facts, network = source.facts, loaded.of_pixels(model)
-    target = target_of_set(network, held_out.samples, labels_of(held_out), facts.space, name=model.model)
-    target = replace(target, classes=facts.classes)
+    facts, attacked = source.facts, (loaded.of_pixels(model), held_out.samples, labels_of(held_out))
+    target = replace(target_of_set(*attacked, facts.space, name=model.model), classes=facts.classes, scaling=scaling)
     if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own
         target = replace(target, evaluated_on="held-out", training=training)
     with full_precision():
-        checks = (input_check(loaded, target),)
-    return replace(target, gradients=not model.is_onnx, remarks=loaded.remarks, checks=checks)
+        check = input_check(loaded, target)
+    return replace(target, gradients=not model.is_onnx, remarks=loaded.remarks, checks=(check,))
 
 
 def _require_channels(model: OwnModel, channels: int) -> None:
@@ -178,11 +177,11 @@ def _exported(folder: Path, options: RobustnessOptions, device: torch.device, pr
         raise UsageError(f"{folder}: a {config.what}, not a classifier", "export with --what classifier")
     network = from_pretrained(folder, device=device).network
     require_code(folder, config.of_evaluation)
-    if options.data is None:
-        source = Data.model_validate(config.data).open(device)
-        source = source.split(config.validation_samples)[0] if config.validation_samples else source
+    if options.data is not None:
+        source, scaling = named_data(options.data, device, progress)
     else:
-        source = named_data(options.data, device, progress)
+        source, scaling = Data.model_validate(config.data).open(device), ""
+        source = source.split(config.validation_samples)[0] if config.validation_samples else source
     held_out, training = evaluation_samples(source, options.samples, options.seed, device)
     target = Target(
         name=_BEST,
@@ -194,6 +193,7 @@ def _exported(folder: Path, options: RobustnessOptions, device: torch.device, pr
         evaluated_on=source.facts.evaluated_on,
         training=training,
         trained_against=None if config.trained_against is None else Attack.model_validate(config.trained_against),
+        scaling=scaling,
     )
     return OpenedTargets((target,), config.step, ())
 

@@ -17,7 +17,7 @@ from sparring.core.modules import input_gradient
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.targets import Target, rate
-from sparring.runs.schema import SanityCheck, ThreatResult
+from sparring.runs.robustness_schema import SanityCheck, ThreatResult
 
 HALF_A_POINT, TWO_POINTS = 0.005 + 1e-9, 0.02 + 1e-9
 """Tolerances of accuracies."""

@@ -22,7 +22,7 @@ from sparring.core.balls import Ball
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Streams
 from sparring.robustness.targets import Target, full_precision
-from sparring.runs.schema import MedianRadius
+from sparring.runs.robustness_schema import MedianRadius
 
 _WHOLE = 1e6
 """No budget, in units of [0, 1]."""

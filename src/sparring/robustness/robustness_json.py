@@ -18,7 +18,7 @@ from sparring.robustness.targets import Target
 from sparring.robustness.threat_sets import budgets_of, require_threats
 from sparring.robustness.trials import clear
 from sparring.robustness.worst_case import AttackedTarget, robust_accuracy
-from sparring.runs.schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
+from sparring.runs.robustness_schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness
 
 _ON = {"class head": "class", "source head": "source", "both": "both"}
 _TRIALS = "trials"

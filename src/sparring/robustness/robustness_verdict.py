@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sparring.attacks import short_size
 from sparring.core.intervals import percent
 from sparring.robustness.targets import Target
-from sparring.runs.schema import Rate, SanityCheck, WorstCase
+from sparring.runs.robustness_schema import Rate, SanityCheck, WorstCase
 
 _NAMES = {
     "classifier": "the classifier",
@@ -28,7 +28,7 @@ def robustness_verdict(target: Target, worst: WorstCase, clean: Rate, checks: Se
     """
     name = _NAMES.get(target.name, target.name)
     noun = "images" if len(target.space.shape) == 3 else "samples"
-    on = f"{len(target.samples):,} {target.evaluated_on} {noun}"
+    on = f"{len(target.samples):,} {target.evaluated_on} {noun}{target.scaling and f', {target.scaling}'}"
     kind = "attacks" if target.gradients else "black-box attacks"
     attacks = worst.attacks[0] if len(worst.attacks) == 1 else f"every one of {len(worst.attacks)} {kind}"
     kept = (

@@ -24,7 +24,7 @@ from sparring.core.shapes import Samples, expand_like
 from sparring.robustness.model_checks import HALF_A_POINT, TWO_POINTS, changes, model_checks, network_state
 from sparring.robustness.targets import Target
 from sparring.robustness.transfer import Attempt, adversarial_samples, substitute
-from sparring.runs.schema import SanityCheck
+from sparring.runs.robustness_schema import SanityCheck
 
 _SAMPLES = 200
 _QUERIES = 200

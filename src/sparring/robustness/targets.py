@@ -21,7 +21,7 @@ from sparring.core.modules import evaluating
 from sparring.core.shapes import Samples, Space
 from sparring.data import SampleRows, SampleSet
 from sparring.networks import prepared_for_attack
-from sparring.runs.schema import Rate, SanityCheck
+from sparring.runs.robustness_schema import Rate, SanityCheck
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 250
 _BATCH_VALUES = 1 << 21
@@ -57,6 +57,7 @@ class Target:
         training: training samples and their labels, for the generalization gap; None without.
         trained_against: the attack of its adversarial training, or None.
         gradients: whether the network can be differentiated; otherwise it is attacked by its outputs alone.
+        scaling: how images were scaled from the sides that they have on disk; empty where they were not.
         draws: of a randomised network; its logits are their means over so many calls.
         remarks: on how it was made, for the report.
         checks: sanity checks of how it was made, beside those of the attacks.
@@ -73,6 +74,7 @@ class Target:
     training: SampleSet | None = None
     trained_against: Attack | None = None
     gradients: bool = True
+    scaling: str = ""
     draws: int = 1
     remarks: tuple[str, ...] = ()
     checks: tuple[SanityCheck, ...] = ()

@@ -21,7 +21,7 @@ from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
 from sparring.networks.initial import GlorotInit, initialise
 from sparring.robustness.targets import Target, logits_alone, rate
-from sparring.runs.schema import TransferMatrix
+from sparring.runs.robustness_schema import TransferMatrix
 
 Attempt = Callable[..., Samples]
 """One try of a threat on every sample; the signature is that of `attacks.attempt`."""

@@ -24,7 +24,7 @@ from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import network_state
 from sparring.robustness.targets import Target, rate
 from sparring.robustness.transfer import adversarial_batches
-from sparring.runs.schema import ThreatResult
+from sparring.runs.robustness_schema import ThreatResult
 from sparring.runs.tensors import tensors_in
 
 SHOWN = 8

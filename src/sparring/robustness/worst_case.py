@@ -5,7 +5,7 @@
 For any classifier, in eval mode and left unchanged:
 
     result = robust_accuracy(target_of(network, images, labels, low=0.0, high=1.0), epsilons=[8 / 255]).robustness
-    print(result.headline or result.flags)
+    print(result)
 
 Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figures 2 and 6 and table 1.
 """
@@ -34,14 +34,7 @@ from sparring.robustness.targets import Target, full_precision, rate
 from sparring.robustness.threat_sets import Budgets, Epsilons, budgets_of, chosen_threats, left_out, sizes_from
 from sparring.robustness.transfer import require_same_task, transfer_matrix
 from sparring.robustness.trials import SHOWN, Trial, Trials, norm_of
-from sparring.runs.schema import (
-    AccuracyAt,
-    ExampleBlock,
-    Headline,
-    Rate,
-    TargetRobustness,
-    WorstCase,
-)
+from sparring.runs.robustness_schema import AccuracyAt, ExampleBlock, Headline, Rate, TargetRobustness, WorstCase
 
 
 class AttackedTarget(NamedTuple):
@@ -116,7 +109,7 @@ def robust_accuracy(
         evaluated_on=target.evaluated_on,
         classes=target.classes,
         trained_against=trained and f"{trained.ball.norm}, {trained.describe(target.space)}",
-        remarks=(*target.remarks, *(trained.remarks() if trained else ())),
+        remarks=(*_of_scaling(target), *target.remarks, *(trained.remarks() if trained else ())),
         clean=clean,
         train_clean=train_clean,
         train_attacked=train_attacked,
@@ -196,6 +189,11 @@ def _on_training_samples(target: Target, budgets: Budgets, seed: int) -> tuple[R
         trial = Trials(training, seed).of(threat)
         attacked.append(AccuracyAt(epsilon=epsilon, accuracy=trial.result.accuracy))
     return rate(training.correct(training.samples)), tuple(attacked)
+
+
+def _of_scaling(target: Target) -> Iterator[str]:
+    if target.scaling:
+        yield f"images were {target.scaling}: a network that takes another side has other accuracies at its own"
 
 
 def _headline(target: Target, budgets: Budgets, plan: Sequence[Threat], main: WorstCase, clean: Rate) -> Headline:

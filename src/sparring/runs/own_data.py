@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from sparring.core.files import storage_errors
 from sparring.core.process import Progress
@@ -29,6 +30,20 @@ _LOOKED_AT = 200
 """Images whose sizes are looked at."""
 
 
+class PreparedData(NamedTuple):
+    """Data as a store.
+
+    Args:
+        data: the store.
+        name: of the images; empty where they were a store already.
+        scaling: `scaled from 20 x 14 to 16 x 16` pixels; empty where they were not scaled here.
+    """
+
+    data: Store
+    name: str = ""
+    scaling: str = ""
+
+
 def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     """The recipe, whose data are prepared as by `prepared`. The description then begins with the name of the data.
 
@@ -41,15 +56,15 @@ def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     """
     if not isinstance(recipe.data, Store):
         return recipe
-    data, name = prepared(recipe.data, progress)
+    data, name, _ = prepared(recipe.data, progress)
     if not name:
         return recipe
     _, _, kind = recipe.description.partition(", ")
     return recipe.model_copy(update={"data": data, "description": f"{name}, {kind or recipe.description}"})
 
 
-def prepared(data: Store, progress: Progress, *, test_fraction: float | None = HELD_OUT) -> tuple[Store, str]:
-    """The data and their name, prepared if they are a folder or a file of images; a store as it is, without a name.
+def prepared(data: Store, progress: Progress, *, test_fraction: float | None = HELD_OUT) -> PreparedData:
+    """The data, prepared if they are a folder or a file of images; a store as it is.
 
     The side is the next of `SIDES` above the median of the images' shorter sides, or the largest.
 
@@ -64,7 +79,7 @@ def prepared(data: Store, progress: Progress, *, test_fraction: float | None = H
         StorageError: the disk refused.
     """
     if not os.path.exists(data.path) or is_store(Path(data.path)):
-        return data, ""
+        return PreparedData(data)
     source = Path(data.path).resolve()
     faults = Faults()
     with storage_errors(source):
@@ -79,11 +94,12 @@ def prepared(data: Store, progress: Progress, *, test_fraction: float | None = H
     if not is_store(store):
         prepare(str(source), store, size=side, selection=selection, progress=progress.part("preparing the images"))
     manifest = verify(store)
-    for note in _notes(manifest, sides, side, store):
+    scaling = _scaling(sides, side)
+    for note in _notes(manifest, scaling, store):
         progress.note(note)
     command = _command(source, side, selection, store)
     changes = {"path": str(store), "content": manifest.fingerprint, "prepared_by": command}
-    return data.model_copy(update=changes), f"{manifest.source} {side} x {side}"
+    return PreparedData(data.model_copy(update=changes), f"{manifest.source} {side} x {side}", scaling)
 
 
 def _sides(raw: RawDataset) -> Iterator[tuple[int, int]]:
@@ -111,7 +127,16 @@ def _command(source: Path, side: int, selection: Selection, store: Path) -> str:
     return f"sparring data prepare {shlex.quote(str(source))} {options} --out {shlex.quote(str(store))}"
 
 
-def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, store: Path) -> Iterator[str]:
+def _scaling(sides: list[tuple[int, int]], side: int) -> str:
+    """What was done to the sizes of images, width x height."""
+    least, most = (kind(sides, key=min) for kind in (min, max))
+    if {least, most} == {(side, side)}:
+        return ""
+    found = f"{least[1]} x {least[0]}" if least == most else f"{least[1]} x {least[0]} to {most[1]} x {most[0]}"
+    return f"scaled from {found} to {side} x {side}"
+
+
+def _notes(manifest: StoreManifest, scaling: str, store: Path) -> Iterator[str]:
     """What the data are and what was done to them."""
     channels, classes = manifest.shape[0], manifest.classes
     total = sum(split.count for split in manifest.splits.values())
@@ -119,8 +144,6 @@ def _notes(manifest: StoreManifest, sides: list[tuple[int, int]], side: int, sto
     of = {0: "no classes", 1: f"one class ({shown})"}.get(len(classes), f"{len(classes)} classes ({shown})")
     yield f"data: {total:,} images in {'colour' if channels == 3 else 'grey'} of {of} in {manifest.source}"
     yield from (f"data: {note}" for note in manifest.notes)
-    least, most = (kind(sides, key=min) for kind in (min, max))
-    if {least, most} != {(side, side)}:
-        found = f"{least[1]} x {least[0]}" if least == most else f"{least[1]} x {least[0]} to {most[1]} x {most[0]}"
-        yield f"data: {found} pixels; the square in the middle of each is scaled to {side} x {side}"
+    if scaling:
+        yield f"data: the square in the middle of each is {scaling} pixels"
     yield f"data: {manifest.what_is_held_out}; prepared in {store}"
