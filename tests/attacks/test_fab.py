@@ -62,6 +62,23 @@ def test_l2_plane_is_the_quadratic_program(share: float) -> None:
 
 
 @pytest.mark.parametrize("ball", BALLS)
+def test_a_plane_in_many_dimensions_is_reached_by_the_shortest_move(ball: Ball) -> None:
+    """Each coordinate moves by min(t speed, room) for one t, as the shortest move does, and the sum is the rise."""
+    normal, (down, up) = _boxed(6, 50, 400)
+    up[:, :100] = 0.0
+    normal[:, 300:] = 0.0
+    most = torch.where(normal > 0, up, down).mul(normal.abs()).sum(1)
+    rise = torch.linspace(0.0, 0.999, 50).double() * most
+    delta = ball.to_plane(normal, rise, (down, up), 1)
+    torch.testing.assert_close((delta * normal).sum(1), rise)
+    room = torch.where(normal > 0, up, down)
+    speed = (normal != 0).double() if isinstance(ball, Linf) else normal.abs()
+    free = (delta.abs() < room - 1e-9) & (normal != 0)
+    times = torch.where(free, delta.abs() / speed, 0.0).amax(1, keepdim=True)
+    torch.testing.assert_close(delta.abs(), torch.minimum(times * speed, room), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ball", BALLS)
 def test_plane_without_a_box_and_out_of_reach(ball: Ball) -> None:
     normal, (down, up) = _boxed(2, 3, 4)
     rise = torch.tensor([0.5, -2.0, 0.0]).double()

@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from sparring.attacks.losses import Labels, Logits, Losses
 from sparring.core.shapes import Samples, expand_like
 
-Judge = Callable[[Samples, Labels], tuple[Samples, Bool[Tensor, " m"]]]
-"""From perturbed samples `(m, ...)` and their row numbers to the same within the budget, and which succeed."""
+Tries = Int[Tensor, " m"]
+"""Their numbers in the batch."""
+Judge = Callable[[Samples, Tries], tuple[Samples, Bool[Tensor, " m"]]]
+"""From perturbed samples `(m, ...)` and the numbers of their tries to the same within the budget, and which succeed."""
 
 
 class EarlyStop:
-    """The loss of a batch of which only the samples without a success are classified.
+    """The loss of a batch of tries, of which only those on samples without a success are classified.
 
-    A sample keeps its first success. From then on its loss is constant and has a gradient of zero, so that any attack
-    can run on, at no cost for it.
+    A try keeps its first success, which ends all tries on its sample. From then on their loss is constant and has a
+    gradient of zero, so that any attack can run on, at no cost for them.
 
     Args:
-        x: the clean samples, `(n, ...)`.
+        x: the clean samples, one a try, `(n, ...)`.
         labels: their classes, `(n)`.
-        rows: their row numbers in a larger batch, which `logits`, `loss` and `judge` are given, `(n)`.
-        logits: from samples and row numbers to logits; differentiable.
-        loss: from logits and row numbers to losses.
+        rows: which sample of a larger batch each is, `(n)`.
+        logits: from samples and the numbers of their tries to logits; differentiable.
+        loss: from logits and the numbers of their tries to losses.
         judge: asked where the logits say that the class is wrong.
     """
 
@@ -36,8 +38,8 @@ class EarlyStop:
         labels: Labels,
         rows: Labels,
         *,
-        logits: Callable[[Samples, Labels], Logits],
-        loss: Callable[[Logits, Labels], Losses],
+        logits: Callable[[Samples, Tries], Logits],
+        loss: Callable[[Logits, Tries], Losses],
         judge: Judge,
     ) -> None:
         self._logits, self._loss, self._judge = logits, loss, judge
@@ -51,8 +53,8 @@ class EarlyStop:
         left = self._left
         if self._last is not None and not len(left):
             return self._last + 0 * samples.flatten(1).sum(1)
-        logits = self._logits(samples[left], self._rows[left])
-        losses = self._loss(logits, self._rows[left])
+        logits = self._logits(samples[left], left)
+        losses = self._loss(logits, left)
         if self._last is not None:
             losses = self._last.index_put((left,), losses)
         self._last = losses.detach()
@@ -60,12 +62,12 @@ class EarlyStop:
         return losses
 
     def first(self, samples: Samples) -> Samples:
-        """The first success of every sample, or these samples where there is none."""
+        """The first success of every try, or these samples where there is none."""
         return torch.where(expand_like(self.done, samples), self._first, samples)
 
-    def _keep(self, samples: Samples, wrong: Labels) -> None:
+    def _keep(self, samples: Samples, wrong: Tries) -> None:
         if len(wrong):
-            confined, success = self._judge(samples[wrong], self._rows[wrong])
+            confined, success = self._judge(samples[wrong], wrong)
             self._first[wrong[success]] = confined[success]
-            self.done[wrong] = success
-            self._left = (~self.done).nonzero()[:, 0]
+            self.done[wrong[success]] = True
+            self._left = (~torch.isin(self._rows, self._rows[self.done])).nonzero()[:, 0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -95,6 +94,7 @@ def fool(
     space: Space,
     rng: Rng,
     through: Classify | None = None,
+    batch_size: int = 1,
 ) -> Fooled:
     """Try a threat on a classifier; a sample is not attacked further once it is fooled.
 
@@ -108,14 +108,20 @@ def fool(
         rng: of all restarts.
         through: a faster form of the same classifier to attack (see `networks.prepared_for_attack`); whether a sample
             is fooled, and its loss, are always judged by `classify`.
+        batch_size: tries of a `rest_only` threat on the samples that are left run side by side, as many as fit in a
+            batch of this size; others one after the other. The first success of any ends all tries on its sample.
     """
     with untraced(network), torch.no_grad():
         batch = _Batch(threat, classify, through or classify, x.detach(), labels, space)
-        for _, target in product(range(threat.restarts), batch.targets()):
+        tries = threat.restarts * batch.targets()
+        while tries:
             rest = (~batch.fooled).nonzero()[:, 0]
             if not len(rest):
                 break
-            batch.keep(rest, batch.search(rest, target, network=network, rng=rng))
+            together = max(1, batch_size // len(rest)) if threat.rest_only else 1
+            for found in batch.search(rest, tries[:together], network=network, rng=rng):
+                batch.keep(rest, found)
+            tries = tries[together:]
     return Fooled(batch.samples, batch.fooled, batch.start, batch.end, batch.forwards, batch.backwards)
 
 
@@ -157,30 +163,43 @@ class _Batch:
         self.fooled, self.start = self._clean.argmax(-1) != labels, threat.criterion.loss(self._clean, labels)
         self.end = self.start.clone()
 
-    def targets(self) -> Sequence[Labels | None]:
+    def targets(self) -> list[Labels | None]:
         """The target classes of every try, `(n)` each; None for an untargeted attack."""
         count = min(self.threat.targets, self._clean.shape[-1] - 1)
-        return wrong_classes(self._clean, self.labels, count).unbind(1) if count else [None]
+        return list(wrong_classes(self._clean, self.labels, count).unbind(1)) if count else [None]
 
-    def search(self, rest: Rows, target: Labels | None, *, network: nn.Module, rng: Rng) -> Samples:
-        """One try on the samples of these rows."""
-        criterion = self.threat.criterion
+    def search(
+        self, rest: Rows, targets: Sequence[Labels | None], *, network: nn.Module, rng: Rng
+    ) -> Sequence[Samples]:
+        """One try for each of the targets on the samples of these rows, side by side."""
+        criterion, rows = self.threat.criterion, rest.repeat(len(targets))
+        aims = [each[rest] for each in targets if each is not None]
+        toward = torch.cat(aims) if aims else None
+        x, labels = self.x[rows], self.labels[rows]
 
-        def loss(logits: Logits, rows: Rows) -> Losses:
-            own = self.labels[rows]
-            return criterion.loss(logits, own) if target is None else criterion.toward(logits, own, target[rows])
+        def logits(samples: Samples, tries: Rows) -> Logits:
+            return self._logits(self._through, samples, rows[tries])
 
-        def logits(samples: Samples, rows: Rows) -> Logits:
-            return self._logits(self._through, samples, rows)
+        def loss(logits: Logits, tries: Rows) -> Losses:
+            own = labels[tries]
+            return criterion.loss(logits, own) if toward is None else criterion.toward(logits, own, toward[tries])
 
-        run, x = partial(self.threat.attack.perturb, network=network, space=self.space, rng=rng), self.x[rest]
-        if not self.threat.rest_only:
-            return run(x, lambda z: loss(logits(z, rest), rest))
-        until = EarlyStop(x, self.labels[rest], rest, logits=logits, loss=loss, judge=self._judge)
-        return until.first(run(x, until))
+        def judge(samples: Samples, tries: Rows) -> tuple[Samples, Bool[Tensor, " m"]]:
+            return self._judge(samples, rows[tries])
+
+        run = partial(self.threat.attack.perturb, network=network, space=self.space, rng=rng)
+        if self.threat.rest_only:
+            until = EarlyStop(x, labels, rows, logits=logits, loss=loss, judge=judge)
+            return until.first(run(x, until)).chunk(len(targets))
+        every = torch.arange(len(rows), device=rows.device)
+        return [run(x, lambda z: loss(logits(z, every), every))]
 
     def keep(self, rest: Rows, found: Samples) -> None:
-        """Keep what fools, or else raises the loss."""
+        """Keep what fools, or else raises the loss, of one try on the samples of these rows; not if fooled already."""
+        left = ~self.fooled[rest]
+        rest, found = rest[left], found[left]
+        if not len(rest):
+            return
         own = self.labels[rest]
         logits = self._logits(self._classify, found, rest)
         wrong, loss = logits.argmax(-1) != own, self.threat.criterion.loss(logits, own)
@@ -206,10 +225,10 @@ class _Batch:
         """The logits of the samples of these rows, counted as calls."""
 
         def back(_: Tensor) -> None:
-            self.backwards[rows] += 1
+            self.backwards.index_add_(0, rows, torch.ones_like(rows))
 
         logits = classifier(samples)
-        self.forwards[rows] += 1
+        self.forwards.index_add_(0, rows, torch.ones_like(rows))  # a row may be tried more than once
         if logits.requires_grad:
             logits.register_hook(back)  # type: ignore[no-untyped-call]
         return logits

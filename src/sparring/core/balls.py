@@ -9,7 +9,6 @@ from abc import abstractmethod
 from typing import ClassVar, final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -67,8 +66,8 @@ class Ball(Piece, family="ball"):
 
             delta_i = +-min(t speed_i, room_i),    t solves sum_i |normal_i| min(t speed_i, room_i) = |rise|
 
-        The sum is piecewise linear in t; sorting room_i / speed_i finds its piece. Where no delta in the box reaches
-        the plane, the corner nearest to it.
+        The sum is piecewise linear in t, and bends where t = room_i / speed_i. Where no delta in the box reaches the
+        plane, the corner nearest to it.
 
         Args:
             normal: `(*batch, ...)`.
@@ -92,16 +91,21 @@ class Ball(Piece, family="ball"):
 def _crossing(
     rates: Float[Tensor, "*batch n"], breaks: Float[Tensor, "*batch n"], level: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
-    """The t at which sum_i rates_i min(t, breaks_i) reaches a level; the last break where it never does."""
-    breaks, order = breaks.sort(-1)
-    rates = rates.gather(-1, order)
-    ended = torch.where(rates > 0, rates * breaks, 0.0).cumsum(-1)
-    before = F.pad(ended, (1, 0))[..., :-1]
-    moving = rates.flip(-1).cumsum(-1).flip(-1)
-    reached = before + torch.where(moving > 0, moving * breaks, 0.0)
-    piece = (reached < level.unsqueeze(-1)).sum(-1, keepdim=True).clamp(max=breaks.shape[-1] - 1)
-    start, slope, end = (each.gather(-1, piece)[..., 0] for each in (before, moving, breaks))
-    return torch.minimum(torch.where(slope > 0, (level - start) / slope.clamp(min=_SMALLEST), end), end)
+    """The t at which sum_i rates_i min(t, breaks_i) reaches a level; the last break where it never does.
+
+    By Newton's method from t = 0. The sum is concave and piecewise linear: no step goes too far, and on the last piece
+    a step is exact.
+    """
+    whole, last = torch.where(rates > 0, rates * breaks, 0.0), breaks.amax(-1)
+    time = torch.zeros_like(level)
+    ended = breaks <= 0
+    while True:
+        reached, slope = torch.where(ended, whole, 0.0).sum(-1), torch.where(ended, 0.0, rates).sum(-1)
+        ahead = torch.where(slope > 0, (level - reached) / slope.clamp(min=_SMALLEST), last)
+        time = torch.maximum(torch.minimum(ahead, last), time)
+        before, ended = ended, breaks <= time.unsqueeze(-1)
+        if torch.equal(ended, before):
+            return time
 
 
 @piece("linf")

@@ -121,6 +121,7 @@ class Trials:
             space=target.space,
             rng=self._rng(threat, f"/{number}"),
             through=target.fast_logits,
+            batch_size=target.batch_size,
         )
         found = found._replace(samples=found.samples[: 0 if number else SHOWN])
         if file:
