@@ -106,6 +106,28 @@ def test_a_convolution_that_is_used_elsewhere_is_left_alone(network: nn.Module) 
     torch.testing.assert_close(twin(IMAGES.double()), network(IMAGES.double()))
 
 
+class Attentive(nn.Module):
+    """A normalised convolution, and attention between the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.attention = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.MultiheadAttention(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels = self.norm(self.conv(x)).flatten(2).permute(2, 0, 1)
+        out: Tensor = self.attention(pixels, pixels, pixels)[0].mean(0)
+        return out
+
+
+def test_a_twin_calls_functions_where_its_modules_can_be_traced() -> None:
+    resnet, attentive = used(SmallResNet(width=2).build(SPACE, (), rng=Rng.of(0))), used(Attentive())
+    twins = [fused(each) for each in (resnet, attentive)]
+    assert [type(each) for each in twins[0].modules()] == [type(twins[0])]
+    assert norms(attentive) == 1 and norms(twins[1]) == 0
+    for network, twin in zip((resnet, attentive), twins, strict=True):
+        torch.testing.assert_close(twin(IMAGES.double()), network(IMAGES.double()))
+
+
 def test_a_twin_with_other_logits_is_not_attacked() -> None:
     noisy, shared, forked = (used(each).float() for each in (Twice(noise=1.0), Twice(), Forked(False)))
     state = torch.get_rng_state()

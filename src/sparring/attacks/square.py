@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from functools import lru_cache
 from typing import Annotated, ClassVar, NamedTuple, final
 
 import torch
@@ -136,37 +137,48 @@ class _Place(NamedTuple):
     """A window's place in every image.
 
     Args:
-        rows: every row's number within the window, `(*batch, height)`; outside of it where that is not one of its.
-        columns: the same, `(*batch, width)`.
+        top: the number of its first row, `(*batch)`.
+        left: the number of its first column, `(*batch)`.
         window: the window's height and width.
-        like: images, for their type.
+        like: images, for their sides and type.
     """
 
-    rows: Int[Tensor, "*batch height"]
-    columns: Int[Tensor, "*batch width"]
+    top: Int[Tensor, "*batch"]
+    left: Int[Tensor, "*batch"]
     window: tuple[int, int]
     like: Images
 
     @classmethod
     def draw(cls, like: Images, window: tuple[int, int], rng: Rng) -> _Place:
         """Uniform among the places where the window fits."""
-        numbers = []
-        for extent, size in zip(like.shape[-2:], window, strict=True):
-            corner = rng.integers((*like.shape[:-3], 1), extent - size + 1).to(like.device)
-            numbers.append(torch.arange(extent, device=like.device) - corner)
-        return cls(numbers[0], numbers[1], window, like)
+        top, left = (
+            rng.integers((*like.shape[:-3], 1), extent - size + 1)[..., 0].to(like.device)
+            for extent, size in zip(like.shape[-2:], window, strict=True)
+        )
+        return cls(top, left, window, like)
 
     @property
     def inside(self) -> Bool[Tensor, "*batch 1 height width"]:
         """Which pixels are the window's."""
-        rows, columns = ((n >= 0) & (n < size) for n, size in zip(self[:2], self.window, strict=True))
-        return (rows[..., :, None] & columns[..., None, :]).unsqueeze(-3)
+        (height, width), device = self.like.shape[-2:], self.like.device
+        rows = _covered(height, self.window[0], device)[self.top]
+        columns = _covered(width, self.window[1], device)[self.left]
+        return rows[..., None, :, None] & columns[..., None, None, :]
 
     def paste(self, pattern: Float[Tensor, "rows columns"]) -> Float[Tensor, "*batch 1 height width"]:
         """The pattern in the window, zero around it."""
-        rows, columns = (n.clamp(0, size - 1) for n, size in zip(self[:2], self.window, strict=True))
+        height, width = (torch.arange(extent, device=self.like.device) for extent in self.like.shape[-2:])
+        rows = (height - self.top[..., None]).clamp(0, self.window[0] - 1)
+        columns = (width - self.left[..., None]).clamp(0, self.window[1] - 1)
         pasted = pattern.to(self.like)[rows[..., :, None], columns[..., None, :]].unsqueeze(-3)
         return torch.where(self.inside, pasted, 0.0)
+
+
+@lru_cache(maxsize=32)
+def _covered(extent: int, size: int, device: torch.device) -> Bool[Tensor, "places extent"]:
+    """Which of the pixels along a side a window covers, at each of its places; the same for many queries."""
+    numbers = torch.arange(extent, device=device) - torch.arange(extent - size + 1, device=device)[:, None]
+    return (numbers >= 0) & (numbers < size)
 
 
 def _bumps(height: int, width: int, device: torch.device) -> Float[Tensor, "height width"]:

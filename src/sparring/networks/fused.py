@@ -5,17 +5,19 @@ In eval mode a normalisation is an affine map of every channel, so that with g =
     BN(W * x + b) = (g W) * x + g (b - mean) + beta,
 
 which is the same function up to rounding. Convolutions are found in the graph that `torch.fx` traces; a network that it
-cannot trace, and a convolution with a reparametrised kernel, stay as they are.
+cannot trace, and a convolution with a reparametrised kernel, stay as they are. The copy calls functions instead of
+modules: in small networks the calls of modules take about a tenth of a forward pass.
 """
 
 from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.utils._pytree import tree_leaves
 
@@ -54,7 +56,27 @@ def fused(network: nn.Module) -> nn.Module:
     copied = copy.deepcopy(network).eval()
     with suppress(Exception):  # the network's own code runs on symbols, and may raise anything
         copied = fuse(copied)
-    return copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with suppress(Exception):
+        copied = _inlined(copied)
+    return copied.eval()
+
+
+def _inlined(network: nn.Module) -> nn.Module:
+    """The same network as one list of calls of functions, with all tensors at its root."""
+    graph, held = _Inliner().trace(network), dict[str, Any]()
+    for node in graph.nodes:
+        if node.op in ("get_attr", "call_module"):
+            name = f"held_{node.name}"
+            held[name], node.target = attrgetter(node.target)(network), name
+    return fx.GraphModule(held, graph)
+
+
+class _Inliner(fx.Tracer):
+    """Traces through the modules of torch as well, but for normalisations, which look at the shape of their input."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, nn.modules.batchnorm._NormBase)
 
 
 def _tensors(outputs: Any) -> list[Tensor]:
