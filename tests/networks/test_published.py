@@ -193,7 +193,7 @@ def test_a_wide_residual_network_by_hand() -> None:
     h = h + identity.main[3](active(identity.main[2], identity.main[1](active(identity.main[0], h))))
     for stage in (halving, narrowing):
         a = active(stage.active, h)
-        h = stage.main[2](active(stage.main[1], stage.main[0](a))) + stage.shortcut(a)
+        h = stage.main[2](active(stage.main[1], stage.main[0](a))) + F.conv2d(a, stage.shortcut.weight, stride=2)
     torch.testing.assert_close(network(x), network.output(active(last, h).mean((2, 3))))
     wide = WideResNet(depth=10, width=2).build(images(8), (), rng=Rng.of(0))
     assert type(wide.features[1]).__name__ == "ProjectedBlock"
@@ -210,7 +210,7 @@ def test_post_activation_blocks_by_hand() -> None:
     for block in (same, changing):
         h = torch.relu(norm(block.main[1], block.main[0](x)))
         h = norm(block.main[4], block.main[3](h))
-        skipped = x if block is same else norm(block.shortcut[1], block.shortcut[0](x))
+        skipped = x if block is same else norm(block.shortcut[1], F.conv2d(x, block.shortcut[0].weight, stride=2))
         torch.testing.assert_close(block(x), torch.relu(h + skipped))
     assert network(Rng.of(1).normal((2, 3, 8, 8)).double()).shape == (2, 3)
 

@@ -21,7 +21,7 @@ from sparring.core.records import Count
 from sparring.core.shapes import Space
 from sparring.networks.base import require_square_images
 from sparring.networks.classifiers import Classifier, ClassifierModule
-from sparring.networks.deep_classifiers import STAGES, conv3, pooled_classifier
+from sparring.networks.deep_classifiers import STAGES, conv3, pooled_classifier, strided
 
 
 class PostActivationBlock(nn.Module):
@@ -36,11 +36,12 @@ class PostActivationBlock(nn.Module):
             conv3(width, width),
             nn.BatchNorm2d(width),
         )
-        project = nn.Sequential(nn.Conv2d(inputs, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+        project = nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width))
         self.shortcut = nn.Identity() if inputs == width and stride == 1 else project
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.main(x) + self.shortcut(x))
+        return torch.relu(self.main(x) + self.shortcut(strided(x, self.stride)))
 
 
 def _layers(channels: int, width: int) -> Iterator[nn.Module]:
