@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from robust_models import Thresholds, thresholds
 from sparring.core.errors import UsageError
-from sparring.robustness.targets import target_of
+from sparring.robustness.targets import target_of, target_of_set
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_a_network_without_logits_of_the_samples_is_refused(
     sane = thresholds()
     with pytest.raises(UsageError, match=message):
         target_of(*break_it(sane.samples, sane.labels))
+
+
+def test_a_network_with_more_outputs_than_the_data_have_classes_is_refused() -> None:
+    sane, twelve = thresholds(), nn.Sequential(nn.Flatten(), nn.Linear(16, 12))
+    names = tuple("abcdefghijkl")
+    assert target_of_set(twelve, sane.samples, sane.labels, sane.space, name="mine", names=names).classes == names
+    with pytest.raises(UsageError, match="mine: 12 outputs, and the data have 10 classes"):
+        target_of_set(twelve, sane.samples, sane.labels, sane.space, name="mine", names=names[:10])

@@ -153,12 +153,12 @@ def _own_model(model: OwnModel, options: RobustnessOptions, device: torch.device
     _require_channels(model, source.facts.shape[0])
     held_out, training = evaluation_samples(source, options.samples, options.seed, device)
     facts, attacked = source.facts, (loaded.of_pixels(model), held_out.samples, labels_of(held_out))
-    target = replace(target_of_set(*attacked, facts.space, name=model.model), classes=facts.classes, scaling=scaling)
+    target = target_of_set(*attacked, facts.space, name=model.model, names=facts.classes)
     if facts.evaluated_on == "held-out":  # one split alone may be a test set of the user's own
         target = replace(target, evaluated_on="held-out", training=training)
     with full_precision():
         check = input_check(loaded, target)
-    return replace(target, gradients=not model.is_onnx, remarks=loaded.remarks, checks=(check,))
+    return replace(target, gradients=not model.is_onnx, remarks=loaded.remarks, scaling=scaling, checks=(check,))
 
 
 def _require_channels(model: OwnModel, channels: int) -> None:

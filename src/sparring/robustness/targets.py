@@ -175,23 +175,33 @@ def target_of(
     return replace(target, samples=samples, trained_against=trained_against)
 
 
-def target_of_set(network: nn.Module, samples: SampleRows, labels: Any, space: Space, *, name: str) -> Target:
+def target_of_set(
+    network: nn.Module, samples: SampleRows, labels: Any, space: Space, *, name: str, names: tuple[str, ...] = ()
+) -> Target:
     """Any classifier as a target, on samples that need not fit in memory.
 
     Args:
         network, labels, name: as in `target_of`.
         samples: `(n, ...)`, each in the range of the space; they take the type of the network's weights when read.
         space: of the samples.
+        names: of the classes; numbers by default.
 
     Raises:
-        UsageError: the network does not return logits of these samples, or the labels are not its classes.
+        UsageError: the network does not return logits of these samples, or the labels are not its classes, or it has
+            other outputs than these classes.
     """
     rows = FittedRows(samples, network)
     unlabelled = torch.zeros(len(samples), dtype=torch.int64, device=rows[:1].device)
     target = Target(name=name, network=network, space=space, samples=rows, labels=unlabelled, classes=())
     classes = _count_classes(target)
     labels = labels_from(labels, len(samples), classes).to(target.device)
-    return replace(target, labels=labels, classes=tuple(map(str, range(classes))))
+    names = names or tuple(map(str, range(classes)))
+    if len(names) != classes:
+        raise UsageError(
+            f"{name}: {classes} outputs, and the data have {len(names)} classes",
+            "let the model return one output for each class of the data",
+        )
+    return replace(target, labels=labels, classes=names)
 
 
 @dataclass(frozen=True)
