@@ -257,7 +257,7 @@ def test_the_summary_of_a_run(tmp_path: Path) -> None:
 def test_nothing_is_called_test_without_held_out_images(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "grey.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
-    prepare(str(tmp_path / "grey.npz"), tmp_path / "all", selection=Selection())
+    prepare(str(tmp_path / "grey.npz"), tmp_path / "all", selection=Selection(test_fraction=0))
     summary = train(classifier_recipe(f"data={tmp_path / 'all'}", "evaluate_every=6"), tmp_path / "run", device="cpu")
     assert set(summary.metrics) == {"accuracy_train", "robust_accuracy_train", "llv_train"}
     assert "40 training samples" in summary.metrics["robust_accuracy_train"].protocol

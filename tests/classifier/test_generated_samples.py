@@ -29,7 +29,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = np.arange(90) % 10
     image = np.broadcast_to((20 * labels)[:, None, None], (90, 8, 8)).astype(np.uint8)
     np.savez(root / "set.npz", image=image, label=labels)
-    prepare(str(root / "set.npz"), root / "store", selection=Selection())
+    prepare(str(root / "set.npz"), root / "store", selection=Selection(test_fraction=0))
     return root / "store"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data_layouts import images, png, write_folder
+from sparring.core.errors import CorruptInput, UsageError
 from sparring.data import Selection, StoreManifest, prepare
 
 SIZES = {"ant": 20, "bee": 9, "cat": 2, "dog": 1}
@@ -28,7 +29,7 @@ def arrays(store: Path, manifest: StoreManifest) -> dict[str, Any]:
 
 def test_the_same_share_of_every_class_is_held_out(source: Path, tmp_path: Path) -> None:
     made = {}
-    for name, fraction, seed in (("a", 0.25, 0), ("b", 0.25, 0), ("c", 0.25, 1), ("all", None, 0)):
+    for name, fraction, seed in (("a", 0.25, 0), ("b", 0.25, 0), ("c", 0.25, 1), ("all", 0, 0)):
         store, selection = tmp_path / name, Selection(test_fraction=fraction, seed=seed)
         manifest = prepare(str(source), store, selection=selection)
         made[name] = manifest, arrays(store, manifest)
@@ -51,15 +52,23 @@ def test_images_without_classes_are_one_class(tmp_path: Path) -> None:
     assert {name: split.count for name, split in manifest.splits.items()} == {"train": 8, "test": 2}
 
 
-def test_what_cannot_be_held_out(source: Path, tmp_path: Path, sparring: Any) -> None:
+def test_a_test_split_of_its_own_is_kept(tmp_path: Path) -> None:
     digits = prepare("digits", tmp_path / "digits")
     assert {name: split.count for name, split in digits.splits.items()} == {"train": 1437, "test": 360}
-    assert (
-        digits.selection.test_fraction is None and digits.what_is_held_out == "360 images are held out for evaluation"
-    )
+    assert digits.selection.test_fraction is None
+    assert digits.what_is_held_out == "360 images are held out for evaluation"
+
+
+def test_what_cannot_be_held_out(source: Path, tmp_path: Path, sparring: Any) -> None:
+    with pytest.raises(UsageError, match="a test split of its own"):
+        prepare("digits", tmp_path / "store", selection=Selection(test_fraction=0.1))
     files = {f"{name}/1.png": png(each) for name, each in zip("ab", images(2, 4, 4), strict=True)}
-    one_each = prepare(str(write_folder(tmp_path / "one", files)), tmp_path / "store")
-    assert one_each.splits["train"].per_class == (1, 1) and one_each.selection.test_fraction is None
+    one_each = str(write_folder(tmp_path / "one", files))
+    for fraction in (0.1, None):
+        with pytest.raises(CorruptInput, match=r"train: 2 samples, with no two of a class.*--test-fraction 0"):
+            prepare(one_each, tmp_path / "store", selection=Selection(test_fraction=fraction))
+    assert not (tmp_path / "store").exists()
+    assert prepare(one_each, tmp_path / "store", selection=Selection(test_fraction=0)).splits["train"].count == 2
     told = sparring("data", "prepare", source, "--out", tmp_path / "other", "--test-fraction", "1.5")
     assert told.code == 2 and "test_fraction = 1.5: should be less than 1" in told.err
 

@@ -20,7 +20,7 @@ CLASSES = ("ant", "bee", "cat", "dog")
 COLOUR = images(8, 6, 5, 3)
 LABELS = [0, 0, 1, 1, 2, 2, 3, 3]
 CONTENTS = [png(each) for each in COLOUR]
-MIDDLE = Selection(labels=(1, 2))
+MIDDLE = Selection(labels=(1, 2), test_fraction=0)
 
 
 def folder(root: Path) -> Path:
@@ -80,7 +80,7 @@ def test_a_range_of_classes_of_any_source(tmp_path: Path, kind: str) -> None:
 def test_a_range_beyond_the_classes_is_refused(tmp_path: Path, kind: str) -> None:
     source = SOURCES[kind][0](tmp_path)
     with pytest.raises(UsageError, match=rf"^labels = 2\.\.4: {source.name} has 4 classes, counted from 0"):
-        prepare(str(source), tmp_path / "made" / "store", selection=Selection(labels=(2, 4)))
+        prepare(str(source), tmp_path / "made" / "store", selection=Selection(labels=(2, 4), test_fraction=0))
     assert not (tmp_path / "made").exists()
 
 
@@ -100,7 +100,7 @@ def test_small_images_are_dropped_and_counted(tmp_path: Path) -> None:
     files = {f"train/{name}": each for name, each in sized((9, 8), (7, 20), (8, 8), (8, 9), (20, 7), (7, 7)).items()}
     files |= {f"test/{name}": each for name, each in sized((9, 8), (8, 8), (7, 8), (30, 30)).items()}
     source = write_folder(tmp_path / "pets", files)
-    manifest = prepare(str(source), tmp_path / "store", size=4, selection=Selection(min_side=8))
+    manifest = prepare(str(source), tmp_path / "store", size=4, selection=Selection(min_side=8, test_fraction=0))
     assert verify(tmp_path / "store") == manifest
     train, test = manifest.splits["train"], manifest.splits["test"]
     assert (train.count, train.per_class, train.dropped) == (3, (2, 1), Dropped(small=3))
@@ -113,8 +113,8 @@ def test_small_images_are_dropped_and_counted(tmp_path: Path) -> None:
 def test_a_selection_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "pets", sized((9, 9), (9, 9), (9, 9), (7, 9), (7, 9)))
     with pytest.raises(CorruptInput, match="train: class 'b' has no samples with sides of at least 8"):
-        prepare(str(source), tmp_path / "store", size=4, selection=Selection(min_side=8))
-    both = Selection(labels=(1, 1), min_side=8)
+        prepare(str(source), tmp_path / "store", size=4, selection=Selection(min_side=8, test_fraction=0))
+    both = Selection(labels=(1, 1), test_fraction=0, min_side=8)
     with pytest.raises(CorruptInput, match="left; dropped: 3 of other classes and 2 with a side under 8"):
         prepare(str(source), tmp_path / "store", size=4, selection=both)
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
@@ -126,7 +126,7 @@ def test_the_middle_is_cropped_before_it_is_scaled(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "pets", {"a.png": png(framed)})
     inner = framed[7:23, 14:30].transpose(2, 0, 1)
     for size, wanted in ((None, inner), (8, resized(inner, 8)), (16, inner)):
-        manifest = prepare(str(source), tmp_path / f"{size}", size=size, selection=Selection(crop=16))
+        manifest = prepare(str(source), tmp_path / f"{size}", size=size, selection=Selection(crop=16, test_fraction=0))
         np.testing.assert_array_equal(np.load(tmp_path / f"{size}" / "train" / "samples.npy")[0], wanted)
         assert (manifest.size, manifest.selection.crop) == (size, 16)
 
@@ -134,8 +134,8 @@ def test_the_middle_is_cropped_before_it_is_scaled(tmp_path: Path) -> None:
 def test_images_smaller_than_the_crop_are_faults_unless_they_are_dropped(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "pets", sized((9, 8), (9, 5), (8, 8)))
     with pytest.raises(CorruptInput, match=r"a/1\.png: 5x9 pixels, too few to crop 8; --min-side 8 drops such"):
-        prepare(str(source), tmp_path / "store", selection=Selection(crop=8))
-    manifest = prepare(str(source), tmp_path / "store", selection=Selection(crop=8, min_side=8))
+        prepare(str(source), tmp_path / "store", selection=Selection(crop=8, test_fraction=0))
+    manifest = prepare(str(source), tmp_path / "store", selection=Selection(crop=8, min_side=8, test_fraction=0))
     assert (manifest.shape, manifest.splits["train"].count) == ((3, 8, 8), 2)
 
 

@@ -28,7 +28,7 @@ from data_layouts import (
     write_parquet,
 )
 from sparring.core.errors import CorruptInput, UsageError
-from sparring.data import prepare
+from sparring.data import Selection, prepare
 
 GREY = images(6, 5, 4)
 CONTENTS = [png(each) for each in GREY]
@@ -159,7 +159,7 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 
 def test_names_are_escaped_in_messages_and_manifests(tmp_path: Path) -> None:
     source = write_folder(tmp_path / "p\x1b[2Jets", {"a\nb/0.png": CONTENTS[0], "c/0.png": CONTENTS[1]})
-    manifest = prepare(str(source), tmp_path / "store")
+    manifest = prepare(str(source), tmp_path / "store", selection=Selection(test_fraction=0))
     assert (manifest.source, manifest.classes) == ("p\\x1b[2Jets", ("a\\nb", "c"))
     (source / "c" / "\u202e.png").write_bytes(b"x")
     with pytest.raises(CorruptInput, match=r"p\\x1b\[2Jets: c/\\u202e\.png: unreadable image"):

@@ -73,7 +73,7 @@ def prepared(source: Path, **options: Any) -> tuple[Path, StoreManifest]:
     """The store of a source; making it leaves no trace beside the source's files."""
     before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     out = source.parent / f"{source.name}-store"
-    manifest = prepare(str(source), out, selection=Selection(), **options)
+    manifest = prepare(str(source), out, selection=Selection(test_fraction=0), **options)
     assert {path: path.stat().st_mtime_ns for path in source.rglob("*")} == before
     return out, manifest
 

@@ -129,7 +129,7 @@ def test_description_and_batches_agree(store: Path) -> None:
 def test_evaluation_takes_the_test_or_validation_split(tmp_path: Path, split: str | None, held: int) -> None:
     names = ("train/a.png", "train/b.png") + ((f"{split}/c.png",) if split else ())
     files = {name: png(pixels) for name, pixels in zip(names, GREY, strict=False)}
-    prepare(str(write_folder(tmp_path / "faces", files)), tmp_path / "store", selection=Selection())
+    prepare(str(write_folder(tmp_path / "faces", files)), tmp_path / "store", selection=Selection(test_fraction=0))
     batch = opened(tmp_path / "store").held_out(9, rng=Rng.of(0)).samples
     wanted = GREY[held : len(names)]
     assert {each.tobytes() for each in as_bytes(batch)} == {each.tobytes() for each in wanted}

@@ -33,7 +33,7 @@ def store(folder: Path, splits: tuple[str, ...], split: str) -> Store:
     """Grey images of two classes in these splits, opened to train on one of them."""
     arrays = {f"x_{name}": images(20, 4, 4, seed=index) for index, name in enumerate(splits)}
     np.savez(folder / "pets.npz", **arrays, **{f"y_{name}": np.arange(20) % 2 for name in splits})
-    prepare(str(folder / "pets.npz"), folder / "store", selection=Selection())
+    prepare(str(folder / "pets.npz"), folder / "store", selection=Selection(test_fraction=0))
     return Store(path=str(folder / "store"), split=split)
 
 

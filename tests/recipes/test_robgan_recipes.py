@@ -55,7 +55,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             classes, *shape = SHAPES[path]
             np.savez(root / "source.npz", x=images(classes, *shape), y=np.arange(classes))
             made[path] = root / Path(path).name
-            prepare(str(root / "source.npz"), made[path], selection=Selection())
+            prepare(str(root / "source.npz"), made[path], selection=Selection(test_fraction=0))
         return made[path]
 
     return store

@@ -46,7 +46,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if path not in made:
             np.savez(root / "source.npz", x=images(30, *SHAPES[path]), y=np.arange(30) % 10)
             made[path] = root / Path(path).name
-            prepare(str(root / "source.npz"), made[path], selection=Selection())
+            prepare(str(root / "source.npz"), made[path], selection=Selection(test_fraction=0))
         return made[path]
 
     return store

@@ -131,12 +131,11 @@ def test_what_is_no_folder_of_images(
         resolved("robgan/images", tmp_path / "own")
 
 
-def test_of_one_image_nothing_is_held_out(letters: Path, tmp_path: Path) -> None:
+def test_one_image_is_too_few(letters: Path, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     shutil.copy(letters / "a" / "0.png", tmp_path / "one" / "0.png")
-    notes = Notes()
-    resolved("asgan/images", tmp_path / "one", notes)
-    assert any(said.startswith("data: no images are held out for evaluation; prepared") for said in notes.said)
+    with pytest.raises(CorruptInput, match="1 samples, with no two of a class, so that none can be held out"):
+        resolved("asgan/images", tmp_path / "one")
 
 
 def test_training_and_preparing_hold_out_the_same_images(letters: Path, tmp_path: Path, sparring: Any) -> None:

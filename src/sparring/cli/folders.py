@@ -77,8 +77,8 @@ def prepare(
         float | None,
         typer.Option(
             metavar="F",
-            help="Share of every class that is held out where there is no test split; 0 for none.",
-            show_default="a tenth",
+            help="Share of every class that is held out, 0 for none.",
+            show_default="a tenth, where there is no test split",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the images that are held out.")] = 0,
@@ -90,13 +90,12 @@ def prepare(
     """
     from sparring.data import Selection, label_range
     from sparring.data import prepare as prepare_data
-    from sparring.data.hold_out import HELD_OUT
 
     chosen = {
         "labels": None if labels is None else label_range(labels),
         "min_side": min_side,
         "crop": crop,
-        "test_fraction": HELD_OUT if test_fraction is None else test_fraction or None,
+        "test_fraction": test_fraction,
         "seed": seed,
     }
     selection = Selection.validated(chosen, "the selection", "see `sparring data prepare --help`")

@@ -22,7 +22,7 @@ Name = Annotated[str, AfterValidator(printable)]
 SplitName = Annotated[str, Field(pattern=r"^\w+$")]
 LabelRange = Annotated[tuple[Every, Every], Field(strict=False)]
 """The first and the last class, counted from 0, both included."""
-Fraction = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
@@ -35,8 +35,8 @@ class Selection(Record):
         min_side: images with a shorter side, in pixels, are dropped; None drops none.
         crop: the edge, in pixels, of the square in the middle that is kept of every image before it is scaled; None
             leaves this to the scaling, which keeps the largest square.
-        test_fraction: the share of every class that is held out as the test split where the source has none of its own;
-            None holds out nothing.
+        test_fraction: the share of every class that is held out as the test split, 0 for none; None takes a tenth where
+            the source has no test split of its own.
         seed: of that draw.
     """
 
@@ -158,7 +158,7 @@ class StoreManifest(Record):
         if not self.held_out:
             return "no images are held out for evaluation"
         fraction = self.selection.test_fraction
-        share = "" if fraction is None else f", {fraction:g} of every class"
+        share = f", {fraction:g} of every class" if fraction else ""
         return f"{self.splits[self.held_out].count:,} images are held out for evaluation{share}"
 
     @property

@@ -15,7 +15,7 @@ from sparring.core.errors import UsageError
 from sparring.core.files import storage_errors, whole_folder, write_whole
 from sparring.core.process import SILENT, Progress
 from sparring.data.faults import Faults
-from sparring.data.hold_out import HELD_OUT, hold_out
+from sparring.data.hold_out import hold_out
 from sparring.data.manifest import FILENAME, LABELS, SAMPLES, Dropped, Selection, StoredFile, StoredSplit, StoreManifest
 from sparring.data.sources import Pixels, RawDataset, RawSample, UnreadableImage, open_source, source_name
 from sparring.data.sources.images import cropped, resized
@@ -31,7 +31,7 @@ def prepare(
     out: Path,
     *,
     size: int | None = None,
-    selection: Selection = Selection(test_fraction=HELD_OUT),  # noqa: B008  a frozen record
+    selection: Selection = Selection(),  # noqa: B008  a frozen record
     progress: Progress = SILENT,
 ) -> StoreManifest:
     """Read a source, check every sample, and write a store.
@@ -47,7 +47,8 @@ def prepare(
         progress: counts samples.
 
     Raises:
-        UsageError: there is no such source, it has no such classes, or `out` exists.
+        UsageError: there is no such source, it has no such classes, it has a test split and a share of it is to be held
+            out, or `out` exists.
         CorruptInput: the source has faults, or nothing is left of it; one error for all, and nothing is left behind.
         StorageError: the disk is full or refuses; nothing is left behind.
     """
@@ -58,9 +59,7 @@ def prepare(
     faults = Faults()
     with storage_errors(out):
         raw = open_source(source, faults)
-        if selection.test_fraction is not None:
-            whole, raw = raw, hold_out(raw, selection.test_fraction, selection.seed)
-            selection = selection if raw is not whole else selection.model_copy(update={"test_fraction": None})
+        raw, selection = hold_out(raw, selection, faults)
         intake = _Intake(raw, source_name(source), selection, size, faults)
         with whole_folder(out) as folder:
             files = _write_splits(folder, raw, intake, progress)

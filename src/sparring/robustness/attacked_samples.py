@@ -18,7 +18,7 @@ from sparring.runs.own_data import prepared
 def named_data(data: str, device: torch.device, progress: Progress) -> tuple[Source, str]:
     """The labelled images of `--data`, opened, and how they were scaled; empty where they were not."""
     is_piece = data in members(Data) or data.startswith("{")
-    found = None if is_piece else prepared(Store(path=data), progress, test_fraction=None)
+    found = None if is_piece else prepared(Store(path=data), progress, test_fraction=0)
     source = (parse_piece(Data, data) if found is None else found.data).open(device)
     if source.facts.bounds != IMAGE_BOUNDS or not source.facts.classes:
         raise UsageError(f"data = {data}: not labelled images", "give labelled images, for example digits")

@@ -19,7 +19,6 @@ from sparring.core.files import storage_errors
 from sparring.core.process import Progress
 from sparring.data import Selection, Store, StoreManifest, is_store, prepare, verify
 from sparring.data.faults import Faults
-from sparring.data.hold_out import HELD_OUT
 from sparring.data.sources import RawDataset, UnreadableImage, open_source
 from sparring.recipes import AnyRecipe
 from sparring.runs.caching import cache_folder
@@ -63,7 +62,7 @@ def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     return recipe.model_copy(update={"data": data, "description": f"{name}, {kind or recipe.description}"})
 
 
-def prepared(data: Store, progress: Progress, *, test_fraction: float | None = HELD_OUT) -> PreparedData:
+def prepared(data: Store, progress: Progress, *, test_fraction: float | None = None) -> PreparedData:
     """The data, prepared if they are a folder or a file of images; a store as it is.
 
     The side is the next of `SIDES` above the median of the images' shorter sides, or the largest.
@@ -71,7 +70,7 @@ def prepared(data: Store, progress: Progress, *, test_fraction: float | None = H
     Args:
         data: a store, or images as they lie on disk.
         progress: says what was chosen, and counts images.
-        test_fraction: the share of every class that is held out where there is no test split; None holds out none.
+        test_fraction: as of a `Selection`.
 
     Raises:
         UsageError: nothing there can be read as images.
@@ -123,8 +122,8 @@ def _digest(source: Path, side: int, selection: Selection) -> str:
 
 
 def _command(source: Path, side: int, selection: Selection, store: Path) -> str:
-    options = f"--size {side} --test-fraction {selection.test_fraction or 0:g}"
-    return f"sparring data prepare {shlex.quote(str(source))} {options} --out {shlex.quote(str(store))}"
+    held = "" if selection.test_fraction is None else f" --test-fraction {selection.test_fraction:g}"
+    return f"sparring data prepare {shlex.quote(str(source))} --size {side}{held} --out {shlex.quote(str(store))}"
 
 
 def _scaling(sides: list[tuple[int, int]], side: int) -> str:
