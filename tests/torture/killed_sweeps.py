@@ -121,12 +121,16 @@ class _Kills:
 
 
 def _workers_of(process: int) -> list[int]:
-    """The children of a process except for Python's resource tracker."""
+    """The children of the process that forks workers, which is a child of this one."""
     try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        servers = [each for each in _children(process) if b"forkserver" in Path(f"/proc/{each}/cmdline").read_bytes()]
+        return [worker for server in servers for worker in _children(server)]
     except OSError:  # one ended meanwhile
         return []
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def _require_gone(processes: list[int]) -> None:

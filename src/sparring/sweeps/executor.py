@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 from abc import ABC, abstractmethod
@@ -186,7 +187,9 @@ class LocalExecutor(Executor):
                 pool.parent.close()
 
 
-_SPAWN = multiprocessing.get_context("spawn")
+_PROCESSES = multiprocessing.get_context("spawn" if sys.platform == "darwin" else "forkserver")
+"""Workers are forked by a process that has imported all that they need. On macOS no process is safe after a fork."""
+_PROCESSES.set_forkserver_preload([__name__, "torch._dynamo"])  # which torch imports for its optimizers
 
 
 class _PoolOfOne:
@@ -200,9 +203,9 @@ class _PoolOfOne:
     task: Future[Outcome]
 
     def __init__(self) -> None:
-        requests, self.parent = _SPAWN.Pipe(duplex=False)
+        requests, self.parent = _PROCESSES.Pipe(duplex=False)
         with _signals_blocked():
-            self.pool = ProcessPoolExecutor(1, _SPAWN, _listen, (requests,))
+            self.pool = ProcessPoolExecutor(1, _PROCESSES, _listen, (requests,))
 
     def submit(self, *task: Any) -> Future[Outcome]:
         with _signals_blocked():
