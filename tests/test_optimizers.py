@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from sparring.core.eager_optimizers import EagerAdam, EagerAdamW, EagerSGD
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
 from sparring.optimizers import SGD, CosineDecay, LinearDecay, OneCycle, RMSprop
@@ -99,3 +102,29 @@ def test_sgd_with_nesterovs_momentum_follows_its_recurrence() -> None:
     assert again.state[bias]["momentum_buffer"].item() == pytest.approx(speeds[1])
     with pytest.raises(InvalidRecord, match="there is no momentum"):
         SGD(lr=0.1, nesterov=True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "keys"),
+    [
+        (EagerAdam, torch.optim.Adam, {"betas": (0.5, 0.9), "fused": True}),
+        (EagerAdamW, torch.optim.AdamW, {"weight_decay": 0.05}),
+        (EagerSGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ],
+)
+def test_eager_optimizers_are_those_of_torch_to_the_bit(ours: Any, theirs: Any, keys: dict[str, Any]) -> None:
+    """A checkpoint of one is one of the other."""
+    parameters = [torch.nn.Parameter(Rng.of(0).normal((7, 3))) for _ in range(2)]
+    optimizers = [kind([one], lr=0.01, **keys) for kind, one in zip((ours, theirs), parameters, strict=True)]
+    for step, gradient in enumerate(Rng.of(1).normal((20, 7, 3))):
+        for parameter, optimizer in zip(parameters, optimizers, strict=True):
+            optimizer.zero_grad()
+            assert parameter.grad is None
+            parameter.grad = gradient.clone()
+            optimizer.step()
+        if step == 9:
+            first, second = (optimizer.state_dict() for optimizer in optimizers)
+            optimizers[0].load_state_dict(second)
+            optimizers[1].load_state_dict(first)
+    assert torch.equal(*parameters)
+    assert not torch.equal(parameters[0], Rng.of(0).normal((7, 3)))

@@ -14,6 +14,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
+from sparring.core.eager_optimizers import EagerAdam, EagerOptimizer, EagerSGD
 from sparring.core.pieces import Piece, piece
 from sparring.core.records import NonNegative, Positive, Probability
 
@@ -142,7 +143,7 @@ class Adam(Optimizer):
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         betas = (self.beta1, self.beta2)
-        return torch.optim.Adam(parameters, lr=self.lr, betas=betas, eps=self.epsilon, fused=True)
+        return EagerAdam(parameters, lr=self.lr, betas=betas, eps=self.epsilon, fused=True)
 
 
 @piece("rmsprop")
@@ -171,7 +172,7 @@ class RMSprop(Optimizer):
         return RMSpropSteps(parameters, self)
 
 
-class RMSpropSteps(torch.optim.Optimizer):
+class RMSpropSteps(EagerOptimizer):
     """The steps of `RMSprop`; with its defaults equal to the bit to those of `torch.optim.RMSprop`."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], settings: RMSprop) -> None:
@@ -228,6 +229,6 @@ class SGD(Optimizer):
         if others:
             kernels = [parameter for parameter in every if parameter.dim() > 1]
             groups = [{"params": kernels}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.SGD(
+        return EagerSGD(
             groups, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
         )

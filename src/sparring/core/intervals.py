@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
-
-from scipy.special import ndtri, stdtrit
+from statistics import NormalDist, fmean, stdev
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
@@ -27,7 +25,7 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
     """
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"{successes} successes in {trials} trials")
-    z = float(ndtri(0.5 + level / 2))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
     share = successes / trials
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
@@ -44,6 +42,8 @@ def student(values: Sequence[float], level: float = 0.95) -> tuple[float, float]
     Raises:
         ValueError: fewer than two values.
     """
+    from scipy.special import stdtrit  # half a second that a training need not wait
+
     count = len(values)
     if count < 2:
         raise ValueError(f"{count} values have no spread")

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import ClassVar
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sparring.core.pieces import piece
@@ -45,6 +44,8 @@ def _cheapest(a: Tensor, b: Tensor, *, power: int) -> float:
     """The least mean of ||a_i - b_pi(i)||^power over permutations pi."""
     if a.shape != b.shape:
         raise ValueError(f"point clouds of different shapes: {tuple(a.shape)} and {tuple(b.shape)}")
+    from scipy.optimize import linear_sum_assignment  # half a second that only this distance needs
+
     distances = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
     cost = distances.pow(power).cpu().numpy()
     rows, columns = linear_sum_assignment(cost)

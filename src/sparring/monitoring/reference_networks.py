@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from sparring.classifier.step import fit
+from sparring.core.eager_optimizers import EagerAdamW
 from sparring.core.process import SILENT, Progress
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, FeaturesAndLogits, expand_like
@@ -175,7 +176,7 @@ def _train(
     """AdamW on varied batches; the rate rises over the first fifth of the rounds and falls to zero over the others."""
     streams = Streams(SEED, None, device)
     rounds = settings.images_seen // BATCH_SIZE
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=0.05)
+    optimizer = EagerAdamW(network.parameters(), lr=settings.rate, weight_decay=0.05)
     scheduler = LambdaLR(optimizer, lambda number: min(number / rounds / 0.2, (1 - number / rounds) / 0.8))
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sparring.attacks import Threat, attempt, scales
 from sparring.classifier.step import fit
+from sparring.core.eager_optimizers import EagerAdam
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
@@ -108,7 +109,7 @@ def substitute(target: Target, *, seed: int = 0) -> Target:
         network = nn.Sequential(nn.Flatten(), *layers)
     initialise(network, lambda _name: GlorotInit(gain=2.0**0.5), rng=Rng.of(seed))
     network.to(device, samples[:1].dtype)
-    optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
+    optimizer = EagerAdam(network.parameters(), lr=_RATE)
     picks = (rng.integers((_BATCH,), len(samples)) for _ in range(_UPDATES))
     fit(network, ((samples[picked], predictions[picked]) for picked in picks), optimizer)
     return replace(target, name=f"a substitute of {target.name}", network=network, read=logits_alone)

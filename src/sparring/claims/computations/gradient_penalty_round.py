@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sparring.claims.computations.base import Computation
 from sparring.claims.computations.small_games import values_of
+from sparring.core.eager_optimizers import EagerAdam
 from sparring.core.pieces import piece
 from sparring.core.records import Count, NonNegative
 from sparring.feedback import HonestFeedback
@@ -60,7 +61,7 @@ class GradientPenaltyRounds(Computation):
     def _algorithm_1(self, game: GANState) -> None:
         """Lines 1 to 13; the game serves weights, real samples and random numbers."""
         d, g = game.discriminator, game.generator
-        adam_d, adam_g = (torch.optim.Adam(each.parameters(), lr=_RATE, betas=(_BETA1, _BETA2)) for each in (d, g))
+        adam_d, adam_g = (EagerAdam(each.parameters(), lr=_RATE, betas=(_BETA1, _BETA2)) for each in (d, g))
         for step in range(self.rounds):
             for number in range(step * _CRITIC_STEPS, (step + 1) * _CRITIC_STEPS):
                 real = game.real_batch(number).samples

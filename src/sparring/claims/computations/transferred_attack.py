@@ -15,6 +15,7 @@ from sparring.attacks import PGD
 from sparring.claims.computations.base import Computation
 from sparring.claims.values import Value
 from sparring.classifier.step import fit
+from sparring.core.eager_optimizers import EagerAdam
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng, Streams
 from sparring.core.records import Count, Positive
@@ -73,7 +74,7 @@ class TransferredAttack(Computation):
     def _trained(self, source: Source, streams: Streams, half: int) -> ClassifierModule:
         network = SmallCNN(width=8).build(source.facts.space, (), rng=streams.rng("init", half))
         batches = (source.batch(number, _BATCH, streams) for number in range(self.rounds))
-        fit(network, (_half(batch, half) for batch in batches), torch.optim.Adam(network.parameters(), lr=2e-3))
+        fit(network, (_half(batch, half) for batch in batches), EagerAdam(network.parameters(), lr=2e-3))
         return network.eval()
 
 
