@@ -6,7 +6,8 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -15,6 +16,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -48,7 +50,9 @@ _WIDE = 1000
 _FEW = 30
 """A curve of at most this many points shows them."""
 
-STYLE: dict[Any, Any] = {
+_SVG_DPI = 72
+"""A unit of an SVG of matplotlib is a point."""
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sparring",
     "text.parse_math": False,
@@ -65,7 +69,6 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "path.simplify_threshold": 0.3,
 }
-"""Settings of matplotlib under which every chart is drawn."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +138,12 @@ class Chart:
 
     def svg(self) -> str:
         """The chart as an inline SVG element."""
-        drawn = self._drawn("svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return inline_svg(drawn.decode(), self.key)
+        with drawing_style():
+            return inline_svg(self._figure(), self.key)
 
     def png(self) -> str:
         """The chart as a PNG data URI."""
-        drawn = self._drawn("png", dpi=144, metadata={"Software": None})
+        drawn = self._saved("png", dpi=144, metadata={"Software": None})
         return f"data:image/png;base64,{base64.b64encode(drawn).decode()}"
 
     def save(self, path: Path) -> None:
@@ -153,28 +156,30 @@ class Chart:
         kind = path.suffix.removeprefix(".")
         if kind not in PICTURES:
             raise UsageError(f"{path}: should end in .{', .'.join(PICTURES)}", "choose one of them")
-        write_whole(path, self._drawn(kind, dpi=200))
+        write_whole(path, self._saved(kind, dpi=200))
 
-    def _drawn(self, kind: str, **options: Any) -> bytes:
-        with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
-            figure = Figure(figsize=self.size, layout="constrained")
-            axes = figure.add_subplot()
-            for curve in self.curves:
-                _draw(axes, curve, is_log=self.is_log)
-            for mark in self.marks:
-                axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=mark.label)
-            self._dress(axes)
-            handles, labels = axes.get_legend_handles_labels()
-            fitting = int(72 * self.size[0] / (_HANDLE + _LETTER * max(map(len, labels), default=0)))
-            columns = max(1, min(2 if sum(map(len, labels)) > _LEGEND else 4, fitting))
-            figure.legend(
-                handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.5,
-                columnspacing=1.0, borderpad=0.1, labelspacing=0.3,
-            )  # fmt: skip
-            out = io.BytesIO()
-            figure.savefig(out, format=kind, **options)
+    def _saved(self, kind: str, **options: Any) -> bytes:
+        out = io.BytesIO()
+        with drawing_style():
+            self._figure().savefig(out, format=kind, **options)
         return out.getvalue()
+
+    def _figure(self) -> Figure:
+        figure = Figure(figsize=self.size, layout="constrained")
+        axes = figure.add_subplot()
+        for curve in self.curves:
+            _draw(axes, curve, is_log=self.is_log)
+        for mark in self.marks:
+            axes.axhline(mark.value, color=INK, linewidth=1, dashes=(5, 3), label=mark.label)
+        self._dress(axes)
+        handles, labels = axes.get_legend_handles_labels()
+        fitting = int(72 * self.size[0] / (_HANDLE + _LETTER * max(map(len, labels), default=0)))
+        columns = max(1, min(2 if sum(map(len, labels)) > _LEGEND else 4, fitting))
+        figure.legend(
+            handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8, handlelength=1.5,
+            columnspacing=1.0, borderpad=0.1, labelspacing=0.3,
+        )  # fmt: skip
+        return figure
 
     def _dress(self, axes: Axes) -> None:
         axes.set_xlabel(self.across)
@@ -224,8 +229,25 @@ def _draw(axes: Axes, curve: Curve, *, is_log: bool) -> None:
     )
 
 
-def inline_svg(document: str, key: str) -> str:
-    """The svg element alone, with ids that are unique on the page and without addresses."""
+@contextmanager
+def drawing_style() -> Iterator[None]:
+    """Settings of matplotlib under which every chart is drawn."""
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
+        yield
+
+
+def inline_svg(figure: Figure, key: str) -> str:
+    """A figure as an inline svg element, with ids that are unique on the page and without addresses."""
+    figure.set_dpi(_SVG_DPI)
+    FigureCanvasSVG(figure)  # its letters have the sizes by which the layout goes
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+    figure.set_layout_engine(None)  # else matplotlib draws everything once more, for the layout alone
+    out = io.BytesIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    document = out.getvalue().decode()
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -39,22 +40,8 @@ def html_of(
         connects: what the scripts may fetch, as in a content security policy; nothing by default.
     """
 
-    def text(name: str) -> str | None:
-        for package in packages:
-            file = resources.files(package).joinpath("templates", name)
-            if file.is_file():
-                return file.read_text(encoding="utf-8")
-        return None
-
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(text),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "duration": duration, "percent": percent, "plain": plain}
-    environment.filters |= {"flatten": flatten} | dict(filters)
+    environment = _environment(tuple(packages), tuple(filters.items()))
+    text = partial(_text, tuple(packages))
     code = "\n".join(text(name) or "" for name in scripts).strip()
     parts = {
         "css": Markup("\n".join(text(name) or "" for name in styles)),
@@ -63,3 +50,26 @@ def html_of(
         "connects": connects,
     }
     return environment.get_template(template).render(dict(values) | parts)
+
+
+def _text(packages: tuple[str, ...], name: str) -> str | None:
+    for package in packages:
+        file = resources.files(package).joinpath("templates", name)
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    return None
+
+
+@cache
+def _environment(packages: tuple[str, ...], filters: tuple[tuple[str, Callable[..., Any]], ...]) -> jinja2.Environment:
+    """It keeps its templates compiled, for all pages of a process."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(partial(_text, packages)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "duration": duration, "percent": percent, "plain": plain}
+    environment.filters |= {"flatten": flatten} | dict(filters)
+    return environment

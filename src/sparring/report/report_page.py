@@ -41,24 +41,11 @@ class ReportPage:
             packages: whose folders `templates` have them.
             connects: what its scripts may fetch, as in a content security policy; nothing by default.
         """
-        filters: dict[str, Callable[..., Any]] = {
-            "share_interval": share_interval,
-            "rate_interval": rate_interval,
-            "settings": assignments,
-            "shade": _shade,
-            "across": across,
-            "piece": piece,
-            "yaml": to_yaml,
-            "verdict": verdict,
-            "pace": pace,
-            "png": lambda chart: chart.png(),
-            "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text
-        }
         return html_of(
             self.template,
             scripts=("page.js", *scripts),
             styles=("page.css",),
-            filters=filters,
+            filters=_FILTERS,
             values=self.values,
             packages=("sparring.report", *packages),
             connects=connects,
@@ -78,3 +65,19 @@ def _shade(share: float) -> str:
     """The CSS of a cell of a map: from white to blue, with a readable text colour."""
     colour = [round(low + (high - low) * share) for low, high in zip((247, 247, 242), (0, 90, 150), strict=True)]
     return f"background:rgb({colour[0]},{colour[1]},{colour[2]});color:{'#fff' if share > 0.5 else '#222'}"
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "share_interval": share_interval,
+    "rate_interval": rate_interval,
+    "settings": assignments,
+    "shade": _shade,
+    "across": across,
+    "piece": piece,
+    "yaml": to_yaml,
+    "verdict": verdict,
+    "pace": pace,
+    "png": lambda chart: chart.png(),
+    "svg": lambda chart: Markup(chart.svg()),  # matplotlib escapes every text
+}
+"""Of the templates."""

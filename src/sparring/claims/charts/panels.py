@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from collections.abc import Callable, Sequence
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparring.report.charts import GREY, STYLE, inline_svg
+from sparring.report.charts import GREY, drawing_style, inline_svg
 
 _COLUMNS = 3
 _ONE, _OF_MANY = (4.4, 2.9), (3.1, 2.5)
@@ -45,8 +42,7 @@ def panels_svg(
     across = min(count, columns)
     down = math.ceil(count / across)
     one = size or (_ONE if count == 1 else _OF_MANY)
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the browser has it
+    with drawing_style():
         figure = Figure(figsize=(one[0] * across, one[1] * down + (0.3 if count > 1 else 0.0)), layout="constrained")
         grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel().tolist()
         for axes in grid[count:]:
@@ -62,9 +58,7 @@ def panels_svg(
         else:
             grid[0].text(0.5, 0.5, "nothing played yet", transform=grid[0].transAxes, ha="center", color=GREY)
         _legend(figure, grid[:count])
-        out = io.BytesIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return sized(inline_svg(out.getvalue().decode(), key), across)
+        return sized(inline_svg(figure, key), across)
 
 
 def sized(svg: str, columns: int, narrowest: int = _NARROWEST, widest: int = _WIDEST) -> str:
