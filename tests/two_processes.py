@@ -1,28 +1,31 @@
-"""Trains games with a second process and alone, and writes their differences; then a whole run with the second one.
+"""Trains games with a second process and alone, and writes their differences; with the second one, trains a whole run
+and resumes another.
 
-python two_processes.py OUT, once for each RANK, by gan/test_distributed.py.
+python two_processes.py OUT, once for each RANK, by gan/test_distributed.py. The run to resume is OUT/resumed.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from unittest import mock
 
 import torch
 from torch import Tensor
 
+from sparring.cli import main as command_line
 from sparring.core.distributed import SINGLE, ProcessGroup, process_group
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.recipes import load, require_game
 from sparring.training import loop
 
-ROUNDS = 20
+ROUNDS = 10
 STEEP = 2.0
 """Factor of D's initial weights: one-sided penalties are then positive."""
 _GAME = (
@@ -83,16 +86,24 @@ NORMALISED = (
 
 
 def main(out: Path) -> None:
-    """Write {game: the largest difference of a tensor's values, relative to its own largest one}."""
+    """Write {game: the largest difference of a tensor's values, relative to its own largest one}, and what `resume`
+    prints.
+    """
     torch.set_num_threads(1)
+    printed = io.StringIO()
     with process_group("cpu") as (group, _device):
         parallel = {name: train(changes, group) for name, changes in _all()}
         with mock.patch.object(loop, "process_group", lambda device: nullcontext((group, device))):
             loop.train(load("dishonest/ring-small", RUN), out / "run", device="cpu")
+            sys.argv = ["sparring", "resume", str(out / "resumed"), "--json"]
+            with redirect_stdout(printed), suppress(SystemExit):
+                command_line()
     differences = {
         name: difference(parallel[name], train(changes, SINGLE))
         for name, changes in itertools.islice(_all(), group.part.rank, None, group.part.of)
     }
+    assert "torch._dynamo" not in sys.modules, "a training imports no compiler"
+    out.joinpath(f"{group.part.rank}.txt").write_text(printed.getvalue())
     out.joinpath(f"{group.part.rank}.json").write_text(json.dumps(differences))
 
 
