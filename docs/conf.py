@@ -26,7 +26,9 @@ extensions = [
     "api_pages",
     "written_signatures",
     "mathml",
+    "navigation",
     "plain_docstrings",
+    "python_names",
     "source_pages",
 ]
 exclude_patterns = ["site"]
@@ -55,6 +57,7 @@ nb_ipywidgets_js: dict[str, dict[str, str]] = {}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_use_type_comments = False
 autodoc_default_options = {
     "members": True,
     "show-inheritance": True,
