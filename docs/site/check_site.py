@@ -6,6 +6,7 @@ import ast
 import functools
 import http.server
 import json
+import re
 import sys
 import threading
 from html.parser import HTMLParser
@@ -21,6 +22,9 @@ sys.path.append(str(ROOT / "tests"))
 
 from browser import browser, loaded  # noqa: E402
 
+_HIGHLIGHTING = re.compile(r'<span class="[\w ]+">|</span>')
+"""Most of the tags of a page of source. They have neither anchors nor links."""
+
 
 class Page(HTMLParser):
     """The anchors and links of a page, and the addresses of what it loads."""
@@ -30,7 +34,7 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: set[str] = set()
         self.loads: set[str] = set()
-        self.feed(path.read_text())
+        self.feed(_HIGHLIGHTING.sub("", path.read_text()))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -48,6 +52,12 @@ def pages() -> dict[Path, Page]:
     return {path: Page(path) for path in sorted(files)}
 
 
+@functools.cache
+def place(folder: Path, address: str) -> Path:
+    """What the path of a link means on the pages of a folder."""
+    return (folder / unquote(address)).resolve()
+
+
 def test_links_lead_to_a_page_and_a_place_on_it() -> None:
     broken = []
     for path, page in pages().items():
@@ -55,7 +65,7 @@ def test_links_lead_to_a_page_and_a_place_on_it() -> None:
             address = urlsplit(link)
             if address.scheme or address.netloc:
                 continue
-            target = (path.parent / unquote(address.path)).resolve() if address.path else path
+            target = place(path.parent, address.path) if address.path else path
             whole = target in pages() and not (
                 address.fragment and unquote(address.fragment) not in pages()[target].anchors
             )
