@@ -17,7 +17,7 @@ import pytest
 from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).parents[2]
-SITE = ROOT / "build" / "docs"
+SITE = (ROOT / "build" / "docs").resolve()
 sys.path.append(str(ROOT / "tests"))
 
 from browser import browser, loaded  # noqa: E402
