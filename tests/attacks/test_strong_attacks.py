@@ -189,6 +189,29 @@ def test_square_tries_the_edge_of_the_ball_and_changes_one_window() -> None:
     assert last.max() == 1  # a pixel
 
 
+@pytest.mark.parametrize(("lead", "shape"), [((5,), (3, 6, 4)), ((2, 5), (3, 6, 4)), ((5,), (7,))])
+def test_squares_by_pixel_numbers_equal_windows_cut_out(lead: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Algorithm 2 by slices, sample by sample, from the same random numbers; x is partly outside of the range."""
+    attack, space = SquareLinf(epsilon=0.1, queries=40), Space(shape, IMAGE_BOUNDS)
+    channels, height, width = shape if len(shape) == 3 else (1, 1, *shape)
+    x = Rng.of(3).uniform((*lead, *shape), -1.1, 1.1)
+    propose, rng = attack.proposer(x, space=space, rng=Rng.of(0)), Rng.of(0)
+    stripes = 2.0 * rng.integers((*lead, channels, 1, width), 2) - 1
+    whole = (0.2 * stripes).expand(*lead, channels, height, width).reshape(x.shape)
+    best = propose(0, x)
+    torch.testing.assert_close(best, attack.confine(x, x + whole, space), rtol=0, atol=1e-6)
+    for number in range(1, 40):
+        rows, columns = attack.window(number, x.reshape(*lead, channels, height, width))
+        sign = 2.0 * rng.integers((*lead, channels, 1, 1), 2) - 1
+        top, left = (rng.integers((*lead, 1), extent + 1).flatten() for extent in (height - rows, width - columns))
+        delta = (best - x).reshape(-1, channels, height, width).clone()
+        for index, colour in enumerate(0.2 * sign.reshape(-1, channels, 1, 1)):
+            delta[index, :, top[index] : top[index] + rows, left[index] : left[index] + columns] = colour
+        expected = attack.confine(x, x + delta.reshape(x.shape), space)
+        torch.testing.assert_close(propose(number, best), expected, rtol=0, atol=1e-6)
+        best = expected
+
+
 def test_l2_squares_keep_their_energy() -> None:
     delta = L2().steepest(images(50, 1), 0.7, 1)
     changed = SquareL2().change(delta, (3, 3), 0.7, rng=Rng.of(0))

@@ -128,6 +128,33 @@ def test_a_twin_calls_functions_where_its_modules_can_be_traced() -> None:
         torch.testing.assert_close(twin(IMAGES.double()), network(IMAGES.double()))
 
 
+class Pooled(nn.Module):
+    """Max pooling after a ReLU, whose input or output may be used elsewhere as well."""
+
+    def __init__(self, elsewhere: str = "") -> None:
+        super().__init__()
+        self.conv, self.relu, self.pool = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=not elsewhere), nn.MaxPool2d(2)
+        self.elsewhere = elsewhere
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.conv(x)
+        after = self.relu(before)
+        out: Tensor = self.pool(after)
+        if self.elsewhere:
+            out = out + (before if self.elsewhere == "before" else after).mean()
+        return out.flatten(1)
+
+
+@pytest.mark.parametrize(("elsewhere", "pooled_first"), [("", True), ("before", False), ("after", False)])
+def test_a_relu_moves_behind_max_pooling_where_nothing_else_uses_it(elsewhere: str, pooled_first: bool) -> None:
+    network = used(Pooled(elsewhere))
+    twin, x = fused(network), IMAGES.double()
+    torch.testing.assert_close(twin(x), network(x), rtol=1e-10, atol=1e-10)
+    assert isinstance(twin, torch.fx.GraphModule)
+    calls = [node.name for node in twin.graph.nodes if node.name in ("relu", "max_pool2d")]
+    assert calls == (["max_pool2d", "relu"] if pooled_first else ["relu", "max_pool2d"])
+
+
 def test_a_twin_with_other_logits_is_not_attacked() -> None:
     noisy, shared, forked = (used(each).float() for each in (Twice(noise=1.0), Twice(), Forked(False)))
     state = torch.get_rng_state()

@@ -125,6 +125,10 @@ class Margin(TargetedCriterion):
 
     signed: ClassVar[bool] = True
 
+    def loss(self, logits: Logits, labels: Labels) -> Losses:
+        wide = at_least_fp32(logits)
+        return _without(wide, labels).max(1).values - _at(wide, labels)
+
     def toward(self, logits: Logits, labels: Labels, targets: Labels) -> Losses:
         wide = at_least_fp32(logits)
         return _at(wide, targets) - _at(wide, labels)
@@ -183,8 +187,8 @@ def wrong_classes(logits: Logits, labels: Labels, count: int) -> Int[Tensor, "n 
 
 
 def _without(logits: Logits, labels: Labels) -> Logits:
-    return logits.scatter(1, labels[:, None], -torch.inf)
+    return logits.scatter(1, labels.unsqueeze(1), -torch.inf)
 
 
 def _at(logits: Logits, classes: Labels) -> Losses:
-    return logits.gather(1, classes[:, None])[:, 0]
+    return logits.gather(1, classes.unsqueeze(1)).squeeze(1)

@@ -6,6 +6,7 @@ Masked gradients do not affect these attacks. Random noise is a lower bound on t
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import final
 
 import torch
@@ -17,6 +18,9 @@ from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.core.shapes import Samples, Space, expand_like
 
+Propose = Callable[[int, Samples], Samples]
+"""From the number of a proposal and the best one so far (at first the clean samples) to the samples to try."""
+
 
 class BestProposal(Attack):
     """The proposal of the highest loss; members make the proposals."""
@@ -25,8 +29,9 @@ class BestProposal(Attack):
     @torch.no_grad()
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         best, highest = x, x.new_full(x.shape[: batch_axes_of(x, space)], -torch.inf)
+        propose = self.proposer(x, space=space, rng=rng)
         for number in range(self.proposals()):
-            moved = self.confine(x, self.propose(number, x, best, space=space, rng=rng), space)
+            moved = propose(number, best)
             value = loss(moved)
             better = value > highest
             best, highest = torch.where(expand_like(better, x), moved, best), torch.where(better, value, highest)
@@ -37,8 +42,8 @@ class BestProposal(Attack):
         """How many; each costs a query."""
 
     @abstractmethod
-    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
-        """Samples to try, before projection; `best` is the best proposal so far, x itself at first."""
+    def proposer(self, x: Samples, *, space: Space, rng: Rng) -> Propose:
+        """What makes the proposals around x, each within the budget and the range."""
 
 
 @piece("random_search")
@@ -55,8 +60,9 @@ class RandomSearch(BestProposal):
     def proposals(self) -> int:
         return self.queries
 
-    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
-        return x + self.ball.draw(x, self.epsilon * space.width, batch_axes_of(x, space), rng=rng)
+    def proposer(self, x: Samples, *, space: Space, rng: Rng) -> Propose:
+        radius, axes = self.epsilon * space.width, batch_axes_of(x, space)
+        return lambda _number, _best: self.confine(x, x + self.ball.draw(x, radius, axes, rng=rng), space)
 
 
 @piece("dimming")
@@ -84,7 +90,7 @@ class Dimming(BestProposal):
     def proposals(self) -> int:
         return self.strengths + 1
 
-    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
+    def proposer(self, x: Samples, *, space: Space, rng: Rng) -> Propose:
         assert space.bounds is not None  # see `check`
         intensity = (x - space.bounds[0]).clamp(0, space.width)
-        return x - self.epsilon * number / self.strengths * intensity
+        return lambda number, _: self.confine(x, x - self.epsilon * number / self.strengths * intensity, space)

@@ -12,7 +12,6 @@ Source: Andriushchenko et al. 2020, algorithms 1 to 3.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from functools import lru_cache
 from typing import Annotated, ClassVar, NamedTuple, final
 
@@ -22,7 +21,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.attacks.base import Epsilon, batch_axes_of
-from sparring.attacks.search import BestProposal
+from sparring.attacks.search import BestProposal, Propose
 from sparring.core.balls import L2, Ball, Linf
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -39,7 +38,7 @@ class SquareAttack(BestProposal):
     """Random windows of the image, each kept where it raises the loss.
 
     Args:
-        queries: evaluations of the loss.
+        queries: proposals, each an evaluation of the loss; `EarlyStop` spares those that change nothing.
         share: p, of the image, that the first windows cover.
 
     Attributes:
@@ -62,28 +61,15 @@ class SquareAttack(BestProposal):
     def proposals(self) -> int:
         return self.queries
 
-    @final
-    def propose(self, number: int, x: Samples, best: Samples, *, space: Space, rng: Rng) -> Samples:
-        shape = space.shape if len(space.shape) == 3 else (1, 1, math.prod(space.shape))
-        radius, lead = self.epsilon * space.width, x.shape[: batch_axes_of(x, space)]
-        delta = (best - x).reshape(*lead, *shape)
-        if number == 0:
-            return x + self.first(delta, radius, rng=rng).reshape(x.shape)
-        side = max(self.smallest, round(math.sqrt(self.share_at(number) * shape[1] * shape[2])))
-        window = (min(side, shape[1]), min(side, shape[2]))
-        return x + self.change(delta, window, radius, rng=rng).reshape(x.shape)
+    def window(self, query: int, like: Images) -> tuple[int, int]:
+        """The height and width of this query's windows."""
+        height, width = like.shape[-2:]
+        side = max(self.smallest, round(math.sqrt(self.share_at(query) * height * width)))
+        return min(side, height), min(side, width)
 
     def share_at(self, query: int) -> float:
         """p at this query."""
         return self.share / 2.0 ** sum(query * 10_000 >= halving * self.queries for halving in _HALVINGS)
-
-    @abstractmethod
-    def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
-        """The initial perturbation."""
-
-    @abstractmethod
-    def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
-        """The perturbation with one window of this height and width changed."""
 
 
 @piece("square")
@@ -93,12 +79,21 @@ class SquareLinf(SquareAttack):
     edge: ClassVar[Ball] = Linf()
     epsilon: Epsilon = 8 / 255
 
-    def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
-        return radius * _signs((*like.shape[:-2], 1, like.shape[-1]), like, rng).expand_as(like)
+    def proposer(self, x: Samples, *, space: Space, rng: Rng) -> Propose:
+        radius = self.epsilon * space.width
+        low, high = (_images(self.confine(x, x + edge, space), space) for edge in (-radius, radius))
+        low_pixels, high_pixels = low.flatten(-2), high.flatten(-2)
 
-    def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
-        colour = radius * _signs((*delta.shape[:-2], 1, 1), delta, rng)
-        return torch.where(_Place.draw(delta, window, rng).inside, colour, delta)
+        def propose(number: int, best: Samples) -> Samples:
+            if number == 0:
+                stripes = _heads((*low.shape[:-2], 1, low.shape[-1]), low, rng)
+                return torch.where(stripes, high, low).reshape(x.shape)
+            colour = _heads((*low.shape[:-2], 1), low, rng)
+            inside = _Place.draw(low, self.window(number, low), rng).pixels
+            changed = torch.where(colour, high_pixels.gather(-1, inside), low_pixels.gather(-1, inside))
+            return best.reshape(low_pixels.shape).scatter(-1, inside, changed).reshape(x.shape)
+
+        return propose
 
 
 @piece("square_l2")
@@ -110,7 +105,21 @@ class SquareL2(SquareAttack):
     epsilon: Epsilon = 0.5
     ball: Ball = L2()
 
+    def proposer(self, x: Samples, *, space: Space, rng: Rng) -> Propose:
+        images, radius = _images(x, space), self.epsilon * space.width
+
+        def propose(number: int, best: Samples) -> Samples:
+            delta = _images(best, space) - images
+            if number == 0:
+                moved = self.first(delta, radius, rng=rng)
+            else:
+                moved = self.change(delta, self.window(number, images), radius, rng=rng)
+            return self.confine(x, x + moved.reshape(x.shape), space)
+
+        return propose
+
     def first(self, like: Images, radius: float, *, rng: Rng) -> Images:
+        """The initial perturbation."""
         height, width = (max(extent // 5, 1) for extent in like.shape[-2:])
         rows, columns = (torch.arange(extent, device=like.device) for extent in like.shape[-2:])
         tile = _bumps(height, width, like.device).to(like)[rows[:, None] % height, columns % width]
@@ -120,6 +129,7 @@ class SquareL2(SquareAttack):
         return self.ball.steepest(delta, radius, like.dim() - 3)
 
     def change(self, delta: Images, window: tuple[int, int], radius: float, *, rng: Rng) -> Images:
+        """The perturbation with one window of this height and width changed."""
         new, old = (_Place.draw(delta, window, rng) for _ in range(2))
         upright = rng.integers((*delta.shape[:-3], 1, 1, 1), 2).to(delta.device) > 0
         lying, standing = (_bumps(*sides, delta.device) for sides in (window, window[::-1]))
@@ -137,14 +147,14 @@ class _Place(NamedTuple):
     """A window's place in every image.
 
     Args:
-        top: the number of its first row, `(*batch)`.
-        left: the number of its first column, `(*batch)`.
+        top: the number of its first row.
+        left: the number of its first column.
         window: the window's height and width.
         like: images, for their sides and type.
     """
 
-    top: Int[Tensor, "*batch"]
-    left: Int[Tensor, "*batch"]
+    top: Int[Tensor, "*batch 1"]
+    left: Int[Tensor, "*batch 1"]
     window: tuple[int, int]
     like: Images
 
@@ -152,7 +162,7 @@ class _Place(NamedTuple):
     def draw(cls, like: Images, window: tuple[int, int], rng: Rng) -> _Place:
         """Uniform among the places where the window fits."""
         top, left = (
-            rng.integers((*like.shape[:-3], 1), extent - size + 1)[..., 0].to(like.device)
+            rng.integers((*like.shape[:-3], 1), extent - size + 1).to(like.device)
             for extent, size in zip(like.shape[-2:], window, strict=True)
         )
         return cls(top, left, window, like)
@@ -163,13 +173,20 @@ class _Place(NamedTuple):
         (height, width), device = self.like.shape[-2:], self.like.device
         rows = _covered(height, self.window[0], device)[self.top]
         columns = _covered(width, self.window[1], device)[self.left]
-        return rows[..., None, :, None] & columns[..., None, None, :]
+        return rows.unsqueeze(-1) & columns.unsqueeze(-2)
+
+    @property
+    def pixels(self) -> Int[Tensor, "*batch channels pixels"]:
+        """The numbers of the window's pixels in every channel, row by row."""
+        across = self.like.shape[-1]
+        numbers = self.top * across + self.left + _corner_pixels(self.window, across, self.like.device)
+        return numbers.unsqueeze(-2).expand(*self.like.shape[:-2], -1)
 
     def paste(self, pattern: Float[Tensor, "rows columns"]) -> Float[Tensor, "*batch 1 height width"]:
         """The pattern in the window, zero around it."""
         height, width = (torch.arange(extent, device=self.like.device) for extent in self.like.shape[-2:])
-        rows = (height - self.top[..., None]).clamp(0, self.window[0] - 1)
-        columns = (width - self.left[..., None]).clamp(0, self.window[1] - 1)
+        rows = (height - self.top).clamp(0, self.window[0] - 1)
+        columns = (width - self.left).clamp(0, self.window[1] - 1)
         pasted = pattern.to(self.like)[rows[..., :, None], columns[..., None, :]].unsqueeze(-3)
         return torch.where(self.inside, pasted, 0.0)
 
@@ -179,6 +196,13 @@ def _covered(extent: int, size: int, device: torch.device) -> Bool[Tensor, "plac
     """Which of the pixels along a side a window covers, at each of its places; the same for many queries."""
     numbers = torch.arange(extent, device=device) - torch.arange(extent - size + 1, device=device)[:, None]
     return (numbers >= 0) & (numbers < size)
+
+
+@lru_cache(maxsize=32)
+def _corner_pixels(window: tuple[int, int], across: int, device: torch.device) -> Int[Tensor, " pixels"]:
+    """The numbers of the pixels of a window in the first corner of images so many pixels across."""
+    rows, columns = (torch.arange(size, device=device) for size in window)
+    return (rows[:, None] * across + columns).flatten()
 
 
 def _bumps(height: int, width: int, device: torch.device) -> Float[Tensor, "height width"]:
@@ -200,6 +224,16 @@ def _unit(images: Samples) -> Samples:
     return images / size.clamp(min=_TINY)
 
 
+def _images(samples: Samples, space: Space) -> Images:
+    """Samples as images; others than images as one row of pixels."""
+    shape = space.shape if len(space.shape) == 3 else (1, 1, math.prod(space.shape))
+    return samples.reshape(*samples.shape[: batch_axes_of(samples, space)], *shape)
+
+
+def _heads(shape: tuple[int, ...], like: Images, rng: Rng) -> Tensor:
+    """Fair coins, true or false."""
+    return rng.integers(shape, 2).to(like.device) > 0
+
+
 def _signs(shape: tuple[int, ...], like: Images, rng: Rng) -> Samples:
-    signs: Samples = 2 * rng.integers(shape, 2).to(like) - 1
-    return signs
+    return torch.where(_heads(shape, like, rng), 1.0, -1.0).to(like)

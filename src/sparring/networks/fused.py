@@ -6,7 +6,8 @@ In eval mode a normalisation is an affine map of every channel, so that with g =
 
 which is the same function up to rounding. Convolutions are found in the graph that `torch.fx` traces; a network that it
 cannot trace, and a convolution with a reparametrised kernel, stay as they are. The copy calls functions instead of
-modules: in small networks the calls of modules take about a tenth of a forward pass.
+modules: in small networks the calls of modules take about a tenth of a forward pass. A ReLU ahead of max pooling moves
+behind it, to fewer pixels: max(relu(x)) = relu(max(x)).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from operator import attrgetter
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 from torch.utils._pytree import tree_leaves
@@ -65,11 +67,25 @@ def fused(network: nn.Module) -> nn.Module:
 def _inlined(network: nn.Module) -> nn.Module:
     """The same network as one list of calls of functions, with all tensors at its root."""
     graph, held = _Inliner().trace(network), dict[str, Any]()
+    _pool_first(graph)
     for node in graph.nodes:
         if node.op in ("get_attr", "call_module"):
             name = f"held_{node.name}"
             held[name], node.target = attrgetter(node.target)(network), name
     return fx.GraphModule(held, graph)
+
+
+def _pool_first(graph: fx.Graph) -> None:
+    """Exchange every ReLU with the max pooling behind it, where nothing else uses its input or its output."""
+    for pool in list(graph.nodes):
+        if pool.target not in (F.max_pool2d, F.adaptive_max_pool2d) or pool.kwargs.get("return_indices"):
+            continue
+        relu = pool.args[0]
+        if relu.target is F.relu and len(relu.users) == len(relu.args[0].users) == 1:
+            pool.replace_input_with(relu, relu.args[0])
+            pool.append(relu)
+            pool.replace_all_uses_with(relu)
+            relu.args = (pool, *relu.args[1:])
 
 
 class _Inliner(fx.Tracer):
