@@ -14,6 +14,7 @@ import torch
 
 from sparring.cli import main
 from sparring.recipes import Recipe, load
+from sparring.report.charts import Chart
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
@@ -96,6 +97,12 @@ def short() -> Callable[..., Recipe]:
 def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images as if without labels: no classifier is trained for them, and no metric of features applies."""
     monkeypatch.setattr("sparring.monitoring.generator_metrics.classifier_for", lambda *_: None)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages with empty charts: matplotlib takes most of the time of a page. tests/report draws every chart."""
+    monkeypatch.setattr(Chart, "svg", lambda _: "<svg></svg>")
 
 
 @pytest.fixture

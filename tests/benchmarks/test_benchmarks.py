@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks import games, gpu_check, packed, pgd
+from benchmarks import case, games, gpu_check, host, packed, pgd
 from benchmarks.case import Candidate, compared
 from benchmarks.cases import CASES, measure_cases
 from benchmarks.ceiling import Ceiling
+from benchmarks.timing import seconds_in_turns
 from benchmarks.variants import time_variants
 from sparring.networks import products
 
-ROOT = Path(__file__).parents[2]
 CEILING: Ceiling = {"fp32": 100.0, "bf16": 200.0}
 TINY = (
     "generator={name: robgan_resnet, width: 2, latent: 4}",
@@ -49,6 +45,12 @@ EXPECTED = {
 """A one-step attack only adds the first layer's gradient at the samples that it moves; three steps, three passes."""
 
 
+@pytest.fixture
+def one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works are timed once."""
+    monkeypatch.setattr(case, "seconds_in_turns", lambda works, _turns: seconds_in_turns(works, 1))
+
+
 @pytest.mark.parametrize("worth_it", [1, 1 << 40], ids=["oneDNN", "torch"])
 def test_a_round_costs_what_the_formula_says(worth_it: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "WORTH_IT", worth_it)
@@ -59,6 +61,7 @@ def test_a_round_costs_what_the_formula_says(worth_it: int, monkeypatch: pytest.
     assert timings[0].relative == timings[0].low == timings[0].high == 1
 
 
+@pytest.mark.usefixtures("one_turn")
 @pytest.mark.parametrize("regime", ["plain", "symmetric", "mixed", "replace"])
 def test_a_round_needs_fewer_products_than_the_published_way(regime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(games, "_NETWORKS", {"tiny": TINY})
@@ -67,6 +70,7 @@ def test_a_round_needs_fewer_products_than_the_published_way(regime: str, monkey
     assert published.multiply_adds > 1.3 * ours[0].multiply_adds
 
 
+@pytest.mark.usefixtures("one_turn")
 def test_packed_games_do_the_work_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "_GAMES", 3)
     lines = packed._packed("dishonest/ring-small", CEILING)
@@ -97,9 +101,10 @@ def test_a_line_states_multiply_adds_and_the_share_of_the_ceiling() -> None:
     assert lines[0].times == 1 and lines[1].ceiling is None
 
 
-def test_a_case_is_measured_by_name() -> None:
-    ((case, (line,)),) = measure_cases(["help"], CEILING)
-    assert case.name == "help" and line.unit == "s of CPU"
+def test_a_case_is_measured_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "_HELPS", 1)
+    ((measured, (line,)),) = measure_cases(["help"], CEILING)
+    assert measured.name == "help" and line.unit == "s of CPU"
     assert all(name == each.name and each.about for name, each in CASES.items())
 
 
@@ -114,7 +119,8 @@ def test_gpu_check_runs_its_rounds_and_packed_games(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_gpu_check_needs_a_gpu() -> None:
-    command = [sys.executable, "-m", "benchmarks.gpu_check"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 2 and ended.stderr.startswith("gpu_check: no GPU") and ended.stderr.count("\n") == 1
+def test_gpu_check_needs_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and told.startswith("gpu_check: no GPU") and told.count("\n") == 1

@@ -179,7 +179,10 @@ def test_a_log_without_measurements_is_named(tmp_path: Path) -> None:
     assert any("evaluate_every" in problem for problem in result.problems)
 
 
-def test_other_features_are_said_not_to_compare(sparring: Command, tmp_path: Path) -> None:
+def test_other_features_are_said_not_to_compare(
+    sparring: Command, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARRING_CACHE", str(shared / "cache"))  # where the classifier is trained for many tests
     run = run_of(tmp_path / "run")
     shown = sparring("evaluate", run, "--protocol", "dat", "--extractor", "classifier")
     assert shown.code == 0 and "do not compare" in shown.err and "small_cnn" in shown.out

@@ -88,6 +88,7 @@ def test_pictures_verdict_and_charts_are_on_the_first_screen_and_no_words_overla
             assert found["low"] <= height and not found["isWide"] and not found["overlaps"], (name, found)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_is_left_under_attack_comes_first(tmp_path: Path) -> None:
     classifier = new_run(tmp_path / "classifier", load("robgan/digits-adversarial-training"))
     write_evaluation(classifier.path, target(verdict=KEPT))
@@ -95,6 +96,7 @@ def test_what_is_left_under_attack_comes_first(tmp_path: Path) -> None:
     assert page.text.index(KEPT) < page.text.index("clean accuracy") and len(page.classed("verdict")) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_classes_have_names_and_g_itself_is_beside_its_mean(tmp_path: Path) -> None:
     page = Page(report_run(measured(pictured(tmp_path / "run", 8), "G draws.")))
     first, last = page.text.split("running mean")[0], page.text.split("running mean")[1]
@@ -104,6 +106,7 @@ def test_classes_have_names_and_g_itself_is_beside_its_mean(tmp_path: Path) -> N
     assert len(page.classed("crisp")) == len(page.named("img"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_alarms_that_hold_are_beside_the_verdict_and_those_that_ended_below(tmp_path: Path) -> None:
     run = pictured(tmp_path / "run", 8)
     well = {"collapse_slope_generator": 1.0, "collapse_slope_discriminator": 1.0, "collapse_steepness": 1.0}
@@ -119,6 +122,7 @@ def test_alarms_that_hold_are_beside_the_verdict_and_those_that_ended_below(tmp_
     assert "Alarm: saturated discriminator since round" in before and "then no more" in after
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.skipif(not browser(), reason="no browser here")
 def test_every_picture_of_every_page_is_shown(tmp_path: Path) -> None:
     found = seen(pages_with_pictures(tmp_path), NATURAL_WIDTHS, tmp_path)

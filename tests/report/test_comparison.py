@@ -42,6 +42,7 @@ def test_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
     assert [[tile.shown for tile in row] for row in first] == [["", ""], ["", "1/3"]]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_of_runs_prints_counts_and_intervals(tmp_path: Path) -> None:
     folders = grid(tmp_path)
     page = Page(report_runs(folders, tmp_path / "new" / "report.html", title="A grid"))
@@ -89,6 +90,7 @@ def test_what_follows_from_the_axes_makes_no_map_of_its_own(tmp_path: Path) -> N
     assert [given for given, _ in success_sheets(runs)[0].maps] == [()]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("count", [1, 2])
 def test_runs_that_do_not_differ_have_a_page(tmp_path: Path, count: int) -> None:
     folders = [played(tmp_path / str(index), [], wins=1) for index in range(count)]
@@ -97,6 +99,7 @@ def test_runs_that_do_not_differ_have_a_page(tmp_path: Path, count: int) -> None
     assert not page.classed("map")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_unlike_data_and_an_unreadable_run_share_a_page(ring: RunFolder, digits: RunFolder, tmp_path: Path) -> None:
     broken = copied(ring, tmp_path / "broken")
     broken.rows_path.write_text("{oops\n")
@@ -108,6 +111,7 @@ def test_unlike_data_and_an_unreadable_run_share_a_page(ring: RunFolder, digits:
     assert "Classes covered" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_many_saved_rounds_are_thinned_to_the_budget(ring: RunFolder, tmp_path: Path) -> None:
     run = copied(ring, tmp_path / "run")
     for step in range(7, 107):
@@ -119,6 +123,7 @@ def test_many_saved_rounds_are_thinned_to_the_budget(ring: RunFolder, tmp_path: 
     assert "41 of 103 saved rounds are shown." in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_of_many_runs_is_compact(tmp_path: Path) -> None:
     folders = [played(tmp_path / f"{count:02d}", [f"batch_size={count + 1}"], wins=1, games=1) for count in range(9)]
     page = Page(report_runs(folders, tmp_path / "report.html", title="many"))
@@ -136,6 +141,7 @@ def test_runs_share_a_chart_while_their_lines_differ(tmp_path: Path) -> None:
         overlays(runs, Comparison(measures=("modes",)))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_picture_is_left_out(ring: RunFolder, tmp_path: Path) -> None:
     run = copied(ring, tmp_path / "run")
     (run.samples / "000000003.npz").write_bytes(b"PK\x03\x04 cut")

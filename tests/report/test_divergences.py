@@ -39,6 +39,7 @@ def test_the_sentence_names_seed_and_round(rounds: tuple[Number, ...], text: str
     assert divergence(read_run(diverged(tmp_path / "run", rounds))) == text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_diverged_game_is_on_the_page_of_its_run(tmp_path: Path) -> None:
     run = diverged(tmp_path / "run", (None, 6011))
     page = Page(report_run(run))
@@ -48,6 +49,7 @@ def test_a_diverged_game_is_on_the_page_of_its_run(tmp_path: Path) -> None:
     assert rows == {"Modes covered": ["3", "–"], "Diverged at round": ["no", "6,011"]}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_table_of_runs_counts_them(tmp_path: Path) -> None:
     folders = [diverged(tmp_path / "a", (7000, 6011, None)), diverged(tmp_path / "b", (None, None, None))]
     folders[0].append_row({"step": 200, "modes": [None, None, 5.0]})

@@ -79,6 +79,7 @@ def test_densities_share_one_scale_and_are_cut_off() -> None:
     assert all(b[0] >= a[0] for a, b in itertools.pairwise(real))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.skipif(not browser(), reason="no browser here")
 def test_a_page_of_a_line_is_shown(tmp_path: Path, no_metrics: None) -> None:
     recipe = load("notes/lipschitz-discriminator", ["steps=2", "sample_every=1", "evaluate_every=0", "log_every=1"])

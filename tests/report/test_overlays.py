@@ -205,6 +205,7 @@ def test_a_wrong_name_is_an_error_with_the_nearest(
     assert remedy.replace("seconds, ", "") in caught.value.remedy
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_has_one_chart_a_measure_with_two_lines_and_bands(six: list[RunRecord], tmp_path: Path) -> None:
     page = Page(report_folder(tmp_path, Comparison(unit="epochs")))
     assert "Measures over epochs, by regime" in page.text
@@ -214,6 +215,7 @@ def test_the_page_has_one_chart_a_measure_with_two_lines_and_bands(six: list[Run
         report_folder(six[0].folder.path, Comparison(unit="epochs"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_only_the_measures_that_are_asked_for_are_shared(six: list[RunRecord], tmp_path: Path) -> None:
     folders = [RunFolder.open(run.folder.path) for run in six]
     page = Page(report_runs(folders, tmp_path / "all.html", title="six", comparison=Comparison(("payoff_d",))))

@@ -127,6 +127,7 @@ def test_a_game_without_honesty_is_warned_about(ring_page: Page, tmp_path: Path)
     assert "not more than 1/2" not in ring_page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_state_of_a_run_is_shown(tmp_path: Path) -> None:
     run = played(tmp_path / "run", [], wins=1)
     assert "complete, 200 rounds" in Page(report_run(run)).text
@@ -150,6 +151,7 @@ def test_a_run_with_nothing_yet_has_a_page(recipe: str, tmp_path: Path) -> None:
     assert not page.named("svg")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_looking_at_a_run_changes_only_its_page(tmp_path: Path) -> None:
     def content() -> dict[Path, bytes]:
         return {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}

@@ -36,6 +36,7 @@ def section_of(run: RunFolder) -> TargetSection:
     return section
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_number_of_the_file_is_on_the_page(run: RunFolder) -> None:
     values = target()
     page = Page(report_run(evaluated(run, values)))
@@ -88,6 +89,7 @@ def test_a_band_is_drawn_where_its_interval_is() -> None:
     assert ["opacity: 0.1" in svg for svg in drawn] == [False, True]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_flagged_target_has_no_headline(run: RunFolder) -> None:
     values = flagged()
     page = Page(report_run(evaluated(run, values)))
@@ -123,6 +125,7 @@ def test_several_targets_have_a_section_each(run: RunFolder) -> None:
     assert len(page.ids) == len(set(page.ids))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"targets": 3}', b'{"seed": 3, "step": 1, "targets": [{}]}'])
 def test_a_damaged_file_is_a_note(run: RunFolder, content: bytes) -> None:
     (run.path / "robustness.json").write_bytes(content)
@@ -131,6 +134,7 @@ def test_a_damaged_file_is_a_note(run: RunFolder, content: bytes) -> None:
         assert "learned all 8 modes" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -152,6 +156,7 @@ def test_text_is_escaped(run: RunFolder) -> None:
     assert ">&lt;b&gt;</span>" in page.source and not page.named("b") and not page.named("i")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
     names = ("plain", "robust", "broken", "never")
     runs = [played(tmp_path / name, [f"seed={index}"], wins=1, games=1) for index, name in enumerate(names)]
@@ -193,11 +198,13 @@ def test_different_tasks_and_sizes_do_not_compare() -> None:
     assert len(keys) == len(set(keys)) == 6
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_without_an_evaluation_have_no_section(run: RunFolder) -> None:
     assert "obustness" not in Page(report_run(run)).text
     assert "obustness" not in Page(report_runs([run], run.path / "all.html", title="t")).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_has_a_page(run: RunFolder, tmp_path: Path) -> None:
     values = target("models:resnet", trained_against=None, remarks=["steps too few"])
     evaluated(run, values)

@@ -122,6 +122,7 @@ def test_a_share_of_generated_samples_and_the_loss_are_named(tmp_path: Path) -> 
     assert "on cross_entropy" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_accuracies_under_unlike_attacks_share_no_chart(tmp_path: Path) -> None:
     folders = [
         taught(tmp_path / "a"),
@@ -143,6 +144,7 @@ def test_accuracies_under_unlike_attacks_share_no_chart(tmp_path: Path) -> None:
     assert not re.search("Generated samples|Where games succeed|success", page.text)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_game_and_a_classifier_share_a_page(tmp_path: Path) -> None:
     folders = [played(tmp_path / "game", [], wins=1), taught(tmp_path / "classifier")]
     page = Page(report_runs(folders, tmp_path / "all.html", title="both"))

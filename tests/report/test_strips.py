@@ -75,6 +75,7 @@ def test_the_pictures_are_those_of_the_file(run: RunFolder) -> None:
     assert notes == ("2.3e−4", "1.0e−2", "0.0209", "0.312", "1.23", "123", "0", "1")  # short: 44 pixels on a telephone
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_file_is_passed_over(run: RunFolder) -> None:
     files = sorted(run.probes.iterdir())
     files[-1].write_bytes(files[-1].read_bytes()[:200])
@@ -86,6 +87,7 @@ def test_a_damaged_file_is_passed_over(run: RunFolder) -> None:
     assert "Between latents" not in Page(report_run(run)).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_are_shown_side_by_side(run: RunFolder, short: Callable[..., Recipe], tmp_path: Path) -> None:
     train(short(*IMAGES, "regime=plain"), tmp_path / "plain", device="cpu")
     page = Page(report_runs([run, RunFolder.open(tmp_path / "plain")], tmp_path / "both.html", title="two"))

@@ -150,6 +150,7 @@ def test_a_measure_without_a_better_direction_has_no_level(folder: Path) -> None
         level_tables([replace(run, rows=rows)], ["input_gradient_l1=3"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_and_json_show_them(folder: Path, sparring: Callable[..., tuple[int, str, str]]) -> None:
     page = Page(report_folder(folder, Comparison(levels=("inception_score=3",))))
     found = ("Inception score at least 3", "3 of 4", "seed 3 (not in 80 rounds)", "only plain got there: seed 2")

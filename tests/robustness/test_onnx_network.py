@@ -48,6 +48,7 @@ def test_the_logits_are_those_of_pytorch(batch: int | str, tmp_path: Path) -> No
     assert torch.allclose(network(x), clean.predicted_logits(x), atol=1e-4)
 
 
+@pytest.mark.usefixtures("quick_substitute")
 def test_black_box_attacks_on_the_command_line(
     sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

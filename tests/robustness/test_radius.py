@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from sparring.robustness import radius
 from sparring.robustness.radius import median_radius, robust_radii
 from sparring.robustness.targets import target_of
 from sparring.robustness.worst_case import robust_accuracy
+
+pytestmark = pytest.mark.usefixtures("quick_substitute")
 
 
 def test_the_radius_of_a_threshold_is_its_distance() -> None:
@@ -88,17 +91,20 @@ def test_the_expectation_over_draws_is_attacked_and_judged() -> None:
     noisy = replace(target, network=Noisy())
     torch.manual_seed(0)
     once = robust_accuracy(noisy, epsilons=[0.05], threats="fgsm").robustness
-    many = robust_accuracy(replace(noisy, draws=30), epsilons=[0.05], threats="fgsm").robustness
+    many = robust_accuracy(replace(noisy, draws=20), epsilons=[0.05], threats="fgsm").robustness
     assert any(flag.startswith("the model is deterministic") for flag in once.flags)
     assert not any("deterministic" in flag or "finite differences" in flag for flag in many.flags)
     said = next(check for check in many.sanity_checks if check.name == "expectation over draws")
-    assert said.holds is None and "means over 30 draws" in said.detail
+    assert said.holds is None and "means over 20 draws" in said.detail
     clean = robust_accuracy(target, epsilons=[0.05], threats="fgsm").robustness
     assert once.clean.value < many.clean.value
     assert many.clean.value == pytest.approx(clean.clean.value, abs=0.1)
 
 
-def test_the_median_radius_is_written_and_shown(sparring: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_median_radius_is_written_and_shown(
+    sparring: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparring.robustness.robustness_json.median_radius", partial(median_radius, steps=5))
     command = ("robustness", "robust_models:convolutional", "--data", "digits", "--samples", 20, "--radius")
     told = sparring(*command, "--threats", "noise", "--epsilons", "0.1", "--out", tmp_path)
     (found,) = json.loads((tmp_path / "robustness.json").read_text())["targets"]

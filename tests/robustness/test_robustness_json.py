@@ -47,6 +47,7 @@ SMALL = (
 Command = Callable[..., Any]
 """The fixture `sparring`."""
 QUICK = ("--threats", "fgsm", "--epsilons", "0.05,0.1", "--samples", 100)
+pytestmark = pytest.mark.usefixtures("quick_substitute")
 
 
 @pytest.fixture(scope="module")

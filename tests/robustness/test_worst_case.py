@@ -19,7 +19,10 @@ from sparring.robustness.targets import target_of
 from sparring.robustness.worst_case import robust_accuracy
 from sparring.runs.robustness_schema import TargetRobustness
 
+pytestmark = pytest.mark.usefixtures("quick_substitute")
 
+
+@pytest.mark.usefixtures("unchecked")
 def test_accuracy_is_the_share_of_samples_beyond_epsilon() -> None:
     target = thresholds()
     found = robust_accuracy(target, epsilons=[0.055, 0.125], threats="fgsm,apgd-ce").robustness.as_json()
@@ -32,6 +35,7 @@ def test_accuracy_is_the_share_of_samples_beyond_epsilon() -> None:
     assert found["train_clean"] is None and found["train_attacked"] == [] and found["transfer"] is None
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_worst_case_is_taken_sample_by_sample() -> None:
     """Two threats that fool one half of the samples each."""
 
@@ -142,6 +146,7 @@ def test_the_network_is_left_unchanged() -> None:
     assert network.training and not network[4].training
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_example_images_are_the_attacked_samples() -> None:
     target = sound("mlp").first(20)
     attacked = robust_accuracy(target, epsilons=[0.1, 0.2], threats="fgsm")
@@ -183,6 +188,7 @@ def test_logits_that_are_not_finite_are_refused() -> None:
         robust_accuracy(target, threats="noise")
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_sample_fooled_at_a_smaller_epsilon_counts_as_fooled_at_a_larger_one() -> None:
     class Small(PGD):
         """Inverts images at small budgets, and leaves them unchanged at large ones."""
