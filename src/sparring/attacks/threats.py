@@ -223,12 +223,11 @@ class _Batch:
 
     def _logits(self, classifier: Classify, samples: Samples, rows: Rows) -> Logits:
         """The logits of the samples of these rows, counted as calls."""
-
-        def back(_: Tensor) -> None:
-            self.backwards.index_add_(0, rows, torch.ones_like(rows))
-
         logits = classifier(samples)
         self.forwards.index_add_(0, rows, torch.ones_like(rows))  # a row may be tried more than once
         if logits.requires_grad:
-            logits.register_hook(back)  # type: ignore[no-untyped-call]
+            logits.register_hook(partial(self._count_backward, rows))  # type: ignore[no-untyped-call]
         return logits
+
+    def _count_backward(self, rows: Rows, _gradient: Tensor) -> None:
+        self.backwards.index_add_(0, rows, torch.ones_like(rows))
