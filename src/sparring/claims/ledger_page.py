@@ -19,6 +19,11 @@ from sparring.core.files import write_whole
 from sparring.report.format import counted
 from sparring.report.page_file import html_of
 
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "markup": Markup,  # of charts, which escape every text
+    "slug": lambda verdict: verdict.replace(" ", "-"),
+    "p": p_text,
+}
 _PACKAGES = ("sparring.claims", "sparring.report")
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
@@ -63,17 +68,12 @@ def write_page(path: Path, claims: Mapping[str, Claim], entries: Iterable[Ledger
         "verdicts": [verdict for verdict in VERDICTS if any(each.verdict == verdict for each in sections)],
         "seconds": seconds_of([section.entry for section in sections if section.entry]),
     }
-    filters: dict[str, Callable[..., Any]] = {
-        "markup": Markup,  # of charts, which escape every text
-        "slug": lambda verdict: verdict.replace(" ", "-"),
-        "p": p_text,
-    }
     page = html_of(
         "ledger_page.html",
         scripts=("ledger_page.js",),
         styles=("page.css", "ledger_page.css"),
         values=values,
-        filters=filters,
+        filters=_FILTERS,
         packages=_PACKAGES,
     )
     write_whole(path, page.encode())

@@ -35,7 +35,8 @@ def html_of(
     Args:
         template, scripts, styles: names of files in the folder `templates` of a package.
         values: of the template.
-        filters: of the template, besides those of numbers.
+        filters: of the template, besides those of numbers; the same functions at every call, as a template is
+            compiled once for them.
         packages: in which files are looked for, the first that has one.
         connects: what the scripts may fetch, as in a content security policy; nothing by default.
     """
