@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import APGD, FAB, Attack, Criterion, Fooled, Margin, SquareLinf, TargetedDLR, Threat, fool
+from sparring.attacks import APGD, FAB, Attack, Criterion, Fooled, Margin, TargetedDLR, Threat, fool
 from sparring.attacks.early_stop import EarlyStop
 from sparring.core.randomness import Rng
 from sparring.core.shapes import IMAGE_BOUNDS, Space
@@ -84,42 +84,3 @@ def test_a_success_ends_all_tries_on_its_sample() -> None:
     assert asked == [[0, 1, 2, 3], [1, 3], [1, 3]]
     torch.testing.assert_close(losses, torch.tensor([-1.0, 3.0, 1.0, 3.0]))
     torch.testing.assert_close(until.first(torch.full((4, 1), 9.0))[:, 0], torch.tensor([9.0, 9.0, 1.0, 3.0]))
-
-
-def test_samples_that_equal_the_best_of_their_try_are_not_classified_again() -> None:
-    asked: list[list[int]] = []
-
-    def logits(samples: Tensor, tries: Tensor) -> Tensor:
-        asked.append(tries.tolist())
-        return torch.stack([torch.zeros(len(samples)), samples[:, 0]], 1)
-
-    until = EarlyStop(
-        torch.zeros(3, 1),
-        torch.zeros(3, dtype=torch.int64),
-        torch.arange(3),
-        logits=logits,
-        loss=lambda z, _: z[:, 1],
-        judge=lambda samples, tries: (samples, tries < 0),
-    )
-    steps = [[0.0, -3.0, -3.0], [-1.0, -2.0, -3.0], [0.0, -2.0, -4.0], [0.0, -3.0, -3.0], [0.0, -2.0, -3.0]]
-    for step in steps:
-        assert until(torch.tensor(step)[:, None]).tolist() == step
-    assert asked == [[0, 1, 2], [0, 1], [2], [1]]
-    until(torch.tensor(steps[-1])[:, None].requires_grad_()).sum().backward()
-    assert asked[4:] == [[0, 1, 2]]
-
-
-def test_square_finds_the_same_without_the_queries_that_change_nothing() -> None:
-    """A search of all samples to its end, every query of it classified, and one that stops early."""
-    x = Rng.of(7).uniform((40, *SPACE.shape), -0.9, 0.9).double()
-    labels, outcomes = Counting()(x).argmax(1), []
-    for rest_only in (False, True):
-        network, attack = Counting(), SquareLinf(epsilon=0.06, queries=150)
-        threat = Threat(name="", kind="other", attack=attack, criterion=Margin(), rest_only=rest_only)
-        outcomes.append(fool(threat, network, x, labels, network=network, space=SPACE, rng=Rng.of(0)))
-    whole, early = outcomes
-    assert torch.equal(whole.fooled, early.fooled) and 5 < int(early.fooled.sum()) < 35
-    left = ~early.fooled
-    torch.testing.assert_close(whole.samples[left], early.samples[left])
-    torch.testing.assert_close(whole.loss_end[left], early.loss_end[left])
-    assert (whole.forwards == 152).all() and float(early.forwards[left].double().mean()) < 145

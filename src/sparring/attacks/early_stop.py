@@ -21,8 +21,7 @@ class EarlyStop:
     """The loss of a batch of tries, of which only those on samples without a success are classified.
 
     A try keeps its first success, which ends all tries on its sample. From then on their loss is constant and has a
-    gradient of zero, so that any attack can run on, at no cost for them. Where no gradient is asked for, samples equal
-    to those of the highest loss of their try so far are not classified again: their loss is known.
+    gradient of zero, so that any attack can run on, at no cost for them.
 
     Args:
         x: the clean samples, one a try, `(n, ...)`.
@@ -45,35 +44,26 @@ class EarlyStop:
     ) -> None:
         self._logits, self._loss, self._judge = logits, loss, judge
         self._first, self._labels, self._rows = x.clone(), labels, rows
-        self._highest, self._best = x.new_full((len(x),), -torch.inf), torch.full_like(x, torch.nan)  # equal to nothing
+        self._last: Losses | None = None
         self._left = torch.arange(len(x), device=x.device)
         self.done = torch.zeros_like(labels, dtype=torch.bool)
 
     def __call__(self, samples: Samples) -> Losses:
         """The losses, `(n)`, of the current samples."""
-        asked = self._left if samples.requires_grad else self._left[self._new(samples)[self._left]]
-        if not len(asked):
-            return self._highest + 0 * samples.flatten(1).sum(1)
-        logits = self._logits(samples[asked], asked)
-        losses = self._loss(logits, asked)
-        self._highest = self._highest.to(losses.dtype)
-        everything = self._highest.index_put((asked,), losses)
-        self._note(samples.detach(), everything.detach())
-        self._keep(samples.detach(), asked[logits.detach().argmax(-1) != self._labels[asked]])
-        return everything
+        left = self._left
+        if self._last is not None and not len(left):
+            return self._last + 0 * samples.flatten(1).sum(1)
+        logits = self._logits(samples[left], left)
+        losses = self._loss(logits, left)
+        if self._last is not None:
+            losses = self._last.index_put((left,), losses)
+        self._last = losses.detach()
+        self._keep(samples.detach(), left[logits.detach().argmax(-1) != self._labels[left]])
+        return losses
 
     def first(self, samples: Samples) -> Samples:
         """The first success of every try, or these samples where there is none."""
         return torch.where(expand_like(self.done, samples), self._first, samples)
-
-    def _new(self, samples: Samples) -> Bool[Tensor, " n"]:
-        """Which samples differ from the best ones of their tries."""
-        return (samples - self._best).flatten(1).abs().amax(1) != 0
-
-    def _note(self, samples: Samples, losses: Losses) -> None:
-        better = losses > self._highest
-        self._best = torch.where(expand_like(better, samples), samples, self._best)
-        self._highest = torch.where(better, losses, self._highest)
 
     def _keep(self, samples: Samples, wrong: Tries) -> None:
         if len(wrong):

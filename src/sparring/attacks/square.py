@@ -38,7 +38,7 @@ class SquareAttack(BestProposal):
     """Random windows of the image, each kept where it raises the loss.
 
     Args:
-        queries: proposals, each an evaluation of the loss; `EarlyStop` spares those that change nothing.
+        queries: evaluations of the loss.
         share: p, of the image, that the first windows cover.
 
     Attributes:
