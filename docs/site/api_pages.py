@@ -143,7 +143,13 @@ def _write(app: Sphinx) -> None:
             file.write_text(text)
 
 
+def _skip_borrowed(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    # A method that a class takes from another package has the text and the markup of that package.
+    return True if inspect.isfunction(obj) and not obj.__module__.startswith("sparring") else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Write the pages before the sources are looked for."""
+    """Write the pages before the sources are looked for; leave methods of other packages out."""
     app.connect("builder-inited", _write)
+    app.connect("autodoc-skip-member", _skip_borrowed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
