@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sparring.attacks import Attack
 from sparring.core.descent import Descent
+from sparring.core.eager_optimizers import EagerAdam
 from sparring.core.errors import NonFinite
 from sparring.gan import sampling
 from sparring.gan.state import GANState
@@ -142,7 +143,7 @@ def _stepping(
                 spoil(planter, optimizer)
 
         noting = [_before(Descent, "step", lambda descent, _: steps.append(descent.name))]
-        return [*noting, *(_after(kind, "step", act) for kind in (torch.optim.Adam, RMSpropSteps))]
+        return [*noting, *(_after(kind, "step", act) for kind in (EagerAdam, RMSpropSteps))]
 
     return plant
 
