@@ -189,7 +189,7 @@ class LocalExecutor(Executor):
 
 _PROCESSES = multiprocessing.get_context("spawn" if sys.platform == "darwin" else "forkserver")
 """Workers are forked by a process that has imported all that they need. On macOS no process is safe after a fork."""
-_PROCESSES.set_forkserver_preload([__name__, "torch._dynamo"])  # which torch imports for its optimizers
+_PROCESSES.set_forkserver_preload([__name__])
 
 
 class _PoolOfOne:
