@@ -15,6 +15,7 @@ import torch
 from sparring.cli import main
 from sparring.recipes import Recipe, load
 from sparring.report.charts import Chart
+from sparring.robustness import transfer
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
@@ -101,8 +102,14 @@ def no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages with empty charts: matplotlib takes most of the time of a page. tests/report draws every chart."""
+    """Pages with empty charts: matplotlib takes most of the time of a page. Other tests of tests/report draw them."""
     monkeypatch.setattr(Chart, "svg", lambda _: "<svg></svg>")
+
+
+@pytest.fixture
+def quick_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The substitute of a black-box attacker after three updates; tests of sanity checks and of transfer train it."""
+    monkeypatch.setattr(transfer, "_UPDATES", 3)
 
 
 @pytest.fixture

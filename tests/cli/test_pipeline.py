@@ -19,7 +19,6 @@ from sparring.evaluation.samples import write_samples
 from sparring.networks import SmallCNN, TrainingSettings
 from sparring.recipes import Recipe, load
 from sparring.report import report_run
-from sparring.robustness import transfer
 from sparring.robustness.load import RobustnessOptions
 from sparring.robustness.robustness_json import evaluate_robustness
 from sparring.runs.folder import RunFolder
@@ -59,7 +58,7 @@ def small(name: str, store: Path) -> list[str]:
 SMALL = {"width": 2, "hidden": [6], "latent": 4, "multiples": []}
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "quick_substitute")
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SmallCNN, "training", TrainingSettings(images_seen=100, rate=1e-3))
@@ -67,7 +66,6 @@ def test_a_checkpoint_goes_everywhere(name: str, digits: Path, tmp_path: Path, m
     tuned = finetuning(RunFolder.open(tmp_path / "run"), overrides=["steps=1", "batch_size=4", "evaluate_every=0"])
     train(tuned.recipe, tmp_path / "tuned", device="cpu")
     options = RobustnessOptions(samples=6, threats="fgsm", epsilons=(0.1,))
-    monkeypatch.setattr(transfer, "_UPDATES", 3)
     for run in (tmp_path / "run", tmp_path / "tuned"):
         found = evaluate_robustness(run, options, device="cpu")
         assert json.loads((run / "robustness.json").read_text())["targets"] == found.as_json()["targets"]

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sparring.robustness import transfer, worst_case
+from sparring.robustness import worst_case
 
 
 @pytest.fixture(autouse=True)
 def _without_charts(undrawn: None) -> None: ...
-
-
-@pytest.fixture
-def quick_substitute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The substitute of a black-box attacker after three updates; tests of sanity checks and of transfer train it."""
-    monkeypatch.setattr(transfer, "_UPDATES", 3)
 
 
 @pytest.fixture
