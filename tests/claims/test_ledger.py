@@ -291,9 +291,14 @@ def test_entries_that_disagree_on_a_game_are_found(ledger: Path) -> None:
     assert check_ledger(ledger, CLAIMS) == []
     cell = entry.cells[0].model_copy(deep=True)
     cell.seeds[3].values["spread"] = 1.0
-    again = judged(entry.name, shared, "small", (cell,), entry.environments, entry.protocols)
-    again.save(ledger)
-    assert any("seed 3: spread is not that of the same game in" in problem for problem in check_ledger(ledger, CLAIMS))
+    judged(entry.name, shared, "small", (cell,), entry.environments, entry.protocols).save(ledger)
+    (problem,) = check_ledger(ledger, CLAIMS)
+    assert "seed 3: spread is not that of the same game in" in problem
+    assert "not cpu" not in problem
+    elsewhere = [each | {"device": "cpu (x86_64, other)"} for each in entry.environments]
+    judged(entry.name, shared, "small", (cell,), elsewhere, entry.protocols).save(ledger)
+    (problem,) = check_ledger(ledger, CLAIMS)
+    assert f": cpu (x86_64, other), not {entry.environments[0]['device']}" in problem
 
 
 def test_figures_of_no_entry_are_found(ledger: Path) -> None:

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: large tensors are not mapped again. What a CPU computes in software is said."""
+"""Freed memory stays with the process, so that large tensors are not mapped again; a CPU is named with its limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sparring.runs import environment
-from sparring.runs.environment import keep_freed_memory, precision_remarks
+from sparring.runs.environment import describe, keep_freed_memory, precision_remarks
 
 ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
 FAULTS = """
@@ -71,3 +71,8 @@ def test_a_precision_in_software_is_remarked(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert len(precision_remarks(precision, torch.device(device))) == remarks
+
+
+def test_the_instructions_of_a_cpu_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert describe(torch.device("cpu"), 0, 0)["device"].endswith(", AVX512)")

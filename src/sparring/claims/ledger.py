@@ -10,7 +10,7 @@ import matplotlib
 
 from sparring.claims.cells import ClaimCell, cells_of_scale
 from sparring.claims.claim_schema import Claim
-from sparring.claims.entries import LedgerEntry, PlayedCell, digest_of, entry_path
+from sparring.claims.entries import LedgerEntry, PlayedCell, PlayedSeed, digest_of, entry_path
 from sparring.claims.figures import figure_paths, figures_of
 from sparring.claims.judgement import judged
 from sparring.claims.values import Value
@@ -111,18 +111,26 @@ def _of_games(entry: LedgerEntry, claim: Claim) -> list[str]:
 
 def _contradictions(entries: Mapping[Path, LedgerEntry]) -> list[str]:
     """Entries that have another value of the same game than an entry before them, a line for each two files."""
-    found: dict[tuple[str, int, str], tuple[Path, Value]] = {}
+    found: dict[tuple[str, int, str], tuple[Path, Value, str]] = {}
     problems: dict[tuple[Path, Path], str] = {}
     for path, entry in entries.items():
         for cell in entry.cells:
             for seed, game in cell.seeds.items():
                 for name, value in game.values.items():
                     key = cell.key, seed, entry.measures.get(name, name)
-                    other, known = found.setdefault(key, (path, value))
+                    device = _device(entry, game)
+                    other, known, known_device = found.setdefault(key, (path, value, device))
                     if known != value:
                         cause = f"{path}: {_title(cell)}, seed {seed}: {name} is not that of the same game in {other}"
+                        cause += f": {device}, not {known_device}" if device != known_device else ""
                         problems.setdefault((path, other), cause)
     return list(problems.values())
+
+
+def _device(entry: LedgerEntry, game: PlayedSeed) -> str:
+    """What a game was played on; two kinds of device round differently."""
+    known = 0 <= game.environment < len(entry.environments)
+    return str(entry.environments[game.environment].get("device", "")) if known else ""
 
 
 def _strays(folder: Path, entries: Iterable[LedgerEntry], claims: Mapping[str, Claim]) -> list[str]:

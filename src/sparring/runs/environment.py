@@ -27,13 +27,15 @@ _LARGEST_MAPPED = 32 << 20  # the limit of glibc before 2.35
 def describe(device: torch.device, seed: int, training_samples: int) -> dict[str, Any]:
     """The environment of a run, as plain values; a device with its model, for example `cuda (NVIDIA H100)`.
 
+    A CPU's model ends with the instructions that torch uses, as two CPUs that differ in them round differently.
+
     Args:
         device: of the training.
         seed: of the recipe.
         training_samples: of the data; 0 where they are drawn without end.
     """
     on_gpu = device.type == "cuda"
-    model = torch.cuda.get_device_name(device) if on_gpu else platform.processor() or platform.machine()
+    model = torch.cuda.get_device_name(device) if on_gpu else f"{_processor()}, {_instructions()}"
     return {
         "packages": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
@@ -49,7 +51,7 @@ def describe(device: torch.device, seed: int, training_samples: int) -> dict[str
 
 def precision_remarks(precision: str, device: torch.device) -> list[str]:
     """A remark where a device computes a recipe's precision in software."""
-    if precision == "bf16" and device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+    if precision == "bf16" and device.type == "cpu" and _instructions() == "AVX2":
         return ["precision=bf16: this CPU, without AVX-512, computes it in software; precision=fp32 is much faster"]
     return []
 
@@ -100,6 +102,15 @@ def keep_freed_memory() -> None:
     # Setting either threshold stops glibc from adapting the other: trimming alone would map every larger tensor anew.
     if mallopt and any(mallopt(_M_MMAP_THRESHOLD, size) for size in (_LARGE, _LARGEST_MAPPED)):
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
+
+
+def _processor() -> str:
+    return platform.processor() or platform.machine()
+
+
+def _instructions() -> str:
+    """The widest vector instructions that torch uses on this CPU, such as `AVX2` or `AVX512`."""
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def _written_by(run: Path) -> str:
