@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.attacks import PGD, Threat, fool
@@ -11,7 +12,7 @@ from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.lipschitz import SpectralNorm
 from sparring.networks import VGG16, Classifier, PreActResNet18, RobGANDiscriminator, SmallResNet, prepared_for_attack
-from sparring.networks.fused import fused
+from sparring.networks.fused import fused, max_of_four
 from sparring.robustness.targets import target_of
 from sparring.robustness.trials import Trials
 
@@ -70,6 +71,37 @@ def test_a_fused_discriminator_has_the_same_scores() -> None:
     twin = fused(network)
     assert norms(twin) == before
     torch.testing.assert_close(twin(x).score, network(x).score, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("sides", [(2, 2), (8, 6), (7, 8), (5, 3)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_maximum_of_four_is_max_pooling(sides: tuple[int, int], layout: torch.memory_format) -> None:
+    x = Rng.of(3).integers((3, 4, *sides), 5).float().to(memory_format=layout)  # with ties
+    expected = F.max_pool2d(x, 2)
+    assert torch.equal(max_of_four(x), expected)
+    slopes = []
+    for pool in (max_of_four, lambda each: F.max_pool2d(each, 2)):
+        leaf = x.clone().requires_grad_()
+        slopes.append(torch.autograd.grad(pool(leaf).square().sum(), leaf)[0])
+    assert torch.equal(*slopes)
+
+
+@pytest.mark.parametrize(
+    ("pool", "replaced"),
+    [
+        (nn.MaxPool2d(2), True),
+        (nn.MaxPool2d(2, ceil_mode=True), False),
+        (nn.MaxPool2d(2, padding=1), False),
+        (nn.MaxPool2d(3, 2), False),
+        (nn.MaxPool2d(2, 1), False),
+    ],
+)
+def test_only_max_pooling_of_two_by_two_is_replaced(pool: nn.Module, replaced: bool) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), pool).eval()
+    twin, images = fused(network), IMAGES[..., :7]
+    torch.testing.assert_close(twin(images), network(images))
+    assert isinstance(twin, torch.fx.GraphModule)
+    assert any(node.target is max_of_four for node in twin.graph.nodes) == replaced
 
 
 class Forked(nn.Module):

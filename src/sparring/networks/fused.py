@@ -7,7 +7,8 @@ In eval mode a normalisation is an affine map of every channel, so that with g =
 which is the same function up to rounding. Convolutions are found in the graph that `torch.fx` traces; a network that it
 cannot trace, and a convolution with a reparametrised kernel, stay as they are. The copy calls functions instead of
 modules: in small networks the calls of modules take about a tenth of a forward pass. A ReLU ahead of max pooling moves
-behind it, to fewer pixels: max(relu(x)) = relu(max(x)).
+behind it, to fewer pixels: max(relu(x)) = relu(max(x)). Where no gradient is taken, max pooling of 2 x 2
+compares every second row and column, as torch's own also looks for the place of every maximum.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from sparring.core.modules import evaluating, untraced
 
 _COMPARED = 16
 """Samples on which the copy is compared with the network."""
+_TWO_BY_TWO = (2,), (2, 2, 0, 1, False, False)
+"""Max pooling as a function is called, and as a module calls it: kernel, stride, padding, dilation and two options."""
 _ROUNDING = 1e-4
 """Of outputs, relative to the largest one or to 1."""
 
@@ -68,6 +71,7 @@ def _inlined(network: nn.Module) -> nn.Module:
     """The same network as one list of calls of functions, with all tensors at its root."""
     graph, held = _Inliner().trace(network), dict[str, Any]()
     _pool_first(graph)
+    _pool_by_comparison(graph)
     for node in graph.nodes:
         if node.op in ("get_attr", "call_module"):
             name = f"held_{node.name}"
@@ -86,6 +90,21 @@ def _pool_first(graph: fx.Graph) -> None:
             pool.append(relu)
             pool.replace_all_uses_with(relu)
             relu.args = (pool, *relu.args[1:])
+
+
+def _pool_by_comparison(graph: fx.Graph) -> None:
+    """Replace every max pooling of 2 x 2 by `max_of_four`."""
+    for pool in graph.nodes:
+        if pool.target is F.max_pool2d and (*pool.args[1:], *pool.kwargs.values()) in _TWO_BY_TWO:
+            pool.target, pool.args, pool.kwargs = max_of_four, pool.args[:1], {}
+
+
+def max_of_four(x: Tensor) -> Tensor:
+    """max_pool2d of 2 x 2, faster on the CPU where no gradient is taken; the gradient of comparisons is slower."""
+    if x.requires_grad or x.device.type != "cpu":
+        return F.max_pool2d(x, 2)
+    rows = torch.maximum(x[..., :-1:2, :], x[..., 1::2, :])
+    return torch.maximum(rows[..., :-1:2], rows[..., 1::2])
 
 
 class _Inliner(fx.Tracer):
