@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from chart_values import chart, claim_values
+from chart_values import chart, claim_values, texts
 from sparring.claims.charts import ClaimChart
 from sparring.claims.charts.svg_file import svg_file
 from sparring.claims.results import ClaimValues
@@ -53,6 +53,19 @@ def test_every_member_is_here() -> None:
 def test_the_same_values_are_the_same_bytes(drawn: ClaimChart) -> None:
     values = claim_values(everything)
     assert drawn.draw(values, "one") == drawn.draw(values, "one")
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        chart(name="lines", y="success", x="clip", lines="p"),
+        chart(name="curves", y="rise", lines="p"),
+        chart(name="bars", y="success", x="clip", bars="p"),
+    ],
+    ids=lambda each: each.name,
+)
+def test_a_number_in_a_legend_has_the_name_of_its_axis(drawn: ClaimChart) -> None:
+    assert {"p = 0", "p = 0.4"} <= set(texts(drawn.draw(claim_values(everything), "one")))
 
 
 @EACH

@@ -123,7 +123,7 @@ class Bars(ClaimChart):
         axes.set_ylabel(info.label)
 
     def _label(self, bar: Bar) -> str | None:
-        label = words(bar.place[self.bars]) if self.bars else ""
+        label = setting(self.bars, bar.place[self.bars]) if self.bars else ""
         name = value_axis(bar.measure).title if len(self.measures) > 1 else ""
         return ", ".join(filter(None, (label, name))) or None
 

@@ -16,7 +16,7 @@ from sparring.claims.charts.base import ClaimChart, Names, as_tuple
 from sparring.claims.charts.lines import set_range
 from sparring.claims.charts.panels import panels_svg
 from sparring.claims.charts.seed_means import MEAN_CAPTION, labels_on, places_on, seed_mean, values_at
-from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis, words
+from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Label, Labels, SampledCurve, Value
 from sparring.core.pieces import piece
@@ -120,7 +120,7 @@ class Curves(ClaimChart):
         axes.margins(x=0.02)
 
     def _label(self, curve: SeedCurve) -> str:
-        label = words(curve.place[self.lines]) if self.lines else ""
+        label = setting(self.lines, curve.place[self.lines]) if self.lines else ""
         name = value_axis(curve.measure).title if len(self.measures) > 1 or not label else ""
         return ", ".join(filter(None, (label, name)))
 

@@ -98,7 +98,7 @@ class Lines(ClaimChart):
         for index, points in enumerate(lines):
             colour, dash = CYCLE[index % len(CYCLE)], DASHES[index // len(CYCLE) % len(DASHES)]
             places = np.arange(len(points), dtype=np.float64) + (index - (len(lines) - 1) / 2) * step
-            label = words(points[0].place[self.lines]) if self.lines and points else ""
+            label = setting(self.lines, points[0].place[self.lines]) if self.lines and points else ""
             _draw_means(axes, places, points, info.scale, (colour, dash), label)
             for at, point in zip(places, points, strict=True):
                 for each in point.printed:

@@ -71,7 +71,7 @@ def in_order(labels: Sequence[Label]) -> tuple[Label, ...]:
 
 
 def setting(axis: str, label: object) -> str:
-    """A label with its axis, as the title of a panel: `p = 0.4`, but `linear`."""
+    """A label as a title or in a legend, with its axis if it is a number: `p = 0.4`, but `linear`."""
     is_number = _as_number(str(label)) is not None
     return f"{words(axis)} = {words(label)}" if is_number else words(label)
 
