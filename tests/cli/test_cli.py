@@ -64,7 +64,8 @@ def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> 
     )
     assert found["step"] == 12 and len(found["metrics"]["modes"]["value"]) == 2
     assert sparring("sample", run, "-n", 5, "--out", tmp_path / "points.npz").code == 0
-    assert np.load(tmp_path / "points.npz")["samples"].shape == (2, 5, 2)
+    with np.load(tmp_path / "points.npz") as points:
+        assert points["samples"].shape == (2, 5, 2)
     assert sparring("sample", run, "--out", tmp_path / "points.png").code == 0
     assert sparring("report", run).out.strip() == str(run / "report.html")
     assert sparring("report", tmp_path).out.strip() == str(tmp_path / "report.html")
@@ -175,10 +176,11 @@ def test_samples_of_one_class(sparring: Command, tmp_path: Path) -> None:
     keys = ["steps=1", "evaluate_every=0", "sample_every=0", "regime=plain"]
     assert sparring("train", "robgan/digits", *keys, "--out", run).code == 0
     assert sparring("sample", run, "-n", 6, "--label", 3, "--out", out).code == 0
-    drawn = np.load(out)
-    assert drawn["labels"].tolist() == [3] * 6
     gan = load_gan(RunFolder.open(run), "cpu")
-    assert np.array_equal(drawn["samples"], draw(gan, 6, "sample", 0, labels=torch.full((6,), 3)).samples.numpy())
+    expected = draw(gan, 6, "sample", 0, labels=torch.full((6,), 3)).samples.numpy()
+    with np.load(out) as drawn:
+        assert drawn["labels"].tolist() == [3] * 6
+        assert np.array_equal(drawn["samples"], expected)
     for label in ("12", "cat"):
         refused = sparring("sample", run, "--label", label, "--out", out)
         assert refused.code == 2 and f"label '{label}': no such class\n" in refused.err

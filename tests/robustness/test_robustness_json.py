@@ -123,8 +123,8 @@ def test_a_run_is_evaluated_into_its_folder(sparring: Command, game: Path) -> No
     assert "transfer" in {row["kind"] for row in entry["attacks"]}
     assert load_examples(game, 0) is not None
     assert "Accuracy under attack" in (game / "report.html").read_text()
-    arrays = np.load(game / "robustness.npz")
-    assert arrays["0/clean"].shape == (2, 8, 1, 8, 8) and arrays["0/labels"].shape == (2, 8)
+    with np.load(game / "robustness.npz") as arrays:
+        assert arrays["0/clean"].shape == (2, 8, 1, 8, 8) and arrays["0/labels"].shape == (2, 8)
     assert weights == {path.name: path.read_bytes() for path in (game / "checkpoints").rglob("*") if path.is_file()}
 
 
