@@ -35,7 +35,8 @@ def describe(device: torch.device, seed: int, training_samples: int) -> dict[str
         training_samples: of the data; 0 where they are drawn without end.
     """
     on_gpu = device.type == "cuda"
-    model = torch.cuda.get_device_name(device) if on_gpu else f"{_processor()}, {_instructions()}"
+    processor = platform.processor() or platform.machine()
+    model = torch.cuda.get_device_name(device) if on_gpu else f"{processor}, {_instructions()}"
     return {
         "packages": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
@@ -102,10 +103,6 @@ def keep_freed_memory() -> None:
     # Setting either threshold stops glibc from adapting the other: trimming alone would map every larger tensor anew.
     if mallopt and any(mallopt(_M_MMAP_THRESHOLD, size) for size in (_LARGE, _LARGEST_MAPPED)):
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
-
-
-def _processor() -> str:
-    return platform.processor() or platform.machine()
 
 
 def _instructions() -> str:
