@@ -6,14 +6,15 @@ Source: AS-GAN, figure 3 and tables 1 to 3; Rob-GAN, table 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from matplotlib.axes import Axes
 
-from sparring.claims.charts.base import ClaimChart, Names, as_tuple
-from sparring.claims.charts.lines import IN_PRINT, set_range
-from sparring.claims.charts.panels import panels_svg
-from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, labels_on, mean_at, places_on, printed_at
+from sparring.claims.charts.base import Names, as_tuple
+from sparring.claims.charts.panel_chart import IN_PRINT, PanelChart
+from sparring.claims.charts.panels import Draw
+from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, mean_at, places_on, printed_at
 from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Labels, Published
@@ -44,24 +45,18 @@ class Bar:
 
 
 @piece("bars")
-class Bars(ClaimChart):
+class Bars(PanelChart):
     """Means over seeds with 95 % intervals; published numbers are hollow bars.
 
     Args:
         y: one measure, or several with a colour each.
         x: axis with a group of bars for each label; without it there is one group.
         bars: axis with a bar of its own colour for each label in every group.
-        panels: axis with a panel for each label.
-        unit: label of the value axis.
-        is_log: a logarithmic value axis.
     """
 
     y: str | Names
     x: str = ""
     bars: str = ""
-    panels: str = ""
-    unit: str = ""
-    is_log: bool = False
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -90,15 +85,8 @@ class Bars(ClaimChart):
             for panel in places_on(values, self.panels)
         ]
 
-    def drawn(self, values: ClaimValues, key: str) -> str:
-        panels, info = self.groups(values), value_axis(self.measures[0], self.unit)
-        titles = [setting(self.panels, label) for label in labels_on(values, self.panels)]
-        return panels_svg(
-            key,
-            titles or [""] * len(panels),
-            lambda axes, place: self._panel(axes, panels[place], info),
-            dress=lambda axes: set_range(axes, info, is_log=self.is_log),
-        )
+    def drawers(self, values: ClaimValues, info: ValueAxis) -> list[Draw]:
+        return [partial(self._panel, groups=groups, info=info) for groups in self.groups(values)]
 
     def _panel(self, axes: Axes, groups: list[list[Bar]], info: ValueAxis) -> None:
         for at, group in enumerate(groups):

@@ -7,14 +7,15 @@ Source: AS-GAN, figures 4 to 7; Rob-GAN, figures 6 to 8; Direct Adversarial Trai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sparring.claims.charts.base import ClaimChart, Names, as_tuple
-from sparring.claims.charts.lines import set_range
-from sparring.claims.charts.panels import panels_svg
+from sparring.claims.charts.base import Names, as_tuple
+from sparring.claims.charts.panel_chart import PanelChart
+from sparring.claims.charts.panels import Draw
 from sparring.claims.charts.seed_means import MEAN_CAPTION, labels_on, places_on, seed_mean, values_at
 from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis
 from sparring.claims.results import ClaimValues
@@ -45,24 +46,18 @@ class SeedCurve:
 
 
 @piece("curves")
-class Curves(ClaimChart):
+class Curves(PanelChart):
     """A line and a band for each label; several measures have different dashes.
 
     Args:
         y: one measure of curves, or several.
         lines: axis with a line for each label.
-        panels: axis with a panel for each label.
         across: label of the horizontal axis.
-        unit: label of the value axis.
-        is_log: a logarithmic value axis.
     """
 
     y: str | Names
     lines: str = ""
-    panels: str = ""
     across: str = "round"
-    unit: str = ""
-    is_log: bool = False
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -88,16 +83,9 @@ class Curves(ClaimChart):
             for panel in places_on(values, self.panels)
         ]
 
-    def drawn(self, values: ClaimValues, key: str) -> str:
-        panels, info = self.curves(values), value_axis(self.measures[0], self.unit)
-        titles = [setting(self.panels, label) for label in labels_on(values, self.panels)]
+    def drawers(self, values: ClaimValues, info: ValueAxis) -> list[Draw]:
         lines = labels_on(values, self.lines)
-        return panels_svg(
-            key,
-            titles or [""] * len(panels),
-            lambda axes, place: self._panel(axes, panels[place], lines, info),
-            dress=lambda axes: set_range(axes, info, is_log=self.is_log),
-        )
+        return [partial(self._panel, curves=curves, lines=lines, info=info) for curves in self.curves(values)]
 
     def _panel(self, axes: Axes, curves: list[SeedCurve], lines: tuple[Label, ...], info: ValueAxis) -> None:
         for curve in curves:

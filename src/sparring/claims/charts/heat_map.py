@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from sparring.claims.charts.base import ClaimChart
+from sparring.claims.charts.panel_chart import panel_titles
 from sparring.claims.charts.panels import panels_svg
 from sparring.claims.charts.seed_means import SeedMean, labels_on, mean_at, places_on
-from sparring.claims.charts.value_axis import ValueAxis, in_order, setting, value_axis, words
+from sparring.claims.charts.value_axis import ValueAxis, in_order, value_axis, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Label
 from sparring.core.pieces import piece
@@ -85,15 +87,14 @@ class HeatMap(ClaimChart):
 
     def drawn(self, values: ClaimValues, key: str) -> str:
         panels, info = self.maps(values), value_axis(self.y, self.unit)
-        titles = [setting(self.panels, label) for label in labels_on(values, self.panels)] or [""] * len(panels)
         every = [each.mean for panel in panels for row in panel.means for each in row if each]
         low = min(every, default=0.0) if info.low is None or info.high is None else info.low
         high = max(every, default=1.0) if info.high is None else info.high
         tall = 0.9 + _ROW * max((len(panel.rows) for panel in panels), default=0)
         return panels_svg(
             key,
-            titles,
-            lambda axes, place: self._panel(axes, panels[place], (low, high), info),
+            panel_titles(values, self.panels),
+            [partial(self._panel, panel=panel, limits=(low, high), info=info) for panel in panels],
             dress=lambda axes: axes.invert_yaxis(),
             size=(_WIDTHS[len(panels) > 1], tall),
         )

@@ -6,15 +6,15 @@ Source: Robust GANs against Dishonest Adversaries, figures 3, 5, 8, 9, 12; Rob-G
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from sparring.claims.charts.base import ClaimChart
-from sparring.claims.charts.panels import panels_svg
+from sparring.claims.charts.panel_chart import IN_PRINT, PanelChart
+from sparring.claims.charts.panels import Draw
 from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, labels_on, mean_at, places_on, printed_at
-from sparring.claims.charts.value_axis import ValueAxis, in_order, setting, value_axis, words
+from sparring.claims.charts.value_axis import ValueAxis, in_order, setting, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Labels, Published
 from sparring.core.pieces import piece
@@ -23,8 +23,6 @@ from sparring.report.read import Floats
 
 _APART = 0.6
 """All lines at one place take this much of the distance of two places, at most."""
-IN_PRINT = {"paper": ("o", "in print"), "code": ("s", "published code")}
-"""Marker and label of published numbers, by source."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +41,18 @@ class LinePoint:
 
 
 @piece("lines")
-class Lines(ClaimChart):
+class Lines(PanelChart):
     """Mean over seeds with its 95 % interval: Wilson's for successes, else Student's t.
 
     Args:
         y: the measure.
         x: axis of the grid; numbers in order, then words, at even distances.
         lines: axis with a line for each label.
-        panels: axis with a panel for each label.
-        unit: label of the value axis.
-        is_log: a logarithmic value axis.
     """
 
     y: str
     x: str
     lines: str = ""
-    panels: str = ""
-    unit: str = ""
-    is_log: bool = False
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -83,15 +75,8 @@ class Lines(ClaimChart):
     def _point(self, values: ClaimValues, place: Labels) -> LinePoint:
         return LinePoint(place, mean_at(values, self.y, place), printed_at(values, self.y, place))
 
-    def drawn(self, values: ClaimValues, key: str) -> str:
-        panels, info = self.points(values), value_axis(self.y, self.unit)
-        titles = [setting(self.panels, label) for label in labels_on(values, self.panels)]
-        return panels_svg(
-            key,
-            titles or [""] * len(panels),
-            lambda axes, place: self._panel(axes, panels[place], info),
-            dress=lambda axes: set_range(axes, info, is_log=self.is_log),
-        )
+    def drawers(self, values: ClaimValues, info: ValueAxis) -> list[Draw]:
+        return [partial(self._panel, lines=lines, info=info) for lines in self.points(values)]
 
     def _panel(self, axes: Axes, lines: list[list[LinePoint]], info: ValueAxis) -> None:
         step = min(0.12, _APART / max(len(lines), 1))
@@ -149,19 +134,3 @@ def draw_printed(axes: Axes, at: float, each: Published, scale: float, colour: s
         markerfacecolor="none",
         label=label,
     )
-
-
-def set_range(axes: Axes, info: ValueAxis, *, is_log: bool) -> None:
-    """Limits of the value axis: those of the measure, with room for markers at them."""
-    if is_log:
-        axes.set_yscale("log")
-        bottom, top = axes.get_ylim()
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if top < 100 * bottom else (1.0,)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        return
-    bottom, top = axes.get_ylim()
-    low = bottom if info.low is None else info.scale * info.low
-    high = top if info.high is None else info.scale * info.high
-    room = 0.04 * (high - low)
-    axes.set_ylim(low if info.low is None else low - room, high if info.high is None else high + room)

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from sparring.report.charts import GREY, drawing_style, inline_svg
 
+Draw = Callable[[Axes], None]
+"""Draws one panel into its axes."""
 _COLUMNS = 3
 _ONE, _OF_MANY = (4.4, 2.9), (3.1, 2.5)
 """Sizes of a single panel, and of one among several, in inches."""
@@ -22,9 +24,9 @@ _LETTERS = 15.5
 def panels_svg(
     key: str,
     titles: Sequence[str],
-    draw: Callable[[Axes, int], None],
+    drawers: Sequence[Draw],
     *,
-    dress: Callable[[Axes], None],
+    dress: Draw,
     columns: int = _COLUMNS,
     size: tuple[float, float] | None = None,
 ) -> str:
@@ -33,7 +35,7 @@ def panels_svg(
     Args:
         key: unique on the page.
         titles: one a panel.
-        draw: draws into axes the panel of this number.
+        drawers: one a panel.
         dress: sets the value axis once all panels are drawn.
         columns: panels in a row, at most.
         size: of a panel, in inches.
@@ -47,9 +49,9 @@ def panels_svg(
         grid = figure.subplots(down, across, squeeze=False, sharey=True).ravel().tolist()
         for axes in grid[count:]:
             axes.remove()
-        for place, title in enumerate(titles):
-            grid[place].set_title(title, fontsize=9, loc="left")
-            draw(grid[place], place)
+        for axes, (title, draw) in zip(grid, zip(titles, drawers, strict=True), strict=False):
+            axes.set_title(title, fontsize=9, loc="left")
+            draw(axes)
         for place, axes in enumerate(grid[:count]):
             if place % across:
                 axes.set_ylabel("")

@@ -5,14 +5,17 @@ Source: AS-GAN, figure 5.
 
 from __future__ import annotations
 
+from functools import partial
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from sparring.claims.charts.base import ClaimChart, Names, as_tuple
 from sparring.claims.charts.curves import SeedCurve, seed_curve
+from sparring.claims.charts.panel_chart import panel_titles
 from sparring.claims.charts.panels import panels_svg
-from sparring.claims.charts.seed_means import labels_on, places_on
-from sparring.claims.charts.value_axis import setting, value_axis
+from sparring.claims.charts.seed_means import places_on
+from sparring.claims.charts.value_axis import value_axis
 from sparring.claims.results import ClaimValues
 from sparring.core.pieces import piece
 from sparring.report.charts import CYCLE
@@ -56,19 +59,21 @@ class ShareHistogram(ClaimChart):
 
     def drawn(self, values: ClaimValues, key: str) -> str:
         panels = self.shares(values)
-        titles = [setting(self.rows, label) for label in labels_on(values, self.rows)] or [""] * len(panels)
         every = [at for panel in panels for each in panel for at in each.x]
         limits = (min(every), max(every)) if len(set(every)) > 1 else (0.0, 1.0)
 
-        def draw(axes: Axes, place: int) -> None:
-            self._panel(axes, panels[place], limits, is_last=place == len(panels) - 1)
+        below = [""] * (len(panels) - 1) + [self.across or value_axis(self.measures[0]).label]
+        drawers = [
+            partial(self._panel, histograms=panel, limits=limits, below=label)
+            for panel, label in zip(panels, below, strict=False)
+        ]
 
         def dress(axes: Axes) -> None:
             axes.set_ylim(bottom=0)
 
-        return panels_svg(key, titles, draw, dress=dress, columns=1, size=_SIZE)
+        return panels_svg(key, panel_titles(values, self.rows), drawers, dress=dress, columns=1, size=_SIZE)
 
-    def _panel(self, axes: Axes, histograms: list[SeedCurve], limits: tuple[float, float], *, is_last: bool) -> None:
+    def _panel(self, axes: Axes, histograms: list[SeedCurve], limits: tuple[float, float], below: str) -> None:
         for each in histograms:
             which = self.measures.index(each.measure)
             label = value_axis(each.measure).title if len(self.measures) > 1 else None
@@ -77,4 +82,4 @@ class ShareHistogram(ClaimChart):
         axes.set_xlim(*limits)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_ylabel("share (%)")
-        axes.set_xlabel((self.across or value_axis(self.measures[0]).label) if is_last else "")
+        axes.set_xlabel(below)
