@@ -12,7 +12,7 @@ from scipy import stats
 from chart_values import assert_affine, chart, claim_values, paths, texts
 from sparring.claims.charts.lines import Lines
 from sparring.claims.charts.seed_means import seed_mean
-from sparring.claims.charts.value_axis import in_order, value_axis
+from sparring.claims.charts.value_axis import in_order, setting, value_axis
 from sparring.claims.values import Label, Published, Value
 
 LINES = chart(name="lines", y="score", x="clip", lines="objective", panels="p")
@@ -49,6 +49,12 @@ def test_successes_have_wilson_s_interval_and_are_in_percent() -> None:
     assert "Share of successful games (%)" in texts(
         chart(name="lines", y="success", x="clip").draw(claim_values(score), "one")
     )
+
+
+def test_a_number_and_none_are_said_with_their_axis() -> None:
+    assert setting("clip", "0.1") == "clip = 0.1"
+    assert setting("clip", "none") == "clip = none"
+    assert setting("objective", "piecewise_linear") == "piecewise linear"
 
 
 def test_one_seed_has_no_interval_and_none_no_mean() -> None:

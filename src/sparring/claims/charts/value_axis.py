@@ -71,9 +71,9 @@ def in_order(labels: Sequence[Label]) -> tuple[Label, ...]:
 
 
 def setting(axis: str, label: object) -> str:
-    """A label as a title or in a legend, with its axis if it is a number: `p = 0.4`, but `linear`."""
-    is_number = _as_number(str(label)) is not None
-    return f"{words(axis)} = {words(label)}" if is_number else words(label)
+    """A label as a title or in a legend; a number or `none` with its axis: `p = 0.4`, `clip = none`, but `linear`."""
+    needs_axis = label == "none" or _as_number(str(label)) is not None
+    return f"{words(axis)} = {words(label)}" if needs_axis else words(label)
 
 
 def _as_number(text: str) -> float | None:
