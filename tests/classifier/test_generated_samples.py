@@ -33,9 +33,9 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "store"
 
 
-def unconditional_game(path: Path) -> Path:
-    """The run of a game on the digits whose generator knows no classes."""
-    keys = ["data=digits", "generator={name: mlp, latent: 4, hidden: [8]}"]
+def unconditional_game(path: Path, data: str = "digits") -> Path:
+    """The run of a game whose generator knows no classes."""
+    keys = [f"data={data}", "generator={name: mlp, latent: 4, hidden: [8]}"]
     keys += ["discriminator={name: mlp, hidden: [8]}", "steps=1", "replicas=1", "evaluate_every=0", "sample_every=0"]
     train(load("dishonest/ring-small", [*keys, "lipschitz=none", "batch_size=8"]), path, device="cpu")
     return path
@@ -72,11 +72,20 @@ def test_a_weight_is_a_second_batch_of_a_store(generated: Path) -> None:
     assert (fake.origin, state.recipe.images_a_round) == ("fake", 16)
 
 
+def assert_a_game_without_labels_may_be_labelled(path: Path) -> None:
+    """An unconditional generator of images that have no classes makes samples of the same shape."""
+    np.savez(path / "bare.npz", image=np.zeros((20, 8, 8), np.uint8))
+    prepare(str(path / "bare.npz"), path / "bare")
+    run = unconditional_game(path / "bare-game", f"{path / 'bare'}")
+    robust_state(f"fakes={{run: {run}, share: 0.5, labels: {path / 'labeller'}}}")
+
+
 def test_a_classifier_labels_what_has_no_labels(tmp_path: Path) -> None:
     train(robust_recipe("steps=2"), tmp_path / "labeller", device="cpu")
     run = unconditional_game(tmp_path / "game")
     override = f"fakes={{run: {run}, share: 0.5, labels: {tmp_path / 'labeller'}}}"
     state = robust_state(override)
+    assert_a_game_without_labels_may_be_labelled(tmp_path)
     drawn = state.fakes[0].draw(50, state.streams, 0)
     classify = load_classifier(RunFolder.open(tmp_path / "labeller"), "cpu").classify
     with torch.no_grad():

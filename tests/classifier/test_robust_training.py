@@ -115,6 +115,7 @@ def test_free_training_is_algorithm_1_over_ten_rounds() -> None:
         ("attack=none", "attack = none needs more"),
         ("criterion=margin", "criterion = margin"),
         ("weight_perturbation=awp", "weight_perturbation = awp takes the gradient elsewhere"),
+        ("loss=trades", "loss = trades has an attack loss of its own"),
     ],
 )
 def test_free_training_refuses_what_it_has_no_gradient_for(override: str, words: str) -> None:

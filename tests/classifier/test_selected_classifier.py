@@ -9,7 +9,7 @@ import torch
 
 from robust_classifiers import CPU, robust_recipe, robust_state
 from sparring.attacks import PGD, Threat, fool
-from sparring.classifier.load import load_classifier
+from sparring.classifier.load import load_classifier, load_final_classifier
 from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
 from sparring.core.errors import UsageError
@@ -19,6 +19,7 @@ from sparring.core.records import InvalidRecord
 from sparring.data import Digits, Ring, prepare
 from sparring.data.store import Store
 from sparring.evaluation.evaluate import evaluate
+from sparring.export.from_run import chosen_network
 from sparring.monitoring import classifier_metrics
 from sparring.monitoring.alarms import AlarmMonitor
 from sparring.robustness.load import OpenedTargets, RobustnessOptions, open_targets
@@ -168,6 +169,29 @@ def test_before_the_first_measurement_none_is_selected(tmp_path: Path) -> None:
     metrics = task.metrics([{"step": 1, **task.measure(1)}], complete=False)
     assert "robust_accuracy_test" in metrics
     assert not [name for name in metrics if name.endswith("_best")]
+
+
+def test_a_run_that_has_not_measured_is_used_as_it_is(tmp_path: Path) -> None:
+    """Its weights after the last round of the checkpoint, never those that it was initialised with."""
+    recipe = robust_recipe("selection={every: 10, samples: 100, attack_steps: 1}", "ema=0.5")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(recipe, tmp_path / "run", device="cpu", progress=_Killed())
+    run = RunFolder.open(tmp_path / "run")
+    loaded, final = load_classifier(run, "cpu"), load_final_classifier(run, "cpu")
+    assert (loaded.step, loaded.weights) == (4, "average")
+    assert loaded.problems == ("no classifier is selected before round 10; that of round 4 is used",)
+    for name, value in final.network.state_dict().items():
+        assert torch.equal(loaded.network.state_dict()[name], value), name
+    config = chosen_network(run).config
+    assert "best" not in config.weights and "after round 4" in config.weights
+
+
+def test_runs_that_may_have_seen_the_validation_samples_are_said(tmp_path: Path) -> None:
+    train(robust_recipe("steps=1"), tmp_path / "start", device="cpu")
+    for override, seen in ((f"start.run={tmp_path / 'start'}", True), ("ema=0.5", False)):
+        selected = robust_state(SELECTION, override).selected
+        assert selected is not None
+        assert selected.protocol.endswith("runs that the recipe names may have been trained on them") is seen
 
 
 def test_a_sudden_fall_of_the_robust_accuracy_raises_an_alarm() -> None:

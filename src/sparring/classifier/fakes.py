@@ -24,7 +24,8 @@ class GeneratedSamples(ABC):
     """Labelled samples that are not of the data.
 
     Attributes:
-        networks: frozen, in eval mode; part of a checkpoint, so that a run keeps its own.
+        networks: frozen, in eval mode; their weights are part of a checkpoint. A resume still reads the recipes of the
+            runs that they come from.
     """
 
     networks: dict[str, nn.Module]
@@ -86,7 +87,9 @@ class FrozenGenerator(GeneratedSamples):
 
     def load_weights(self) -> None:
         gan = load_gan(RunFolder.open(Path(self._run)), "cpu").game(self._game)
-        _require_same(f"fakes.run = {self._run}", gan.networks.space, self._space)
+        found, space = gan.networks.space, self._space
+        wanted = space if self._recipe.generator.conditional else Space(space.shape, space.bounds, found.classes)
+        _require_same(f"fakes.run = {self._run}", found, wanted)
         self.network.load_state_dict(gan.networks.sampler.state_dict())
 
     @torch.no_grad()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -22,6 +23,8 @@ from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.runs.tensors import below, fill, within
 
+Weights = Literal["classifier", "average", "selected"]
+
 
 @dataclass(frozen=True)
 class LoadedClassifier:
@@ -29,6 +32,15 @@ class LoadedClassifier:
 
     It is the running mean if the recipe keeps one, and that of the best measurement if the recipe selects it, unless
     the final one was asked for.
+
+    Args:
+        path: of the run.
+        recipe: of the run.
+        network: with the weights of the checkpoint.
+        space: of its samples.
+        step: rounds that the weights were trained for.
+        weights: which of the checkpoint's: the last ones, their running mean, or those of the best measurement.
+        problems: newer checkpoints that could not be read, and whether none is selected yet.
     """
 
     path: Path
@@ -36,6 +48,7 @@ class LoadedClassifier:
     network: ClassifierModule
     space: Space
     step: int
+    weights: Weights
     problems: tuple[str, ...]
 
     def data(self) -> Source:
@@ -52,6 +65,8 @@ class LoadedClassifier:
 def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     """The classifier of a run at its newest intact checkpoint, in eval mode.
 
+    Before the first measurement of its selection this is the one after the last round, and `problems` say so.
+
     Raises:
         UsageError: the run trains a GAN, or has no checkpoint yet.
         CorruptInput: no checkpoint is intact.
@@ -61,7 +76,11 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
         return load_final_classifier(run, device)
     checkpoint, problems = newest_checkpoint(run)
     step = int(checkpoint.tensors["selection/round"])
-    return _loaded(run, recipe, device, checkpoint, "selected/", step, problems)
+    if not step:
+        final = load_final_classifier(run, device)
+        first = f"no classifier is selected before round {recipe.selection.every:,}"
+        return replace(final, problems=(*final.problems, f"{first}; that of round {final.step:,} is used"))
+    return _loaded(run, recipe, device, checkpoint, "selected", step, problems)
 
 
 def load_final_classifier(run: RunFolder, device: str) -> LoadedClassifier:
@@ -72,8 +91,8 @@ def load_final_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     """
     recipe = require_classifier(run.recipe(), str(run.path))
     checkpoint, problems = newest_checkpoint(run)
-    names = "average/" if recipe.ema else "classifier/"
-    return _loaded(run, recipe, device, checkpoint, names, checkpoint.progress.step, problems)
+    weights: Weights = "average" if recipe.ema else "classifier"
+    return _loaded(run, recipe, device, checkpoint, weights, checkpoint.progress.step, problems)
 
 
 def _loaded(
@@ -81,16 +100,16 @@ def _loaded(
     recipe: ClassifierRecipe,
     device: str,
     checkpoint: SavedRun,
-    names: str,
+    weights: Weights,
     step: int,
     problems: Sequence[str],
 ) -> LoadedClassifier:
-    """The network of the tensors below these names."""
+    """The network with these weights of the checkpoint."""
     place, space = choose_device(device), checkpoint.progress.space
     network = recipe.classifier.build(space, (), rng=Rng.of(0))
     with checkpoint.named_in_errors():
-        fill(network, below(names, checkpoint.tensors))
-    return LoadedClassifier(run.path, recipe, network.to(place).eval(), space, step, tuple(problems))
+        fill(network, below(f"{weights}/", checkpoint.tensors))
+    return LoadedClassifier(run.path, recipe, network.to(place).eval(), space, step, weights, tuple(problems))
 
 
 def load_start(network: ClassifierModule, start: StartingPoint) -> None:

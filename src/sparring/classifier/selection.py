@@ -76,9 +76,10 @@ class SelectedClassifier:
     def protocol(self) -> str:
         """How the classifier was chosen, for reports."""
         attack, count = self._threat.attack, len(self._validation.samples)
+        seen = "; runs that the recipe names may have been trained on them" if self._recipe.names_runs else ""
         return (
             f"chosen by {self._threat.name} at {attack.describe_size(self._space)} on {count:,} validation samples, "
-            "which are part of neither training nor test"
+            f"which are part of neither training nor test{seen}"
         )
 
     @property

@@ -55,6 +55,7 @@ class ClassifierState:
         self.source, validation = split_data(recipe, source)
         self.streams = Streams(recipe.seed, None, device)
         recipe.attack.check(self.space)
+        recipe.mixing.check(self.space)
         rng = Streams(recipe.seed).rng("init/classifier")
         network = recipe.classifier.build(self.space, (), rng=rng)
         recipe.classifier.init.apply(network, rng=rng)

@@ -3,8 +3,8 @@
     w <- w - eta grad L,   L = mean over real of l(x, x_adv, y; w) + lambda mean over generated of l(x~, x~_adv, y~; w)
 
 The loss l and what the attack ascends are the recipe's; by default both are the cross-entropy of attacked samples.
-Real and generated samples pass through f one after the other, each normalised by its own batch statistics; the running
-statistics are those of real samples.
+With a `weight` of fakes, real and generated samples pass through f one after the other, each normalised by its own
+batch statistics; the running statistics are those of real samples. With a `share` they are one batch, with common ones.
 
 Source: Rob-GAN, equations (3), (6) and (10).
 """
@@ -29,7 +29,7 @@ from sparring.core.shapes import Samples
 
 
 def train_step(state: ClassifierState, step: int) -> None:
-    """One update on a batch of real samples and, if the recipe has `fakes`, on as many generated ones."""
+    """One update on the batches of a round."""
     recipe = state.recipe
     state.set_rate(step)
     batches = ((batch, attacked(state, batch, step)) for batch in state.batches(step))

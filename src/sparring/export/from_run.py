@@ -67,7 +67,7 @@ def _classifier(run: RunFolder) -> ChosenNetwork:
     selection, weights = recipe.selection, f"those after round {loaded.step:,}"
     if recipe.ema:
         weights = f"the running mean (decay {recipe.ema:g}) after round {loaded.step:,}"
-    if selection:
+    if selection and loaded.weights == "selected":
         weights += f", the best by robust accuracy on {selection.samples:,} validation samples"
     config = _config(
         "classifier", recipe.classifier, recipe, loaded.space, loaded.step, weights, recipe.trained_against, loaded.data

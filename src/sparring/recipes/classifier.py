@@ -106,7 +106,8 @@ class ClassifierRecipe(TrainingRecipe):
 
         min over w of E_(x, y) real l(x, x_adv, y; w) + lambda E_(x, y) generated l(x, x_adv, y; w)
 
-    with x_adv the sample after the attack on f in eval mode, and l by default its cross-entropy.
+    with x_adv the sample after the attack on f in eval mode, or after the kept perturbation of `free`, and l by default
+    its cross-entropy.
 
     Args:
         loss: l, and what the attack ascends.
@@ -121,7 +122,8 @@ class ClassifierRecipe(TrainingRecipe):
         weight_perturbation: where the gradient of the loss is taken.
         ema: decay of the running mean of the weights and batch statistics that is evaluated and used; after t updates
             it is min(ema, (1 + t) / (10 + t)). 0, or null, uses the weights themselves.
-        steps: rounds; each is one update on one batch of `batch_size` real samples.
+        steps: rounds; each is one update on one batch of `batch_size` samples, and on as many generated ones with a
+            `weight` of fakes.
 
     Source: Rob-GAN, equations (3), (6) and (10).
     """
@@ -156,17 +158,14 @@ class ClassifierRecipe(TrainingRecipe):
         return min(max(round(self.fakes.share * self.batch_size), 1), self.batch_size - 1)
 
     @property
+    def names_runs(self) -> bool:
+        """Whether it takes weights, generated samples or labels from other runs."""
+        return self.start is not None or (self.fakes is not None and (self.fakes.run or self.fakes.labels) is not None)
+
+    @property
     def replays(self) -> int:
         """Updates on each batch."""
         return self.free.replays if self.free else 1
-
-    @model_validator(mode="after")
-    def _loss_fits_the_attack(self) -> ClassifierRecipe:
-        try:
-            self.loss.check(self.attack, self.criterion)
-        except ValueError as error:
-            raise as_one([Problem(path=("loss",), value=self.loss.name, message=str(error))]) from None
-        return self
 
     @model_validator(mode="after")
     def _can_be_free(self) -> ClassifierRecipe:
@@ -179,6 +178,9 @@ class ClassifierRecipe(TrainingRecipe):
             f"criterion = {self.criterion.name}, and the gradient of the update is that of the loss": (
                 self.criterion == CrossEntropy()
             ),
+            f"loss = {self.loss.name} has an attack loss of its own, and the gradient of the update is another": (
+                type(self.loss).ascended is ClassifierLoss.ascended
+            ),
             f"weight_perturbation = {self.weight_perturbation.name} takes the gradient elsewhere": (
                 self.weight_perturbation == NoWeightPerturbation()
             ),
@@ -186,6 +188,14 @@ class ClassifierRecipe(TrainingRecipe):
         message = next((obstacle for obstacle, passed in obstacles.items() if not passed), None)
         if message:
             raise as_one([Problem(path=("free",), value=f"replays {self.replays}", message=message)])
+        return self
+
+    @model_validator(mode="after")
+    def _loss_fits_the_attack(self) -> ClassifierRecipe:
+        try:
+            self.loss.check(self.attack, self.criterion)
+        except ValueError as error:
+            raise as_one([Problem(path=("loss",), value=self.loss.name, message=str(error))]) from None
         return self
 
     @property
