@@ -13,6 +13,7 @@ from sparring.core.errors import UsageError
 from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
+from sparring.lipschitz import SpectralNorm
 from sparring.networks import Verdict
 from sparring.objectives import NonSaturating
 from sparring.recipes import load
@@ -86,8 +87,20 @@ def test_it_is_the_engines_round(regime: Regime, network: str, lipschitz: str) -
             assert torch.allclose(value, engine.state_dict()[name], rtol=1e-4, atol=1e-6), name
 
 
-def ours(network: nn.Module) -> OwnDiscriminator:
-    return OwnDiscriminator(network, torch.optim.SGD(network.parameters(), 0.1), NonSaturating(), space=(-1, 1))
+def ours(network: nn.Module, lipschitz: str = "none") -> OwnDiscriminator:
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    return OwnDiscriminator(network, optimizer, NonSaturating(), space=(-1, 1), lipschitz=lipschitz)
+
+
+def test_spectral_normalisation_is_applied_before_the_optimizer_is_made() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
+    with pytest.raises(UsageError, match="lipschitz: spectral_norm replaces D's parameters"):
+        ours(network, "spectral_norm")
+    SpectralNorm().transform(network)
+    d, x = ours(network, "spectral_norm"), torch.linspace(-1, 1, 8).reshape(2, 1, 2, 2)
+    for _ in range(3):
+        d.update("plain", x, -x)
+    assert torch.linalg.matrix_norm(network[1].weight.detach(), 2).item() == pytest.approx(1)
 
 
 def test_mistakes_in_a_loop_are_said() -> None:
@@ -109,6 +122,8 @@ def test_mistakes_in_a_loop_are_said() -> None:
         OwnDiscriminator(
             coupled, torch.optim.SGD(coupled.parameters(), 0.1), "log", space=(-1, 1), lipschitz="gradient_penalty"
         )
+    with pytest.raises(UsageError, match="lipschitz: instance_noise changes the samples that D sees"):
+        ours(good, "instance_noise")
     d = ours(good)
     d.update("free", x, x)
     with pytest.raises(UsageError, match=r"regime free: keeps a perturbation of .2, 1, 2, 2., and this batch has .1, "):

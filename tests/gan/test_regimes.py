@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.attacks import BIM, FGSM, Distance, Payoff
+from sparring.attacks import BIM, FGSM, Direct, Distance, Payoff
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
@@ -142,9 +142,16 @@ def test_free_is_its_algorithm_over_ten_batches() -> None:
     assert float((delta.abs() > 0.05).double().mean()) > 0.1
 
 
-def test_free_refuses_attacks_of_several_passes() -> None:
+def test_free_refuses_attacks_of_several_passes_and_without_bound() -> None:
     with pytest.raises(InvalidRecord, match="free has one gradient a step"):
         Free(attack=BIM(steps=2))
+    with pytest.raises(InvalidRecord, match="free keeps a perturbation, and direct does not bound it"):
+        Free(attack=Direct())
+
+
+def test_mixed_has_both_weights() -> None:
+    with pytest.raises(InvalidRecord, match="adversarial_weight"):
+        Mixed(adversarial_weight=0)
 
 
 def test_the_mixed_update_is_equation_8() -> None:

@@ -43,6 +43,8 @@ class Free(AdversarialRegime):
     def _takes_one_gradient(self) -> Free:
         if not self.attack.can_reuse():
             raise ValueError(f"attack: free has one gradient a step, and {self.attack.name} needs its own; use fgsm")
+        if not self.attack.ball.limited:
+            raise ValueError(f"attack: free keeps a perturbation, and {self.attack.name} does not bound it; use fgsm")
         return self
 
     def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:

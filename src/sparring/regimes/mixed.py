@@ -13,7 +13,7 @@ from typing import Literal
 
 from sparring.attacks import Aim, Attack, Direct, Distance
 from sparring.core.pieces import piece
-from sparring.core.records import NonNegative, Positive
+from sparring.core.records import Positive
 from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import CleanFirst
 from sparring.regimes.base import DiscriminatorUpdate, View
@@ -25,14 +25,15 @@ class Mixed(CleanFirst):
 
     Args:
         clean_weight: lambda_1; for none at all there is the regime `replace`.
-        adversarial_weight: lambda_2. The paper states neither; halves keep a penalty's share of the loss.
+        adversarial_weight: lambda_2; for none at all there is the regime `plain`. The paper states neither; halves keep
+            a penalty's share of the loss.
     """
 
     attack: Attack = Direct()
     aim: Aim = Distance()
     attacked: Literal["real", "fake", "both"] = "both"
     clean_weight: Positive = 0.5
-    adversarial_weight: NonNegative = 0.5
+    adversarial_weight: Positive = 0.5
 
     def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         clean = View(real, fake, self.clean_weight)
