@@ -52,6 +52,7 @@ def test_a_translation_moves_by_whole_pixels_and_fills_with_zero() -> None:
         assert torch.equal(after[:, top : top + height, left : left + width], part)
         seen.add((down, right))
     assert {down for down, _ in seen} == {right for _, right in seen} == {-2, -1, 0, 1, 2}
+    assert len(seen) > 15, "the axes are drawn independently"
 
 
 def test_cutout_cuts_half_the_side() -> None:

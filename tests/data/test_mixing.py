@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
+from sparring.core.shapes import Space
 from sparring.data.augment import hashed_uniform
 from sparring.data.cutout import Cutout
 from sparring.data.mixing import CutMix
@@ -23,6 +25,12 @@ def test_cutout_hides_a_square_about_a_pixel(side: int) -> None:
                 expected[:, row, column] = 0.0
         assert torch.equal(cut[number], expected)
     assert torch.equal(Cutout(side=side)(x[7:9], key[7:9]), cut[7:9])  # a function of the position alone
+
+
+def test_cutmix_is_of_images() -> None:
+    CutMix().check(Space((1, 8, 6), (-1.0, 1.0), 3))
+    with pytest.raises(UsageError, match=r"mixing: cutmix pastes rectangles of images, .* shape \(2,\)"):
+        CutMix().check(Space((2,), None, 8))
 
 
 def test_cutmix_is_equation_1() -> None:

@@ -126,7 +126,9 @@ def test_parts_of_a_batch_are_the_batch(data: Digits | Ring, number: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("change", "key"), [("batch_size=50", "batch_size"), ("replicas=2", "replicas")], ids=["uneven", "packed"]
+    ("change", "key"),
+    [("batch_size=50", "batch_size"), ("batch_size=3", "a single sample"), ("replicas=2", "replicas")],
+    ids=["uneven", "too small", "packed"],
 )
 def test_what_cannot_be_split_is_refused(change: str, key: str) -> None:
     recipe = require_game(load("dishonest/ring-small", ["replicas=1", change]), "a test")

@@ -89,6 +89,13 @@ def test_every_recipe_for_own_images_trains_a_round(name: str, letters: Path, tm
         assert list((tmp_path / "run" / "samples").iterdir())
 
 
+def test_generated_images_are_prepared_whole(letters: Path) -> None:
+    keys = [f"data={letters}", f"fakes={{data: {letters}, share: 0.5}}"]
+    recipe: Any = with_prepared_data(load("robgan/images-adversarial-training", keys), Notes())
+    facts = recipe.fakes.data.open(torch.device("cpu")).facts
+    assert (facts.count, recipe.data.open(torch.device("cpu")).facts.count) == (30, 27)
+
+
 def test_titles_name_the_data_in_place_of_the_recipe_s(letters: Path) -> None:
     assert resolved("robgan/mnist", letters).description.startswith("letters 16 x 16, Rob-GAN")
     untouched = load("robgan/digits")

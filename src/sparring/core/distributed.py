@@ -45,13 +45,18 @@ class ProcessGroup:
         """The number of samples of a batch of this size that are this rank's own.
 
         Raises:
-            UsageError: the batch cannot be split evenly.
+            UsageError: the batch cannot be split evenly into at least two samples each.
         """
         size, left = divmod(batch_size, self.part.of)
         if left:
             raise UsageError(
                 f"batch_size = {batch_size} does not split evenly over {self.part.of} processes",
                 f"make it a multiple of {self.part.of}",
+            )
+        if size == 1 < self.part.of:  # a draw whose first axis is one is the same on all ranks
+            raise UsageError(
+                f"batch_size = {batch_size} leaves a single sample to each of {self.part.of} processes",
+                f"make it at least {2 * self.part.of}, or start fewer",
             )
         return size
 

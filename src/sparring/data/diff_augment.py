@@ -78,9 +78,8 @@ class Translation(DiffAugmentation):
     share: Probability = 0.125
 
     def __call__(self, x: Samples, *, rng: RandomSource) -> Samples:
-        rows, columns = (
-            _places(x, axis, round(self.share * x.shape[axis]), Rng.of(rng, x.device)) for axis in (-2, -1)
-        )
+        rng = Rng.of(rng, x.device)
+        rows, columns = (_places(x, axis, round(self.share * x.shape[axis]), rng) for axis in (-2, -1))
         images = F.pad(x.flatten(0, -4), (1, 1, 1, 1))  # places outside of the image are those of the border
         sample = torch.arange(len(images), device=x.device)[:, None, None]
         moved = images[sample, :, rows[:, :, None], columns[:, None, :]]

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Probability
+from sparring.core.shapes import Space
 
 
 class LabelShare(NamedTuple):
@@ -34,6 +36,13 @@ class MixedBatch(NamedTuple):
 
 class Mixing(Piece, family="mixing"):
     """How samples of a batch are mixed before the attack."""
+
+    def check(self, space: Space) -> None:
+        """Refuse samples that cannot be mixed.
+
+        Raises:
+            UsageError: says why.
+        """
 
     @abstractmethod
     def mix(self, samples: Tensor, labels: Tensor, *, rng: Rng) -> MixedBatch:
@@ -70,6 +79,13 @@ class CutMix(Mixing):
     """
 
     probability: Probability = 1.0
+
+    def check(self, space: Space) -> None:
+        if len(space.shape) != 3:
+            raise UsageError(
+                f"mixing: cutmix pastes rectangles of images, and these samples have shape {space.shape}",
+                "leave it out, or use images",
+            )
 
     def mix(self, samples: Tensor, labels: Tensor, *, rng: Rng) -> MixedBatch:
         if float(rng.uniform((1,))) >= self.probability:

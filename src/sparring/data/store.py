@@ -149,6 +149,8 @@ def describe(path: Path | str) -> dict[str, Any]:
 
 def _verified(root: Path) -> tuple[StoreManifest, Mapped]:
     if not is_store(root):
+        if root.exists():
+            raise UsageError(f"{root}: not a prepared store", f"`sparring data prepare {root} --out STORE`")
         raise UsageError(
             f"{root}: no such data",
             "give a folder of images or a prepared store: data=PATH; see `sparring data prepare --help`",

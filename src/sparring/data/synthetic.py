@@ -57,8 +57,8 @@ class MixtureSource(Source):
         return self._draw((count,), rng)
 
     def _draw(self, shape: tuple[int, ...], rng: Rng) -> Batch:
-        modes = rng.integers(shape, len(self._centres))
-        noise = rng.normal((*shape, self._centres.shape[1]))
+        modes = rng.integers(shape, len(self._centres)).to(self._centres.device)
+        noise = rng.normal((*shape, self._centres.shape[1])).to(self._centres.device)
         return Batch(self._centres[modes] + self._std * noise, modes)
 
 

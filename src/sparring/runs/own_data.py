@@ -20,7 +20,7 @@ from sparring.core.process import Progress
 from sparring.data import Selection, Store, StoreManifest, is_store, prepare, verify
 from sparring.data.faults import Faults
 from sparring.data.sources import RawDataset, UnreadableImage, open_source
-from sparring.recipes import AnyRecipe
+from sparring.recipes import AnyRecipe, ClassifierRecipe
 from sparring.runs.caching import cache_folder
 
 SIDES = (8, 16, 32)
@@ -46,6 +46,8 @@ class PreparedData(NamedTuple):
 def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     """The recipe, whose data are prepared as by `prepared`. The description then begins with the name of the data.
 
+    The generated images of a classifier's recipe are prepared without a held-out part.
+
     Args:
         recipe: of a GAN or a classifier.
         progress: says what was chosen, and counts images.
@@ -53,6 +55,9 @@ def with_prepared_data(recipe: AnyRecipe, progress: Progress) -> AnyRecipe:
     Raises:
         UsageError, CorruptInput, StorageError: as `prepared`.
     """
+    if isinstance(recipe, ClassifierRecipe) and recipe.fakes and isinstance(recipe.fakes.data, Store):
+        fakes = prepared(recipe.fakes.data, progress, test_fraction=0)
+        recipe = recipe.model_copy(update={"fakes": recipe.fakes.model_copy(update={"data": fakes.data})})
     if not isinstance(recipe.data, Store):
         return recipe
     data, name, _ = prepared(recipe.data, progress)
