@@ -37,6 +37,25 @@ def norms(network: nn.Module) -> int:
     return sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
 
 
+def test_a_network_that_views_its_features_is_fused_in_its_own_layout(capsys: pytest.CaptureFixture[str]) -> None:
+    class LeNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)
+            self.linear = nn.Linear(128, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            features = F.max_pool2d(F.relu(self.norm(self.convolution(x))), 2)
+            logits: Tensor = self.linear(features.view(x.size(0), -1))
+            return logits
+
+    network = LeNet().eval()
+    faster = prepared_for_attack(network, IMAGES)
+    assert (norms(network), norms(faster)) == (1, 0)
+    torch.testing.assert_close(faster(IMAGES), network(IMAGES))
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("spec", "before", "after"),
     [

@@ -14,7 +14,8 @@ compares every second row and column, as torch's own also looks for the place of
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from operator import attrgetter
 from typing import Any
 
@@ -35,7 +36,7 @@ _ROUNDING = 1e-4
 
 
 def prepared_for_attack(network: nn.Module, samples: Tensor) -> nn.Module:
-    """A faster copy of a network to run attacks on: in eval mode, frozen, fused and in channels_last.
+    """A faster copy of a network to run attacks on: in eval mode, frozen, fused, and in channels_last where it can be.
 
     The copy equals the network in eval mode up to rounding. Whether an attack succeeds is best judged by the network.
 
@@ -48,20 +49,27 @@ def prepared_for_attack(network: nn.Module, samples: Tensor) -> nn.Module:
     """
     few = samples[:_COMPARED]
     with untraced(network), evaluating(network), torch.no_grad():
-        try:
-            faster = fused(network)
-        except (RuntimeError, TypeError):  # some modules cannot be copied
-            return network
-        expected, outputs = (_tensors(each(few)) for each in (network, faster))
-    return faster if all(map(_close, outputs, expected)) else network
+        expected = _tensors(network(few))
+        for layout in (torch.channels_last, torch.contiguous_format):
+            # Some modules cannot be copied, and `view` refuses channels_last; torch.fx prints where that happened.
+            with suppress(RuntimeError, TypeError), redirect_stderr(StringIO()):
+                faster = fused(network, layout)
+                if all(map(_close, _tensors(faster(few)), expected)):
+                    return faster
+    return network
 
 
-def fused(network: nn.Module) -> nn.Module:
-    """The copy of `prepared_for_attack`, not compared with the network."""
+def fused(network: nn.Module, layout: torch.memory_format = torch.channels_last) -> nn.Module:
+    """The copy of `prepared_for_attack`, not compared with the network.
+
+    Args:
+        network: left unchanged.
+        layout: of the weights in memory.
+    """
     copied = copy.deepcopy(network).eval()
     with suppress(Exception):  # the network's own code runs on symbols, and may raise anything
         copied = fuse(copied)
-    copied.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    copied.eval().requires_grad_(False).to(memory_format=layout)  # type: ignore[call-overload]
     with suppress(Exception):
         copied = _inlined(copied)
     return copied.eval()
