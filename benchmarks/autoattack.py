@@ -22,8 +22,9 @@ from sparring.core.balls import Linf
 from sparring.core.randomness import Rng, Streams
 from sparring.data import Digits
 from sparring.networks import SmallResNet
+from sparring.robustness.budgets import Budgets
 from sparring.robustness.targets import Target, target_of
-from sparring.robustness.threat_sets import Budgets, autoattack
+from sparring.robustness.threat_sets import autoattack
 from sparring.robustness.trials import Trials
 
 _EPSILON = 0.15

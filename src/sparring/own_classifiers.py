@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from sparring.attacks import Attack, CrossEntropy, Margin, Threat, attempt
 from sparring.core.randomness import RandomSource, Rng
 from sparring.core.shapes import bounds_of
+from sparring.robustness.budgets import Epsilons
 from sparring.robustness.model_checks import returns_logits
 from sparring.robustness.targets import Target, target_of
-from sparring.robustness.threat_sets import Epsilons
 from sparring.robustness.worst_case import robust_accuracy as accuracy_of_target
 from sparring.runs.robustness_schema import TargetRobustness
 

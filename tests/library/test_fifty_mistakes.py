@@ -27,8 +27,8 @@ from sparring.feedback import Flipping
 from sparring.lipschitz import GradientPenalty, InstanceNoise
 from sparring.objectives import Hinge
 from sparring.regimes import OwnDiscriminator, Plain
+from sparring.robustness.budgets import sizes_from
 from sparring.robustness.own_model import OwnModel
-from sparring.robustness.threat_sets import sizes_from
 from sparring.runs.folder import RunFolder
 from sparring.testing import check
 

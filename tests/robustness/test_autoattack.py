@@ -18,9 +18,10 @@ from sparring.core.files import PREFIX
 from sparring.core.process import Progress
 from sparring.core.shapes import Space
 from sparring.robustness import threat_sets, worst_case
+from sparring.robustness.budgets import budgets_of
 from sparring.robustness.own_model import LoadedModel, OwnModel
 from sparring.robustness.targets import Target
-from sparring.robustness.threat_sets import budgets_of, chosen_threats, left_out
+from sparring.robustness.threat_sets import chosen_threats, left_out
 from sparring.robustness.trials import Trials, clear
 from sparring.robustness.worst_case import robust_accuracy
 
@@ -136,6 +137,7 @@ def replace_rest(threat: Threat) -> Threat:
 def test_saved_trials_are_those_of_this_network(tmp_path: Path) -> None:
     target, threat = sound("mlp").first(16), chosen_threats("fgsm", budgets_of(sound("mlp"), [0.1]))[1]
     first = Trials(target, 0, tmp_path).of(threat)
+    assert Trials(target, 0, tmp_path).of(threat).result == first.result, "seconds are those of the first time"
     other = Trials(replace(sound("linear").first(16), name=target.name), 0, tmp_path).of(threat)
     assert len(list(tmp_path.iterdir())) == 2
     assert not torch.equal(first.shown, other.shown)

@@ -16,10 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 from robust_models import sound
 from sparring.attacks import NES
 from sparring.core.errors import CorruptInput, UsageError
+from sparring.robustness.budgets import budgets_of
 from sparring.robustness.onnx_network import OnnxNetwork
 from sparring.robustness.own_model import OwnModel
 from sparring.robustness.robustness_json import run_or_model
-from sparring.robustness.threat_sets import budgets_of, chosen_threats
+from sparring.robustness.threat_sets import chosen_threats
 
 Command = Callable[..., Any]
 """The fixture `sparring`."""

@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from robust_models import sound, thresholds
+from sparring.attacks import FGSM, Threat, fool
 from sparring.core.balls import L2, Linf
+from sparring.core.randomness import Rng
 from sparring.robustness import radius
 from sparring.robustness.radius import median_radius, robust_radii
 from sparring.robustness.targets import target_of
+from sparring.robustness.trials import Trials
 from sparring.robustness.worst_case import robust_accuracy
 
 pytestmark = pytest.mark.usefixtures("quick_substitute")
@@ -58,7 +61,8 @@ def test_a_misclassified_sample_has_radius_0() -> None:
 def test_the_interval_is_that_of_order_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 10 samples the 2nd and the 9th: at least 2 and at most 8 lie below the median with probability 0.979."""
     monkeypatch.setattr(radius, "robust_radii", lambda *_, **__: torch.arange(1.0, 11.0))
-    assert median_radius(thresholds(), Linf()).interval == (2.0, 9.0)
+    ten = median_radius(thresholds(), Linf())
+    assert (ten.median, ten.interval) == (5.5, (2.0, 9.0))
     monkeypatch.setattr(radius, "robust_radii", lambda *_, **__: torch.arange(1.0, 5.0))
     assert median_radius(thresholds(), Linf()).interval == (0.0, None), "four samples bound no median"
 
@@ -94,11 +98,53 @@ def test_the_expectation_over_draws_is_attacked_and_judged() -> None:
     many = robust_accuracy(replace(noisy, draws=20), epsilons=[0.05], threats="fgsm").robustness
     assert any(flag.startswith("the model is deterministic") for flag in once.flags)
     assert not any("deterministic" in flag or "finite differences" in flag for flag in many.flags)
+    assert not any("epsilon 0" in flag for flag in many.flags), "other draws are no change of the samples"
     said = next(check for check in many.sanity_checks if check.name == "expectation over draws")
     assert said.holds is None and "means over 20 draws" in said.detail
     clean = robust_accuracy(target, epsilons=[0.05], threats="fgsm").robustness
     assert once.clean.value < many.clean.value
     assert many.clean.value == pytest.approx(clean.clean.value, abs=0.1)
+
+
+class Recorded(nn.Module):
+    """A network that draws a number a pass, and keeps it by whether the pass was for a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.drawn = sound("mlp").network, dict[bool, list[float]]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.drawn.setdefault(x.requires_grad, []).append(float(torch.rand(())))
+        logits: Tensor = self.network(x)
+        return logits
+
+
+def test_an_attack_and_its_verdict_see_other_draws_which_follow_the_seed() -> None:
+    threat, found = Threat(name="FGSM", kind="white-box", attack=FGSM(epsilon=0.05), restarts=2), []
+    for seed in (0, 0, 1):
+        network = Recorded().eval()
+        target = replace(sound("mlp").first(20), network=network)
+        torch.manual_seed(len(found))
+        before = torch.get_rng_state()
+        fool(
+            threat,
+            target.logits,
+            target.samples[:],
+            target.labels,
+            network=network,
+            space=target.space,
+            rng=Rng.of(seed),
+        )
+        assert torch.equal(torch.get_rng_state(), before)
+        found.append((network.drawn[True], network.drawn[False][1:]))  # the first pass is of the clean samples
+        assert not set(network.drawn[True]) & set(network.drawn[False])
+    assert found[0] == found[1] != found[2]
+
+
+def test_draws_count_as_calls() -> None:
+    threat, target = Threat(name="FGSM", kind="white-box", attack=FGSM(epsilon=0.05)), sound("mlp").first(20)
+    once, thrice = (Trials(replace(target, draws=draws), 0).of(threat).result for draws in (1, 3))
+    assert (thrice.forwards, thrice.backwards) == (3 * once.forwards, 3 * once.backwards)
 
 
 def test_the_median_radius_is_written_and_shown(

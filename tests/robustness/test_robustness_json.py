@@ -180,6 +180,9 @@ def make():
 def wrong():
     return 3
 
+def half():
+    return make().half()
+
 network = make()
 """
 
@@ -276,7 +279,11 @@ def test_scaled_images_are_said_to_be_scaled(sparring: Command, own: Path) -> No
 
 
 def test_models_that_cannot_be_made_are_refused(own: Path) -> None:
-    for model, message in (("own_model:wrong", "makes a int"), ("own_model:none", "cannot be made")):
+    for model, message in (
+        ("own_model:wrong", "model: a int, wanted a network"),
+        ("own_model:none", "cannot be made"),
+        ("own_model:half", "has float16 weights"),
+    ):
         with pytest.raises(UsageError, match=message):
             OwnModel(model=model).load(torch.device("cpu"))
     with pytest.raises(InvalidRecord, match="model"):

@@ -16,10 +16,10 @@ from sparring.attacks import PGD, PGDL2, GradientAttack, LossFunction, Threat, a
 from sparring.core.balls import Linf
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
+from sparring.robustness.budgets import budgets_of
 from sparring.robustness.model_checks import changes, gradients_are_strongest, network_state
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, rate, target_of
-from sparring.robustness.threat_sets import budgets_of
 from sparring.robustness.transfer import Attempt
 from sparring.runs.robustness_schema import SanityCheck, ThreatResult
 

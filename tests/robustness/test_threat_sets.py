@@ -15,8 +15,9 @@ from sparring.core.balls import L2, Linf
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
+from sparring.robustness.budgets import budgets_of
 from sparring.robustness.targets import target_of
-from sparring.robustness.threat_sets import budgets_of, chosen_threats
+from sparring.robustness.threat_sets import chosen_threats
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,8 @@ def test_sets_are_lists_of_names() -> None:
     target = sound("mlp")
     budgets = budgets_of(target)
     assert chosen_threats("quick", budgets) == chosen_threats("fgsm, apgd-ce, noise", budgets)
+    both = chosen_threats("quick, autoattack,fgsm", budgets)
+    assert both == [*chosen_threats("quick", budgets), *chosen_threats("autoattack", budgets)[len(budgets.epsilons) :]]
     kinds = {threat.kind for threat in chosen_threats("standard", budgets)}
     assert kinds == {"white-box", "black-box", "noise", "other"}
     with pytest.raises(UsageError, match="no 'sqare'; did you mean square"):

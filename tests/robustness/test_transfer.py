@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from sparring.robustness.worst_case import robust_accuracy
 def test_transfer_is_a_matrix_of_sources_and_targets() -> None:
     targets = [sound("robust").first(60), sound("mlp"), sound("linear")]
     threat = Threat(name="FGSM", kind="white-box", attack=FGSM(epsilon=0.1))
-    found = transfer_matrix(targets, threat).as_json()
+    found = transfer_matrix(targets, [threat] * 3).as_json()
     accuracy = np.array(found["accuracy"])
     assert accuracy.shape == (3, 3) and np.array(found["interval"]).shape == (3, 3, 2)
     assert (accuracy.argmin(0) == [0, 1, 2]).all(), "transferred samples are weaker than a network's own"
@@ -29,6 +31,16 @@ def test_transfer_is_a_matrix_of_sources_and_targets() -> None:
     moved = (x + 0.2 * gradient.sign()).clamp(-1, 1)
     right = [(targets[2].predicted_logits(each).argmax(1) == labels) for each in (x, moved)]
     assert found["accuracy"][1][2] == pytest.approx(float((right[0] & right[1]).float().mean()))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_source_with_gradients_is_attacked_along_them_once() -> None:
+    """Whatever the target has: a black-box attacker has networks of its own."""
+    closed, source = replace(sound("mlp").first(30), gradients=False), replace(sound("linear"), name="source")
+    found = robust_accuracy(closed, epsilons=[0.1], threats="noise", transfer_from=[source]).robustness
+    (transferred,) = (each for each in found.attacks if each.kind == "transfer")
+    assert (transferred.name, transferred.settings["restarts"]) == ("PGD-20 on source", 1)
+    assert found.transfer is not None and found.transfer.attack == "NES PGD-10 or PGD-20"
 
 
 def test_a_transfer_between_different_tasks_is_refused() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sparring.attacks.base import Attack
 from sparring.attacks.early_stop import EarlyStop
 from sparring.attacks.losses import Criterion, CrossEntropy, Labels, Logits, Losses, wrong_classes
-from sparring.core.modules import untraced
+from sparring.core.modules import noise_from, untraced
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, Record
 from sparring.core.shapes import Samples, Space
@@ -105,7 +105,7 @@ def fool(
         labels: the true classes.
         network: the network that `classify` runs; left unchanged.
         space: shape and range of the samples.
-        rng: of all restarts.
+        rng: of all restarts, and of what a randomised network draws: an attack and the verdict on it see other draws.
         through: a faster form of the same classifier to attack (see `networks.prepared_for_attack`); whether a sample
             is fooled, and its loss, are always judged by `classify`.
         batch_size: tries of a `rest_only` threat on the samples that are left run side by side, as many as fit in a
@@ -114,13 +114,17 @@ def fool(
     with untraced(network), torch.no_grad():
         batch = _Batch(threat, classify, through or classify, x.detach(), labels, space)
         tries = threat.restarts * batch.targets()
+        attacked, judged = rng.branch("noise of attacks"), rng.branch("noise of verdicts")
         while tries:
             rest = (~batch.fooled).nonzero()[:, 0]
             if not len(rest):
                 break
             together = max(1, batch_size // len(rest)) if threat.rest_only else 1
-            for found in batch.search(rest, tries[:together], network=network, rng=rng):
-                batch.keep(rest, found)
+            with noise_from(attacked):
+                candidates = batch.search(rest, tries[:together], network=network, rng=rng)
+            with noise_from(judged):
+                for found in candidates:
+                    batch.keep(rest, found)
             tries = tries[together:]
     return Fooled(batch.samples, batch.fooled, batch.start, batch.end, batch.forwards, batch.backwards)
 

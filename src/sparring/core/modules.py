@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Scores
 
 
@@ -48,6 +49,14 @@ def untraced(module: nn.Module) -> Iterator[None]:
     """
     devices = {buffer.device for buffer in [*module.buffers(), *module.parameters()] if buffer.is_cuda}
     with frozen(module.parameters()), torch.random.fork_rng(devices=list(devices)), same_buffers(module):
+        yield
+
+
+@contextmanager
+def noise_from(rng: Rng) -> Iterator[None]:
+    """Torch's own random numbers, which randomised networks draw, follow a stream within the block."""
+    with torch.random.fork_rng(devices=[rng.device] if rng.device.type == "cuda" else []):
+        torch.manual_seed(int(rng.integers((1,), 2**62)))
         yield
 
 

@@ -63,8 +63,7 @@ class Streams:
 
     def derived(self, name: str, number: int = 0) -> list[int]:
         """A 63-bit seed for every game, independent for different names and numbers."""
-        keys = [f"{seed}/{name}/{number}".encode() for seed in self.seeds]
-        return [int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1 for key in keys]
+        return [_digest(f"{seed}/{name}/{number}") for seed in self.seeds]
 
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
@@ -114,6 +113,14 @@ class Rng:
             ) from None
         return Rng(lambda: [seed], device, stacked=False)
 
+    def branch(self, name: str) -> Rng:
+        """Another stream of this one's seed and a name; draws of neither shift the other's."""
+
+        def seeds() -> list[int]:
+            return [_digest(f"{seed}/{name}") for seed in self._first_seeds]
+
+        return Rng(seeds, self.device, stacked=self._stacked, part=self._part)
+
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Independent draws from N(0, 1)."""
         return self._drawn(shape, None, lambda row, generator: row.normal_(generator=generator))
@@ -132,8 +139,12 @@ class Rng:
         return torch.stack(rows) if self._stacked else rows[0]
 
     @cached_property
+    def _first_seeds(self) -> list[int]:
+        return self._seeds()
+
+    @cached_property
     def _generators(self) -> tuple[torch.Generator, ...]:
-        return tuple(torch.Generator(self.device).manual_seed(seed) for seed in self._seeds())
+        return tuple(torch.Generator(self.device).manual_seed(seed) for seed in self._first_seeds)
 
     def _drawn(
         self, shape: Sequence[int], dtype: torch.dtype | None, fill: Callable[[Tensor, torch.Generator], Tensor]
@@ -149,6 +160,11 @@ class Rng:
 
 RandomSource = Rng | int | torch.Generator
 """What stands for a stream of random numbers where users give one: a stream, a seed, or a generator of torch's."""
+
+
+def _digest(key: str) -> int:
+    """63 bits."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little") >> 1
 
 
 def _seed_from(generator: torch.Generator) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from sparring.core.boundary import module_from
 from sparring.core.errors import UsageError
 from sparring.core.files import sha256
 from sparring.core.pieces import import_object
@@ -96,9 +97,7 @@ class OwnModel(Record):
                 f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
                 "name a function without arguments of a module in the working folder, without .py: mymodule:factory",
             ) from None
-        if not isinstance(network, nn.Module):
-            made_type = type(network).__name__
-            raise UsageError(f"model = {self.model!r}: makes a {made_type}, not a Module", "return the network itself")
+        network = module_from(network)
         remarks = () if self.weights is None else load_weights(network, Path(self.weights))
         return LoadedModel(self, network.to(device).eval(), device, remarks)
 

@@ -20,6 +20,7 @@ from sparring.attacks import FAB, Margin, Threat, attempt
 from sparring.attacks.losses import wrong_classes
 from sparring.core.balls import Ball
 from sparring.core.errors import UsageError
+from sparring.core.modules import noise_from
 from sparring.core.randomness import Streams
 from sparring.robustness.targets import Target, full_precision
 from sparring.runs.robustness_schema import MedianRadius
@@ -47,7 +48,7 @@ def robust_radii(
     attack = FAB(epsilon=_WHOLE, ball=ball, steps=steps)
     threat = Threat(name="FAB", kind="white-box", attack=attack, criterion=Margin(), targets=targets)
     rng = Streams(seed, None, target.device).rng("robustness/radius")
-    radii = []
+    radii, judged = [], rng.branch("noise of verdicts")
     with full_precision():
         for x, labels in target.batches(target.samples):
             logits = target.predicted_logits(x)
@@ -57,7 +58,8 @@ def robust_radii(
                     threat, target.fast_logits, x, labels, aim, network=target.network, space=target.space, rng=rng
                 )
                 size = ball.size(moved - x, 1) / target.space.width
-                fooled = target.predicted_logits(moved).argmax(1) != labels
+                with noise_from(judged):
+                    fooled = target.predicted_logits(moved).argmax(1) != labels
                 best = torch.where(fooled, torch.minimum(best, size), best)
             radii.append(best)
     return torch.cat(radii)
@@ -81,7 +83,9 @@ def median_radius(target: Target, ball: Ball, *, steps: int = 100, targets: int 
         f"{unit}: smallest perturbation of FAB, {steps} steps, {targets} targets; {len(radii)} samples; "
         "0 where misclassified"
     )
-    return MedianRadius(norm=ball.norm, median=ordered[len(radii) // 2], interval=ends, protocol=protocol)
+    lower, upper = ordered[(len(radii) - 1) // 2], ordered[len(radii) // 2]
+    median = None if lower is None or upper is None else (lower + upper) / 2
+    return MedianRadius(norm=ball.norm, median=median, interval=ends, protocol=protocol)
 
 
 def require_gradients(target: Target) -> None:

@@ -11,11 +11,12 @@ from sparring.core.files import storage_errors, write_whole
 from sparring.core.process import SILENT, Progress
 from sparring.monitoring.pictures import npz_bytes
 from sparring.recipes import parse_yaml
+from sparring.robustness.budgets import budgets_of
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.own_model import OwnModel
 from sparring.robustness.radius import median_radius, require_gradients
 from sparring.robustness.targets import Target
-from sparring.robustness.threat_sets import budgets_of, require_threats
+from sparring.robustness.threat_sets import require_threats
 from sparring.robustness.trials import clear
 from sparring.robustness.worst_case import AttackedTarget, robust_accuracy
 from sparring.runs.robustness_schema import ROBUSTNESS, ROBUSTNESS_EXAMPLES, Robustness

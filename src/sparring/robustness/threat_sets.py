@@ -1,15 +1,13 @@
 """Which threats are tried on a target, and at which sizes.
 
-White-box threats of the target's own norm are tried at every epsilon, all others at the main one. A set is a list of
-names, which users can also write themselves: `--threats fgsm,apgd-ce,square`.
+PGD-20, FGSM, APGD and all of AutoAttack are tried at every epsilon, other threats at the main one. A set stands for a
+list of names; users can write either: `--threats fgsm,apgd-ce,square`, `--threats quick,autoattack`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -31,134 +29,28 @@ from sparring.attacks import (
     Threat,
     pgd_within,
 )
-from sparring.core.balls import L2, Ball, Linf
+from sparring.core.balls import L2, Linf
 from sparring.core.errors import UsageError
 from sparring.core.records import nearest
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.recipes import parse_yaml
-from sparring.robustness.targets import Target
+from sparring.robustness.budgets import GREY, Budgets
 
-_COLOUR, _GREY = 8 / 255, 0.2
-_SHARE_OF_SPREAD = 0.2
-"""Epsilon of samples without a range, as a share of their standard deviation."""
-_SHARE_OF_CORNER = 0.25
-"""Epsilon in L2, as a share of the L2 norm of the corner of the L-infinity ball."""
-_ESTIMATE = NES(samples=25)
-"""Of gradients, from outputs."""
-_RESTARTS = 2
-_FEW_FEATURES, _RESTARTS_WITH_FEW = 8, 20
 _MOST_DIFFERENCES = 256
 """Features, at most, for full finite differences."""
 _STANDARD = "fgsm,apgd-ce,apgd-t,targeted,square,nes,spsa,finite-differences,other-norm,dimming,noise"
 _SETS = {"standard": _STANDARD, "quick": "fgsm,apgd-ce,noise", "autoattack": "autoattack"}
 _STEPS, _TARGETS, _SQUARES = 100, 9, 5000
 """Of AutoAttack."""
-Epsilons = float | str | Sequence[float | str]
-"""Sizes as users write them: numbers, or fractions such as `8/255`."""
-
-
-@dataclass(frozen=True)
-class Budgets:
-    """The norm and the sizes at which a target is attacked.
-
-    Args:
-        ball: the norm.
-        epsilons: the sizes, smallest first, in units of [0, 1] (or the data's, without a range).
-        main: the epsilon of the headline.
-        space: of the samples.
-        gradients: whether the target has them.
-    """
-
-    ball: Ball
-    epsilons: tuple[float, ...]
-    main: float
-    space: Space
-    gradients: bool = True
-
-    def main_attack(self, epsilon: float) -> GradientAttack:
-        """PGD-20, or without gradients PGD-10 along estimates from outputs."""
-        if self.gradients:
-            return pgd_within(self.ball, epsilon)
-        return pgd_within(self.ball, epsilon, steps=10, source=_ESTIMATE)
-
-    def main_threat(self, epsilon: float) -> Threat:
-        """The main attack with restarts: tried at every epsilon, on training samples and for transfer."""
-        attack, restarts = self.main_attack(epsilon), self.restarts
-        if self.gradients:
-            return Threat(name=f"PGD-20 x {restarts}", kind="white-box", attack=attack, restarts=restarts)
-        return Threat(name=f"NES PGD-10 x {restarts}", kind="black-box", attack=attack, restarts=restarts)
-
-    @property
-    def restarts(self) -> int:
-        """Of the main threat: in few dimensions, where losses have local maxima, more."""
-        return _RESTARTS if math.prod(self.space.shape) > _FEW_FEATURES else _RESTARTS_WITH_FEW
-
-    def in_other_norm(self) -> Budgets:
-        """The main budget in the other norm: epsilon_2 = epsilon_inf sqrt(features) / 4."""
-        ratio = _SHARE_OF_CORNER * math.sqrt(math.prod(self.space.shape))
-        if self.ball.norm == L2.norm:
-            return replace(self, ball=Linf(), main=self.main / ratio)
-        return replace(self, ball=L2(), main=self.main * ratio)
-
-
-def budgets_of(target: Target, epsilons: Sequence[float] | None = None) -> Budgets:
-    """The budgets of a target: half, one and two times that of its adversarial training, in the same norm.
-
-    A target without adversarial training is attacked in L-infinity around 8/255 for colour images, 0.2 for grey ones,
-    and a fifth of the standard deviation for points without a range.
-
-    Args:
-        target: what is attacked.
-        epsilons: other sizes; the main one is that of the adversarial training if it is among them, else the middle.
-
-    Raises:
-        UsageError: a size is out of range.
-    """
-    trained = target.trained_against
-    if trained is not None and not (trained.ball.limited and trained.epsilon > 0):
-        trained = None
-    ball: Ball = trained.ball if trained else Linf()
-    if epsilons is None:
-        middle = trained.epsilon if trained else _default_epsilon(target)
-        return Budgets(
-            ball, tuple(factor * middle for factor in (0.5, 1.0, 2.0)), middle, target.space, target.gradients
-        )
-    sizes = tuple(sorted(set(epsilons)))
-    if not sizes or not all(0 < each < math.inf for each in sizes):
-        listed = ", ".join(f"{each:g}" for each in epsilons) or "none"
-        raise UsageError(f"epsilons: {listed}: each should be above 0", "write, for example, 2/255,8/255")
-    if isinstance(ball, Linf) and target.space.bounds is not None and sizes[-1] > 1:
-        raise UsageError(
-            f"epsilons: {sizes[-1]:g} is more than the whole range", f"in 255ths that is written {sizes[-1]:g}/255"
-        )
-    main = trained.epsilon if trained and trained.epsilon in sizes else sizes[len(sizes) // 2]
-    return Budgets(ball, sizes, main, target.space, target.gradients)
-
-
-def sizes_from(epsilons: Epsilons | None) -> tuple[float, ...] | None:
-    """Sizes from numbers and fractions such as `8/255`, one or several; None as it is.
-
-    Raises:
-        UsageError: one is neither.
-    """
-    if epsilons is None:
-        return None
-    listed = [epsilons] if isinstance(epsilons, str | float | int) else list(epsilons)
-    sizes = []
-    for each in listed:
-        try:
-            sizes.append(float(Fraction(each.replace(" ", ""))) if isinstance(each, str) else float(each))
-        except (TypeError, ValueError, ZeroDivisionError):
-            raise UsageError(f"epsilons: {each!r} is no size", 'write, for example, [2/255, "8/255"]') from None
-    return tuple(sizes)
 
 
 def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> list[Threat]:
     """Threats in the order in which they are tried; the main one at every epsilon is always first.
 
     Args:
-        choice: `standard`, `quick` or `autoattack`; names of threats, separated by commas; a YAML file with a list of
-            threats; or a list of names and threats. Threats of a file or of a list are tried at their own epsilon.
+        choice: the sets `standard`, `quick` and `autoattack` and names of threats, separated by commas; a YAML file
+            with a list of threats; or a list of all these and of threats. Threats of a file or of a list are tried at
+            their own epsilon. What is chosen twice is tried once.
         budgets: of the target.
 
     Raises:
@@ -166,8 +58,7 @@ def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> li
         InvalidRecord: a threat of the file does not validate.
     """
     main = [budgets.main_threat(epsilon) for epsilon in budgets.epsilons]
-    listed = [choice] if isinstance(choice, str) else choice
-    for each in listed:
+    for each in _words(choice):
         threats = [each] if isinstance(each, Threat) else _named(each, budgets)
         possible = [threat for threat in threats if budgets.gradients or not _follows_gradients(threat)]
         if len(possible) < len(threats) and each not in _SETS:
@@ -176,7 +67,7 @@ def chosen_threats(choice: str | Sequence[str | Threat], budgets: Budgets) -> li
                 f"threats: {names}: the model has no gradients",
                 "choose from square, nes, spsa, finite-differences, noise",
             )
-        main += possible
+        main += [threat for threat in possible if threat not in main]
     for threat in main:
         threat.attack.require_size(budgets.space)
     return main
@@ -188,7 +79,16 @@ def require_threats(choice: str) -> None:
     Raises:
         UsageError, InvalidRecord: as `chosen_threats`.
     """
-    _named(choice, Budgets(Linf(), (_GREY,), _GREY, Space((1, 8, 8), IMAGE_BOUNDS)))
+    budgets = Budgets(Linf(), (GREY,), GREY, Space((1, 8, 8), IMAGE_BOUNDS))
+    for each in _words(choice):
+        assert isinstance(each, str)
+        _named(each, budgets)
+
+
+def _words(choice: str | Sequence[str | Threat]) -> Iterator[str | Threat]:
+    """Threats, and the names and files that texts hold."""
+    for each in [choice] if isinstance(choice, str) else choice:
+        yield from [each] if isinstance(each, Threat) else map(str.strip, each.split(","))
 
 
 def _follows_gradients(threat: Threat) -> bool:
@@ -197,12 +97,12 @@ def _follows_gradients(threat: Threat) -> bool:
 
 
 def _named(choice: str, budgets: Budgets) -> list[Threat]:
-    """The threats of a set, of names separated by commas, or of a file."""
+    """The threats of a set, of a name, or of a file."""
     if Path(choice).suffix in (".yaml", ".yml"):
         return _from_file(Path(choice))
     known = _threats(budgets)
     chosen: list[Threat] = []
-    for name in map(str.strip, _SETS.get(choice, choice).split(",")):
+    for name in _SETS.get(choice, choice).split(","):
         if name not in known:
             names = list(_SETS | known)
             close = nearest(name, names)
@@ -249,12 +149,6 @@ def _from_file(path: Path) -> list[Threat]:
     if not isinstance(listed, list):
         raise UsageError(f"{path}: not a list of threats", "write one `- {name: ..., kind: ..., attack: ...}` a line")
     return [Threat.validated(values, str(path), "see `sparring list attacks`") for values in listed]
-
-
-def _default_epsilon(target: Target) -> float:
-    if target.space.bounds is None:
-        return float(f"{_SHARE_OF_SPREAD * float(target.samples[:].std()):.1g}")
-    return _COLOUR if len(target.space.shape) == 3 and target.space.shape[0] == 3 else _GREY
 
 
 def _threats(budgets: Budgets) -> dict[str, list[Threat]]:

@@ -33,26 +33,26 @@ _BATCH = 100
 _RATE = 1e-3
 
 
-def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0) -> TransferMatrix:
+def transfer_matrix(targets: Sequence[Target], threats: Sequence[Threat], *, seed: int = 0) -> TransferMatrix:
     """Accuracy of every network on adversarial samples of every network, all made from the first target's samples.
 
     A sample counts as correct if the network is correct on it and on its clean version.
 
     Args:
         targets: at least one, of the same task; each is a source and a target.
-        threat: tried once on every source.
+        threats: one for each, tried once on it as a source, of one epsilon.
         seed: of its random starts.
     """
     first = targets[0]
     networks = [replace(each, samples=first.samples, labels=first.labels) for each in targets]
     clean = [each.correct(first.samples) for each in networks]
     rows = []
-    for source in networks:
+    for source, threat in zip(networks, threats, strict=True):
         hits = []
         for moved, labels in adversarial_batches(source, threat, rng=Rng.of(seed, first.device)):
             hits.append(torch.stack([each.predicted_logits(moved).argmax(1) == labels for each in networks]))
         rows.append([rate(correct & hit) for correct, hit in zip(clean, torch.cat(hits, 1), strict=True)])
-    names, epsilon = tuple(each.name for each in targets), threat.attack.epsilon
+    names, epsilon = tuple(each.name for each in targets), threats[0].attack.epsilon
     return TransferMatrix(
         sources=names,
         targets=names,
@@ -60,7 +60,7 @@ def transfer_matrix(targets: Sequence[Target], threat: Threat, *, seed: int = 0)
         interval=tuple(tuple(cell.interval for cell in row) for row in rows),
         epsilon=epsilon,
         scales=scales(epsilon, first.space),
-        attack=threat.name,
+        attack=" or ".join(dict.fromkeys(threat.name for threat in threats)),
     )
 
 

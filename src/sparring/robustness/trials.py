@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sparring.attacks import Dimming, Fooled, Threat, fool, scales
 from sparring.core.files import read_file, storage_errors, sweep_partial, write_whole
+from sparring.core.modules import noise_from
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples
 from sparring.robustness.model_checks import network_state
@@ -29,6 +30,7 @@ from sparring.runs.tensors import tensors_in
 
 SHOWN = 8
 """Samples kept as example images."""
+_SECONDS = "seconds"
 _DIGITS = 32
 """Of the name of a saved batch, in hexadecimal."""
 
@@ -71,29 +73,32 @@ class Trials:
             threat: the attack and its settings.
             fooled: samples that are not tried, since an earlier threat has fooled them.
         """
-        began, target = time.perf_counter(), self.target
+        target = self.target
         tried = torch.ones_like(target.labels, dtype=torch.bool) if fooled is None else ~fooled
-        parts = []
+        parts, seconds = list[Fooled](), 0.0
         everything = torch.arange(len(tried), device=tried.device)
         for number, rows in enumerate(torch.split(everything, target.batch_size)):
-            parts.append(self._batch(threat, number, rows[tried[rows]]))
+            part, took = self._batch(threat, number, rows[tried[rows]])
+            parts, seconds = [*parts, part], seconds + took
             self.advance()
         found = Fooled(*(torch.cat(each) for each in zip(*parts, strict=True)))
         correct = tried.clone()
         correct[tried] = ~found.fooled
         shown, among = target.samples[:SHOWN].clone(), tried[:SHOWN]
         shown[among] = found.samples[: int(among.sum())]
-        return Trial(threat_result(threat, target, found, correct, began), correct, shown)
+        return Trial(threat_result(threat, target, found, correct, seconds), correct, shown)
 
     def transfer(self, source: Target, threat: Threat) -> Trial:
         """Try the adversarial samples of another network of the same task; only the target's own calls are counted."""
         began, target, labels = time.perf_counter(), self.target, self.target.labels
         rng = self._rng(threat, "")
+        judged = rng.branch("noise of verdicts")
         source = replace(source, samples=target.samples, labels=labels)
         shown, logits = target.samples[:0], list[Tensor]()
         for moved, _ in adversarial_batches(source, threat, rng=rng):
             shown = shown if logits else moved[:SHOWN]
-            logits.append(target.predicted_logits(moved))
+            with noise_from(judged):
+                logits.append(target.predicted_logits(moved))
         before, after = target.predicted_logits(target.samples), torch.cat(logits)
         losses = (threat.criterion.loss(each, labels) for each in (before, after))
         wrong = (before.argmax(1) != labels) | (after.argmax(1) != labels)
@@ -101,17 +106,17 @@ class Trials:
         named = threat.model_copy(update={"name": f"{threat.name} on {source.name}", "kind": "transfer"})
         found = Fooled(shown, wrong, *losses, *calls)
         self.advance()
-        return Trial(threat_result(named, target, found, ~wrong, began), ~wrong, shown)
+        return Trial(threat_result(named, target, found, ~wrong, time.perf_counter() - began), ~wrong, shown)
 
-    def _batch(self, threat: Threat, number: int, rows: Tensor) -> Fooled:
-        """The outcome on the samples of these rows; the first ones of the first batch are kept with it."""
+    def _batch(self, threat: Threat, number: int, rows: Tensor) -> tuple[Fooled, float]:
+        """The outcome on the samples of these rows, with the first ones of the first batch, and the seconds it took."""
         if not len(rows):  # which many networks cannot classify
-            return self._nothing()
+            return self._nothing(), 0.0
         file = self._file(threat, number, rows)
         if file and file.is_file():
             saved = tensors_in(read_file(file), "no saved trial")
-            return Fooled(**{name: saved[name].to(rows.device) for name in Fooled._fields})
-        target = self.target
+            return Fooled(*(saved[name].to(rows.device) for name in Fooled._fields)), saved[_SECONDS].item()
+        began, target = time.perf_counter(), self.target
         found = fool(
             threat,
             target.logits,
@@ -124,9 +129,11 @@ class Trials:
             batch_size=target.batch_size,
         )
         found = found._replace(samples=found.samples[: 0 if number else SHOWN])
+        seconds = torch.tensor(time.perf_counter() - began, dtype=torch.float64)
         if file:
-            write_whole(file, save({name: each.contiguous().cpu() for name, each in found._asdict().items()}))
-        return found
+            tensors = {name: each.contiguous().cpu() for name, each in found._asdict().items()}
+            write_whole(file, save(tensors | {_SECONDS: seconds}))
+        return found, seconds.item()
 
     def _nothing(self) -> Fooled:
         """The outcome on no samples."""
@@ -140,7 +147,8 @@ class Trials:
             return None
         with storage_errors(self.folder):
             self.folder.mkdir(exist_ok=True)
-        parts = (self._fingerprint, threat.model_dump_json(), str(self.seed), str(number), str(rows.tolist()))
+        content = (*Fooled._fields, _SECONDS)
+        parts = map(str, (self._fingerprint, threat.model_dump_json(), self.seed, number, rows.tolist(), content))
         return self.folder / f"{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:_DIGITS]}.safetensors"
 
     @cached_property
@@ -173,7 +181,7 @@ def clear(folder: Path) -> None:
 
 
 def threat_result(
-    threat: Threat, target: Target, found: Fooled, correct: Bool[Tensor, " n"], began: float
+    threat: Threat, target: Target, found: Fooled, correct: Bool[Tensor, " n"], seconds: float
 ) -> ThreatResult:
     """The entry of robustness.json; means are over the samples that were tried."""
     epsilon = threat.attack.epsilon
@@ -186,9 +194,9 @@ def threat_result(
         accuracy=rate(correct),
         loss_start=_mean(found.loss_start),
         loss_end=_mean(found.loss_end),
-        seconds=time.perf_counter() - began,
-        forwards=_mean(found.forwards),
-        backwards=_mean(found.backwards),
+        seconds=seconds,
+        forwards=target.draws * _mean(found.forwards),
+        backwards=target.draws * _mean(found.backwards),
         settings=threat.model_dump(mode="json"),
     )
 

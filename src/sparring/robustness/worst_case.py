@@ -13,6 +13,7 @@ Source: Croce and Hein 2020 for the worst case over an ensemble; Rob-GAN, figure
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -25,13 +26,16 @@ from sparring.attacks import Threat, scales
 from sparring.core.balls import Linf
 from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
+from sparring.core.modules import noise_from
 from sparring.core.process import SILENT, Progress
+from sparring.core.randomness import Streams
 from sparring.core.shapes import Samples
+from sparring.robustness.budgets import Budgets, Epsilons, budgets_of, sizes_from
 from sparring.robustness.model_checks import gradients_are_strongest, samples_are_held_out
 from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.sanity_checks import sanity_checks
 from sparring.robustness.targets import Target, full_precision, rate
-from sparring.robustness.threat_sets import Budgets, Epsilons, budgets_of, chosen_threats, left_out, sizes_from
+from sparring.robustness.threat_sets import chosen_threats, left_out
 from sparring.robustness.transfer import require_same_task, transfer_matrix
 from sparring.robustness.trials import SHOWN, Trial, Trials, norm_of
 from sparring.runs.robustness_schema import AccuracyAt, ExampleBlock, Headline, Rate, TargetRobustness, WorstCase
@@ -79,19 +83,23 @@ def robust_accuracy(
         require_same_task(target, other)
     budgets = budgets_of(target, sizes_from(epsilons))
     main = budgets.main_threat(budgets.main)
+    tried_once = [
+        replace(budgets, gradients=each.gradients).main_try(budgets.main) for each in (target, *transfer_from)
+    ]
     plan = chosen_threats(threats, budgets)
     batches = -(-len(target.samples) // target.batch_size)
     total, steps = len(plan) * batches + len(transfer_from) + 1, count(1)
     tries = Trials(target, seed, folder, lambda: progress.advance(next(steps), total))
-    with full_precision():
+    noise = Streams(seed, None, target.device).rng("robustness/noise")
+    with full_precision(), noise_from(noise):
         require_finite("robustness", {"logits of clean samples": target.predicted_logits(target.samples)})
         trials: list[Trial] = []
         for threat in plan:
             trials.append(tries.of(threat, _fooled(threat, trials) if threat.rest_only else None))
-        trials += [tries.transfer(source, main) for source in transfer_from]
+        trials += map(tries.transfer, transfer_from, tried_once[1:])
         clean = rate(target.correct(target.samples))
         train_clean, train_attacked = _on_training_samples(target, budgets, seed)
-        matrix = transfer_matrix([target, *transfer_from], main, seed=seed) if transfer_from else None
+        matrix = transfer_matrix([target, *transfer_from], tried_once, seed=seed) if transfer_from else None
         shown = [trial for trial in trials if trial.result.name == main.name]
         images = example_images(target, shown)
         attack = budgets.main_attack(budgets.main)
