@@ -177,7 +177,7 @@ def robustness(
         str, typer.Option("--range", help="The scale of --epsilons: -1,1 where a paper means images in [-1, 1].")
     ] = "0,1",
     threats: Annotated[
-        str, typer.Option(help="standard, quick, autoattack, names separated by commas, or a YAML file.")
+        str, typer.Option(help="Of standard, quick, autoattack and single names, separated by commas; or a YAML file.")
     ] = "standard",
     radius: Annotated[bool, typer.Option("--radius", help="Measure the median robust radius, by FAB.")] = False,
     draws: Annotated[
