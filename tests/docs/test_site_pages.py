@@ -13,6 +13,9 @@ from sparring.core.pieces import FAMILIES, members
 DOCS = Path(__file__).parents[2] / "docs"
 TABLES = {
     "objective": ("objectives.md", 0),
+    "feedback": ("feedback.md", 0),
+    "perturbation": ("feedback.md", 1),
+    "delivery": ("feedback.md", 2),
     "regime": ("regimes.md", 0),
     "attack": ("attacks.md", 0),
     "estimator": ("attacks.md", 1),
