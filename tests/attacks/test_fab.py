@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from sparring.attacks import APGD, FAB, PGD, Attack, Criterion, CrossEntropy, Margin, SquareLinf, Threat, fool
 from sparring.core.balls import L2, Ball, Linf, Unbounded
+from sparring.core.pieces import members
 from sparring.core.randomness import Rng
 from sparring.core.records import InvalidRecord
 from sparring.core.shapes import IMAGE_BOUNDS, Space
 from sparring.recipes import load
+from sparring.regimes import Regime
 
 BALLS = [Linf(), L2()]
 
@@ -157,9 +159,15 @@ def test_fab_needs_a_signed_criterion_and_a_norm() -> None:
         FAB(ball=Unbounded())
 
 
-def test_training_refuses_fab() -> None:
-    with pytest.raises(InvalidRecord, match="fab looks for a class boundary"):
-        load("robgan/digits-adversarial-training", ["attack=fab"])
+@pytest.mark.parametrize("name", ["classifier", *members(Regime)])
+def test_training_refuses_fab(name: str) -> None:
+    if name == "classifier":
+        recipe, change = "robgan/digits-adversarial-training", "attack=fab"
+    else:
+        recipe, change = "dat/digits", f"regime={{name: {name}, attack: fab}}"
+    words = "unknown key" if name == "plain" else "fab looks for a class boundary"
+    with pytest.raises(InvalidRecord, match=words):
+        load(recipe, [change])
 
 
 @pytest.mark.parametrize(

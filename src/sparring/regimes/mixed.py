@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sparring.attacks import Aim, Attack, Direct, Distance
+from sparring.attacks import Aim, Direct, Distance, TrainingAttack
 from sparring.core.pieces import piece
 from sparring.core.records import Positive
 from sparring.core.shapes import Samples
@@ -29,7 +29,7 @@ class Mixed(CleanFirst):
             a penalty's share of the loss.
     """
 
-    attack: Attack = Direct()
+    attack: TrainingAttack = Direct()
     aim: Aim = Distance()
     attacked: Literal["real", "fake", "both"] = "both"
     clean_weight: Positive = 0.5

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sparring.attacks import PGD, Attack
+from sparring.attacks import PGD, TrainingAttack
 from sparring.core.pieces import piece
 from sparring.core.shapes import Samples
 from sparring.regimes.adversarial import AdversarialRegime
@@ -20,7 +20,7 @@ from sparring.regimes.base import DiscriminatorUpdate, View
 class Replace(AdversarialRegime):
     """One update on adversarial samples instead of clean ones."""
 
-    attack: Attack = PGD()
+    attack: TrainingAttack = PGD()
     attacked: Literal["real", "fake", "both"] = "real"
 
     def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
