@@ -53,7 +53,7 @@ def test_the_logits_are_those_of_pytorch(batch: int | str, tmp_path: Path) -> No
 def test_black_box_attacks_on_the_command_line(
     sparring: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparring.robustness.threat_sets._ESTIMATE", NES(samples=8))  # for speed
+    monkeypatch.setattr("sparring.robustness.budgets._ESTIMATE", NES(samples=8))  # for speed
     path, out = export(tmp_path / "m.onnx"), tmp_path / "out"
     command = ("robustness", path, "--data", "digits", "--epsilons", "0.2", "--samples", 40, "--out", out)
     answer = sparring(*command, "--threats", "square,noise", "--input-range", "-1,1")
