@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules.
 
-All are elementwise in the parameters, so one optimizer steps R packed games exactly as R optimizers would.
+All are elementwise in the parameters, so one optimizer steps R packed games exactly as R optimizers would, unless the
+number of axes of a parameter decides: see `packs`.
 """
 
 from __future__ import annotations
@@ -122,6 +123,11 @@ class Optimizer(Piece, family="optimizer"):
     lr: Positive
     schedule: Schedule = ConstantRate()
 
+    @property
+    def packs(self) -> bool:
+        """Whether it steps packed games as it steps each of them alone."""
+        return True
+
     @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimizer over these parameters."""
@@ -208,7 +214,7 @@ class SGD(Optimizer):
     Args:
         nesterov: whether the momentum is Nesterov's.
         decayed: the parameters that decay: all, or `kernels`, those with more than one axis, which leaves out biases
-            and normalisation layers. In packed games every parameter has one more axis, and all decay.
+            and normalisation layers. Games are not packed with it, as every parameter would have one more axis.
     """
 
     momentum: Momentum = 0.0
@@ -221,6 +227,10 @@ class SGD(Optimizer):
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: there is no momentum; set it to 0.9, say")
         return self
+
+    @property
+    def packs(self) -> bool:
+        return self.decayed == "all"
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         every = list(parameters)

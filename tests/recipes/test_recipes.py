@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, json_schema, members
 from sparring.core.records import InvalidRecord
-from sparring.recipes import AnyRecipe, Recipe, load, parse_yaml, recipe_names, to_yaml, validated
+from sparring.data import Store
+from sparring.recipes import AnyRecipe, Recipe, load, parse_yaml, recipe_names, to_yaml, validated, with_keys
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -191,6 +192,19 @@ def test_keys_below_what_a_piece_leaves_out_can_be_changed(short: Callable[..., 
 
 def test_another_piece_takes_its_own_defaults() -> None:
     assert load("dat/cifar10-dcgan", ["regime.attack.name=fgsm"]) == load("dat/cifar10-dcgan", ["regime.attack=fgsm"])
+
+
+def test_a_path_of_data_may_have_keys() -> None:
+    data = load("robgan/digits", ["data=stores/mine", "data.share=0.1"]).data
+    assert data == Store(path="stores/mine", share=0.1)
+
+
+def test_a_piece_and_its_name_come_before_the_keys_below_it(short: Callable[..., Recipe]) -> None:
+    wanted = short("feedback={name: flip, probability: 0.4}")
+    for piece in ("feedback=flip", "feedback.name=flip"):
+        assert short("feedback.probability=0.4", piece) == short(piece, "feedback.probability=0.4") == wanted
+    keys = {"feedback.probability": 0.4, "feedback.name": "flip"}
+    assert with_keys({}, keys) == with_keys({}, dict(reversed(keys.items())))
 
 
 @pytest.mark.parametrize(("probability", "warned"), [(0.0, False), (0.49, False), (0.5, True), (0.9, True)])

@@ -65,6 +65,14 @@ def test_every_combination_is_a_cell_the_last_key_fastest() -> None:
     assert list(found[0].settings) == ["objective", "feedback.probability", "seed"], "keys that vary"
 
 
+def test_a_piece_comes_before_the_keys_below_it_whatever_the_order() -> None:
+    words = ("regime.attack.epsilon=2/255,8/255", "regime=symmetric")
+    for order in (words, words[::-1]):
+        found = [cell.recipe for cell in cells(*order)]
+        assert [each.regime.name for each in found] == ["symmetric"] * 2  # type: ignore[union-attr]
+        assert [each.regime.attack.epsilon for each in found] == pytest.approx([2 / 255, 8 / 255])  # type: ignore[union-attr]
+
+
 def test_a_cell_is_one_game_even_if_the_recipe_has_replicas() -> None:
     assert [(cell.recipe.seed, cell.recipe.replicas) for cell in cells()] == [(0, 1)]
     assert [(cell.recipe.seed, cell.recipe.replicas) for cell in cells("seed=7,8")] == [(7, 1), (8, 1)]
@@ -113,3 +121,5 @@ def test_consecutive_seeds_are_packed_and_nothing_else() -> None:
     assert sizes("seed=0..6", workers=3) == [2, 2, 3]
     images = ("data=digits", "generator={name: mnist, latent: 4}", "discriminator={name: mnist}", "seed=0..1")
     assert sizes(*images) == [1, 1], "convolutional networks are not packed"
+    kernels = "optimizers.generator={name: sgd, lr: 0.1, weight_decay: 1e-4, decayed: kernels}"
+    assert sizes(kernels, "seed=0..1") == [1, 1], "packed biases have as many axes as kernels"

@@ -23,7 +23,7 @@ from sparring.claims.computations import Computation
 from sparring.claims.values import Labels
 from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece
-from sparring.recipes import AnyRecipe, set_key, unvalidated, validated
+from sparring.recipes import AnyRecipe, set_key, unvalidated, validated, with_keys
 from sparring.sweeps.grid import Cell, Pack, packs, parse_grid
 
 PACKED = 10
@@ -128,8 +128,7 @@ def _cell(
     values = copy.deepcopy(unvalidated(name))
     values.pop("replicas", None)
     values["seed"] = seeds[0]
-    for key, value in overrides.items():
-        set_key(values, key, copy.deepcopy(value))
+    values = with_keys(values, copy.deepcopy(overrides))
     keys = group.start_from.keys if group.start_from else ()
     for key in keys:
         assert parent is not None

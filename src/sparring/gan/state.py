@@ -109,6 +109,7 @@ class GANState:
         self.discriminator: nn.Module = networks.discriminator
         if recipe.compile:
             self.generator, self.discriminator = _compiled(self.generator), _compiled(self.discriminator)
+        _require_packing(recipe)
         self.optimizers = {
             "generator": recipe.optimizers.generator.build(networks.generator.parameters()),
             "discriminator": recipe.optimizers.discriminator.build(networks.discriminator.parameters()),
@@ -243,6 +244,20 @@ def laid_out(recipe: TrainingRecipe, samples: Tensor) -> Tensor:
     if recipe.memory_format == "contiguous" or samples.dim() != 4:
         return samples
     return samples.contiguous(memory_format=torch.channels_last)
+
+
+def _require_packing(recipe: Recipe) -> None:
+    """Refuse packed games of an optimizer that does not step them one by one.
+
+    Raises:
+        UsageError: says which.
+    """
+    for name in ("generator", "discriminator"):
+        if recipe.lead and not getattr(recipe.optimizers, name).packs:
+            raise UsageError(
+                f"optimizers.{name}: its keys do not support packed games, and replicas = {recipe.replicas}",
+                "set replicas=1",
+            )
 
 
 def _compiled(network: nn.Module) -> nn.Module:

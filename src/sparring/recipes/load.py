@@ -12,7 +12,7 @@ from typing import Any
 from sparring.core.errors import UsageError
 from sparring.core.pieces import AnyPiece, Piece, UnknownPiece, find, members
 from sparring.core.records import UNKNOWN_KEY, InvalidRecord, Record, nearest
-from sparring.recipes.base import TrainingRecipe
+from sparring.recipes.base import TrainingRecipe, path_as_store
 from sparring.recipes.classifier import ClassifierRecipe
 from sparring.recipes.gan import Recipe
 from sparring.recipes.keys import dotted_keys, with_whole_keys, without
@@ -126,7 +126,7 @@ def parse_piece(family: type[AnyPiece], text: str) -> AnyPiece:
 
 
 def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """The plain values of a recipe with dotted keys changed, in place.
+    """The plain values of a recipe with dotted keys changed, in place, as by `with_keys`.
 
     Args:
         values: of the recipe.
@@ -136,7 +136,7 @@ def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
         UsageError: an override has no `=`, or a key lies below a value that has no keys. Names all such overrides.
     """
     errors: list[UsageError] = []
-    for override in overrides:
+    for override in sorted(overrides, key=lambda override: _depth(override.partition("=")[0])):
         key, equals, value = override.partition("=")
         try:
             if not equals or not key:
@@ -150,14 +150,19 @@ def changed(values: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
 
 
 def with_keys(values: dict[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain values of a recipe with dotted keys set, in place; a piece comes before the keys below it.
+    """The plain values of a recipe with dotted keys set, in place; a piece, or its name, before the keys below it.
 
     Raises:
         UsageError: a key lies below a value that has no keys.
     """
-    for key in sorted(keys, key=lambda key: key.count(".")):
+    for key in sorted(keys, key=_depth):
         set_key(values, key, keys[key])
     return values
+
+
+def _depth(key: str) -> int:
+    """How deep a dotted key lies; the name of a piece as deep as the piece."""
+    return key.removesuffix(".name").count(".")
 
 
 def set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
@@ -170,6 +175,7 @@ def set_key(values: dict[str, Any], dotted: str, value: Any) -> None:
     record: type[Record] | None = _record_for(values)
     for depth, key in enumerate(keys[:-1], start=1):
         held = values.get(key, _default(record, key))
+        held = path_as_store(held) if key == "data" else held
         held = {"name": held} if isinstance(held, str) else {} if held is None else held
         if not isinstance(held, dict):
             path = ".".join(keys[:depth])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparring.core.errors import UsageError
-from sparring.recipes import AnyRecipe, Recipe, parse_yaml, set_key, validated
+from sparring.recipes import AnyRecipe, Recipe, parse_yaml, validated, with_keys
 
 Grid = dict[str, tuple[Any, ...]]
 """Dotted keys and their values, in the order in which keys are set. The last key varies fastest."""
@@ -140,9 +140,7 @@ def _range(first: int, last: int, word: str) -> range:
 def _recipe(base: Mapping[str, Any], settings: Mapping[str, Any], what: str) -> AnyRecipe:
     values = copy.deepcopy(dict(base))
     values.pop("replicas", None)
-    for key, value in settings.items():
-        set_key(values, key, copy.deepcopy(value))
-    return validated(values, what)
+    return validated(with_keys(values, copy.deepcopy(dict(settings))), what)
 
 
 def packs(cells: Sequence[Cell], workers: int) -> list[Pack]:
@@ -172,7 +170,10 @@ def _groups(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
 def _all_but_seed(cell: Cell) -> object:
     """What packed cells have in common. A cell that cannot be packed has nothing in common with others."""
     recipe = cell.recipe
-    if not isinstance(recipe, Recipe) or not (recipe.generator.packs and recipe.discriminator.packs):
+    if not isinstance(recipe, Recipe):
+        return cell.index
+    pieces = recipe.generator, recipe.discriminator, recipe.optimizers.generator, recipe.optimizers.discriminator
+    if not all(each.packs for each in pieces):
         return cell.index
     return recipe.model_copy(update={"seed": 0}).model_dump_json()
 
