@@ -277,6 +277,10 @@ def test_nothing_is_called_test_without_held_out_images(tmp_path: Path) -> None:
     prepare(str(tmp_path / "grey.npz"), tmp_path / "half", selection=held)
     half = classifier_recipe(f"data={tmp_path / 'half'}", "evaluate_every=12")
     assert set(train(half, tmp_path / "other", device="cpu").metrics) > {"accuracy_test", "robust_accuracy_test_best"}
+    few = classifier_recipe(f"data={tmp_path / 'half'}", "data.share=0.25", "evaluate_every=12")
+    found = train(few, tmp_path / "few", device="cpu").metrics
+    assert found["accuracy_train"].protocol.endswith("5 training samples, classifier in eval mode"), "each once"
+    assert "20 held-out samples" in found["accuracy_test"].protocol
 
 
 class _Linear(ClassifierModule):

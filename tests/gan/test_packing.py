@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from sparring.core.descent import require_finite
 from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece, members
 from sparring.core.process import Progress
-from sparring.core.randomness import Streams
+from sparring.core.randomness import Rng, Streams
 from sparring.data import Batch, Source
 from sparring.evaluation.evaluate import evaluate
+from sparring.evaluation.samples import write_samples
 from sparring.feedback import Feedback, Perturbation
 from sparring.gan.load import load_gan
 from sparring.gan.sampling import draw
@@ -27,7 +29,9 @@ from sparring.gan.state import GANState
 from sparring.gan.step import play_round
 from sparring.lipschitz import Lipschitz
 from sparring.metrics.mode_coverage import Modes
+from sparring.monitoring.classifier_metrics import ClassHeadMetrics
 from sparring.monitoring.collapse_metrics import GANCollapseMetrics
+from sparring.monitoring.endurance_study import EnduranceStudy
 from sparring.networks import Discriminator, Generator, MLPDiscriminator, Verdict
 from sparring.networks.mlp import MLPGenerator
 from sparring.objectives import ClassLoss, Objective
@@ -229,6 +233,41 @@ def test_a_game_that_overflows_in_a_measurement_has_diverged(
     assert measured["success"].value[1:] == (0.0, 0.0)  # type: ignore[index]
     assert measured["modes"].value[1:] == (None, None)  # type: ignore[index]
     assert {"seed 3 diverged at round 12", "seed 4 diverged at round 20"} <= set(evaluation.problems)
+
+
+def test_a_game_whose_generator_overflows_is_left_out_of_every_measurement(
+    short: Short, run_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflowing(state: GANState, step: int) -> None:
+        play_round(state, step)
+        if step == 7:
+            with torch.no_grad():
+                for parameter in state.networks.generator.parameters():
+                    parameter[1].fill_(3e38)
+
+    monkeypatch.setattr(task, "play_round", overflowing)
+    summary = train(short(*PACK, "sample_every=10"), run_path, device="cpu")
+    assert summary.metrics["diverged"].value == (None, 8, None)
+    assert [value is None for value in summary.metrics["wasserstein1"].value] == [False, True, False]  # type: ignore[union-attr]
+    measured = evaluate(run_path, samples=64, device="cpu").metrics
+    for name in ("gradient_norm_fake", "lipschitz_bound", "steepest_pair"):
+        assert [value is None for value in measured[name].value] == [False, True, False], name  # type: ignore[union-attr]
+    write_samples(run_path, tmp_path / "points.png", count=8, seed=0, device="cpu")
+    quiet = train(short(*PACK, "evaluate_every=0"), tmp_path / "quiet", device="cpu")
+    assert quiet.metrics["diverged"].value == (None, 8, None)
+
+
+def test_what_is_measured_of_d_leaves_out_a_game_that_is_not_finite(short: Short) -> None:
+    recipe = short(*CLASSES, "class_loss=split", "replicas=2")
+    game = GANState(recipe, recipe.data.open(CPU), CPU)
+    with torch.no_grad():
+        for parameter in game.networks.discriminator.parameters():
+            parameter[1].fill_(torch.nan)
+    head = ClassHeadMetrics(game).measure(1)
+    assert head and all(math.isfinite(first) and math.isnan(second) for first, second in head.values())
+    real = game.source.held_out(8, rng=Rng.of(0)).samples
+    for metric in EnduranceStudy(cap=2, samples=4).run(game, real).values():
+        assert [value is None for value in metric.value] == [False, True]  # type: ignore[union-attr]
 
 
 def test_a_diverged_game_is_known_after_a_resume(

@@ -50,6 +50,24 @@ def test_a_diverged_game_is_on_the_page_of_its_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_diverged_game_of_a_run_that_trains_is_on_its_page(tmp_path: Path) -> None:
+    """Without a summary the last row is read; a game that diverged has no number there."""
+    run = played(tmp_path / "run", [], wins=0, games=2)
+    run.append_row({"step": 200, "modes": [None, 5.0]})
+    (run.path / "summary.json").unlink()
+    of_model, _ = number_tables(read_run(run))
+    rows = {(row.title, row.kind): [shown for shown, _ in row.games] for row in of_model.rows}
+    assert rows["Modes covered", "final"] == ["–", "5"]
+    for only in ([None, None], [None, 5.0]):
+        lost = played(tmp_path / f"lost {only}", [], wins=0, games=2)
+        lost.rows_path.write_text("")
+        lost.append_row({"step": 200, "frechet_distance": only})
+        (lost.path / "summary.json").unlink()
+        page = Page(report_runs([lost], tmp_path / "one.html", title="one"))
+        assert "nan" not in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_table_of_runs_counts_them(tmp_path: Path) -> None:
     folders = [diverged(tmp_path / "a", (7000, 6011, None)), diverged(tmp_path / "b", (None, None, None))]
     folders[0].append_row({"step": 200, "modes": [None, None, 5.0]})

@@ -150,7 +150,8 @@ def _print_endurance(results: list[Row]) -> None:
         row = {"run": result["run"], "round": f"{result['step']:,}", "G": result["generator"]}
         for name, column in names.items():
             value = result["numbers"][name]
-            row[column] = fmean(value) if isinstance(value, list) else value
+            known = [each for each in value if each is not None] if isinstance(value, list) else [value]
+            row[column] = fmean(known) if known else None
         rows.append(row)
     print_rows("Mean attacks until D takes generated samples for real ones, and real for generated", rows)
     for generator, protocol in dict.fromkeys((result["generator"], result["protocol"]) for result in results):

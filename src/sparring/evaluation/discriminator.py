@@ -10,6 +10,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from sparring.core.descent import require_finite
 from sparring.core.errors import UsageError
 from sparring.core.modules import evaluating, input_gradient
 from sparring.core.randomness import Rng
@@ -27,7 +28,7 @@ _PROTOCOL = "slopes of D's score in L2, eval mode, samples as D sees them"
 
 
 def measure_discriminator(loaded: LoadedGAN, source: Source, seed: int) -> tuple[dict[str, MetricValue], list[str]]:
-    """Slopes on real and freshly generated samples, and a Lipschitz bound.
+    """Slopes on real and freshly generated samples, and a Lipschitz bound; None for a game that has diverged.
 
     Args:
         loaded: the networks of a checkpoint.
@@ -38,24 +39,24 @@ def measure_discriminator(loaded: LoadedGAN, source: Source, seed: int) -> tuple
         Metrics by name, and problems; without a bound, a problem names the operation of D whose norm is not known.
 
     Raises:
-        NonFinite: a sample is not finite.
+        NonFinite: a sample or a number of a single game is not finite.
     """
     lead, network = loaded.recipe.lead, loaded.networks.discriminator
     real = source.held_out(_SAMPLES, rng=Rng.of(0, loaded.streams.device)).samples
     fake = draw(loaded, len(real), "evaluate", seed).samples
-    metrics, problems = {}, []
+    numbers, protocols, problems = dict[str, Tensor](), dict[str, str](), list[str]()
     try:
-        bound = lipschitz_bound(network, tuple(real.shape[1:]), lead).tolist()
-        metrics["lipschitz_bound"] = MetricValue(
-            value=bound, protocol=f"{_PROTOCOL}, for all inputs: by the norms of D's layers"
-        )
+        numbers["lipschitz_bound"] = lipschitz_bound(network, tuple(real.shape[1:]), lead)
+        protocols["lipschitz_bound"] = f"{_PROTOCOL}, for all inputs: by the norms of D's layers"
     except UsageError as error:
         problems.append(error.cause)
     counts = f"{len(real)} {source.facts.evaluated_on} and {len(real)} generated samples"
     protocol = f"{_PROTOCOL}: gradients at {counts}; all pairs of these"
     slopes = steepness(network, real.expand(*lead, *real.shape), fake, len(lead) + 1)
-    metrics |= {name: MetricValue(value=values.tolist(), protocol=protocol) for name, values in slopes.items()}
-    return metrics, problems
+    numbers, protocols = numbers | slopes, protocols | dict.fromkeys(slopes, protocol)
+    require_finite("evaluation of D", numbers, loaded.diverged)
+    known = loaded.diverged.blank({name: values.tolist() for name, values in numbers.items()})
+    return {name: MetricValue(value=value, protocol=protocols[name]) for name, value in known.items()}, problems
 
 
 def steepness(discriminator: nn.Module, real: Tensor, fake: Tensor, batch_axes: int = 1) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ Source: Rob-GAN, section 3.1, figures 2 and 6.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from sparring.attacks import Attack, Classify, Threat, fool, main_attack
 from sparring.core.descent import require_finite
+from sparring.core.errors import NonFinite
 from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating, input_gradient, untraced
 from sparring.core.randomness import Rng, Streams
@@ -57,8 +59,8 @@ class ClassifierMetrics:
         self.attack = main_attack(trained)
         self.threat = Threat(name=f"PGD-{self.attack.steps}", kind="white-box", attack=self.attack)
         test = source.held_out(samples, rng=Rng.of(0, device))
-        self._count = len(test.samples)
-        train = source.unaugmented().batch(0, self._count, Streams(0, None, device))
+        count = min(len(test.samples), source.facts.count or len(test.samples))
+        train = source.unaugmented().batch(0, count, Streams(0, None, device))
         self.has_held_out = source.facts.evaluated_on == "held-out"
         self._batches = {"test": test, "train": train} if self.has_held_out else {"train": train}
 
@@ -66,7 +68,8 @@ class ClassifierMetrics:
     def evaluated_on(self) -> str:
         """How many samples of which kind the accuracies are of: `360 held-out images`."""
         kind = "held-out" if self.has_held_out else "training"
-        return f"{self._count:,} {kind} {'images' if len(self.space.shape) == 3 else 'samples'}"
+        count = len(next(iter(self._batches.values())).samples)
+        return f"{count:,} {kind} {'images' if len(self.space.shape) == 3 else 'samples'}"
 
     def measure(self, network: nn.Module, classify: Classify, number: int) -> dict[str, float]:
         """The numbers of `protocols`; the network is restored afterwards.
@@ -93,15 +96,12 @@ class ClassifierMetrics:
 
     def values(self, numbers: Mapping[str, Any], note: str = "") -> dict[str, MetricValue]:
         """Numbers of `measure` for summary.json, with a note after every protocol."""
-        protocols, count = self.protocols(), self._count
-        return {
-            name: MetricValue(
-                value=numbers[name],
-                interval=wilson(round(numbers[name] * count), count) if "accuracy" in name else None,
-                protocol=protocols[name] + note,
-            )
-            for name in protocols
-        }
+        metrics = {}
+        for name, protocol in self.protocols().items():
+            count = len(self._batches[name.rsplit("_", 1)[-1]].samples)
+            interval = wilson(round(numbers[name] * count), count) if "accuracy" in name else None
+            metrics[name] = MetricValue(value=numbers[name], interval=interval, protocol=protocol + note)
+        return metrics
 
     def protocols(self) -> dict[str, str]:
         """The definition of every number of `measure`."""
@@ -149,23 +149,34 @@ class ClassHeadMetrics:
         )
 
     def measure(self, number: int) -> dict[str, Any]:
-        """The numbers of `ClassifierMetrics`; a list with replicas."""
+        """The numbers of `ClassifierMetrics`; a list with replicas, NaN for a packed game that has diverged.
+
+        Raises:
+            NonFinite: a logit or a gradient of a single game is not finite.
+        """
         lead = self.game.recipe.lead
-        games = [
-            self._metrics.measure(self.game.discriminator, self._of(index), number)
-            for index in itertools.product(*map(range, lead))
-        ]
+        games = [self._measure(index, number) for index in itertools.product(*map(range, lead))]
         return {name: [numbers[name] for numbers in games] for name in games[0]} if lead else dict(games[0])
 
     def protocols(self) -> dict[str, str]:
         """The definition of every number of `measure`."""
         return {name: f"class head of D: {protocol}" for name, protocol in self._metrics.protocols().items()}
 
+    def _measure(self, index: tuple[int, ...], number: int) -> dict[str, float]:
+        try:
+            return self._metrics.measure(self.game.discriminator, self._of(index), number)
+        except NonFinite:
+            if not index:
+                raise
+            return dict.fromkeys(self._metrics.protocols(), math.nan)
+
     def _of(self, index: tuple[int, ...]) -> Classify:
         """The class head of one game; the logits of the other packed games are dropped."""
 
         def classify(samples: Tensor) -> Tensor:
-            classes = self.game.judge(samples.expand(*self.game.recipe.lead, *samples.shape)).classes
+            every = samples.detach().expand(*self.game.recipe.lead, *samples.shape).clone()
+            every[index] = samples  # alone, as the gradient of a game that has diverged is not finite
+            classes = self.game.judge(every).classes
             assert classes is not None
             return classes[index]
 

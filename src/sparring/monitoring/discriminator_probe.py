@@ -8,6 +8,7 @@ Source: AS-GAN, figures 1, 5 and 6, at its default epsilon.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -144,6 +145,7 @@ def _attack(gan: GAN, real: Samples, space: Space, rng: Rng) -> Probed:
 
 
 def _wasserstein1(real: Samples, fake: Samples) -> Tensor:
-    """The exact distance between the point clouds of each game, `(*lead)`."""
-    games = [wasserstein1(a, b) for a, b in zip(*(x.reshape(-1, *x.shape[-2:]) for x in (real, fake)), strict=True)]
+    """The exact distance between the point clouds of each game, `(*lead)`; NaN where a point is not finite."""
+    clouds = zip(*(x.reshape(-1, *x.shape[-2:]) for x in (real, fake)), strict=True)
+    games = [wasserstein1(a, b) if bool(b.isfinite().all()) else math.nan for a, b in clouds]
     return torch.tensor(games, dtype=torch.float64).reshape(real.shape[:-2])

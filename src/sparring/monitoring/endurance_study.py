@@ -21,6 +21,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from sparring.attacks import FGSM, Attack
+from sparring.core.descent import require_finite
 from sparring.core.randomness import Rng
 from sparring.core.records import Count, Positive, Record
 from sparring.core.shapes import Samples, Scores, Space, expand_like, over_samples
@@ -70,12 +71,15 @@ class EnduranceStudy(Record):
     samples: Count = 32
 
     def run(self, gan: GAN, real: Samples, opponent: Opponent = "initial") -> dict[str, MetricValue]:
-        """Means over the samples of every game.
+        """Means over the samples of every game; None for one that has diverged.
 
         Args:
             gan: whose D is attacked.
             real: held-out samples `(n, ...)`, of which the first `samples` are used.
             opponent: the generator of x_f.
+
+        Raises:
+            NonFinite: an output of D, or a sample of G, of a single game is not finite.
         """
         lead, real = gan.recipe.lead, real[: self.samples]
         count = len(real)
@@ -85,6 +89,7 @@ class EnduranceStudy(Record):
         with undisturbed(gan):
             with torch.no_grad():
                 means = [over_samples(torch.sigmoid(score_of(gan, side))) for side in (real, fake)]
+            require_finite("attack endurance", {"mean output of D": torch.stack(means, dim=-1)}, gan.diverged)
             counts = self.attack_until(
                 torch.cat([fake, real], dim=len(lead)),
                 torch.stack(means, dim=-1).repeat_interleave(count, dim=-1),
@@ -93,12 +98,13 @@ class EnduranceStudy(Record):
                 space=gan.networks.space,
                 rng=gan.streams.rng("study/attack"),
             )
-        numbers: dict[str, MetricValue] = {}
+        numbers: dict[str, list[float] | float] = {}
         protocol = self._protocol(gan.networks.space, count, opponent)
         for name, values in (("", counts.attacks), ("_reached", counts.reached), ("_overshot", counts.overshot)):
             for side, part in zip(("fake", "real"), torch.split(values.double(), count, dim=-1), strict=True):
-                numbers[f"attacks_{side}{name}"] = MetricValue(value=over_samples(part).tolist(), protocol=protocol)
-        return numbers
+                numbers[f"attacks_{side}{name}"] = over_samples(part).tolist()
+        known = gan.diverged.blank(numbers)
+        return {name: MetricValue(value=value, protocol=protocol) for name, value in known.items()}
 
     def _protocol(self, space: Space, count: int, opponent: Opponent) -> str:
         state = {

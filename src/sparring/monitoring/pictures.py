@@ -140,8 +140,9 @@ def png_grid(images: Tensor) -> bytes:
 
 
 def png_points(points: Tensor, side: int = 480) -> bytes:
-    """Points `(n, 2)` as one square PNG, black on white, centred on the origin."""
-    extent = 1.1 * float(points.abs().max().clamp(min=1e-6))
+    """Points `(n, 2)` as one square PNG, black on white, centred on the origin; without those that are not finite."""
+    points = points[points.isfinite().all(-1)]
+    extent = 1.1 * float(points.abs().max().clamp(min=1e-6)) if len(points) else 1.0
     pixel = ((points.cpu() / extent + 1) / 2 * (side - 3)).long() + 1
     canvas = np.full((side, side), 255, np.uint8)
     for dy, dx in ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)):
@@ -150,9 +151,10 @@ def png_points(points: Tensor, side: int = 480) -> bytes:
 
 
 def histogram(values: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Counts and edges of BINS equal bins around 0 that hold all values."""
-    reach = float(values.abs().max()) or 1.0
-    return np.histogram(values.double().cpu().numpy(), bins=BINS, range=(-reach, reach))
+    """Counts and edges of BINS equal bins around 0 that hold all finite values."""
+    known = values[values.isfinite()]
+    reach = (float(known.abs().max()) if len(known) else 0.0) or 1.0
+    return np.histogram(known.double().cpu().numpy(), bins=BINS, range=(-reach, reach))
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def number_tables(run: RunRecord) -> tuple[NumberTable, NumberTable]:
 def _last_measured(run: RunRecord) -> dict[str, MetricValue]:
     names = [*(metric.name for metric in metrics_of(run)), *(name for name in run.logged if name in OF_D)]
     logged = {name: series for name in names if (series := run.series(name))}
-    return {name: MetricValue(value=tuple(series.values[-1].tolist())) for name, series in logged.items()}
+    return {name: MetricValue(value=tuple(map(_known, series.values[-1].tolist()))) for name, series in logged.items()}
 
 
 def _table(run: RunRecord, metrics: Mapping[str, MetricValue]) -> NumberTable:
@@ -88,8 +89,17 @@ def _best(run: RunRecord, info: MetricInfo) -> tuple[list[_Cell], str] | None:
     places = np.argmax(np.nan_to_num(signed, nan=-np.inf), axis=0)
     values = series.values[places, np.arange(len(places))]
     rounds = series.steps[places]
-    games = [(_shown(info, value), f"round {number(at)}") for value, at in zip(values, rounds, strict=True)]
-    return games, _shown(info, values.mean())
+    games = [
+        (_shown(info, value), "" if value is None else f"round {number(at)}")
+        for value, at in zip(map(_known, values), rounds, strict=True)
+    ]
+    known = values[np.isfinite(values)]
+    return games, _shown(info, known.mean() if len(known) else None)
+
+
+def _known(value: float) -> float | None:
+    """A number, or None for that of a game that had none."""
+    return value if math.isfinite(value) else None
 
 
 def _shown(info: MetricInfo, value: Number) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sparring.report.comparison import map_settings, total
 from sparring.report.format import NONE, counted, duration, number, plain, uncapitalised
 from sparring.report.metric_info import MetricInfo, main_metrics, mean_final, metric_info, primary, target_count
@@ -130,11 +132,13 @@ def _goal(run: RunRecord) -> str:
 
 def _ending(metric: MetricInfo, series: Series) -> str:
     """A metric at the end, and at its best if it has a better direction."""
-    means = series.values.mean(axis=1)
+    means = np.ma.masked_invalid(series.values).mean(axis=1).filled(np.nan)  # over the games that have one
     text = f"{metric.title} {metric.short(means[-1])} at round {number(series.steps[-1])}"
     if not metric.better:
         return text
-    best = int(means.argmax() if metric.better == "higher" else means.argmin())
+    if not np.isfinite(means).any():
+        return text
+    best = int(np.nanargmax(means) if metric.better == "higher" else np.nanargmin(means))
     return f"{text}, best {metric.short(means[best])} at round {number(series.steps[best])}"
 
 
@@ -146,5 +150,7 @@ def _range(runs: Sequence[RunRecord]) -> str:
         return f"{count}; no metric that they share."
     metric = metrics.pop()
     means = [mean for run in runs if (mean := mean_final(run, metric)) is not None]
+    if not means:
+        return f"{count}; none has a {uncapitalised(metric.title)} at the end."
     low, high = metric.short(min(means)), metric.short(max(means))
     return f"{count}: {uncapitalised(metric.title)} from {low} to {high} at the end."

@@ -184,7 +184,7 @@ class GANTask(Task):
             protocols |= head.protocols()
         measured = [row for row in rows if protocols.keys() <= row.keys()]
         if self.measures is None or not measured:
-            return {} if self.measures is None else self._divergences()
+            return self._divergences()
         last = measured[-1]
         metrics = self.measures.values(last) | first_successes(measured) | self._divergences()
         metrics |= {name: MetricValue(value=last[name], protocol=protocol) for name, protocol in protocols.items()}
