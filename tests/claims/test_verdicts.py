@@ -10,7 +10,7 @@ from scipy import stats
 
 from sparring.claims.results import CellValues, ClaimValues
 from sparring.claims.statements import Sample, Term
-from sparring.claims.statements.comparisons import Greater, Near
+from sparring.claims.statements.comparisons import Above, AgainstNumber, Below, Greater, Near
 from sparring.claims.verdicts import (
     Verdict,
     estimate,
@@ -37,6 +37,30 @@ def test_students_t_is_scipys(values: list[float]) -> None:
     assert found is not None
     assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
     assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("statement", [Below, Above])
+@pytest.mark.parametrize(("seeds", "verdict"), [(5, "undecided"), (10, "undecided"), (40, "holds")])
+def test_a_share_of_games_is_judged_by_wilsons_score(
+    statement: type[AgainstNumber], seeds: int, verdict: Verdict
+) -> None:
+    """None of 2 x 10 games succeed: the share may well be 0.1, whose p is that of the score test."""
+    rare = statement is Below
+    cells = tuple(
+        CellValues({"p": p}, {seed: {"success": float(not rare)} for seed in range(seeds)}) for p in (0.5, 0.6)
+    )
+    made = statement(left=Term(measure="success"), bound=0.1 if rare else 0.9)
+    sample = made.sample(ClaimValues(cells))
+    found = estimate(sample)
+    assert found is not None
+    count = 2 * seeds
+    z = 0.1 / np.sqrt(0.1 * 0.9 / count)
+    assert found.p == pytest.approx(2 * stats.norm.sf(z))
+    assert (found.mean, sample.games) == (pytest.approx(0.1), 2)
+    # Of failures where successes should be rare.
+    low, high = stats.binomtest(count, count).proportion_ci(method="wilson")
+    assert found.interval == pytest.approx((low - 0.9, high - 0.9))
+    assert verdict_on(sample, found, found.p) == verdict
 
 
 @given(NUMBERS, st.floats(0.01, 5))

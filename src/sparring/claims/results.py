@@ -75,6 +75,10 @@ class ClaimValues:
                 found[seed] = fmean(known)
         return found
 
+    def games(self, term: Term) -> int:
+        """How many cells are meant."""
+        return len(self.chosen(term.where))
+
     def numbers(self, measure: str, where: Where) -> npt.NDArray[np.float64]:
         """The numbers of all seeds that have one, in the order of the seeds; for charts."""
         return np.array(list(self.by_seed(Term(measure=measure, where=where)).values()), dtype=np.float64)

@@ -5,13 +5,15 @@ interval and a two-sided p-value against zero:
 
 * successes and failures on both sides: Agresti and Min's interval for matched pairs, half a pair added to each of the
   four kinds of pairs;
+* a share of successes against a number: Wilson's score over the games of all seeds;
 * otherwise Student's t over the seeds. Seeds whose numbers are all equal have no spread: the interval is a point.
 
 For `near` the p-value is that of two one-sided tests against -margin and margin where the mean is between them, and of
 the two-sided test against the nearer one where it is beyond. All statements of a claim are corrected together by Holm's
 method.
 
-Source: Agresti and Min, Statistics in Medicine 24 (2005), section 3; Holm, Scandinavian Journal of Statistics 6 (1979).
+Source: Agresti and Min, Statistics in Medicine 24 (2005), section 3; Wilson, Journal of the American Statistical
+Association 22 (1927); Holm, Scandinavian Journal of Statistics 6 (1979).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Literal
 from scipy.special import ndtr, ndtri, stdtr
 
 from sparring.claims.statements import Sample
-from sparring.core.intervals import student
+from sparring.core.intervals import student, wilson
 
 Verdict = Literal["holds", "contradicted", "undecided", "not comparable", "not played"]
 LEVEL = 0.05
@@ -57,6 +59,8 @@ def estimate(sample: Sample) -> Estimate95 | None:
         return None
     if sample.is_binary:
         return matched_pairs(sample)
+    if sample.games:
+        return share_of_games(sample)
     mean, interval = fmean(sample.values), student(sample.values)
     if sample.aim == "near":
         p = _p_of_near(mean, sample.margin, lambda sign, bound: _t_above([sign * v for v in sample.values], bound))
@@ -88,6 +92,23 @@ def matched_pairs(sample: Sample) -> Estimate95:
         return Estimate95(mean, (low, high), p, f"two one-sided tests by {method}")
     p = 2 * float(ndtr(-abs(centre - sample.margin) / error))
     return Estimate95(mean, (low - sample.margin, high - sample.margin), p, method)
+
+
+def share_of_games(sample: Sample) -> Estimate95:
+    """The share of successes among the games of all seeds, less the margin b, by the score test:
+
+        z = (share - b) / sqrt(b (1 - b) / n)
+
+    whose interval is Wilson's, less b.
+
+    Args:
+        sample: its values are shares of `games` games each, less the margin.
+    """
+    count, bound, mean = sample.games * len(sample.values), sample.margin, fmean(sample.values)
+    low, high = wilson(round((mean + bound) * count), count)
+    error = math.sqrt(bound * (1 - bound) / count)
+    p = 2 * float(ndtr(-abs(mean) / error))
+    return Estimate95(mean, (low - bound, high - bound), p, "Wilson's score over games")
 
 
 def _p_of_near(mean: float, margin: float, p_above: Callable[[int, float], float]) -> float:

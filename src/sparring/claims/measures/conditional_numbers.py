@@ -30,7 +30,7 @@ class FinalOfSuccesses(Measure):
 
 @piece("distance_from")
 class DistanceFrom(Measure):
-    """The mean of |value - level| over the last logged values of a metric; of a diverged game, over the last before.
+    """The mean of |value - level| over the last finite values of a metric in the log; a game that failed has none.
 
     Args:
         metric: its name in the log.

@@ -113,7 +113,7 @@ class Reached(Measure):
         metric: its name in the log.
         level: to reach.
         better: `higher` or `lower`.
-        otherwise: in place of a round that never came.
+        otherwise: in place of a round that never came; the rounds of the game if they are more.
     """
 
     metric: str
@@ -124,7 +124,9 @@ class Reached(Measure):
     def of(self, game: PlayedGame) -> Value:
         steps, values = logged(game, self.metric)
         there = values >= self.level if self.better == "higher" else values <= self.level
-        return float(steps[there][0]) if there.any() else self.otherwise
+        if there.any():
+            return float(steps[there][0])
+        return None if self.otherwise is None else max(self.otherwise, float(game.trained.recipe.steps))
 
     def of_failed(self) -> Value:
         return self.otherwise

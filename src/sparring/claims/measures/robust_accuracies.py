@@ -85,7 +85,11 @@ class UnderAttack(Measure, ABC):
         (test,) = open_targets(game.trained.folder.path, options).targets
 
         def on(target: Target | None, size: float) -> float:
-            assert target is not None  # only a run on training samples alone has none
+            if target is None:
+                raise UsageError(
+                    f"{game.trained.name}: has no held-out samples to compare training samples with",
+                    "prepare its data with a held-out part, or use split: test",
+                )
             epsilon = epsilon_of(size, self.unit, test.trained_against)
             kept = survivors(target, epsilon, steps=self.steps, restarts=self.restarts)
             return float(kept.double().mean())

@@ -20,6 +20,8 @@ from sparring.report.read import Floats
 class RoundsToShare(Measure):
     """The round at which the line through the measurements reaches the share; the last round of a game that never does.
 
+    A game that failed has no such round.
+
     Args:
         shares: of the score of real samples, by the name of the data.
         metric: of generated samples, higher is better.

@@ -40,6 +40,13 @@ class Table(Protocol):
             UsageError: no cell is meant, or there is no such measure.
         """
 
+    def games(self, term: Term) -> int:
+        """How many cells are meant, each with one game of every seed.
+
+        Raises:
+            UsageError: no cell is meant.
+        """
+
     def labels(self, axis: str) -> tuple[Label, ...]:
         """The labels of an axis in their order.
 
@@ -56,13 +63,15 @@ class Sample:
         values: one number for each seed that has one: a difference, or a value less its bound.
         sides: the two numbers behind each difference; empty where there are none.
         aim: `positive` if the mean should be above zero; `near` if it should be within `margin` of zero.
-        margin: of `near`; otherwise what `values` are less than the differences of `sides`.
+        margin: of `near`; otherwise what `values` are less than the differences of `sides`, or than shares.
+        games: of every seed, of whose successes its number is the share, less the margin; 0 for other numbers.
     """
 
     values: tuple[float, ...]
     sides: tuple[tuple[float, float], ...] = ()
     aim: Literal["positive", "near"] = "positive"
     margin: float = 0.0
+    games: int = 0
 
     @property
     def is_binary(self) -> bool:

@@ -7,6 +7,7 @@ from abc import ABC
 from sparring.claims.statements.base import Sample, Statement, Table, Term
 from sparring.core.pieces import piece
 from sparring.core.records import NonNegative
+from sparring.report.metric_info import SUCCESS
 
 
 @piece("greater")
@@ -38,7 +39,7 @@ class Greater(Statement):
 
 
 class AgainstNumber(Statement, ABC):
-    """A term against a number.
+    """A term against a number; a share of successes is judged by the games that it counts.
 
     Args:
         left: the term.
@@ -52,13 +53,19 @@ class AgainstNumber(Statement, ABC):
     def terms(self) -> tuple[Term, ...]:
         return (self.left,)
 
+    def games(self, table: Table) -> int:
+        """How many games of every seed the term is a share of successes of; 0 for other numbers."""
+        is_share = self.left.measure == SUCCESS and 0 < self.bound < 1
+        return table.games(self.left) if is_share else 0
+
 
 @piece("above")
 class Above(AgainstNumber):
     """left > bound."""
 
     def sample(self, table: Table) -> Sample:
-        return Sample(tuple(value - self.bound for value in table.by_seed(self.left).values()))
+        values = tuple(value - self.bound for value in table.by_seed(self.left).values())
+        return Sample(values, margin=self.bound, games=self.games(table))
 
     @property
     def text(self) -> str:
@@ -70,7 +77,8 @@ class Below(AgainstNumber):
     """left < bound."""
 
     def sample(self, table: Table) -> Sample:
-        return Sample(tuple(self.bound - value for value in table.by_seed(self.left).values()))
+        values = tuple(self.bound - value for value in table.by_seed(self.left).values())
+        return Sample(values, margin=1 - self.bound, games=self.games(table))
 
     @property
     def text(self) -> str:
