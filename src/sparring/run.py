@@ -172,7 +172,7 @@ class Run:
             raise UsageError(f"label = {label}: should be a class, or one for each of {count} samples", "write label=3")
         if int(labels.min()) < 0 or int(labels.max()) >= classes:
             raise UsageError(f"label = {label}: no such class", f"the classes are 0 to {classes - 1}")
-        return labels.reshape(-1).expand(count)
+        return labels.long().reshape(-1).expand(count)
 
 
 def load(path: PathLike, *, device: Device = "auto", game: int | None = None) -> Run:

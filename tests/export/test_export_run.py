@@ -82,6 +82,9 @@ def test_a_generator_is_its_running_mean(
     assert torch.equal(network(latents, labels), (run.generator(codes) + 1) / 2)
     images = network.sample(7, labels=3, seed=1)
     assert images.shape == (7, 1, 8, 8) and 0 <= float(images.min()) <= float(images.max()) <= 1
+    for labels, words in ((10, "no such class"), ([1, 2], "one for each of 7"), (0.5, "should be a class")):
+        with pytest.raises(UsageError, match=words):
+            network.sample(7, labels=labels)
     ours, plain = run_card(out, monkeypatch)
     again = ours["network"](plain["latents"], plain["labels"])
     assert torch.allclose(plain["images"], again, atol=1e-6) and ours["images"].shape == (16, 1, 8, 8)

@@ -20,6 +20,7 @@ from sparring.loggers import LoggedRun, Row, curves, require_loggers
 from sparring.objectives import Objective
 from sparring.recipes import Recipe, load
 from sparring.runs.folder import RunFolder
+from sparring.training.lengthen import lengthen
 from sparring.training.loop import resume, train
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sparring-arctan"
@@ -81,8 +82,10 @@ def test_a_resumed_run_has_the_same_key(short: Callable[..., Recipe], tmp_path: 
     for name in ("a", "b"):
         train(short("steps=3"), tmp_path / name, device="cpu", loggers=["sys"])
     resume(tmp_path / "a", device="cpu", loggers=["sys"])
-    first, other, again = sinks
-    assert first.run.key == again.run.key != other.run.key and again.run.start == 3
+    lengthen(tmp_path / "a", "steps=5")
+    resume(tmp_path / "a", device="cpu", loggers=["sys"])
+    first, other, again, longer = sinks
+    assert first.run.key == again.run.key == longer.run.key != other.run.key and again.run.start == 3
 
 
 def test_a_sink_that_fails_does_not_end_the_training(

@@ -49,6 +49,7 @@ def _train(recipe: Recipe, path: Path) -> None:
 def test_a_run_killed_before_its_first_checkpoint_is_begun_anew(
     killed: Path, short: Callable[..., Recipe], tmp_path: Path
 ) -> None:
+    (killed / "samples" / "000000001.live.png").write_bytes(b"of a recipe with a running mean")
     (killed / "checkpoints" / ".partial-000000005-abcd").mkdir()
     (killed / "checkpoints" / ".partial-000000005-abcd" / "tensors.safetensors").write_bytes(b"half")
     other = short("sample_every=10", "seed=4")

@@ -52,6 +52,8 @@ def test_a_longer_run_on_the_command_line(sparring: Command, short: Callable[...
     lengths = RunFolder(run_path).environment()["earlier_lengths"]
     assert [(each["steps"], each["trained"], each["followed_by"]) for each in lengths] == [(20, 20, []), (30, 30, [])]
     before = (run_path / "recipe.yaml").read_bytes()
+    answer = sparring("resume", run_path, "steps=40", "batch_size=3")
+    assert answer.code == 2 and (run_path / "recipe.yaml").read_bytes() == before, "nothing has changed"
     refused = {
         "steps=33": "33 rounds are trained, and steps=33 asks for no more",
         "steps=many": "should be a valid integer",

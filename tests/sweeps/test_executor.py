@@ -100,6 +100,9 @@ def test_rounds_are_those_of_the_last_whole_row(tmp_path: Path) -> None:
     assert rounds_logged(tmp_path) == 0
     (tmp_path / "metrics.jsonl").write_text('{"step": 3}\n{"step": 6, "a": [1]}\n{"step": 9')
     assert rounds_logged(tmp_path) == 6
+    for long in (1 << 17, 1 << 16, (1 << 16) - 20):
+        (tmp_path / "metrics.jsonl").write_text(f'{{"step": 3}}\n{{"a": "{long * "x"}", "step": 6}}\n')
+        assert rounds_logged(tmp_path) == 6
 
 
 @pytest.mark.parametrize("error", [Interrupted("cause", "remedy", 15), NonFinite("a")])

@@ -89,6 +89,8 @@ def resume(
             result = resume_sweep(run, executor=LocalExecutor(device=device), progress=progress)
         _print_sweep(run, result, as_json)
         return
+    if overrides and len(overrides) > 1:  # before any of them has changed the run
+        raise UsageError(f"{' '.join(overrides)}: of a run that has begun only steps can change", "give steps=N alone")
     with show_progress("rounds") as progress:
         for override in overrides or ():
             remark = "" if rank() else lengthen(run, override)

@@ -10,7 +10,7 @@ Inside of the library images are in [-1, 1], which is 2 x - 1. Samples without a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -93,15 +93,37 @@ class PortableGenerator(PortableNetwork):
             count: of the samples.
             labels: the class of all, or of each `(count)`; all classes in order by default.
             seed: of the latents.
+
+        Raises:
+            UsageError: they are no classes, not as many, or the generator is unconditional.
         """
         device = next(self.network.parameters()).device
         latents = self.spec.prior.draw((count, self.spec.latent), rng=Rng.of(seed, device))
         inputs = [latents]
+        if labels is not None and not self.spec.conditional:
+            raise UsageError("labels: this generator is unconditional", "leave labels out")
         if self.spec.conditional:
-            chosen = spread(count, self.space.classes) if labels is None else torch.as_tensor(labels).expand(count)
-            inputs.append(cast(Tensor, chosen).to(device))
+            inputs.append(self._classes(count, labels).to(device))
         samples: Tensor = self(*inputs)
         return samples
+
+    def _classes(self, count: int, labels: Tensor | int | None) -> Tensor:
+        """The classes of so many samples.
+
+        Raises:
+            UsageError: they are no classes, or not as many.
+        """
+        classes = self.space.classes
+        if labels is None:
+            in_order = spread(count, classes)
+            assert in_order is not None
+            return in_order
+        chosen = torch.as_tensor(labels)
+        if chosen.is_floating_point() or chosen.dim() > 1 or chosen.numel() not in (1, count):
+            raise UsageError(f"labels = {labels}: should be a class, or one for each of {count} samples", "labels=3")
+        if int(chosen.min()) < 0 or int(chosen.max()) >= classes:
+            raise UsageError(f"labels = {labels}: no such class", f"the classes are 0 to {classes - 1}")
+        return chosen.long().reshape(-1).expand(count)
 
 
 class _OfSamples(PortableNetwork):

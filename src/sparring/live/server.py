@@ -78,7 +78,7 @@ class LocalServer(ThreadingHTTPServer):
 
 
 def serve_until_stopped(server: LocalServer) -> None:
-    """PageResponse requests until a stop signal.
+    """Answer requests until a stop signal.
 
     Raises:
         Terminated: the signal, in the command line; KeyboardInterrupt elsewhere.

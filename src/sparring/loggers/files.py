@@ -33,7 +33,7 @@ class TensorBoard:
     """Events in the folder `tb` of the run, one curve a game; steps are rounds.
 
     Events are written synchronously, so that a full disk is an error of the run. TensorBoard drops events of an earlier
-    session from the round on that this one starts with.
+    session after the round that this one starts with.
 
     Args:
         run: whose log it is.

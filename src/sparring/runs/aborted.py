@@ -11,7 +11,7 @@ from sparring.core.files import PREFIX, remove_whole, storage_errors, sweep_part
 _STEP = r"[0-9]{9,}"
 _FILES = re.compile(
     rf"\.lock|recipe\.yaml|environment\.json|metrics\.jsonl|summary\.json|report\.html|{re.escape(PREFIX)}.+"
-    rf"|samples/{_STEP}\.(png|npz)|probes/{_STEP}\.npz|tb/events\.out\.tfevents\..+\.sparring"
+    rf"|samples/{_STEP}(\.live)?\.png|samples/{_STEP}\.npz|probes/{_STEP}\.npz|tb/events\.out\.tfevents\..+\.sparring"
     rf"|(samples|probes|checkpoints)/{re.escape(PREFIX)}.+"  # of a folder, all that is below
 )
 """Every file that a run has written before its first checkpoint, relative to its folder."""

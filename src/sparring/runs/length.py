@@ -6,6 +6,7 @@ A checkpoint belongs to the recipe under which it was saved, which may differ fr
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sparring.core.errors import CorruptInput
-from sparring.core.files import read_file, read_json, write_json, write_whole
+from sparring.core.files import read_file, read_json, storage_errors, write_json, write_whole
 from sparring.core.records import Count, Every, Record
 from sparring.runs.trust import trust_as
 
@@ -68,7 +69,10 @@ def set_length(run: Path, steps: int, earlier: EarlierLength) -> None:
     """
     environment = _environment(run)
     lengths = [*environment.get(EARLIER, ()), earlier.model_dump(mode="json")]
+    made = os.stat(run / "environment.json").st_mtime_ns  # by which loggers know the run
     write_json(run / "environment.json", environment | {EARLIER: lengths})
+    with storage_errors(run):
+        os.utime(run / "environment.json", ns=(made, made))
     text = read_file(run / "recipe.yaml").decode()
     longer = _STEPS.sub(f"steps: {steps}", text)
     trust_as(longer, text)

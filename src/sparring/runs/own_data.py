@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from sparring.core.errors import StorageError, UsageError
 from sparring.core.files import storage_errors
 from sparring.core.process import Progress
 from sparring.data import Selection, Store, StoreManifest, is_store, prepare, verify
@@ -96,7 +97,11 @@ def prepared(data: Store, progress: Progress, *, test_fraction: float | None = N
     selection = Selection(test_fraction=test_fraction)
     store = cache_folder() / "stores" / f"{source.stem}-{side}-{_digest(source, side, selection)}"
     if not is_store(store):
-        prepare(str(source), store, size=side, selection=selection, progress=progress.part("preparing the images"))
+        try:
+            prepare(str(source), store, size=side, selection=selection, progress=progress.part("preparing the images"))
+        except (StorageError, UsageError):
+            if not is_store(store):  # or another process, as of a sweep, has prepared the same images meanwhile
+                raise
     manifest = verify(store)
     scaling = _scaling(sides, side)
     for note in _notes(manifest, scaling, store):

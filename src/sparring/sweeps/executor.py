@@ -42,7 +42,7 @@ _TICK = 0.5
 _POLL = 0.1
 """Seconds between two requests to stop, until the run has stopped."""
 _TAIL = 1 << 16
-"""Bytes at the end of a log in which its last row is searched."""
+"""Bytes at the end of a log in which its last row is searched first."""
 
 
 class Executor(ABC):
@@ -146,8 +146,11 @@ def status_of(path: Path) -> str:
 def rounds_logged(path: Path) -> int:
     """The step in the last row of a run's log; 0 without one."""
     with contextlib.suppress(OSError, ValueError, KeyError, IndexError), open(RunFolder(path).rows_path, "rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-        return int(json.loads(file.read().split(b"\n")[-2])["step"])
+        size, tail, lines = file.seek(0, os.SEEK_END), _TAIL, list[bytes]()
+        while len(lines) < 3 and tail < 2 * size + 2 * _TAIL:  # the last row whole, between two ends of lines
+            file.seek(max(0, size - tail))
+            lines, tail = file.read().split(b"\n"), 2 * tail
+        return int(json.loads(lines[-2])["step"])
     return 0
 
 

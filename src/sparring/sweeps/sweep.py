@@ -67,7 +67,7 @@ def sweep(
         progress: follows the rounds.
 
     Raises:
-        UsageError: recipes of cells are invalid (names all of them), or the folder holds something else.
+        UsageError: the recipe of a cell is invalid (names the first), or the folder holds something else.
         FolderBusy: another process owns the folder.
         StorageError: the disk refused.
     """

@@ -73,7 +73,7 @@ class SweepFolder:
         csv, parquet: files of its results.
 
     Raises:
-        UsageError: recipes of cells are invalid; names all of them.
+        UsageError: the recipe of a cell is invalid; names the first such cell.
     """
 
     def __init__(self, path: Path, plan: Plan, what: str) -> None:
@@ -158,8 +158,8 @@ class SweepFolder:
         return RunFolder(self.path / "runs" / run.name)
 
     def missing(self) -> list[Pack]:
-        """The runs that are not complete."""
-        return [run for run in self.packs if status_of(self.folder(run).path) != "complete"]
+        """The runs that are not complete; a damaged one is not."""
+        return [run for run in self.packs if not _is_complete(self.folder(run).path)]
 
     def results(self) -> list[CellResult]:
         """The results of all cells so far, in the order of the grid.
@@ -201,3 +201,10 @@ class SweepFolder:
 def is_sweep(path: Path) -> bool:
     """Whether a folder holds a sweep."""
     return (path / FILE).is_file()
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        return status_of(folder) == "complete"
+    except SparringError:
+        return False

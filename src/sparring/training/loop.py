@@ -107,8 +107,8 @@ def resume(
             loaded = _loaded(run, name, threads, group)
             for remark in loaded.remarks():
                 progress.note(remark)
+            task = _task(loaded.state, progress)  # may refuse, before the log is cut
             run.rewind(loaded.step, loaded.log_bytes)
-            task = _task(loaded.state, progress)
             times = {"called": called, "seconds": loaded.seconds}
             return _Session(run, task, progress, group, loggers, start=loaded.step, **times).train()
 
