@@ -15,6 +15,7 @@ from sparring.core.errors import UsageError
 from sparring.core.pieces import FAMILIES, Piece, find, members, piece
 from sparring.core.shapes import Scores
 from sparring.objectives import Hinge, Objective
+from sparring.optimizers import SGD, OneCycle
 from sparring.testing import _CONTRACTS, check  # imports every family
 
 SOURCE = Path(sparring.__file__).parent
@@ -50,6 +51,10 @@ class _Backwards(Hinge):
 def test_the_contract_can_be_broken() -> None:
     with pytest.raises(AssertionError, match="payoff rises with correct scores"):
         check(_Backwards())
+
+
+def test_a_rate_that_begins_at_zero_is_no_fault() -> None:
+    check(SGD(lr=0.2, schedule=OneCycle()))
 
 
 def test_a_piece_from_outside_is_found_by_its_import_path() -> None:

@@ -184,6 +184,17 @@ def test_own_blocks_go_to_any_side() -> None:
     assert trunk.blocks(torch.zeros(2, 3, 24, 24)).shape == (2, 6, 12, 12)
 
 
+def test_a_trunk_keeps_the_initial_weights_of_its_classifier() -> None:
+    for init in ("he", "architecture"):
+        classifier = SmallCNN.model_validate({"name": "small_cnn", "width": 2, "init": init})
+        rng = Rng.of(0)
+        alone = classifier.build(images(8, 1), (), rng=rng)
+        classifier.init.apply(alone, rng=rng)
+        body = Trunk(classifier=classifier).build(images(8, 4), (), rng=Rng.of(0)).trunk
+        for name, value in alone.features.state_dict().items():
+            assert torch.equal(body.state_dict()[name], value), (init, name)
+
+
 @pytest.mark.parametrize("classes", [0, CLASSES])
 def test_a_trunk_equals_the_features_of_its_classifier(classes: int) -> None:
     space, x = images(8, classes), Rng.of(1).uniform((5, 3, 8, 8), -1.0, 1.0)

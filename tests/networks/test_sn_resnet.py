@@ -24,6 +24,8 @@ from sparring.networks import (
 from sparring.networks.residual_blocks import EPS, ConditionalBatchNorm, upsampling_block
 
 IMAGENET = {"generator": (16, 16, 8, 4, 2, 1), "discriminator": (1, 2, 4, 8, 16, 16)}
+SMALLER = {"generator": (8, 8, 4, 4, 2, 1), "discriminator": (1, 2, 4, 4, 8, 8)}
+"""SN-GAN's pair of 128 pixels for 143 classes."""
 CLASSES = 3
 SMALL = {"latent": 5, "width": 2, "conditional": True}
 GENERATORS = [
@@ -32,6 +34,7 @@ GENERATORS = [
     (RobGANGenerator(conditional=True), images(128, 143), 10_606_339),
     (RobGANGenerator(conditional=True, multiples=IMAGENET["generator"]), images(128, 1000), 41_996_931),
     (SNGANGenerator(), images(32), 4_276_739),
+    (SNGANGenerator(conditional=True, multiples=SMALLER["generator"]), images(128, 143), 10_606_339),
 ]
 """In millions 12.27, 13.04, 10.61, 42.0, as measured on the published code."""
 DISCRIMINATORS = [

@@ -181,6 +181,7 @@ class Trunk(Discriminator):
     def build(self, space: Space, lead: tuple[int, ...], *, rng: Rng) -> DiscriminatorModule:
         require_square_images(self, space, lead)
         body = self.classifier.build(replace(space, classes=1), (), rng=rng)
+        self.classifier.init.apply(body, rng=rng)
         with torch.random.fork_rng(devices=[]):
             head = self.head.build(body.width, space.classes, nn.Linear)
         initialise(head, lambda _name: GlorotInit(), rng=rng)

@@ -13,9 +13,10 @@ In units of 64 channels; ^ doubles the side, v halves it:
     128       8 -> 8^ 4^ 4^ 2^ 1^                 1v 2v 4v 4v 8v 8
     ImageNet  16 -> 16^ 8^ 4^ 2^ 1^               1v 2v 4v 8v 16v 16
 
-The last row, of 128 pixels too, is `multiples: [16, 16, 8, 4, 2, 1]` for G and `[1, 2, 4, 8, 16, 16]` for D. Sides
-that halve once or twice to 7 or less (8, 16, 28) are not published: here SN-GAN's G has fewer blocks, Rob-GAN's ends as
-at 64 pixels, and D is that of 32.
+The last row, of 128 pixels too, is `multiples: [16, 16, 8, 4, 2, 1]` for G and `[1, 2, 4, 8, 16, 16]` for D. SN-GAN's
+row of 128 pixels is that of 1,000 classes; for the 143 of dogs and cats its widths are those of Rob-GAN. Sides that
+halve once or twice to 7 or less (8, 16, 28) are not published: here SN-GAN's G has fewer blocks, Rob-GAN's ends as at
+64 pixels, and D is that of 32.
 
 SN-GAN's D has no normalisation of features; that of its weights is the Lipschitz control `spectral_norm`, and its
 class-conditional form the head `projection`. Rob-GAN's D has batch normalisation at 32 pixels and on ImageNet, none in

@@ -184,7 +184,8 @@ def check_optimizer(optimizer: Optimizer) -> None:
     """The contract of an optimizer: a step goes against the gradient."""
     weights = nn.Parameter(torch.ones(3))
     built = optimizer.build([weights])
-    optimizer.set_rate(built, 0.0)
+    highest = max((step / 100 for step in range(100)), key=optimizer.schedule.factor)  # a warm-up begins at 0
+    optimizer.set_rate(built, highest)
     weights.grad = torch.ones(3)
     built.step()
     assert (weights < 1).all(), "a step goes against the gradient"
