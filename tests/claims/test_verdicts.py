@@ -61,6 +61,8 @@ def test_a_share_of_games_is_judged_by_wilsons_score(
     low, high = stats.binomtest(count, count).proportion_ci(method="wilson")
     assert found.interval == pytest.approx((low - 0.9, high - 0.9))
     assert verdict_on(sample, found, found.p) == verdict
+    spread = estimate(Sample((0.05, *sample.values), margin=sample.margin, games=2))
+    assert spread is not None and spread.method.startswith("Student's t"), "seeds that differ have a spread"
 
 
 @given(NUMBERS, st.floats(0.01, 5))

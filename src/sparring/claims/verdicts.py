@@ -5,7 +5,7 @@ interval and a two-sided p-value against zero:
 
 * successes and failures on both sides: Agresti and Min's interval for matched pairs, half a pair added to each of the
   four kinds of pairs;
-* a share of successes against a number: Wilson's score over the games of all seeds;
+* a share of successes against a number, where it is the same in all seeds: Wilson's score over the games of all seeds;
 * otherwise Student's t over the seeds. Seeds whose numbers are all equal have no spread: the interval is a point.
 
 For `near` the p-value is that of two one-sided tests against -margin and margin where the mean is between them, and of
@@ -59,7 +59,7 @@ def estimate(sample: Sample) -> Estimate95 | None:
         return None
     if sample.is_binary:
         return matched_pairs(sample)
-    if sample.games:
+    if sample.games and len(set(sample.values)) == 1:
         return share_of_games(sample)
     mean, interval = fmean(sample.values), student(sample.values)
     if sample.aim == "near":
@@ -95,7 +95,7 @@ def matched_pairs(sample: Sample) -> Estimate95:
 
 
 def share_of_games(sample: Sample) -> Estimate95:
-    """The share of successes among the games of all seeds, less the margin b, by the score test:
+    """The share of successes among the games of all seeds, less the margin b, by the score test, which needs no spread:
 
         z = (share - b) / sqrt(b (1 - b) / n)
 
