@@ -84,7 +84,8 @@ def robust_accuracy(
         labels: the true classes.
         bounds: the range of the images; None for samples without one.
         epsilons: sizes in units of [0, 1], such as `[2 / 255, "8/255"]`.
-        threats: `standard`, `quick`, or a list of names and threats; see `sparring robustness --help`.
+        threats: names of sets and of threats, separated by commas or as a list, which may hold threats too; see
+            `sparring robustness --help`.
         seed: of everything random.
 
     Raises:

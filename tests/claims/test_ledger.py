@@ -20,7 +20,7 @@ from sparring.claims.judgement import judged
 from sparring.claims.ledger import check_ledger, read_ledger
 from sparring.claims.ledger_page import seconds_of
 from sparring.claims.load import all_claims, chosen, parse_claims, read_claims
-from sparring.claims.measures.numbers import Final
+from sparring.claims.measures.numbers import Final, Reached
 from sparring.claims.plan import plan_claims
 from sparring.claims.play import PlayOptions, cells_of, play
 from sparring.core.errors import Interrupted, NonFinite, UsageError
@@ -150,8 +150,14 @@ def test_a_packed_game_that_diverged_has_failed(played: Path, tmp_path: Path) ->
 
 
 def test_a_failed_game_is_no_success() -> None:
-    assert Final(metric="success").of_failed() == 0.0
-    assert Final(metric="modes").of_failed() is None
+    assert Final(metric="success").of_failed(20) == 0.0
+    assert Final(metric="modes").of_failed(20) is None
+
+
+def test_a_failed_game_is_no_faster_than_one_that_never_arrives() -> None:
+    reached = Reached(metric="modes", level=8, better="higher", otherwise=30)
+    assert [reached.of_failed(rounds) for rounds in (20, 30, 180)] == [30, 30, 180]
+    assert Reached(metric="modes", level=8, better="higher").of_failed(20) is None
 
 
 def test_too_few_seeds_are_undecided(tmp_path: Path) -> None:

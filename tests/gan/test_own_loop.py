@@ -13,7 +13,6 @@ from sparring.core.errors import UsageError
 from sparring.core.records import InvalidRecord
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
-from sparring.lipschitz import SpectralNorm
 from sparring.networks import Verdict
 from sparring.objectives import NonSaturating
 from sparring.recipes import load
@@ -92,15 +91,18 @@ def ours(network: nn.Module, lipschitz: str = "none") -> OwnDiscriminator:
     return OwnDiscriminator(network, optimizer, NonSaturating(), space=(-1, 1), lipschitz=lipschitz)
 
 
-def test_spectral_normalisation_is_applied_before_the_optimizer_is_made() -> None:
+def test_spectral_normalisation_holds_in_a_loop_of_ones_own() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
-    with pytest.raises(UsageError, match="lipschitz: spectral_norm replaces D's parameters"):
-        ours(network, "spectral_norm")
-    SpectralNorm().transform(network)
+    with torch.no_grad():
+        network[1].weight *= 50
     d, x = ours(network, "spectral_norm"), torch.linspace(-1, 1, 8).reshape(2, 1, 2, 2)
+    before = network[1].weight.detach().clone()
     for _ in range(3):
         d.update("plain", x, -x)
-    assert torch.linalg.matrix_norm(network[1].weight.detach(), 2).item() == pytest.approx(1)
+        assert torch.linalg.matrix_norm(network[1].weight.detach(), 2).item() == pytest.approx(1)
+    assert not torch.equal(before, network[1].weight), "the optimizer was made before, and moves it"
+    with pytest.raises(UsageError, match="reparametrised already"):
+        ours(network, "spectral_norm")
 
 
 def test_mistakes_in_a_loop_are_said() -> None:

@@ -280,7 +280,7 @@ def test_scaled_images_are_said_to_be_scaled(sparring: Command, own: Path) -> No
 
 def test_models_that_cannot_be_made_are_refused(own: Path) -> None:
     for model, message in (
-        ("own_model:wrong", "model: a int, wanted a network"),
+        ("own_model:wrong", "own_model:wrong: a int, wanted a network"),
         ("own_model:none", "cannot be made"),
         ("own_model:half", "has float16 weights"),
     ):

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from sparring.core.errors import CorruptInput
+from sparring.core.errors import CorruptInput, UsageError
 from sparring.recipes import Recipe
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
+from sparring.training import loop
 from sparring.training.lengthen import lengthen
 from sparring.training.loop import resume, train
 from torture import games
@@ -94,6 +95,20 @@ def test_a_run_that_grows_is_not_complete_until_it_is_resumed(short: Callable[..
     lengthen(run_path, "steps=30")
     summary = RunFolder(run_path).summary()
     assert summary is not None and (summary.status, summary.steps) == ("interrupted", 20)
+
+
+def test_a_resume_that_is_refused_leaves_the_log(
+    short: Callable[..., Recipe], run_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UsageError("weights: no such file", "")
+
+    train(short("steps=3"), run_path, device="cpu")
+    before = RunFolder(run_path).rows_path.read_bytes()
+    monkeypatch.setattr(loop, "_task", refuse)
+    with pytest.raises(UsageError, match="no such file"):
+        resume(run_path, device="cpu")
+    assert RunFolder(run_path).rows_path.read_bytes() == before
 
 
 def test_a_length_written_by_hand_is_refused(short: Callable[..., Recipe], run_path: Path) -> None:

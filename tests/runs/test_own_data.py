@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.errors import CorruptInput, StorageError, UsageError
 from sparring.core.process import Progress
-from sparring.data import verify
+from sparring.data import prepare, verify
 from sparring.recipes import Recipe, load, recipe_names
+from sparring.runs import own_data
 from sparring.runs.folder import RunFolder
 from sparring.runs.own_data import with_prepared_data
 from sparring.training.loop import train
@@ -87,6 +88,18 @@ def test_every_recipe_for_own_images_trains_a_round(name: str, letters: Path, tm
     assert summary.recipe["description"].startswith("letters 16 x 16, ")
     if isinstance(recipe, Recipe):
         assert list((tmp_path / "run" / "samples").iterdir())
+
+
+def test_another_process_may_prepare_the_same_images_first(letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beaten(source: str, store: Path, **options: Any) -> None:
+        prepare(source, store, **options)
+        raise StorageError(f"{store}: Directory not empty", "")
+
+    monkeypatch.setattr(own_data, "prepare", beaten)
+    assert resolved("robgan/images", letters).data.open(torch.device("cpu")).facts.count == 27
+    monkeypatch.setattr(own_data, "is_store", lambda _: False)
+    with pytest.raises(UsageError, match="exists already"):
+        resolved("robgan/images", letters)
 
 
 def test_generated_images_are_prepared_whole(letters: Path) -> None:

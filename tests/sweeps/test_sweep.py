@@ -161,6 +161,9 @@ def test_damaged_runs_and_failures_are_reported(whole: SweepFolder) -> None:
     assert [result.status for result in whole.results()] == ["failed", "failed", "complete", "complete"]
     (whole.path / FAILED).write_text(json.dumps({"0000x2": {"status": "unknown", "reason": "a letter"}}))
     assert [whole.results()[0].status, whole.results()[0].reason] == ["unknown", "a letter"]
+    assert whole.missing() == []
+    (run.path / SUMMARY).write_text("{")
+    assert whole.missing() == [whole.packs[0]], "the others are trained"
 
 
 def test_the_demo_trains_its_cells_and_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,10 +111,11 @@ def fool(
         batch_size: tries of a `rest_only` threat on the samples that are left run side by side, as many as fit in a
             batch of this size; others one after the other. The first success of any ends all tries on its sample.
     """
+    attacked, judged = rng.branch("noise of attacks"), rng.branch("noise of verdicts")
     with untraced(network), torch.no_grad():
-        batch = _Batch(threat, classify, through or classify, x.detach(), labels, space)
+        with noise_from(judged):
+            batch = _Batch(threat, classify, through or classify, x.detach(), labels, space)
         tries = threat.restarts * batch.targets()
-        attacked, judged = rng.branch("noise of attacks"), rng.branch("noise of verdicts")
         while tries:
             rest = (~batch.fooled).nonzero()[:, 0]
             if not len(rest):

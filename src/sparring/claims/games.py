@@ -123,16 +123,17 @@ def failure(path: Path, index: int) -> str:
     return "" if since is None else f"diverged in round {since:,}"
 
 
-def unplayable_game(path: Path, measures: Iterable[Measure], failed: str) -> StoredGame:
+def unplayable_game(path: Path, measures: Iterable[Measure], failed: str, rounds: int) -> StoredGame:
     """A game that cannot be played, as the one that it starts from failed.
 
     Args:
         path: the run of that one.
         measures: of the game.
         failed: how the other one failed.
+        rounds: that the game was to have.
     """
     environment = _of_all_games(read_run(RunFolder(path)).environment)
-    values = {each.key: each.of_failed() for each in measures}
+    values = {each.key: each.of_failed(rounds) for each in measures}
     return StoredGame(values, {}, 0.0, _day(path), environment, failed=failed)
 
 
@@ -142,7 +143,7 @@ def played_game(path: Path, index: int, seed: int, measures: Iterable[Measure]) 
     run, summary = read_run(folder), Summary.read(path / SUMMARY)
     game = PlayedGame(seed, run, index)
     failed = failure(path, index)
-    values = {each.key: each.of_failed() if failed else each.of(game) for each in measures}
+    values = {each.key: each.of_failed(run.recipe.steps) if failed else each.of(game) for each in measures}
     protocols = {} if failed else {each.key: text for each in measures if (text := each.protocol(game))}
     return StoredGame(
         values,

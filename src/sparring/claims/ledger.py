@@ -56,9 +56,10 @@ def _problems(folder: Path, path: Path, entry: LedgerEntry, claims: Mapping[str,
     if entry.name not in claims or path != entry_path(folder, entry.name, entry.scale):
         return [f"{entry.name}: no such claim, or not in its place"]
     claim = claims[entry.name]
+    expected = cells_of_scale(claim.scale(entry.scale), entry.name)
     problems = [
-        *_of_cells(entry, cells_of_scale(claim.scale(entry.scale), entry.name)),
-        *_of_games(entry, claim),
+        *_of_cells(entry, expected),
+        *_of_games(entry, claim, expected),
     ]
     if digest_of(entry.cells) != entry.digest:
         problems.append("the cells are not those that were judged: their digest differs")
@@ -87,22 +88,29 @@ def _of_cells(entry: LedgerEntry, expected: tuple[ClaimCell, ...]) -> list[str]:
             continue
         if cell.seeds and tuple(cell.seeds) != entry.seeds:
             problems.append(f"{name}: its seeds are not those of the other cells")
-        rounds = meant.source.steps if isinstance(meant.source, TrainingRecipe) else 0
+        rounds = _rounds(meant)
         if any(each.rounds != rounds and not each.failed for each in cell.seeds.values()):
             problems.append(f"{name}: was not trained for the {rounds:,} rounds of its recipe")
     return problems
 
 
-def _of_games(entry: LedgerEntry, claim: Claim) -> list[str]:
+def _rounds(cell: ClaimCell) -> int:
+    """Of the games of a cell; 0 of a computation."""
+    return cell.source.steps if isinstance(cell.source, TrainingRecipe) else 0
+
+
+def _of_games(entry: LedgerEntry, claim: Claim, expected: tuple[ClaimCell, ...]) -> list[str]:
     """Games that lack a measure, have one of another claim, refer to no environment, or failed with a number."""
+    rounds = {_identity(cell.labels): _rounds(cell) for cell in expected}
     problems = []
     for cell in entry.cells:
         taken = {name: measure for name, measure in claim.measures.items() if measure.is_of(cell.labels)}
+        lost = {name: measure.of_failed(rounds.get(_identity(cell.labels), 0)) for name, measure in taken.items()}
         for seed, game in cell.seeds.items():
             name = f"{_title(cell)}, seed {seed}"
             if game.values.keys() != taken.keys():
                 problems.append(f"{name}: its values are not those of the measures of the claim")
-            elif game.failed and any(game.values[each] != measure.of_failed() for each, measure in taken.items()):
+            elif game.failed and game.values != lost:
                 problems.append(f"{name}: failed, and has values of a game that did not")
             if not 0 <= game.environment < len(entry.environments):
                 problems.append(f"{name}: its environment is not in the file")

@@ -226,8 +226,8 @@ class _Player:
         for parent in cell.line[:-1]:
             path, index = self.index.games[parent.key, seed]
             if failed := failure(path, index):
-                measures = self._measures(cell, seed).values()
-                self._keep(cell, seed, unplayable_game(path, measures, f"{parent.name} {failed}"))
+                measures, rounds = self._measures(cell, seed).values(), self._recipe(cell, seed).steps
+                self._keep(cell, seed, unplayable_game(path, measures, f"{parent.name} {failed}", rounds))
                 self._judge(self._asking(cell))
                 return True
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -76,11 +76,11 @@ def load_classifier(run: RunFolder, device: str) -> LoadedClassifier:
         return load_final_classifier(run, device)
     checkpoint, problems = newest_checkpoint(run)
     step = int(checkpoint.tensors["selection/round"])
-    if not step:
-        final = load_final_classifier(run, device)
-        first = f"no classifier is selected before round {recipe.selection.every:,}"
-        return replace(final, problems=(*final.problems, f"{first}; that of round {final.step:,} is used"))
-    return _loaded(run, recipe, device, checkpoint, "selected", step, problems)
+    if step:
+        return _loaded(run, recipe, device, checkpoint, "selected", step, problems)
+    last = checkpoint.progress.step
+    none_yet = f"no classifier is selected before round {recipe.selection.every:,}; that of round {last:,} is used"
+    return _loaded(run, recipe, device, checkpoint, _last_weights(recipe), last, [*problems, none_yet])
 
 
 def load_final_classifier(run: RunFolder, device: str) -> LoadedClassifier:
@@ -91,8 +91,11 @@ def load_final_classifier(run: RunFolder, device: str) -> LoadedClassifier:
     """
     recipe = require_classifier(run.recipe(), str(run.path))
     checkpoint, problems = newest_checkpoint(run)
-    weights: Weights = "average" if recipe.ema else "classifier"
-    return _loaded(run, recipe, device, checkpoint, weights, checkpoint.progress.step, problems)
+    return _loaded(run, recipe, device, checkpoint, _last_weights(recipe), checkpoint.progress.step, problems)
+
+
+def _last_weights(recipe: ClassifierRecipe) -> Weights:
+    return "average" if recipe.ema else "classifier"
 
 
 def _loaded(

@@ -178,7 +178,8 @@ def robustness(
         str, typer.Option("--range", help="The scale of --epsilons: -1,1 where a paper means images in [-1, 1].")
     ] = "0,1",
     threats: Annotated[
-        str, typer.Option(help="Of standard, quick, autoattack and single names, separated by commas; or a YAML file.")
+        str,
+        typer.Option(help="Sets (standard, quick, autoattack) and threats, separated by commas; or a YAML file."),
     ] = "standard",
     radius: Annotated[bool, typer.Option("--radius", help="Measure the median robust radius, by FAB.")] = False,
     draws: Annotated[

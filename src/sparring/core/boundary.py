@@ -92,7 +92,7 @@ def module_from(value: Any, name: str = "model") -> nn.Module:
     for weights in value.parameters():
         if weights.is_meta or weights.dtype not in (torch.float32, torch.float64):
             kind = "meta" if weights.is_meta else str(weights.dtype).removeprefix("torch.")
-            remedy = "load its weights" if weights.is_meta else f"attacks need fp32: copy.deepcopy({name}).float()"
+            remedy = "load its weights" if weights.is_meta else "attacks need fp32, as copy.deepcopy(model).float() has"
             raise UsageError(f"{name}: has {kind} weights, wanted fp32 or fp64", remedy)
     return value
 

@@ -55,8 +55,12 @@ def untraced(module: nn.Module) -> Iterator[None]:
 @contextmanager
 def noise_from(rng: Rng) -> Iterator[None]:
     """Torch's own random numbers, which randomised networks draw, follow a stream within the block."""
-    with torch.random.fork_rng(devices=[rng.device] if rng.device.type == "cuda" else []):
-        torch.manual_seed(int(rng.integers((1,), 2**62)))
+    on_gpu, seed = rng.device.type == "cuda", int(rng.integers((1,), 2**62))
+    with torch.random.fork_rng(devices=[rng.device] if on_gpu else []):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices, which are not restored
+        if on_gpu:
+            with torch.cuda.device(rng.device):
+                torch.cuda.manual_seed(seed)
         yield
 
 

@@ -30,11 +30,6 @@ class Lipschitz(Piece, family="lipschitz"):
         return False
 
     @property
-    def reparametrizes(self) -> bool:
-        """Whether it replaces D's parameters by others, once."""
-        return type(self).transform is not Lipschitz.transform
-
-    @property
     def disturbs(self) -> bool:
         """Whether it changes the samples that D sees."""
         return type(self).disturb is not Lipschitz.disturb

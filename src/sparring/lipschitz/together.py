@@ -33,10 +33,6 @@ class Together(Lipschitz):
         return any(control.needs_second_derivatives for control in self.controls)
 
     @property
-    def reparametrizes(self) -> bool:
-        return any(control.reparametrizes for control in self.controls)
-
-    @property
     def disturbs(self) -> bool:
         return any(control.disturbs for control in self.controls)
 

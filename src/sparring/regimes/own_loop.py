@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from sparring.core.boundary import fitted, module_from, require_range, samples_from
 from sparring.core.errors import UsageError
@@ -52,13 +51,13 @@ class OwnDiscriminator:
         objective: payoffs per sample, or its name; D ascends their mean.
         space: shape and range of the samples, or the range alone; None for samples without one.
         lipschitz: a control, or its name; its penalty is subtracted once a step, its constraint applied before an
-            update or after each step. Spectral normalisation must be applied before the optimizer is made.
+            update or after each step. Spectral normalisation reparametrises the network, in place.
         scores: from the network's output to scores `(n)`.
         seed: of random starts.
 
     Raises:
         UsageError: there is no such objective or control, or the control is not defined for the network, disturbs
-            samples, or was not applied to the network.
+            samples, or has been applied to the network.
 
     Attributes:
         round: of the next update, from 0; the warm-up of an attack follows it.
@@ -83,8 +82,13 @@ class OwnDiscriminator:
         self._lipschitz = Lipschitz.validated(lipschitz, "lipschitz", "see `sparring list lipschitz`")
         self._space, self._scores, self._seed = space, scores, seed
         self._shown, self._steps = False, 0
-        self._require_applied()
+        if self._lipschitz.disturbs:
+            raise UsageError(
+                f"lipschitz: {self._lipschitz.name} changes the samples that D sees, in D's and in G's step",
+                "call its disturb(samples, progress=..., rng=...) on the samples of both, and leave it out here",
+            )
         self._lipschitz.check(self.network)
+        self._lipschitz.transform(self.network)
 
     def update(self, regime: Regime | str, real: Any, fake: Any) -> None:
         """One update of D under a regime.
@@ -162,19 +166,6 @@ class OwnDiscriminator:
     def record(self, numbers: Mapping[str, Tensor]) -> None:
         """Keep numbers per sample, in `logged`."""
         self.logged |= numbers
-
-    def _require_applied(self) -> None:
-        control = self._lipschitz
-        if control.disturbs:
-            raise UsageError(
-                f"lipschitz: {control.name} changes the samples that D sees, in D's and in G's step",
-                "call its disturb(samples, progress=..., rng=...) on the samples of both, and leave it out here",
-            )
-        if control.reparametrizes and not any(map(parametrize.is_parametrized, self.network.modules())):
-            raise UsageError(
-                f"lipschitz: {control.name} replaces D's parameters, and the optimizer has the former ones",
-                "call its transform(network) before the optimizer is made",
-            )
 
     def _payoff(self, origin: Origin, score: Scores) -> Scores:
         payoff: Scores = getattr(self.objective, origin)(score)

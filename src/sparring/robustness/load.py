@@ -51,7 +51,7 @@ class RobustnessOptions(Record):
         on: heads of a discriminator: class, source, both; the class head by default if there is one.
         epsilons: sizes of the main attack; by default half, one and two times that of the adversarial training.
         range: the scale of `epsilons`, low and high: 2/255 of [-1, 1] is 1/255 of [0, 1].
-        threats: a set, names, or a file.
+        threats: names of sets and of threats, or a file.
         samples: how many, at most, and as many training samples.
         checkpoint: of a run that chooses its classifier by robust accuracy: the one that it chose, that of the last
             round, or both.

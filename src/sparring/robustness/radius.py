@@ -49,7 +49,7 @@ def robust_radii(
     threat = Threat(name="FAB", kind="white-box", attack=attack, criterion=Margin(), targets=targets)
     rng = Streams(seed, None, target.device).rng("robustness/radius")
     radii, judged = [], rng.branch("noise of verdicts")
-    with full_precision():
+    with full_precision(), noise_from(rng.branch("noise of attacks")):
         for x, labels in target.batches(target.samples):
             logits = target.predicted_logits(x)
             best = torch.where(Margin().loss(logits, labels) < 0, torch.inf, 0.0)

@@ -18,6 +18,7 @@ from sparring.attacks import Threat, attempt, scales
 from sparring.classifier.step import fit
 from sparring.core.eager_optimizers import EagerAdam
 from sparring.core.errors import UsageError
+from sparring.core.modules import noise_from
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples
 from sparring.networks.initial import GlorotInit, initialise
@@ -48,9 +49,11 @@ def transfer_matrix(targets: Sequence[Target], threats: Sequence[Threat], *, see
     clean = [each.correct(first.samples) for each in networks]
     rows = []
     for source, threat in zip(networks, threats, strict=True):
-        hits = []
-        for moved, labels in adversarial_batches(source, threat, rng=Rng.of(seed, first.device)):
-            hits.append(torch.stack([each.predicted_logits(moved).argmax(1) == labels for each in networks]))
+        hits, rng = [], Rng.of(seed, first.device)
+        judged = rng.branch("noise of verdicts")
+        for moved, labels in adversarial_batches(source, threat, rng=rng):
+            with noise_from(judged):
+                hits.append(torch.stack([each.predicted_logits(moved).argmax(1) == labels for each in networks]))
         rows.append([rate(correct & hit) for correct, hit in zip(clean, torch.cat(hits, 1), strict=True)])
     names, epsilon = tuple(each.name for each in targets), threats[0].attack.epsilon
     return TransferMatrix(

@@ -93,7 +93,7 @@ class SweepFolder:
             workers: runs at a time. A sweep that continues keeps its packs.
 
         Raises:
-            UsageError: recipes of cells are invalid, or the folder holds something else.
+            UsageError: the recipe of a cell is invalid, or the folder holds something else.
             StorageError: the disk refused; nothing is left behind.
         """
         path = path.resolve()

@@ -40,8 +40,12 @@ class Measure(Piece, ABC, family="measure"):
             UsageError: the run of the game has nothing like it.
         """
 
-    def of_failed(self) -> Value:
-        """The value of a game whose run ended because its numbers were not finite."""
+    def of_failed(self, rounds: int) -> Value:
+        """The value of a game whose run ended because its numbers were not finite.
+
+        Args:
+            rounds: that the game was to have.
+        """
         return None
 
     def protocol(self, game: PlayedGame) -> str:

@@ -52,7 +52,7 @@ class Final(Measure):
         value = metrics[self.metric].estimates[game.index].value
         return self.otherwise if value is None else float(value)
 
-    def of_failed(self) -> Value:
+    def of_failed(self, rounds: int) -> Value:
         return 0.0 if self.metric == SUCCESS and self.otherwise is None else self.otherwise
 
     def protocol(self, game: PlayedGame) -> str:
@@ -124,12 +124,10 @@ class Reached(Measure):
     def of(self, game: PlayedGame) -> Value:
         steps, values = logged(game, self.metric)
         there = values >= self.level if self.better == "higher" else values <= self.level
-        if there.any():
-            return float(steps[there][0])
-        return None if self.otherwise is None else max(self.otherwise, float(game.trained.recipe.steps))
+        return float(steps[there][0]) if there.any() else self.of_failed(game.trained.recipe.steps)
 
-    def of_failed(self) -> Value:
-        return self.otherwise
+    def of_failed(self, rounds: int) -> Value:
+        return None if self.otherwise is None else max(self.otherwise, float(rounds))
 
 
 @piece("curve")
