@@ -1,6 +1,6 @@
 """PGD-20 on a classifier of 32-pixel images in eval mode: ours, foolbox's, and a loop in plain torch.
 
-All start at random in the same ball and take the same steps; the results are compared by the plain network in fp32.
+All start at random in the same ball and take the same steps.
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ from robust_classifiers import robust_recipe
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.pieces import FAMILIES
 from sparring.export import PortableGenerator, from_pretrained
+from sparring.export.card import _robustness
 from sparring.recipes import Recipe, load
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.runs.folder import RunFolder
+from sparring.runs.robustness_schema import Robustness
 from sparring.training.loop import train
 
 Command = Callable[..., Any]
@@ -156,6 +158,9 @@ def test_one_of_packed_games(short: Callable[..., Recipe], tmp_path: Path) -> No
     first = export_run(tmp_path / "run", game=0).folder
     assert first.name == "generator-hub-0" and result.folder.exists()
     assert not torch.equal(from_pretrained(first)(latents), network(latents))
+    run_folder = RunFolder(tmp_path / "run")
+    Robustness(step=2, seed=0, targets=(), game=1).write(run_folder.path / "robustness.json")
+    assert [_robustness(run_folder, index) is None for index in (0, 1)] == [True, False], "each card has its own game's"
 
 
 def test_what_cannot_be_exported(

@@ -130,6 +130,11 @@ def test_a_turn_that_does_not_fit_changes_nothing() -> None:
     assert ground.games[0].settings == GameSettings()
 
 
+def test_the_page_begins_with_the_seed_of_the_games() -> None:
+    ground = Playground(7)
+    assert 'id="seed" min="0" value="7"' in ground.page(PageRequest("", b"")).body
+
+
 @pytest.mark.skipif(not browser(), reason="no browser here")
 def test_a_page_to_play_with(tmp_path: Path) -> None:
     with play() as server:

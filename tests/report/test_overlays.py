@@ -18,6 +18,7 @@ from sparring.core.intervals import wilson
 from sparring.recipes import load
 from sparring.report import Comparison, report_folder, report_runs
 from sparring.report.charts import Chart
+from sparring.report.measures import measure_of
 from sparring.report.overlays import ALL, aligned, overlays
 from sparring.report.read import RunRecord, read_run
 from sparring.report.run_charts import charts
@@ -168,6 +169,15 @@ def test_a_diverged_game_leaves_the_mean_and_is_named(tmp_path: Path) -> None:
     assert "all games: 1 of 3 games stopped or diverged early and left the mean there." in chart.caption
 
 
+def test_a_game_that_took_less_time_leaves_the_mean_and_the_caption_says_so(tmp_path: Path) -> None:
+    """All have the same rounds: over seconds the mean ends with the slowest."""
+    runs = [logged(tmp_path / str(seed), f"seed={seed}", frechet_distance=[3.0, 2.0, 1.0]) for seed in (0, 1)]
+    slow = logged(tmp_path / "slow", "seed=2", rounds=[*ROUNDS, ROUNDS[-1]], frechet_distance=[3.0, 2.0, 1.5, 1.0])
+    by_rounds, by_seconds = (drawn([*runs, slow], unit=unit)["Fréchet distance"] for unit in ("rounds", "seconds"))
+    assert "left the mean" not in by_rounds.caption
+    assert "2 of 3 games ended sooner and left the mean there." in by_seconds.caption
+
+
 def test_games_are_grouped_by_any_keys(six: list[RunRecord], tmp_path: Path) -> None:
     wide = logged(tmp_path / "wide", "regime=plain", "batch_size=64", "seed=0", frechet_distance=[9.0, 8.0, 7.0])
     assert overlays([*six, wide], ALL).title == "Measures over rounds, by regime and batch_size"
@@ -186,6 +196,7 @@ def test_a_number_of_the_training_is_a_measure(six: list[RunRecord]) -> None:
     assert chart.unit == "mean payoff per sample"
     assert [curve.values[:, 0].tolist() for curve in chart.curves] == [[-1.0, -1.25, -1.5]] * 2
     assert list(drawn(six, measures=("frechet", "inception_score"))) == ["Fréchet distance", "Inception score"]
+    assert measure_of(six[0], "score_real").info.title == "score_real", "no difference of two, as a critic's chart has"
 
 
 @pytest.mark.parametrize(

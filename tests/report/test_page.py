@@ -178,7 +178,16 @@ def test_runs_are_found_sorted_and_never_half_written(tmp_path: Path) -> None:
 
 
 def test_numbers_and_durations_in_words() -> None:
-    numbers = {10000: "10,000", 0.12345: "0.123", 8.0: "8", 12345.6: "12,346", -0.5: "−0.5", float("nan"): "–"}
+    numbers = {
+        10000: "10,000",
+        999.7: "1,000",
+        999.4: "999",
+        0.12345: "0.123",
+        8.0: "8",
+        12345.6: "12,346",
+        -0.5: "−0.5",
+        float("nan"): "–",
+    }
     assert {value: number(value) for value in numbers} == numbers
     durations = {5.512: "5.51 s", 75: "1 min 15 s", 7300: "2 h 1 min", None: "–"}
     assert {value: duration(value) for value in durations} == durations

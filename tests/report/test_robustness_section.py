@@ -177,6 +177,10 @@ def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
     linf = comparison.charts[0]
     assert [curve.label for curve in linf.curves] == ["run 1", "run 2", "run 3 (flagged)"]
     assert [curve.width for curve in linf.curves] == [2.0, 2.0, 1.0]
+    last = found[1].targets[0].model_copy(update={"name": "final classifier"})
+    (both,) = compare_robustness([found[0].model_copy(update={"targets": (*found[0].targets, last)})])
+    labels, looks = zip(*((curve.label, (curve.colour, curve.dash)) for curve in both.charts[0].curves), strict=True)
+    assert labels == (f"run 1, {found[0].targets[0].name}", "run 1, final classifier") and looks[0] != looks[1]
     assert linf.curves[1].values[2, 0] == pytest.approx(100 * values[1]["worst"][1]["accuracy"]["value"])
     page = Page(report_runs(runs, tmp_path / "all.html", title="four"))
     text = page.text.split("Robustness")[1].split("Generated samples")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -12,6 +13,7 @@ from report_pages import Page
 from sparring.core.intervals import student
 from sparring.recipes import unvalidated
 from sparring.report import report_folder
+from sparring.report.metric_info import metric_info, seed_interval
 from sparring.report.sweep_map import SweepMap, sweep_map
 from sparring.runs.schema import Estimate, Number
 from sparring.sweeps.grid import cells_of, parse_grid
@@ -69,6 +71,13 @@ def test_one_number_is_a_line_with_a_band_and_words_are_a_column() -> None:
     assert line.band is not None and tuple(line.band[1]) == pytest.approx((0.0, student([1.0, 3.0, 5.0])[1]))
     column = sweep_map(results_of("objective=log,linear,square_root", modes=[1, 2, 3])).sheets[0]
     assert column.column_key == "" and [row[0].shown for row in column.maps[0][1]] == ["1", "2", "3"]
+
+
+def test_a_place_without_a_game_is_a_gap_in_the_line() -> None:
+    found = results_of("feedback.probability=0.4,0.0", success=[1.0, None])
+    lines = sweep_map(found).charts
+    assert any(np.isnan(chart.curves[0].values).any() for chart in lines)
+    assert seed_interval(metric_info("success"), []) is None
 
 
 def test_a_cell_without_numbers_is_named_and_has_no_shade() -> None:

@@ -119,7 +119,7 @@ def _sources(recipe: TrainingRecipe, measured: set[str]) -> Iterator[tuple[str, 
         yield f"{piece.family} {piece.name}", table.pieces.get(piece.family, {}).get(piece.name, ())
     for name, metric in members(Metric).items():
         if metric.names[0] in measured:
-            yield f"metric {name}", table.pieces["metric"][name]
+            yield f"metric {name}", table.pieces["metric"].get(name, ())
     for key, keys in table.keys[type(recipe).__name__].items():
         if getattr(recipe, key):
             yield key, keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparring.cli.terminal import AsJson, print_json, set_threads
-from sparring.core.errors import print_note, print_text
+from sparring.core.errors import SparringError, print_note, print_text
 from sparring.core.signals import StopSignal
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def watch(
     from sparring.report.read import find_runs, read_run
 
     server = watch_folder(path, port=port)
-    statuses = {str(run.path): read_run(run).status.text for run in find_runs(path)}
+    statuses: dict[str, str] = {}
+    with suppress(SparringError):  # the page says what cannot be read, and what is not there yet
+        for run in find_runs(path):
+            with suppress(SparringError):
+                statuses[str(run.path)] = read_run(run).status.text
     if as_json:
         print_json({"address": server.address, "runs": statuses})
     else:

@@ -16,7 +16,7 @@ from sparring.export.portable import PortableDiscriminator, PortableGenerator, P
 from sparring.networks import Generator
 from sparring.recipes import AnyRecipe, to_yaml
 from sparring.runs.folder import RunFolder
-from sparring.runs.robustness_schema import ROBUSTNESS, Robustness, TargetRobustness
+from sparring.runs.robustness_schema import ROBUSTNESS, Robustness
 from sparring.runs.schema import Interval, MetricValue
 
 _PIPELINE = {"generator": "unconditional-image-generation", "classifier": "image-classification"}
@@ -26,6 +26,8 @@ _HEADS = {
     "projection": "The score of a sample of class y is `score + classes[y]`; `score` is the mean over the classes.",
 }
 _Row = tuple[str, ...]
+_EVENTS = "steps_to_success", "diverged"
+"""Metrics that are the round of an event."""
 
 
 def write_card(
@@ -42,7 +44,8 @@ def write_card(
         game: index of the packed game.
     """
     summary = run.summary()
-    targets = _targets(run) if config.what != "generator" else ()
+    attacked = None if config.what == "generator" else _robustness(run, game)
+    targets = attacked.targets if attacked else ()
     alarms = [alarm for alarm in summary.alarms if alarm.game == game] if summary else []
     flags = [f"{alarm.kind} at round {alarm.step:,}: {alarm.cause}" for alarm in alarms]
     flags += [f"{target.name}: {flag}" for target in targets for flag in target.flags]
@@ -64,6 +67,7 @@ def write_card(
         measures=[_measure(name, metric, game, protocols) for name, metric in metrics.items()],
         protocols=protocols,
         robustness=targets,
+        attacked_after=attacked.step if attacked else None,
         interval=_interval,
         flags=flags,
         recipe=to_yaml(recipe).strip(),
@@ -79,9 +83,11 @@ def _template() -> jinja2.Template:
     return environment.from_string(text)
 
 
-def _targets(run: RunFolder) -> tuple[TargetRobustness, ...]:
+def _robustness(run: RunFolder, game: int) -> Robustness | None:
+    """What `sparring robustness` found of this game."""
     path = run.path / ROBUSTNESS
-    return Robustness.read(path).targets if path.is_file() else ()
+    found = Robustness.read(path) if path.is_file() else None
+    return found if found and found.game == game else None
 
 
 def _use(config: ExportConfig, network: PortableNetwork) -> str:
@@ -123,13 +129,15 @@ def _scale(network: PortableNetwork) -> str:
 
 def _attack(config: ExportConfig) -> str:
     attack = config.trained_against
-    return "none" if attack is None else f"{attack['name']}, epsilon {attack['epsilon']:.4g} of images in [0, 1]"
+    unit = "in the data's units" if config.bounds is None else "of images in [0, 1]"
+    return "none" if attack is None else f"{attack['name']}, epsilon {attack['epsilon']:.4g} {unit}"
 
 
 def _measure(name: str, metric: MetricValue, game: int, protocols: list[str]) -> _Row:
     """A measure of the game: name, value, interval, number of the protocol."""
     each = metric.estimates[game] if metric.is_per_game else metric.estimates[0]
-    value = "never" if each.value is None else f"{each.value:.4g}"
+    none = "never" if name in _EVENTS else "–"
+    value = none if each.value is None else f"{each.value:.4g}"
     return f"`{name}`", value, _interval(each.interval), str(protocols.index(metric.protocol) + 1)
 
 

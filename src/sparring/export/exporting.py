@@ -85,7 +85,7 @@ def export_run(
     network = assembled(config, chosen.weights, str(run))
     trust_code(config)
     with storage_errors(out), whole_folder(out) as written:
-        read = write_network(network, config, written)
+        read, config = write_network(network, config, written)
         difference = largest_difference(read, network, chosen.original)
         write_card(written, config, network, folder, chosen.recipe, game)
         files = tuple(sorted(each.name for each in written.iterdir()))

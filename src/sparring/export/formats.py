@@ -31,7 +31,7 @@ _TRACED = 3
 _FILES: dict[Form, str] = {"hub": WEIGHTS, "pt2": "model.pt2", "onnx": "model.onnx"}
 
 
-def write_network(network: PortableNetwork, config: ExportConfig, folder: Path) -> Function:
+def write_network(network: PortableNetwork, config: ExportConfig, folder: Path) -> tuple[Function, ExportConfig]:
     """Write the network and its config.json into an empty folder.
 
     Args:
@@ -40,7 +40,7 @@ def write_network(network: PortableNetwork, config: ExportConfig, folder: Path) 
         folder: of the files.
 
     Returns:
-        The network as it is read from these files.
+        The network as it is read from these files, and the config with the digest of its file.
 
     Raises:
         UsageError: a package is missing.
@@ -50,7 +50,7 @@ def write_network(network: PortableNetwork, config: ExportConfig, folder: Path) 
     {"hub": _write_hub, "pt2": _write_pt2, "onnx": _write_onnx}[config.form](network, file)
     config = config.model_copy(update={"sha256": sha256(file)})
     config.write(folder / CONFIG)
-    return {"hub": _read_hub, "pt2": _read_pt2, "onnx": _read_onnx}[config.form](file)
+    return {"hub": _read_hub, "pt2": _read_pt2, "onnx": _read_onnx}[config.form](file), config
 
 
 def require_packages(form: Form) -> None:

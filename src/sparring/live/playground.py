@@ -96,7 +96,13 @@ class Playground:
 
     def page(self, _request: PageRequest) -> PageResponse:
         """The page itself."""
-        values = {"title": "sparring: play", "choices": choices(), "strengths": strengths(), "side": SIDE}
+        values = {
+            "title": "sparring: play",
+            "choices": choices(),
+            "strengths": strengths(),
+            "side": SIDE,
+            "seed": self.seed,
+        }
         values |= {"attacked": sorted(attacked_regimes()), "extent": self.games[0].extent}
         values |= {"centres": self.games[0].centres, "std": self.games[0].std}
         html = html_of(

@@ -20,7 +20,7 @@ def number(value: float | int | None) -> str:
         return NONE
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "−∞"
-    text = f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"
+    text = f"{value:,.0f}" if value == int(value) or abs(value) >= 999.5 else f"{value:.3g}"
     return text.replace("-", "−")
 
 

@@ -14,8 +14,14 @@ from sparring.report.metric_info import METRICS, MetricInfo, hidden, info_in, me
 from sparring.report.read import RunRecord
 from sparring.report.run_charts import limits_of, texts
 
-_DRAWN = {curve.metric: (spec, curve) for group in CHARTS.values() for spec in group for curve in spec.curves}
-"""The first chart of every logged number, and its curve there."""
+_DRAWN = {
+    curve.metric: (spec, curve)
+    for group in CHARTS.values()
+    for spec in group
+    for curve in spec.curves
+    if not curve.minus  # a difference is drawn there, not the number itself
+}
+"""A chart of every logged number, and its curve there."""
 
 
 @dataclass(frozen=True)

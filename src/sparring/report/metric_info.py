@@ -153,7 +153,9 @@ def info_in(run: RunRecord, metric: MetricInfo) -> MetricInfo:
 
 
 def seed_interval(metric: MetricInfo, numbers: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval: Wilson's of successes, else Student's of the mean over seeds; None if all seeds are equal."""
+    """95 % interval: Wilson's of successes, else Student's of the mean over seeds; None without seeds that differ."""
+    if not numbers:
+        return None
     if metric.name == SUCCESS:
         return wilson(round(sum(numbers)), len(numbers))
     if len(set(numbers)) < 2:

@@ -114,7 +114,7 @@ def _overlay(groups: Sequence[Group], measure: LoggedMeasure, unit: Unit, key: s
     return Chart(
         key=key,
         title=info.title,
-        caption=f"{info.caption} {_caption(members, measure)}".strip(),
+        caption=f"{info.caption} {_caption(members, measure, unit)}".strip(),
         unit=info.unit,
         curves=tuple(curves),
         marks=_marks(runs, measure),
@@ -170,7 +170,7 @@ def _marks(runs: Sequence[RunRecord], measure: LoggedMeasure) -> tuple[Mark, ...
     return tuple(marks)
 
 
-def _caption(groups: Sequence[Group], measure: LoggedMeasure) -> str:
+def _caption(groups: Sequence[Group], measure: LoggedMeasure, unit: Unit) -> str:
     """Of how many games the lines are means, what the bands are, and which games left the means."""
     counts = [len(group.games) for group in groups]
     if max(counts, default=0) <= 1:
@@ -179,15 +179,20 @@ def _caption(groups: Sequence[Group], measure: LoggedMeasure) -> str:
     numbers = f"{counts[0]} games" if same else ", ".join(f"{group.label}: {len(group.games)}" for group in groups)
     band = "Wilson" if measure.info.name == SUCCESS else "Student's t"
     text = f"Mean over {numbers}{' each' if same and len(groups) > 1 else ''}, with its 95 % interval ({band})."
-    return " ".join([text, *filter(None, (_losses(group, measure) for group in groups))])
+    return " ".join([text, *filter(None, (_losses(group, measure, unit) for group in groups))])
 
 
-def _losses(group: Group, measure: LoggedMeasure) -> str:
-    """How many games of a group have no value at its last place."""
+def _losses(group: Group, measure: LoggedMeasure, unit: Unit) -> str:
+    """How many games of a group have no value at its last place, in rounds or in the unit of the axis."""
     name = measure.info.name
     last = max(series.steps[-1] for game in group.games if (series := game.run.series(name)))
     ends = [series.steps[-1] if (series := game.series(name)) else 0.0 for game in group.games]
     short = sum(end < last for end in ends)
-    if not short:
+    if short:
+        games = counted(len(ends), "game")
+        return f"{group.label}: {short} of {games} stopped or diverged early and left the mean there."
+    places = [positions(game.run, each.steps, unit)[-1] for game in group.games if (each := game.series(name))]
+    sooner = sum(place < max(places) for place in places)
+    if not sooner:
         return ""
-    return f"{group.label}: {short} of {counted(len(ends), 'game')} stopped or diverged early and left the mean there."
+    return f"{group.label}: {sooner} of {counted(len(places), 'game')} ended sooner and left the mean there."

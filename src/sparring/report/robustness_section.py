@@ -223,11 +223,13 @@ def _size(case: WorstCase) -> str:
 
 def _compared_chart(key: str, task: str, norm: str, targets: Sequence[ComparedTarget]) -> Chart:
     curves, points = [], []
-    for each in targets:
-        target, place = each.target, each.index - 1
+    runs = [each.index for each in targets]
+    for place, each in enumerate(targets):
+        target = each.target
         worst = [case for case in target.worst if case.norm == norm]
         if worst:
-            label = f"run {each.index}{' (flagged)' if target.flags else ''}"
+            name = f", {target.name}" if runs.count(each.index) > 1 else ""
+            label = f"run {each.index}{name}{' (flagged)' if target.flags else ''}"
             dash = DASHES[place // len(CYCLE) % len(DASHES)]
             curve = _accuracy_curve(label, target.clean, worst, CYCLE[place % len(CYCLE)], dash)
             curves.append(replace(curve, width=1.0 if target.flags else 2.0))

@@ -112,6 +112,7 @@ def evaluate_robustness(
         step=opened.step,
         seed=options.seed,
         targets=tuple(each.robustness for each in attacked),
+        game=options.game,
         problems=opened.problems,
         model=what.described(options.data) if isinstance(what, OwnModel) else None,
     )

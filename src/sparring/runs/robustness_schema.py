@@ -188,6 +188,7 @@ class Robustness(StoredRecord):
         step: the round of the checkpoint; None for a model of the user's own.
         seed: of samples and attacks.
         targets: what was attacked.
+        game: index of the packed game.
         problems: warnings about newer checkpoints that could not be read.
         model: settings of a model of the user's own.
     """
@@ -195,5 +196,6 @@ class Robustness(StoredRecord):
     step: int | None
     seed: int
     targets: tuple[TargetRobustness, ...]
+    game: int = 0
     problems: tuple[str, ...] = ()
     model: dict[str, Any] | None = None

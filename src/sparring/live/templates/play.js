@@ -122,6 +122,7 @@ const drawCourse = () => {
   GAMES.forEach((colour, game) => {
     pen.strokeStyle = colour;
     pen.lineWidth = 2 * scale;
+    pen.setLineDash(game ? [7 * scale, 4 * scale] : []);
     pen.beginPath();
     for (const point of course) pen.lineTo(across(point.round), up(point.near[game]));
     pen.stroke();
