@@ -124,7 +124,9 @@ def test_a_run_reports_both_and_is_used_at_its_best(tmp_path: Path, monkeypatch:
     state = load_training(run, "cpu").state
     assert isinstance(state, ClassifierState)
     assert state.selected is not None
-    assert state.selected.drop >= 0
+    numbers = state.selected.numbers
+    assert run.rows()[-1]["collapse_robust_drop"] == pytest.approx(numbers["accuracy"] - numbers["latest"])
+    assert state.selected.drop > 0, "it fell after its best"
 
 
 def assert_both_can_be_attacked(run: RunFolder, best: float, last: float) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,16 +65,17 @@ def test_the_measures_that_matter_stand_beside_their_floors(kind: str) -> None:
 
 
 def test_the_time_is_that_of_the_command_and_says_what_it_went_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = played(tmp_path / "run", [], wins=1)
     summary = Summary(
         status="complete", steps=200, seconds=6.0, preparation_seconds=73.0, verdict="It ran.", metrics={}
     )
-    print_ending(run.path, summary, times_of_new, began=time.monotonic() - 90.2, verbose=False, as_json=False)
+    monkeypatch.setattr("sparring.cli.ending.time", SimpleNamespace(monotonic=lambda: 90.2))
+    print_ending(run.path, summary, times_of_new, began=0.0, verbose=False, as_json=False)
     verdict, took, page = capsys.readouterr().out.splitlines()
     assert verdict == "It ran." and page.startswith("  report: ")
-    assert took.startswith("  Time: 1 min 3") and "(1 min 13 s of preparation, 6 s of rounds, 1" in took
+    assert took == "  Time: 1 min 30 s (1 min 13 s of preparation, 6 s of rounds, 11 s to start and draw the page)"
 
 
 @pytest.mark.parametrize(("rounds", "shown"), [(6.0, "6 s"), (7200.0, "2 h 0 min")])

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from piece_arguments import ARGUMENTS
+from sparring.core.errors import SparringError
 from sparring.core.modules import plain_weights
 from sparring.core.pieces import FAMILIES, members
 from sparring.core.randomness import Rng
@@ -82,6 +83,17 @@ def test_onnx(what: str, name: str, tmp_path: Path) -> None:
     config = config.model_copy(update={"form": "onnx"})
     network = assembled(config, plain_weights(original), name)
     assert largest_difference(write_network(network, config, tmp_path)[0], network, original) < 1e-5
+
+
+def test_an_export_that_computes_something_else_is_refused(tmp_path: Path) -> None:
+    original, config = settled("generator", "mlp")
+    network = assembled(config, plain_weights(original), "mlp")
+    read, _ = write_network(network, config, tmp_path)
+    with torch.no_grad():
+        for parameter in original.parameters():
+            parameter.add_(0.1)
+    with pytest.raises(SparringError, match="differs from the run's by"):
+        largest_difference(read, network, original)
 
 
 def test_normalised_weights_are_stored_as_such(tmp_path: Path) -> None:

@@ -210,6 +210,11 @@ def test_the_class_heads_of_packed_games_are_measured_one_by_one() -> None:
     right = (logits.argmax(-1) == held_out.labels).double().mean(-1)
     assert found["accuracy_test"] == pytest.approx(right.tolist()) and right[0] != right[1]
     assert all(a >= b for a, b in zip(found["accuracy_test"], found["robust_accuracy_test"], strict=True))
+    for index, slope in enumerate(found["llv_test"]):
+        x = held_out.samples.clone().requires_grad_()
+        own = game.discriminator(x.expand(2, *x.shape)).classes[index]
+        (gradient,) = torch.autograd.grad(F.cross_entropy(own, held_out.labels, reduction="sum"), x)
+        assert slope == pytest.approx(gradient.flatten(1).norm(dim=1).mean().item(), rel=1e-4) and slope > 0
     assert set(found) == set(ClassHeadMetrics(game).protocols())
     # The budget is that of D's own attack; without one, 8/255.
     assert "25.5/255" in ClassHeadMetrics(game).protocols()["robust_accuracy_test"]

@@ -265,6 +265,8 @@ def test_what_an_attack_did_is_logged(network: str) -> None:
     real, fake = (x.float() for x in batch(game_of(images(*keys))))
     real = 0.5 * real
     payoffs = [side.payoff("real", x).detach() for x in (real, fake)]
+    paid = (payoffs[0] + side.payoff("fake", fake)).mean().item()
+    scores = {name: game.judge(x).score.detach() for name, x in (("real", real), ("fake", fake))}
     game.recipe.regime.update(side, real, fake)
     game.log.end_round()
     means = game.log.means()
@@ -273,7 +275,11 @@ def test_what_an_attack_did_is_logged(network: str) -> None:
     below = (payoffs[0] < payoffs[1].mean()).double().mean().item()
     assert means["attack_real_raises"] == pytest.approx(below)
     assert 0 < below < 1
-    assert {"d_real_adversarial", "d_fake", "d_real", "payoff_d_adversarial"} <= means.keys()
+    for name, score in scores.items():
+        assert means[f"d_{name}"] == pytest.approx(torch.sigmoid(score).mean().item())
+        assert means[f"score_{name}"] == pytest.approx(score.mean().item())
+    assert means["payoff_d"] == pytest.approx(paid)
+    assert {"d_real_adversarial", "payoff_d_adversarial"} <= means.keys()
     assert "d_fake_adversarial" not in means and "attack_fake_size" not in means
 
 

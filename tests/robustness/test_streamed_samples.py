@@ -79,9 +79,9 @@ def test_an_evaluation_never_holds_the_whole_set(monkeypatch: pytest.MonkeyPatch
             epsilons=[0.1],
             threats="fgsm,noise",
             transfer_from=[replace(sound("linear"), network=network(), classes=("left", "right"))],
-            folder=tmp_path,
+            folder=tmp_path / f"{index}",
         ).robustness.model_copy(update={"attacks": ()})
-        for target in (held, streamed)
+        for index, target in enumerate((held, streamed))
     ]
     assert results[0] == results[1], "streamed or not, the result is the same"
     robust_radii(streamed, Linf(), steps=2)

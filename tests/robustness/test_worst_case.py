@@ -15,6 +15,7 @@ from sparring.attacks import BIM, PGD, Threat, in_scales
 from sparring.core.errors import NonFinite
 from sparring.core.intervals import wilson
 from sparring.robustness.model_checks import changes, network_state
+from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.targets import target_of
 from sparring.robustness.worst_case import robust_accuracy
 from sparring.runs.robustness_schema import TargetRobustness
@@ -154,6 +155,8 @@ def test_example_images_are_the_attacked_samples() -> None:
     assert attacked.robustness.as_json()["examples"] == [{"epsilon": e, "attack": "PGD-20 x 2"} for e in (0.1, 0.2)]
     assert found["clean"].shape == found["adversarial"].shape == found["perturbation"].shape == (2, count, 1, 8, 8)
     assert (found["clean"].dtype, found["perturbation"].dtype) == (torch.uint8, torch.int8)
+    worst, scaled = attacked.robustness.worst[0], replace(target, scaling="scaled from 7 x 6 to 8 x 8")
+    assert "images, scaled from 7 x 6 to 8 x 8;" in robustness_verdict(scaled, worst, attacked.robustness.clean, [])
     moved = (found["adversarial"].double() - found["clean"].double()) / 255
     for block, epsilon in enumerate([0.1, 0.2]):
         shown = found["perturbation"][block].double() / 127 * epsilon

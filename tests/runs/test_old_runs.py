@@ -15,6 +15,9 @@ from sparring.training.load import load_training
 CORPUS = Path(__file__).parents[1] / "corpus" / "0.1.0"
 
 
+OPENS = {"attacked": False, "classes": False, "classifier": True, "finetuned": False, "ring": True}
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in CORPUS.iterdir()))
 def test_a_run_of_an_earlier_version_opens_or_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -28,4 +31,7 @@ def test_a_run_of_an_earlier_version_opens_or_is_refused(
         assert load_training(run, "cpu").step == 12
     except CorruptInput as error:
         refusal = error
-    assert refusal is None or (refusal.cause.startswith(name) and refusal.remedy)
+    if OPENS[name]:
+        assert refusal is None
+    else:
+        assert refusal is not None and refusal.cause.startswith(name) and refusal.remedy

@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from sparring.claims.computations.adaptive_penalty import AdaptivePenalty
+from sparring.claims.computations.adaptive_penalty import _SPACE, AdaptivePenalty, _compare, _penalty
 from sparring.claims.computations.dat_round import DATRound
 from sparring.claims.computations.discriminator_search import DiscriminatorSearch, payoff
 from sparring.claims.computations.generator_move import GeneratorMove
@@ -14,15 +15,20 @@ from sparring.claims.computations.lipschitz_composition import LipschitzComposit
 from sparring.claims.computations.transferred_attack import TransferredAttack
 
 
-def test_the_signed_penalty_of_a_linear_discriminator_by_hand():
+@pytest.mark.parametrize(("other", "sign"), [(-100.0, 1.0), (100.0, -1.0)])
+def test_the_signed_penalty_of_a_linear_discriminator_by_hand(other: float, sign: float) -> None:
     # g(x) = w x: the perturbation is -s epsilon w, g(x + d) = g(x) - s epsilon w^2, so with d constant the
     # derivative by w is x - s epsilon w; less x, over epsilon, it is half of the derivative of -s w^2.
-    w, x, epsilon = torch.tensor(3.0, dtype=torch.float64, requires_grad=True), 2.0, 1e-3
-    for sign in (1.0, -1.0):
-        delta = -sign * epsilon * w.detach()
-        (measured,) = torch.autograd.grad(w * (x + delta), w)
-        (penalty,) = torch.autograd.grad(-sign * w**2, w)
-        assert float((measured - x) / epsilon / penalty) == pytest.approx(0.5)
+    d, features = nn.Linear(_SPACE.shape[0], 1, bias=False).double(), _SPACE.shape[0]
+    x = torch.linspace(-1, 1, 5 * features, dtype=torch.float64).reshape(5, features)
+
+    def payoff(samples: torch.Tensor) -> torch.Tensor:
+        return d(samples)[:, 0]
+
+    torch.testing.assert_close(_penalty(d, payoff, x), -2 * d.weight.detach()[0])
+    found = _compare(d, payoff, x, other, 1e-6, sign)
+    assert (found.direction, found.strength) == (pytest.approx(1), pytest.approx(0.5))
+    assert _compare(d, payoff, x, other, 1e-6, -sign).strength == pytest.approx(-0.5)
 
 
 def test_dat_is_half_of_equation_12_with_both_signs():
@@ -89,5 +95,5 @@ def test_both_classifiers_learn_from_different_digits():
     assert min(len(first), len(second)) > 80
     assert not (torch.cdist(first, second) == 0).any()
     found = TransferredAttack(rounds=150).compute(0)
-    assert found["white_box"] <= found["transferred"] <= found["clean"]
-    assert -1 <= found["gradient_cosine"] <= 1
+    assert found["white_box"] <= found["transferred"] < found["noise"] <= found["clean"]
+    assert 0.1 < found["gradient_cosine"] <= 1
