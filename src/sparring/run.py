@@ -26,7 +26,7 @@ from sparring.evaluation.evaluate import Evaluation
 from sparring.evaluation.evaluate import evaluate as evaluate_run
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import class_number, draw
-from sparring.networks import ClassHead, spread
+from sparring.networks import ClassHead, chosen_classes, spread
 from sparring.recipes import AnyRecipe, Recipe, load_with, validated, with_keys
 from sparring.report import card_of, report_folder
 from sparring.runs.environment import choose_device
@@ -166,13 +166,8 @@ class Run:
             raise UsageError(f"label = {label}: this generator is unconditional", remedy)
         each = [label] if isinstance(label, str) or not isinstance(label, Sequence) else label
         if any(isinstance(one, str) for one in each):
-            label = [class_number(gan, one) for one in each]
-        labels = torch.as_tensor(label)
-        if labels.is_floating_point() or labels.dim() > 1 or labels.numel() not in (1, count):
-            raise UsageError(f"label = {label}: should be a class, or one for each of {count} samples", "write label=3")
-        if int(labels.min()) < 0 or int(labels.max()) >= classes:
-            raise UsageError(f"label = {label}: no such class", f"the classes are 0 to {classes - 1}")
-        return labels.long().reshape(-1).expand(count)
+            return chosen_classes(count, classes, [class_number(gan, one) for one in each])
+        return chosen_classes(count, classes, label)
 
 
 def load(path: PathLike, *, device: Device = "auto", game: int | None = None) -> Run:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng
 from sparring.core.shapes import Samples, Space
-from sparring.networks import Classifier, Discriminator, Generator, Network, Verdict, spread
+from sparring.networks import Classifier, Discriminator, Generator, Network, Verdict, chosen_classes, spread
 
 
 class PortableNetwork(nn.Module, ABC):
@@ -118,12 +118,7 @@ class PortableGenerator(PortableNetwork):
             in_order = spread(count, classes)
             assert in_order is not None
             return in_order
-        chosen = torch.as_tensor(labels)
-        if chosen.is_floating_point() or chosen.dim() > 1 or chosen.numel() not in (1, count):
-            raise UsageError(f"labels = {labels}: should be a class, or one for each of {count} samples", "labels=3")
-        if int(chosen.min()) < 0 or int(chosen.max()) >= classes:
-            raise UsageError(f"labels = {labels}: no such class", f"the classes are 0 to {classes - 1}")
-        return chosen.long().reshape(-1).expand(count)
+        return chosen_classes(count, classes, labels)
 
 
 class _OfSamples(PortableNetwork):

@@ -12,6 +12,7 @@ from sparring.networks.base import (
     Prior,
     UniformPrior,
     Verdict,
+    chosen_classes,
     forward,
     spread,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "UniformPrior",
     "Verdict",
     "WideResNet",
+    "chosen_classes",
     "forward",
     "prepared_for_attack",
     "spread",

@@ -162,6 +162,25 @@ def spread(count: int, classes: int) -> Tensor | None:
     return torch.arange(count) * classes // count if classes else None
 
 
+def chosen_classes(count: int, classes: int, label: Any) -> Tensor:
+    """The classes of samples.
+
+    Args:
+        count: of the samples.
+        classes: how many there are.
+        label: the class of all, or of each: numbers, a tensor or an array.
+
+    Raises:
+        UsageError: they are no classes, or not as many.
+    """
+    labels = torch.as_tensor(label)
+    if labels.is_floating_point() or labels.dim() > 1 or labels.numel() not in (1, count):
+        raise UsageError(f"label = {label}: should be a class, or one for each of {count} samples", "write label=3")
+    if int(labels.min()) < 0 or int(labels.max()) >= classes:
+        raise UsageError(f"label = {label}: no such class", f"the classes are 0 to {classes - 1}")
+    return labels.long().reshape(-1).expand(count)
+
+
 def require_images(network: Network, space: Space) -> tuple[int, int, int]:
     """Channels, height and width of images.
 
