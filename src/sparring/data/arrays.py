@@ -130,7 +130,8 @@ class ArraySource(Source):
         return self._set(self._test, indices.to(self._test.samples.device))
 
     def training_set(self, count: int, streams: Streams) -> SampleSet:
-        return self._set(self._train, self._rows[self._order.batch(0, count, streams).indices])
+        places = self._order.batch(0, min(count, len(self._rows)), streams).indices
+        return self._set(self._train, self._rows[places])
 
     def training_parts(self, size: int) -> Iterator[Tensor]:
         for part in torch.split(self._rows, size):

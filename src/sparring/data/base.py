@@ -100,8 +100,8 @@ class Source(ABC):
         return SampleSet(*self.held_out(count, rng=rng))
 
     def training_set(self, count: int, streams: Streams) -> SampleSet:
-        """The first `count` training samples of one game, never augmented, to be read a few at a time."""
-        return SampleSet(*self.unaugmented().batch(0, count, streams))
+        """The first `count` training samples of one game, at most all, never augmented, to be read a few at a time."""
+        return SampleSet(*self.unaugmented().batch(0, min(count, self.facts.count or count), streams))
 
     def training_parts(self, size: int) -> Iterator[Tensor]:
         """All training samples in their order, never augmented, `size` at a time; none where they have no end."""

@@ -10,7 +10,7 @@ Inside of the library images are in [-1, 1], which is 2 x - 1. Samples without a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -103,22 +103,11 @@ class PortableGenerator(PortableNetwork):
         if labels is not None and not self.spec.conditional:
             raise UsageError("labels: this generator is unconditional", "leave labels out")
         if self.spec.conditional:
-            inputs.append(self._classes(count, labels).to(device))
+            classes = self.space.classes
+            chosen = spread(count, classes) if labels is None else chosen_classes(count, classes, labels)
+            inputs.append(cast(Tensor, chosen).to(device))
         samples: Tensor = self(*inputs)
         return samples
-
-    def _classes(self, count: int, labels: Tensor | int | None) -> Tensor:
-        """The classes of so many samples.
-
-        Raises:
-            UsageError: they are no classes, or not as many.
-        """
-        classes = self.space.classes
-        if labels is None:
-            in_order = spread(count, classes)
-            assert in_order is not None
-            return in_order
-        return chosen_classes(count, classes, labels)
 
 
 class _OfSamples(PortableNetwork):

@@ -25,7 +25,7 @@ from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating, input_gradient, untraced
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Samples, sample_norm
-from sparring.data import Source
+from sparring.data import Batch, Source
 from sparring.gan.state import GANState
 from sparring.runs.schema import MetricValue
 
@@ -59,8 +59,8 @@ class ClassifierMetrics:
         self.attack = main_attack(trained)
         self.threat = Threat(name=f"PGD-{self.attack.steps}", kind="white-box", attack=self.attack)
         test = source.held_out(samples, rng=Rng.of(0, device))
-        count = min(len(test.samples), source.facts.count or len(test.samples))
-        train = source.unaugmented().batch(0, count, Streams(0, None, device))
+        rows = source.training_set(len(test.samples), Streams(0, None, device))
+        train = Batch(rows.samples[:], rows.labels)
         self.has_held_out = source.facts.evaluated_on == "held-out"
         self._batches = {"test": test, "train": train} if self.has_held_out else {"train": train}
 

@@ -26,11 +26,10 @@ def named_data(data: str, device: torch.device, progress: Progress) -> tuple[Sou
 
 
 def evaluation_samples(source: Source, count: int, seed: int, device: torch.device) -> tuple[SampleSet, SampleSet]:
-    """Samples for evaluation, and as many training samples, or all, never augmented."""
+    """Samples for evaluation, and as many training samples, at most all, never augmented."""
     streams = Streams(seed, None, device)
     held_out = source.evaluation_set(count, rng=streams.rng("robustness/samples"))
-    found = len(held_out.samples)
-    return held_out, source.training_set(min(found, source.facts.count or found), streams)
+    return held_out, source.training_set(len(held_out.samples), streams)
 
 
 def with_generated(real: SampleSet, generated: Tensor) -> SampleSet:

@@ -146,10 +146,12 @@ def status_of(path: Path) -> str:
 def rounds_logged(path: Path) -> int:
     """The step in the last row of a run's log; 0 without one."""
     with contextlib.suppress(OSError, ValueError, KeyError, IndexError), open(RunFolder(path).rows_path, "rb") as file:
-        size, tail, lines = file.seek(0, os.SEEK_END), _TAIL, list[bytes]()
-        while len(lines) < 3 and tail < 2 * size + 2 * _TAIL:  # the last row whole, between two ends of lines
-            file.seek(max(0, size - tail))
-            lines, tail = file.read().split(b"\n"), 2 * tail
+        first = size = file.seek(0, os.SEEK_END)
+        tail, lines = _TAIL, list[bytes]()
+        while first > 0 and len(lines) < 3:  # until the last row is whole, between two ends of lines
+            first, tail = max(0, size - tail), 2 * tail
+            file.seek(first)
+            lines = file.read().split(b"\n")
         return int(json.loads(lines[-2])["step"])
     return 0
 

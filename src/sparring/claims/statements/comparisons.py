@@ -39,7 +39,7 @@ class Greater(Statement):
 
 
 class AgainstNumber(Statement, ABC):
-    """A term against a number; a share of successes is judged by the games that it counts.
+    """A term against a number; of a share of successes, which may be the same in all seeds, the games are counted.
 
     Args:
         left: the term.

@@ -118,7 +118,6 @@ const drawCourse = () => {
     pen.lineTo(across(round), bottom);
     pen.stroke();
   }
-  pen.setLineDash([]);
   GAMES.forEach((colour, game) => {
     pen.strokeStyle = colour;
     pen.lineWidth = 2 * scale;
@@ -127,6 +126,7 @@ const drawCourse = () => {
     for (const point of course) pen.lineTo(across(point.round), up(point.near[game]));
     pen.stroke();
   });
+  pen.setLineDash([]);
 };
 
 // Settings.
