@@ -105,6 +105,16 @@ def test_what_is_seen() -> None:
     assert seen["sentences"][0].startswith("G covers ") and "No theorem covers this game" in seen["sentences"][2]
 
 
+def test_a_critic_scores_and_any_other_discriminator_gives_probabilities() -> None:
+    game = LiveGame(GameSettings(), seed=0)
+    game.play(0)
+    assert game.seen(1)["sentences"][1].startswith("D gives real samples 0.")
+    game.change(game.settings.model_copy(update={"objective": "wasserstein"}))
+    game.play(1)
+    sentence = game.seen(2)["sentences"][1]
+    assert sentence.startswith("On average D scores real samples ") and sentence.endswith(".")
+
+
 def test_a_game_that_is_not_finite_stops_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     game = LiveGame(GameSettings(), seed=0)
     before = game.seen(0)

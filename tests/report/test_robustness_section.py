@@ -151,6 +151,15 @@ def test_damaged_arrays_are_a_note(run: RunFolder, damage: Callable[[Path], obje
     assert "Every attack" in page.text
 
 
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("game", [0, 1])
+def test_the_attacked_game_of_a_pack_is_named_by_its_seed(tmp_path: Path, game: int) -> None:
+    pack = evaluated(played(tmp_path / "pack", ["seed=4"], wins=1, games=2), target())
+    content = json.loads((pack.path / "robustness.json").read_text())
+    (pack.path / "robustness.json").write_text(json.dumps(content | {"game": game}))
+    assert f"Evaluated after round 200, seed {4 + game}. Seed 3 of samples" in Page(report_run(pack)).text
+
+
 def test_text_is_escaped(run: RunFolder) -> None:
     page = Page(report_run(evaluated(run, target("<i>", classes=["<b>", *"123456789"]))))
     assert ">&lt;b&gt;</span>" in page.source and not page.named("b") and not page.named("i")

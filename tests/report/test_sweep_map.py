@@ -13,7 +13,8 @@ from report_pages import Page
 from sparring.core.intervals import student
 from sparring.recipes import unvalidated
 from sparring.report import report_folder
-from sparring.report.metric_info import metric_info, seed_interval
+from sparring.report.metric_info import metric_info
+from sparring.report.seed_mean import seed_interval
 from sparring.report.sweep_map import SweepMap, sweep_map
 from sparring.runs.schema import Estimate, Number
 from sparring.sweeps.grid import cells_of, parse_grid

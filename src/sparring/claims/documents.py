@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 
 from sparring.claims.claim_schema import Claim, ScaleName
 from sparring.claims.entries import JudgedStatement, LedgerEntry, entry_path
@@ -24,9 +23,9 @@ from sparring.claims.load import claim_files
 from sparring.claims.values import Where, labels_match
 from sparring.claims.verdicts import Verdict
 from sparring.core.errors import UsageError
-from sparring.core.intervals import student, wilson
 from sparring.report.format import number
 from sparring.report.metric_info import SUCCESS
+from sparring.report.seed_mean import seed_mean
 
 _BLOCK = re.compile(r"(<!-- ledger: ([^>]*?) -->\n).*?(<!-- /ledger -->)", re.DOTALL)
 VERDICTS: tuple[Verdict, ...] = ("holds", "contradicted", "undecided", "not comparable", "not played")
@@ -143,16 +142,15 @@ _TABLES: dict[str, Callable[[Sequence[str], Path, Mapping[str, Claim]], str]] = 
 def mean_and_interval(measure: str, values: Sequence[object]) -> str:
     """The mean over games with its 95 % interval; the measure `success` as a count with Wilson's."""
     known = [float(value) for value in values if isinstance(value, int | float)]
-    if not known:
+    found = seed_mean(known, measure)
+    if found is None:
         return "-"
     missing = f" (of {len(known)})" if len(known) < len(values) else ""
     if measure == SUCCESS:
-        low, high = wilson(round(sum(known)), len(known))
-        return f"{sum(known):.0f} of {len(known)} [{low:.2f}, {high:.2f}]"
-    if len(known) == 1:
-        return f"{number(known[0])}{missing}"
-    low, high = student(known)
-    return f"{number(fmean(known))} [{number(low)}, {number(high)}]{missing}"
+        return f"{sum(known):.0f} of {len(known)} [{found.low:.2f}, {found.high:.2f}]"
+    if found.seeds == 1:
+        return f"{number(found.mean)}{missing}"
+    return f"{number(found.mean)} [{number(found.low)}, {number(found.high)}]{missing}"
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sparring.claims.charts.seed_means import SeedMean, seed_mean
 from sparring.claims.charts.value_axis import value_axis
 from sparring.claims.claim_schema import Claim, Scale, ScaleName
 from sparring.claims.entries import JudgedStatement, LedgerEntry, PlayedCell
@@ -15,6 +14,7 @@ from sparring.claims.results import ClaimValues
 from sparring.claims.values import Published, labels_match
 from sparring.claims.verdicts import Verdict
 from sparring.report.format import NONE, counted
+from sparring.report.seed_mean import SeedMean, seed_mean
 
 _SHORT = 130
 """Letters of an assertion in the table, at most."""

@@ -235,7 +235,7 @@ class LiveGame:
             "near": measured["high_quality"],
             "sentences": [
                 _of_generator(measured, len(self.centres), float((points.abs() > self.extent).any(1).float().mean())),
-                *_of_discriminator(self._means),
+                *_of_discriminator(self._means, is_critic),
                 self._covered,
             ],
         }
@@ -253,10 +253,13 @@ def _of_generator(measured: Mapping[str, float], modes: int, outside: float) -> 
     return f"G covers {which}; {near} of its samples are near one{beyond}."
 
 
-def _of_discriminator(means: Mapping[str, Any]) -> list[str]:
+def _of_discriminator(means: Mapping[str, Any], is_critic: bool) -> list[str]:
     """What D says on average, in words; nothing before the first round."""
     if not means:
         return []
+    if is_critic:
+        real, fake = number(means["score_real"]), number(means["score_fake"])
+        return [f"On average D scores real samples {real} and generated ones {fake}."]
     real, fake = means["d_real"], means["d_fake"]
     tells = "can hardly tell them apart" if abs(real - fake) < _ALIKE else "tells them apart"
     return [f"D gives real samples {real:.2f} and generated ones {fake:.2f}: it {tells}."]

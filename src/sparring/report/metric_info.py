@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from sparring.attacks import main_attack
-from sparring.core.intervals import percent, student, wilson
+from sparring.core.intervals import percent
 from sparring.data import Mixture
 from sparring.metrics import Classes
 from sparring.recipes import ClassifierRecipe
@@ -150,16 +150,3 @@ def info_in(run: RunRecord, metric: MetricInfo) -> MetricInfo:
     size = f"{255 * attack.epsilon:.3g}/255" if run.recipe.data.bounded else number(attack.epsilon)
     under = f"under PGD-{attack.steps}, {attack.ball.norm} {size}"
     return replace(metric, title=metric.title.replace("under attack", under))
-
-
-def seed_interval(metric: MetricInfo, numbers: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval: Wilson's of successes, else Student's of the mean over seeds; None without seeds that differ."""
-    if not numbers:
-        return None
-    if metric.name == SUCCESS:
-        return wilson(round(sum(numbers)), len(numbers))
-    if len(set(numbers)) < 2:
-        return None
-    low, high = student(numbers)
-    low = low if metric.lowest is None else max(low, metric.lowest)
-    return low, min(high, 1.0) if metric.is_share else high

@@ -20,8 +20,9 @@ from sparring.report.format import counted
 from sparring.report.groups import Group, group_games
 from sparring.report.horizontal import LABELS, Unit, positions
 from sparring.report.measures import LoggedMeasure, find_measures
-from sparring.report.metric_info import PRIMARY, SUCCESS, seed_interval, threshold
+from sparring.report.metric_info import PRIMARY, SUCCESS, threshold
 from sparring.report.read import Floats, RunRecord
+from sparring.report.seed_mean import seed_interval
 
 _POINTS = 500
 """Places of a line, at most."""

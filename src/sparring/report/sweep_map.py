@@ -26,9 +26,9 @@ from sparring.report.metric_info import (
     MetricInfo,
     hidden,
     metric_info,
-    seed_interval,
 )
 from sparring.report.read import RunRecord
+from sparring.report.seed_mean import seed_interval
 from sparring.runs.schema import Estimate, Number
 from sparring.sweeps.grid import table_value
 from sparring.sweeps.table import CellResult

@@ -11,9 +11,9 @@ from scipy import stats
 
 from chart_values import assert_affine, chart, claim_values, paths, texts
 from sparring.claims.charts.lines import Lines
-from sparring.claims.charts.seed_means import seed_mean
 from sparring.claims.charts.value_axis import in_order, setting, value_axis
 from sparring.claims.values import Label, Published, Value
+from sparring.report.seed_mean import seed_mean
 
 LINES = chart(name="lines", y="score", x="clip", lines="objective", panels="p")
 assert isinstance(LINES, Lines)

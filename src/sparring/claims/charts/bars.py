@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from sparring.claims.charts.base import Names, as_tuple
 from sparring.claims.charts.panel_chart import IN_PRINT, PanelChart
 from sparring.claims.charts.panels import Draw
-from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, mean_at, places_on, printed_at
+from sparring.claims.charts.seed_means import MEAN_CAPTION, mean_at, places_on, printed_at
 from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Labels, Published
 from sparring.core.pieces import piece
 from sparring.report.charts import CYCLE, INK
+from sparring.report.seed_mean import SeedMean
 
 _GROUP = 0.84
 """Width of all bars of a group."""

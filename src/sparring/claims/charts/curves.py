@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from sparring.claims.charts.base import Names, as_tuple
 from sparring.claims.charts.panel_chart import PanelChart
 from sparring.claims.charts.panels import Draw
-from sparring.claims.charts.seed_means import MEAN_CAPTION, labels_on, places_on, seed_mean, values_at
+from sparring.claims.charts.seed_means import MEAN_CAPTION, labels_on, places_on, values_at
 from sparring.claims.charts.value_axis import ValueAxis, setting, value_axis
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Label, Labels, SampledCurve, Value
@@ -24,6 +24,7 @@ from sparring.core.pieces import piece
 from sparring.report.charts import CYCLE, DASHES
 from sparring.report.overlays import aligned
 from sparring.report.read import Floats
+from sparring.report.seed_mean import seed_mean
 
 
 @dataclass(frozen=True)

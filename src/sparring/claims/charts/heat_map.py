@@ -12,12 +12,13 @@ from matplotlib.colors import LinearSegmentedColormap
 from sparring.claims.charts.base import ClaimChart
 from sparring.claims.charts.panel_chart import panel_titles
 from sparring.claims.charts.panels import panels_svg
-from sparring.claims.charts.seed_means import SeedMean, labels_on, mean_at, places_on
+from sparring.claims.charts.seed_means import labels_on, mean_at, places_on
 from sparring.claims.charts.value_axis import ValueAxis, in_order, value_axis, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Label
 from sparring.core.pieces import piece
 from sparring.report.charts import INK
+from sparring.report.seed_mean import SeedMean
 
 _COLOURS = LinearSegmentedColormap.from_list("white_to_blue", [(247 / 255, 247 / 255, 242 / 255), (0, 90 / 255, 0.59)])
 _WIDTHS = (4.4, 3.1)

@@ -13,13 +13,14 @@ from matplotlib.axes import Axes
 
 from sparring.claims.charts.panel_chart import IN_PRINT, PanelChart
 from sparring.claims.charts.panels import Draw
-from sparring.claims.charts.seed_means import MEAN_CAPTION, SeedMean, labels_on, mean_at, places_on, printed_at
+from sparring.claims.charts.seed_means import MEAN_CAPTION, labels_on, mean_at, places_on, printed_at
 from sparring.claims.charts.value_axis import ValueAxis, in_order, setting, words
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Labels, Published
 from sparring.core.pieces import piece
 from sparring.report.charts import CYCLE, DASHES, INK
 from sparring.report.read import Floats
+from sparring.report.seed_mean import SeedMean
 
 _APART = 0.6
 """All lines at one place take this much of the distance of two places, at most."""

@@ -2,50 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
-
 from sparring.claims.charts.value_axis import value_axis
 from sparring.claims.results import ClaimValues
 from sparring.claims.values import Label, Labels, Published, Value, labels_match
-from sparring.core.intervals import student, wilson
-from sparring.report.metric_info import SUCCESS
+from sparring.report.seed_mean import SeedMean, seed_mean
 
 MEAN_CAPTION = "Mean over seeds, with its 95 % interval (Wilson of successes, else Student's t)."
-
-
-@dataclass(frozen=True)
-class SeedMean:
-    """A mean over seeds.
-
-    Args:
-        mean: of the numbers.
-        low, high: 95 % interval; both the mean itself for a single seed.
-        seeds: how many.
-    """
-
-    mean: float
-    low: float
-    high: float
-    seeds: int
-
-    def within(self, low: float | None, high: float | None) -> SeedMean:
-        """With the interval inside the range of the measure; None leaves an end open."""
-        least = self.low if low is None else max(self.low, low)
-        return replace(self, low=least, high=self.high if high is None else min(self.high, high))
-
-
-def seed_mean(numbers: Sequence[float], measure: str) -> SeedMean | None:
-    """The mean with Wilson's interval for the measure `success`, else Student's t; None without numbers."""
-    if not len(numbers):
-        return None
-    mean, low, high = fmean(numbers), numbers[0], numbers[0]
-    if measure == SUCCESS:
-        low, high = wilson(round(sum(numbers)), len(numbers))
-    elif len(numbers) > 1:
-        low, high = student(numbers)
-    return SeedMean(mean, float(low), float(high), len(numbers))
 
 
 def mean_at(values: ClaimValues, measure: str, place: Labels) -> SeedMean | None:

@@ -75,9 +75,13 @@ const drawPlane = (canvas, game) => {
     const angle = Math.atan2(bottom - top, right - left);
     const head = Math.min(size / 40, Math.hypot(right - left, bottom - top) / 2);
     pen.strokeStyle = game.lies[index] ? "#D55E00" : "#1f4e5f";
+    pen.setLineDash(game.lies[index] ? [size / 75, size / 110] : []);
     pen.beginPath();
     pen.moveTo(left, top);
     pen.lineTo(right, bottom);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.beginPath();
     for (const turn of [2.6, -2.6]) {
       pen.moveTo(right, bottom);
       pen.lineTo(right + head * Math.cos(angle + turn), bottom + head * Math.sin(angle + turn));
