@@ -97,6 +97,8 @@ def robust_accuracy(
 
 
 def _attack(attack: str | Attack, settings: dict[str, Any]) -> Attack:
+    if isinstance(attack, Attack) and not settings:
+        return attack
     values = attack.model_dump(mode="json") if isinstance(attack, Attack) else {"name": attack}
     return Attack.validated(values | settings, "attack", "`sparring list attacks` and help(sparring.attack)")
 

@@ -140,7 +140,7 @@ class Run:
         return (self._gan if isinstance(self.recipe, Recipe) else self._classifier).data()
 
     def evaluate(self, samples: int = 10_000, *, seed: int = 0) -> Evaluation:
-        """The newest checkpoint measured again; see `evaluation.evaluate`."""
+        """The newest checkpoint measured again, every game; see `evaluation.evaluate`."""
         return evaluate_run(self.path, samples=samples, seed=seed, device=str(self.device))
 
     def report(self) -> Path:

@@ -79,6 +79,12 @@ def test_smoothed_estimates_turn_to_the_gradient_with_samples(estimator: type[NE
     assert means[3] == pytest.approx(math.sqrt(64 / (64 + FEATURES)), abs=0.03)
 
 
+@pytest.mark.parametrize("make", [lambda: NES(sigma=0), lambda: SPSA(sigma=0), lambda: FiniteDifferences(h=0)])
+def test_a_difference_over_no_distance_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        make()
+
+
 def test_a_step_along_estimates_cannot_be_made_from_a_known_gradient() -> None:
     assert FGSM().can_reuse() and FGSM(source=RandomDirection()).can_reuse()
     attack = FGSM(source=NES())

@@ -70,6 +70,10 @@ def test_the_whole_way(sparring: Command, recipe_file: Path, tmp_path: Path) -> 
     assert sparring("report", run).out.strip() == str(run / "report.html")
     assert sparring("report", tmp_path).out.strip() == str(tmp_path / "report.html")
     assert "sound" in sparring("verify", run).out
+    before = (run / "recipe.yaml").read_bytes()
+    for option, cause in ((["--log", "nosuch"], "nosuch"), (["--device", "cuda:99"], "cuda:99")):
+        refused = sparring("resume", run, "steps=20", *option)
+        assert refused.code == 2 and cause in refused.err and (run / "recipe.yaml").read_bytes() == before
 
 
 def test_attacks_on_two_runs_are_one_table(sparring: Command, recipe_file: Path, tmp_path: Path) -> None:
@@ -135,6 +139,7 @@ def test_the_conditions_of_one_perturbation(sparring: Command) -> None:
     (row,) = json.loads(sparring("theory", "flip", "--json").out)
     assert (row["first"], row["second"]) == (False, True)
     assert sparring("theory", "flap").code == 2
+    assert sparring("theory", "flip", "--picture", "flip.svg").code == 2
 
 
 def test_show(sparring: Command) -> None:

@@ -65,6 +65,8 @@ def test_a_plan_plays_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (["tiny/ring", "objective=linear,sine"], "no cell has objective sine"),
         (["tiny/ring", "--seeds", "-1"], "whole numbers from 0 on"),
         (["tiny/ring", "--runs", "nowhere"], "no such folder"),
+        (["tiny/ring", "--write", "README.md"], "--write with a claim"),
+        (["--check", "--write", "README.md"], "--write with --check"),
     ],
 )
 def test_mistakes_are_named(words: list[str], cause: str, tmp_path: Path) -> None:
@@ -89,6 +91,8 @@ def test_documents_take_their_tables_from_the_ledger(ledger: Path, tmp_path: Pat
     assert "old" not in text
     _run("--write", str(document), "--out", str(ledger))
     assert document.read_text() == text
+    answer = json.loads(_run("--write", str(document), "--out", str(ledger), "--json"))
+    assert answer == {"ledger": str(ledger), "documents": [str(document)]}
 
 
 def test_a_table_of_a_claim_that_was_not_played_is_refused(ledger: Path) -> None:

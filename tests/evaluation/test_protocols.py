@@ -231,3 +231,15 @@ def test_images_are_those_of_the_whole_training_split() -> None:
     samples, _ = load_digits()
     assert torch.equal(torch.cat(parts), torch.as_tensor(samples[:1437]).float() / 8 - 1)
     assert source.facts.bounds == IMAGE_BOUNDS
+
+
+def test_features_do_not_depend_on_the_precision_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(Halves):
+        def extract(self, images: Tensor) -> FeaturesAndLogits:
+            assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
+            return super().extract(images)
+
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    FrozenClassifier(Watched(), "toy", "0" * 64, torch.device("cpu")).extract(torch.zeros(2, 1, 8, 8))
+    assert torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32

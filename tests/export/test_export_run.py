@@ -173,6 +173,7 @@ def test_what_cannot_be_exported(
         ((tmp_path,), "not a run folder"),
         ((classifier, "--what", "generator"), "trains a classifier, and has no generator"),
         ((game, "--game", 3), "game 3"),
+        ((classifier, "--game", 1), "trains one classifier, and has no game 1"),
         ((game, "--as", "tflite"), "tflite"),
         ((game, "--out", tmp_path / "full"), "already there"),
         ((game, "--out", tmp_path / "earlier"), "already there"),

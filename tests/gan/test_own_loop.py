@@ -105,6 +105,14 @@ def test_spectral_normalisation_holds_in_a_loop_of_ones_own() -> None:
         ours(network, "spectral_norm")
 
 
+def test_the_first_update_sees_constrained_weights() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
+    with torch.no_grad():
+        network[1].weight.fill_(3.0)
+    ours(network, "clip")
+    assert float(network[1].weight.detach().abs().max()) < 3
+
+
 def test_mistakes_in_a_loop_are_said() -> None:
     good, bad = nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     x = torch.linspace(-1, 1, 8).reshape(2, 1, 2, 2)

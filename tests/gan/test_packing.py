@@ -41,6 +41,7 @@ from sparring.regimes import Regime
 from sparring.report import report_run
 from sparring.runs.folder import RunFolder
 from sparring.training import task
+from sparring.training.load import load_training
 from sparring.training.loop import resume, train
 from untimed import untimed_rows
 
@@ -287,6 +288,7 @@ def test_a_diverged_game_is_known_after_a_resume(
     resumed = resume(tmp_path / "stopped", device="cpu")
     assert resumed.metrics == whole.metrics
     assert untimed_rows(tmp_path / "stopped") == untimed_rows(run_path)
+    assert load_training(RunFolder.open(run_path), "cpu").state.diverged.round == recipe.steps
 
 
 def test_a_network_that_does_not_pack_names_those_that_do() -> None:

@@ -295,6 +295,50 @@ def test_what_can_be_converted_is(variant: str) -> None:
     assert torch.allclose(WORKING[variant](), FGSM_IMAGES, atol=1e-6)
 
 
+def test_an_attack_of_a_class_without_a_name_to_import_is_taken_as_it_is() -> None:
+    class Mine(FGSM):
+        pass
+
+    found = sparring.attack(MODEL, IMAGES, LABELS, Mine(epsilon=0.1))
+    assert torch.allclose(found, FGSM_IMAGES, atol=1e-6)
+
+
+def test_a_network_with_an_expanded_buffer_can_be_attacked() -> None:
+    class Centred(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(3, 1, 1).expand(3, 4, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = MODEL(x - self.mean)
+            return logits
+
+    assert torch.allclose(fgsm(model=Centred()), FGSM_IMAGES, atol=1e-6)
+
+
+@pytest.mark.parametrize("attack", ["pgd", "pgd_l2", "apgd"])
+def test_where_a_gradient_is_not_a_number_the_other_pixels_move(attack: str) -> None:
+    class Rooted(nn.Module):
+        """The root of a first pixel that is 0, squared again after a clamp: finite, with a NaN gradient."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            hole = x[:, :1, :1, :1]
+            rooted = ((hole - hole).sqrt() * 0).flatten(1)
+            logits: Tensor = MODEL(x) + rooted
+            return logits
+
+    images = sparring.attack(Rooted(), IMAGES, LABELS, attack, epsilon=0.1)
+    assert images.isfinite().all()
+    moved = (images != IMAGES).flatten(1).float().mean(1)
+    assert (moved > 0.9).all() and torch.equal(images[:, 0, 0, 0], IMAGES[:, 0, 0, 0])
+
+
+def test_an_fp64_network_is_evaluated_by_every_attack() -> None:
+    double = copy.deepcopy(MODEL).double()
+    found = sparring.robust_accuracy(double, IMAGES, LABELS, epsilons=[0.001], threats="apgd-t,fab-t")
+    assert 0 <= found.targets[0].headline.accuracy.value <= 1
+
+
 def test_sizes_and_threats_are_taken_as_people_write_them() -> None:
     assert all(sizes_from(each) == (0.1,) for each in (0.1, "0.1", ["51/510"], (0.1,), np.array([0.1])))
     narrow = robust(epsilons=["51/510"], threats=["fgsm"])

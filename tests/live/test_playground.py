@@ -88,6 +88,7 @@ def test_every_choice_can_be_played() -> None:
         assert torch.equal(samples_of(game), generated[-1])  # a control that keeps D in another form leaves G alone
         game.play(step)
         assert not torch.equal(samples_of(game), generated[-1]), changes
+        assert len(game.seen(step)["sentences"]) == 3, changes
 
 
 def test_what_is_seen() -> None:

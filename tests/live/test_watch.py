@@ -108,6 +108,10 @@ def test_a_page_is_drawn_once_for_every_state_of_its_run(tmp_path: Path, monkeyp
             answer(**{"If-None-Match": first.headers["ETag"]})
         run.append_row({"step": 201})
         assert answer(**{"If-None-Match": first.headers["ETag"]}).read() == b"drawn 2 times"
+        for given in ("-1", "many"):
+            of_json = {"Content-Type": "application/json", "Content-Length": given}
+            with pytest.raises(HTTPError, match="415"):
+                urlopen(Request(server.address, headers=of_json, data=b"{}"))
         for refused, headers in (("403", {"Host": "elsewhere.org"}), ("415", {"Content-Type": "text/plain"})):
             with pytest.raises(HTTPError, match=refused):
                 urlopen(Request(server.address, headers=headers, data=b"{}" if refused == "415" else None))

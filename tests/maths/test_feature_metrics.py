@@ -49,6 +49,20 @@ def test_frechet_of_axis_aligned_gaussians(axes: list[tuple[float, float, float,
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
+def test_a_measure_of_one_process_asks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of several processes measures alone, while the others train."""
+
+    def gathers(*_arguments: object) -> None:
+        raise AssertionError("waits for another process")
+
+    monkeypatch.setattr("torchmetrics.metric.jit_distributed_available", lambda: True)
+    monkeypatch.setattr("torchmetrics.metric.gather_all_tensors", gathers)
+    a, b = Rng.of(0).normal((2, 20, 3))
+    assert frechet_distance(a, b) > 0
+    kernel_distance(a, b)
+    inception_score(a)
+
+
 def test_frechet_equals_the_matrix_square_root() -> None:
     generator = np.random.default_rng(1)
     a, b = generator.standard_normal((200, 12)) @ generator.standard_normal((12, 12)), generator.gamma(2, 1, (150, 12))

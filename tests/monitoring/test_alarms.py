@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sparring.core.randomness import Rng
+from sparring.data import Batch
 from sparring.gan.state import GANState
 from sparring.monitoring.alarms import RULES, AlarmMonitor, has_started
 from sparring.monitoring.collapse_metrics import (
@@ -160,6 +161,25 @@ def test_data_of_one_class_raise_no_alarm_about_classes() -> None:
     branch = ("generator.conditional=true", "discriminator.head=auxiliary", "class_loss=split")
     found = GANCollapseMetrics(_game("data={name: ring, modes: 1}", *branch), None).measure(0)
     assert not {"collapse_classes", "collapse_predicted"} & found.keys() and "collapse_anchors" in found
+
+
+@pytest.mark.parametrize(("rare", "is_checked"), [(10, False), (50, True)])
+def test_a_class_that_is_rare_in_the_data_may_be_rare_in_samples(
+    rare: int, is_checked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = _game()
+    real = game.source.held_out(400, rng=Rng.of(9)).samples
+    uneven = Batch(real, (torch.arange(400) % 100 < rare).long())
+    monkeypatch.setattr(game.source, "held_out", lambda *_, **__: uneven)
+    assert ("collapse_classes" in GANCollapseMetrics(game, None).measure(0)) == is_checked
+
+
+def test_with_few_held_out_samples_training_samples_take_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = _game()
+    few = game.source.held_out(3, rng=Rng.of(9))
+    monkeypatch.setattr(game.source, "held_out", lambda *_, **__: few)
+    found = GANCollapseMetrics(game, None).measure(0)
+    assert found["collapse_steepness"] > 0 and found["collapse_spread"] < 100
 
 
 @pytest.mark.parametrize("steps", [1, 49, 50, 149, 156_250])

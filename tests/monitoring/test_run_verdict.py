@@ -63,6 +63,12 @@ EVERY_KIND: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
         {"sliced_wasserstein": 0.2304, "sliced_wasserstein_floor": 0.0729},
         "G reaches a sliced Wasserstein distance of 0.23 against a floor of 0.0729 after 4,000 rounds.",
     ),
+    "points without modes": (
+        "dishonest/ring-small",
+        ["replicas=1", "steps=4000"],
+        {"wasserstein2": 0.2304, "wasserstein2_floor": 0.0729},
+        "G reaches a Wasserstein-2 distance of 0.23 against a floor of 0.0729 after 4,000 rounds.",
+    ),
     "a classifier": (
         "robgan/digits-adversarial-training",
         ["steps=2000"],
@@ -147,6 +153,10 @@ def test_a_run_that_measures_nothing_says_so() -> None:
     assert (
         run_verdict(end)
         == "50 of the recipe's 10,000 rounds are complete; nothing was measured, as evaluate_every is 0."
+    )
+    measuring = load("dishonest/digits", ["steps=50"])
+    assert run_verdict(replace(end, recipe=measuring)).endswith(
+        "nothing was measured, as no measure applies to these data."
     )
 
 

@@ -238,6 +238,7 @@ def test_the_schema_accepts_the_recipes_and_refuses_mistakes() -> None:
     validator = jsonschema.Draft202012Validator(json_schema(AnyRecipe))
     for name in recipe_names():
         validator.validate(load(name).model_dump(mode="json"))
-    broken = load("dishonest/ring").model_dump(mode="json") | {"objective": {"name": "hinge", "margn": 1.0}}
-    with pytest.raises(jsonschema.ValidationError):
-        validator.validate(broken)
+    whole = load("dishonest/ring").model_dump(mode="json")
+    for mistake in ({"objective": {"name": "hinge", "margn": 1.0}}, {"feedback": {"name": "flip"}}):
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate(whole | mistake)

@@ -12,7 +12,7 @@ from evaluations import target, write_evaluation
 from new_run import new_run
 from report_pages import Page, draw_pictures, measured, pictured, plane_of, played
 from sparring.recipes import load
-from sparring.report import report_folder, report_model, report_run, report_runs
+from sparring.report import report_folder, report_run, report_runs
 from sparring.runs.folder import RunFolder
 from sparring.sweeps.sweep_folder import SweepFolder
 
@@ -29,7 +29,7 @@ def pages_with_pictures(folder: Path) -> dict[str, Path]:
     write_evaluation(classifier.path, *map(target, ("small", "middle", "large")), sides=SIDES)
     (folder / "model").mkdir()
     write_evaluation(folder / "model", target("models:resnet"), step=None, sides=SIDES[-1:])
-    pages |= {"classifier": report_run(classifier), "model": report_model(folder / "model")}
+    pages |= {"classifier": report_run(classifier), "model": report_folder(folder / "model")}
     sweep = SweepFolder.create(folder / "sweep", "robgan/digits", [f"batch_size={','.join(map(str, SIDES))}"], 3)
     for pack, side in zip(sweep.packs, SIDES, strict=True):
         with RunFolder.created(sweep.folder(pack).path, pack.recipe, {}) as run:
@@ -75,7 +75,7 @@ def first_screens(folder: Path) -> dict[str, Path]:
     runs = [played(folder / f"runs/{name}", [f"objective={name}"], wins=1) for name in ("log", "linear")]
     pages = {run.path.name: report_run(run) for run in (single, several, points, classifier)}
     pages["runs"] = report_runs(runs, folder / "runs/report.html", title="two")
-    return pages | {"model": report_model(folder / "model")}
+    return pages | {"model": report_folder(folder / "model")}
 
 
 @pytest.mark.skipif(not browser(), reason="no browser here")

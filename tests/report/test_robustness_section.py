@@ -13,8 +13,7 @@ import pytest
 from evaluations import evaluated, flagged, target
 from report_pages import Page, pixels_of, played
 from sparring.attacks import in_scales
-from sparring.core.errors import CorruptInput
-from sparring.report import report_model, report_run, report_runs
+from sparring.report import report_folder, report_run, report_runs
 from sparring.report.charts import Chart, Curve
 from sparring.report.robustness_section import TargetSection, compare_robustness, target_sections
 from sparring.runs.folder import RunFolder
@@ -228,10 +227,8 @@ def test_a_model_has_a_page(run: RunFolder, tmp_path: Path) -> None:
     content = json.loads((folder / "robustness.json").read_text())
     problems = {"step": None, "problems": ["a checkpoint was damaged"]}
     (folder / "robustness.json").write_text(json.dumps(content | problems))
-    page = Page(report_model(folder))
+    page = Page(report_folder(folder))
     for text in ("models:resnet", "trained without an attack", "steps too few", "a checkpoint was damaged"):
         assert text in page.text
     assert values["headline"]["text"] in page.text and "after round" not in page.text
     assert len(page.classed("strip-group")) == 2
-    with pytest.raises(CorruptInput, match=r"robustness\.json: missing"):
-        report_model(run.path)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sparring.core.errors import CorruptInput, UsageError
+from sparring.core.process import Progress
 from sparring.recipes import Recipe
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
@@ -88,6 +89,18 @@ def test_a_decay_that_has_not_begun_may_begin_later(short: Callable[..., Recipe]
     train(short(*CONSTANT, "optimizers.generator.schedule={name: steps, after: [0.99]}"), run_path, device="cpu")
     assert not lengthen(run_path, "steps=30")
     assert resume(run_path, device="cpu").steps == 30
+
+
+def test_the_length_that_a_run_has_says_nothing(short: Callable[..., Recipe], run_path: Path) -> None:
+    class Stopped(Progress):
+        def advance(self, done: int, total: int) -> None:
+            if done == 7:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(short("lipschitz=instance_noise"), run_path, device="cpu", progress=Stopped())
+    assert lengthen(run_path, "steps=20") == ""
+    assert "earlier_lengths" not in RunFolder(run_path).environment()
 
 
 def test_a_run_that_grows_is_not_complete_until_it_is_resumed(short: Callable[..., Recipe], run_path: Path) -> None:

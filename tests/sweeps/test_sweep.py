@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from in_process import InProcess
+from sparring.cli.ending import sweep_verdict
 from sparring.core.errors import CorruptInput, FolderBusy, UsageError
 from sparring.report import report_folder
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
@@ -163,6 +164,7 @@ def test_damaged_runs_and_failures_are_reported(whole: SweepFolder) -> None:
     assert [whole.results()[0].status, whole.results()[0].reason] == ["unknown", "a letter"]
     assert whole.missing() == []
     (run.path / SUMMARY).write_text("{")
+    assert sweep_verdict(whole.path, [{"status": "complete"}]).startswith("1 of 1 cells are complete.")
     assert whole.missing() == [whole.packs[0]], "the others are trained"
 
 

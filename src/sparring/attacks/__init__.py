@@ -11,7 +11,15 @@ from sparring.attacks.base import (
     scales,
     short_size,
 )
-from sparring.attacks.estimators import NES, SPSA, Autograd, FiniteDifferences, GradientEstimator, RandomDirection
+from sparring.attacks.estimators import (
+    NES,
+    SPSA,
+    Autograd,
+    FiniteDifferences,
+    GradientEstimator,
+    RandomDirection,
+    WhiteBox,
+)
 from sparring.attacks.fab import FAB
 from sparring.attacks.gradient import (
     BIM,
@@ -83,6 +91,7 @@ __all__ = [
     "TargetedDLR",
     "Threat",
     "TrainingAttack",
+    "WhiteBox",
     "ZeroStart",
     "attempt",
     "batch_axes_of",

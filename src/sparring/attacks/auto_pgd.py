@@ -21,7 +21,7 @@ from jaxtyping import Bool
 from pydantic import model_validator
 from torch import Tensor
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, require_radius
 from sparring.attacks.gradient import RandomStart, Start
 from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
@@ -48,11 +48,7 @@ class APGD(Attack):
     steps: Count = 100
     start: Start = RandomStart()
 
-    @model_validator(mode="after")
-    def _has_a_radius(self) -> APGD:
-        if not self.ball.limited:
-            raise ValueError(f"ball: step sizes are fractions of a radius, and ball is {self.ball.name}")
-        return self
+    _has_a_radius = model_validator(mode="after")(require_radius)
 
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         radius, axes, checks = self.epsilon * space.width, batch_axes_of(x, space), checkpoints(self.steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, TypeVar, final
 
 import torch
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -96,8 +96,9 @@ class Attack(Piece, family="attack"):
         """
         self.check(space)
         with untraced(network), torch.enable_grad():
-            found = self.search(x.detach(), loss, space=space, rng=rng)
-        return self.confine(x.detach(), self._whole(found, x, "search").detach(), space)
+            found = self._whole(self.search(x.detach(), loss, space=space, rng=rng), x, "search").detach()
+        # Where a gradient of the network is not a number, the sample stays.
+        return self.confine(x.detach(), torch.where(found.isfinite(), found, x.detach()), space)
 
     def describe_size(self, space: Space) -> str:
         """The budget, for reports."""
@@ -140,6 +141,7 @@ class Attack(Piece, family="attack"):
             NotImplementedError: the attack needs more than one gradient; see `can_reuse`.
         """
         moved = self.along(delta, gradient, space=space, rng=Rng.of(rng, delta.device))
+        moved = torch.where(moved.isfinite(), moved, delta)
         return self.ball.project(moved, self.epsilon * space.width, batch_axes_of(delta, space))
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
@@ -195,6 +197,16 @@ def _ascends(attack: Attack) -> Attack:
 
 TrainingAttack = Annotated[Attack, AfterValidator(_ascends)]
 """An attack of a training: one that looks for the highest loss."""
+
+
+AnyAttack = TypeVar("AnyAttack", bound=Attack)
+
+
+def require_radius(attack: AnyAttack) -> AnyAttack:
+    """The attack; a validator for members that need a limited ball."""
+    if not attack.ball.limited:
+        raise ValueError(f"ball: {attack.name} needs one with a radius, and ball is {attack.ball.name}")
+    return attack
 
 
 @piece("none")

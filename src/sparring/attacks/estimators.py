@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, final
+from typing import Annotated, final
 
 import torch
+from pydantic import Field
 
 from sparring.attacks.base import Epsilon, LossFunction, batch_axes_of
 from sparring.core.balls import euclidean
@@ -24,38 +25,23 @@ _TINY = 1e-12
 
 
 class GradientEstimator(Piece, family="estimator"):
-    """The direction that a gradient attack follows.
-
-    Attributes:
-        white_box: whether it is a function of the gradient, so that a precomputed one can be reused.
-    """
-
-    white_box: ClassVar[bool] = False
+    """The direction that a gradient attack follows."""
 
     @abstractmethod
     def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         """The direction to follow from x, `(*batch, *space.shape)`."""
 
-    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
-        """The direction that a white-box estimator follows for a precomputed gradient.
-
-        Raises:
-            NotImplementedError: the estimator is not `white_box`.
-        """
-        raise NotImplementedError(self.name)
-
 
 class WhiteBox(GradientEstimator):
-    """An estimator that is a function of the gradient."""
-
-    white_box: ClassVar[bool] = True
+    """An estimator that is a function of the gradient, so that a precomputed one can be reused."""
 
     @final
     def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         return self.follow(input_gradient(loss, x).gradient, batch_axes_of(x, space), rng=rng)
 
     @abstractmethod
-    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples: ...
+    def follow(self, gradient: Samples, batch_axes: int, *, rng: Rng) -> Samples:
+        """The direction for this gradient of the loss, `(*batch, *space.shape)`."""
 
 
 @piece("autograd")
@@ -84,7 +70,7 @@ class FiniteDifferences(GradientEstimator):
         h: in units of [0, 1].
     """
 
-    h: Epsilon = 1e-3
+    h: Annotated[Epsilon, Field(gt=0)] = 1e-3
 
     def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         h = self.h * space.width
@@ -102,7 +88,7 @@ class Smoothed(GradientEstimator):
     """
 
     samples: Count = 50
-    sigma: Epsilon = 1e-3
+    sigma: Annotated[Epsilon, Field(gt=0)] = 1e-3
 
     @final
     def estimate(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:

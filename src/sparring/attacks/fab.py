@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field, model_validator
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, require_radius
 from sparring.attacks.gradient import Start, ZeroStart
 from sparring.core.modules import input_gradient
 from sparring.core.pieces import piece
@@ -57,11 +57,7 @@ class FAB(Attack):
     beta: Annotated[float, Field(gt=0, lt=1)] = 0.9
     alpha_max: Annotated[float, Field(ge=0, le=1)] = 0.1
 
-    @model_validator(mode="after")
-    def _has_a_norm(self) -> FAB:
-        if not self.ball.limited:
-            raise ValueError(f"ball: the nearest point needs a norm with a radius, and ball is {self.ball.name}")
-        return self
+    _has_a_radius = model_validator(mode="after")(require_radius)
 
     def search(self, x: Samples, loss: LossFunction, *, space: Space, rng: Rng) -> Samples:
         axes = batch_axes_of(x, space)

@@ -14,6 +14,8 @@ from sparring.core.shapes import Samples
 class GaussianStart(Start):
     """radius share N(0, 1) in every coordinate, projected on the ball (Zhang et al. 2019, algorithm 1).
 
+    For L-infinity: in a Euclidean ball of more than 1 / share^2 coordinates nearly every start lies on its surface.
+
     Args:
         share: the standard deviation, as a share of the ball's radius; 0.001 of [0, 1] at 8/255 in the published code.
     """

@@ -14,7 +14,7 @@ import torch
 from pydantic import model_validator
 
 from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
-from sparring.attacks.estimators import Autograd, GradientEstimator
+from sparring.attacks.estimators import Autograd, GradientEstimator, WhiteBox
 from sparring.core.balls import L2, Ball, Linf, Unbounded
 from sparring.core.pieces import Piece, piece
 from sparring.core.randomness import Rng
@@ -141,9 +141,11 @@ class GradientAttack(Attack):
         return moved
 
     def can_reuse(self) -> bool:
-        return self.steps == 1 and self.start.is_zero and self.source.white_box
+        return self.steps == 1 and self.start.is_zero and isinstance(self.source, WhiteBox)
 
     def along(self, x: Samples, gradient: Samples, *, space: Space, rng: Rng) -> Samples:
+        if not isinstance(self.source, WhiteBox):
+            return super().along(x, gradient, space=space, rng=rng)
         followed = self.source.follow(gradient, batch_axes_of(x, space), rng=rng)
         return x + self._step(followed, space)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import final
 
 import torch
+from pydantic import model_validator
 
-from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of
+from sparring.attacks.base import Attack, Epsilon, LossFunction, batch_axes_of, require_radius
 from sparring.core.errors import UsageError
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
@@ -56,6 +57,8 @@ class RandomSearch(BestProposal):
 
     epsilon: Epsilon = 8 / 255
     queries: Count = 200
+
+    _has_a_radius = model_validator(mode="after")(require_radius)
 
     def proposals(self) -> int:
         return self.queries

@@ -79,7 +79,7 @@ def _help_without_verb(context: typer.Context) -> None:
 
 
 def main() -> None:
-    """Run the command line; leave with an exit code as in docs/reliability.md."""
+    """Run the command line; leave with an exit code as in docs/how-to/commands.md."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     sys.path.insert(0, "")  # a recipe may name a class of a module in the working folder

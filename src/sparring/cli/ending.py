@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparring.cli.terminal import Row, print_json, print_metrics
-from sparring.core.errors import print_text
+from sparring.core.errors import SparringError, print_text
 from sparring.core.intervals import percent
 from sparring.core.process import rank
 
@@ -21,6 +22,7 @@ _MATTERING: dict[str, tuple[tuple[str, ...], ...]] = {
     "classes": (("classes", "recognisable"), ("frechet_distance",)),
     "frechet_distance": (("frechet_distance",), ("precision", "recall")),
     "sliced_wasserstein": (("sliced_wasserstein",),),
+    "wasserstein2": (("wasserstein2",),),
     "robust_accuracy_test": (("robust_accuracy_test",), ("accuracy_test",)),
 }
 """The measures that matter, a tuple for each line, by the main measure of each kind of data."""
@@ -131,8 +133,11 @@ def sweep_verdict(out: Path, rows: Sequence[Row]) -> str:
     from sparring.sweeps.sweep_folder import SweepFolder
 
     sweep = SweepFolder.open(out)
-    folders = [sweep.folder(run) for run in sweep.packs]
-    runs = [read_run(folder) for folder in folders if status_of(folder.path) == "complete"]
+    runs = []
+    for folder in map(sweep.folder, sweep.packs):
+        with suppress(SparringError):  # the table says what cannot be read
+            if status_of(folder.path) == "complete":
+                runs.append(read_run(folder))
     complete = sum(row["status"] == "complete" for row in rows)
     reached = f" {verdict_of_runs(runs)}" if runs else ""
     return f"{complete:,} of {len(rows):,} cells are complete.{reached}"

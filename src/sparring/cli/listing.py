@@ -149,6 +149,8 @@ def theory(
     from sparring.theory.theorem_coverage import perturbation_row
 
     if picture is not None:
+        if perturbation is not None:
+            raise UsageError(f"theory: a picture is of all objectives, not of {perturbation}", "leave one of them out")
         objectives_picture().save(picture)
         print_json({"picture": str(picture)}) if as_json else print_text(f"picture: {picture}")
         return

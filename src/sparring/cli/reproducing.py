@@ -58,11 +58,14 @@ def reproduce(
 
     known = all_claims(claims)
     names = [word for word in words or [] if "=" not in word]
+    for option, given in {"--check": check or plan, "a claim": bool(names)}.items():
+        if write and given:
+            raise UsageError(f"--write with {option}", "write documents on their own, from --out LEDGER")
     if check:
         _check(Path(names[0]) if names else out or LEDGER, known, as_json)
         return
     if write:
-        _write(write, out or LEDGER, known)
+        _write(write, out or LEDGER, known, as_json)
         return
     if not names:
         if len(words or []) or plan:
@@ -203,11 +206,14 @@ def _check(folder: Path, known: dict[str, Claim], as_json: bool) -> None:
         raise Flagged(f"{folder}: verdicts or figures do not follow from the cells", "play those claims again")
 
 
-def _write(documents: list[Path], folder: Path, known: dict[str, Claim]) -> None:
+def _write(documents: list[Path], folder: Path, known: dict[str, Claim], as_json: bool) -> None:
     from sparring.claims.documents import with_tables
     from sparring.core.files import read_file, write_whole
 
     for document in documents:
         text = with_tables(read_file(document).decode(), folder, known)
         write_whole(document, text.encode())
-        print_text(f"{document}: written from {folder}")
+        if not as_json:
+            print_text(f"{document}: written from {folder}")
+    if as_json:
+        print_json({"ledger": str(folder), "documents": [str(document) for document in documents]})

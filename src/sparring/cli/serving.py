@@ -64,7 +64,7 @@ def _serve(server: LocalServer, *, opens: bool, quiet: bool) -> None:
 
 def play(
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
-    seed: Annotated[int, typer.Option(min=0, help="The seed of both games, from 0.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The seed of both games, from 0.")] = 0,
     port: Port = 0,
     as_json: AsJson = False,
 ) -> None:

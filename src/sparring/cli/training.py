@@ -73,6 +73,8 @@ def resume(
 ) -> None:
     """Continue a run from its newest intact checkpoint, to more rounds if asked, or a sweep with its missing cells."""
     began = time.monotonic()
+    from sparring.loggers import require_loggers
+    from sparring.runs.environment import choose_device
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.sweep import resume_sweep
     from sparring.sweeps.sweep_folder import is_sweep
@@ -81,16 +83,21 @@ def resume(
 
     if is_sweep(run):
         _require_one_process("resume")
-        if log:
-            raise UsageError(f"{run}: a sweep has no loggers", "leave --log out")
+        for option, value in {"--log": log, "--threads": threads, "--verbose": verbose}.items():
+            if value:
+                raise UsageError(f"{option}: has no effect on a sweep", "leave it out")
         if overrides:
             raise UsageError(f"{run}: a sweep keeps its recipes", "sweep again with other keys in another folder")
         with show_progress("rounds") as progress:
             result = resume_sweep(run, executor=LocalExecutor(device=device), progress=progress)
         _print_sweep(run, result, as_json)
         return
-    if overrides and len(overrides) > 1:  # before any of them has changed the run
+    # What is wrong is said before the run is changed.
+    if overrides and len(overrides) > 1:
         raise UsageError(f"{' '.join(overrides)}: of a run that has begun only steps can change", "give steps=N alone")
+    require_loggers(log or ())
+    if process_count() == 1:
+        choose_device(device)
     with show_progress("rounds") as progress:
         for override in overrides or ():
             remark = "" if rank() else lengthen(run, override)
@@ -152,6 +159,8 @@ def sweep(
     _require_one_process("sweep")
     if gpus_per_run and not address:
         raise UsageError("--gpus-per-run: has no effect without a cluster", "add --address local")
+    if address and device != "auto":
+        raise UsageError(f"--device {device}: has no effect on a cluster", "give --gpus-per-run, or leave it out")
     executor = RayExecutor(address, workers, gpus_per_run) if address else LocalExecutor(workers, device)
     with show_progress("rounds") as progress:
         result = run_sweep(recipe, grid or [], out, executor=executor, progress=progress)
@@ -204,7 +213,7 @@ def _divergences(metrics: Mapping[str, MetricValue]) -> str:
     """How many games have diverged, and the first round in which one did."""
     if "diverged" not in metrics:
         return "none"
-    rounds = [estimate.value for estimate in metrics["diverged"].estimates if estimate.value]
+    rounds = [estimate.value for estimate in metrics["diverged"].estimates if estimate.value is not None]
     return f"{len(rounds)}, from round {min(rounds):,} on"
 
 

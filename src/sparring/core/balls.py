@@ -139,7 +139,9 @@ class EuclideanBall(Ball):
         return euclidean(delta, batch_axes)
 
     def steepest(self, gradient: Samples, radius: float, batch_axes: int) -> Samples:
-        # In units of the largest entry: squares of small gradients would underflow.
+        # In units of the largest entry: squares of small gradients would underflow. Entries that are no numbers stay 0,
+        # as in the sign.
+        gradient = gradient.nan_to_num(0.0)
         largest = gradient.flatten(batch_axes).abs().amax(-1).clamp(min=torch.finfo(gradient.dtype).tiny)
         scaled = gradient / expand_like(largest, gradient)
         return scaled * expand_like(radius / euclidean(scaled, batch_axes).clamp(min=_TINY), gradient)

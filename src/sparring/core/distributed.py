@@ -129,6 +129,8 @@ def process_group(device: str) -> Iterator[tuple[ProcessGroup, str]]:
 
 def _place(device: str) -> torch.device:
     """The device of this rank; every process of a machine needs a GPU of its own."""
+    if not {"RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"} <= os.environ.keys():
+        raise UsageError(f"WORLD_SIZE={process_count()} without the ranks of its processes", "start with torchrun")
     processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
     if device == "cpu" or (device == "auto" and gpus < processes):
         return torch.device("cpu")

@@ -65,6 +65,23 @@ def noise_from(rng: Rng) -> Iterator[None]:
 
 
 @contextmanager
+def full_precision() -> Iterator[None]:
+    """Products and convolutions in fp32 without TF32, whatever was trained before; its rounding can mask gradients."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def is_expanded(tensor: Tensor) -> bool:
+    """Whether several entries share one place in memory, as after `expand`."""
+    return any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+@contextmanager
 def same_buffers(module: nn.Module) -> Iterator[None]:
     """Forward and backward passes within the block leave the buffers as they were."""
     buffers = [
@@ -77,7 +94,8 @@ def same_buffers(module: nn.Module) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for owner, name, buffer, before in buffers:
-                setattr(owner, name, buffer.copy_(before))
+                # One that was expanded cannot be written to, by the network neither.
+                setattr(owner, name, buffer if is_expanded(buffer) else buffer.copy_(before))
 
 
 def plain_weights(module: nn.Module) -> dict[str, Tensor]:

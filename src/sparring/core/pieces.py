@@ -83,7 +83,8 @@ class Piece(Record, ABC):
             return {"$family": cls.family}
         schema = handler.resolve_ref_schema(handler(core))
         schema["properties"] = {"name": {"const": cls.name}} | schema.get("properties", {})
-        return schema | {"title": cls.name, "description": summary(cls), "required": ["name"]}
+        required = ["name", *schema.get("required", ())]
+        return schema | {"title": cls.name, "description": summary(cls), "required": required}
 
 
 class UnknownPiece(UsageError):
@@ -175,7 +176,7 @@ def import_object(reference: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in (module, module.partition(".")[0]):
+        if not f"{module}.".startswith(f"{error.name}."):
             raise ImportError(f"{module} imports {error.name}, which is not installed here") from None
         raise ImportError(f"module {error.name} is not importable from here") from None
     except ImportError as error:

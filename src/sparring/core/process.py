@@ -7,12 +7,12 @@ import os
 
 def rank() -> int:
     """The rank of this process, from 0; 0 without `torchrun`."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK") or 0) if process_count() > 1 else 0
 
 
 def process_count() -> int:
     """The number of processes; 1 without `torchrun`."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 class Progress:

@@ -7,6 +7,7 @@ where there are labels, `SPLIT/labels.npy`, int64 `(n)`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -189,15 +190,21 @@ def _mapped(path: Path, facts: StoredFile, shape: tuple[int, ...]) -> Numbers:
     """
     if not path.is_file():
         raise ValueError("missing")
-    size = path.stat().st_size
-    if size != facts.bytes:
-        raise ValueError(f"{size:,} bytes, but the manifest says {facts.bytes:,}")
-    if sha256(path) != facts.sha256:
+    found = path.stat()
+    if found.st_size != facts.bytes:
+        raise ValueError(f"{found.st_size:,} bytes, but the manifest says {facts.bytes:,}")
+    if _digest(path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns) != facts.sha256:
         raise ValueError("its SHA-256 is not the manifest's; its bytes have changed")
     array = np.lib.format.open_memmap(path, mode="c")
     if array.shape != shape:
         raise ValueError(f"holds {array.shape}, but the manifest says {shape}")
     return array
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, *_version: int) -> str:
+    """The SHA-256 of a file, read once a process as long as its size and time stay: pages open a store many times."""
+    return sha256(path)
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:

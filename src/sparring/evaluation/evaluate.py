@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparring.classifier.load import load_classifier
+from sparring.core.errors import UsageError
 from sparring.core.process import SILENT, Progress
 from sparring.evaluation.discriminator import measure_discriminator
 from sparring.gan.load import load_gan
 from sparring.gan.sampling import draw
 from sparring.monitoring.classifier_metrics import ClassifierMetrics
-from sparring.monitoring.generator_metrics import GeneratorMetrics
+from sparring.monitoring.generator_metrics import NO_FEATURES, GeneratorMetrics
 from sparring.monitoring.run_verdict import RunEnd, run_verdict
 from sparring.networks import Extractor
 from sparring.recipes import ClassifierRecipe
@@ -18,11 +19,6 @@ from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 from sparring.runs.schema import MetricValue
 from sparring.runs.stored_record import StoredRecord
-
-_NO_FEATURES = (
-    "images of fewer than two classes have no classifier, so no metric of features applies; name a feature extractor: "
-    "--extractor '{name: inception, weights: FILE}'"
-)
 
 
 class Evaluation(StoredRecord):
@@ -60,7 +56,7 @@ def evaluate(
         samples: generated samples per game, compared with at most as many real images; of a classifier held-out
             samples at most, and as many training samples.
         extractor: of the features in which images are compared; None takes the recipe's.
-        seed: number of the stream of latents or of the attack; training never draws from it.
+        seed: number of the stream of latents, from which training never draws, or of a classifier's attack.
         device: where to measure.
         progress: of the preparation, where the data are looked at for the first time.
 
@@ -74,6 +70,8 @@ def evaluate(
     """
     run = RunFolder.open(path)
     if isinstance(run.recipe(), ClassifierRecipe):
+        if extractor is not None:
+            raise UsageError(f"{path}: trains a classifier, and generates no images", "leave the extractor out")
         return _classifier(run, samples, seed, device)
     return _gan(run, samples, extractor, seed, device, progress)
 
@@ -88,7 +86,7 @@ def _gan(
     drawn = draw(loaded, samples, "evaluate", seed).samples
     diverged = loaded.diverged.games
     metrics = quality.values(quality.measure(drawn, diverged), quality.intervals(drawn, diverged))
-    problems = (*loaded.problems, *((_NO_FEATURES,) if quality.lacks_features else ()))
+    problems = (*loaded.problems, *((NO_FEATURES,) if quality.lacks_features else ()))
     slopes, unknown = measure_discriminator(loaded, source, seed)
     verdict = run_verdict(RunEnd(recipe, source.facts, metrics, loaded.step, loaded.step))
     return Evaluation(step=loaded.step, verdict=verdict, metrics=metrics | slopes, problems=(*problems, *unknown))

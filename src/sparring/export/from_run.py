@@ -55,6 +55,8 @@ def chosen_network(run: RunFolder, what: What | None = None, game: int = 0) -> C
     if isinstance(run.recipe(), ClassifierRecipe):
         if what not in (None, "classifier"):
             raise UsageError(f"{run.path}: trains a classifier, and has no {what}", "leave --what out")
+        if game:
+            raise UsageError(f"{run.path}: trains one classifier, and has no game {game}", "leave --game out")
         return _classifier(run)
     gan = load_gan(run, "cpu").game(game)
     gan.networks.eval()

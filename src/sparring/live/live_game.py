@@ -257,12 +257,14 @@ def _of_discriminator(means: Mapping[str, Any], is_critic: bool) -> list[str]:
     """What D says on average, in words; nothing before the first round."""
     if not means:
         return []
+    attacked = "" if "d_real" in means else "attacked "  # a regime may show no others
+    suffix = "_adversarial" if attacked else ""
     if is_critic:
-        real, fake = number(means["score_real"]), number(means["score_fake"])
-        return [f"On average D scores real samples {real} and generated ones {fake}."]
-    real, fake = means["d_real"], means["d_fake"]
+        real, fake = number(means[f"score_real{suffix}"]), number(means["score_fake"])
+        return [f"On average D scores {attacked}real samples {real} and generated ones {fake}."]
+    real, fake = means[f"d_real{suffix}"], means["d_fake"]
     tells = "can hardly tell them apart" if abs(real - fake) < _ALIKE else "tells them apart"
-    return [f"D gives real samples {real:.2f} and generated ones {fake:.2f}: it {tells}."]
+    return [f"D gives {attacked}real samples {real:.2f} and generated ones {fake:.2f}: it {tells}."]
 
 
 def _covered(recipe: Recipe) -> str:

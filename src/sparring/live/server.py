@@ -95,7 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(b"")
 
     def do_POST(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
+        given = self.headers.get("Content-Length", "0")
+        length = int(given) if given.isdecimal() else _LONGEST + 1
         if self.headers.get_content_type() != "application/json" or length > _LONGEST:
             self.close_connection = True
             self._send(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "short JSON is wanted", "text/plain")
@@ -119,6 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
             except (SparringError, OSError) as error:  # files may go while they are read
                 self._send(HTTPStatus.CONFLICT, str(error), "text/plain")
                 return
+            except Exception as error:  # a fault of ours, or of a piece of the user's
+                self._send(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}", "text/plain")
+                raise
             same = bool(version) and version == answer.version
             status = HTTPStatus.NOT_MODIFIED if same else HTTPStatus.OK
             self._send(status, "" if same else answer.body, answer.kind, answer.version)

@@ -30,7 +30,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """
     from torchmetrics.image.fid import FrechetInceptionDistance  # takes a second to import
 
-    distance = FrechetInceptionDistance(feature=as_extractor(a.shape[1]))
+    distance = FrechetInceptionDistance(feature=as_extractor(a.shape[1]), sync_on_compute=False)
     distance.update(a.cpu().double(), real=True)
     distance.update(b.cpu().double(), real=False)
     return max(0.0, float(distance.compute()))

@@ -34,7 +34,9 @@ def kernel_distance(a: Tensor, b: Tensor, *, subsets: int, size: int) -> tuple[f
     size = min(size, len(a), len(b))
     different = 1 if size == max(len(a), len(b)) else subsets
     with seeded():
-        distance = KernelInceptionDistance(feature=as_extractor(a.shape[1]), subsets=different, subset_size=size)
+        distance = KernelInceptionDistance(
+            feature=as_extractor(a.shape[1]), subsets=different, subset_size=size, sync_on_compute=False
+        )
         distance.update(a.cpu().double(), real=True)
         distance.update(b.cpu().double(), real=False)
         mean, std = distance.compute()

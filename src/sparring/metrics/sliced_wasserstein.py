@@ -76,7 +76,8 @@ class SlicedWasserstein(Metric):
 
     def applies(self, reference: Reference) -> bool:
         real = reference.samples
-        return real.dim() == 4 and min(real.shape[2:]) >= PATCH and len(real) >= 2
+        is_image = real.dim() == 4 and min(real.shape[2:]) >= PATCH
+        return is_image and len(real) >= 2 and bool((real.abs() <= 1).all())
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         count = self._compared(reference, len(samples))

@@ -55,6 +55,12 @@ FAR = 10.0
 """At a score of this size a logistic payoff has a slope of 5e-5."""
 SIDE = 32
 """Images are compared at this many pixels a side, at most."""
+FEWEST = 32
+"""With fewer held-out samples, training samples take their place."""
+EVEN = 1.75
+"""Where real samples have fewer classes, effectively, samples of one class are no collapse: one is too rare."""
+SPREAD = 1.1
+"""Where real samples have fewer classes, effectively, predictions of one class are no collapse."""
 _TINY = 1e-30
 
 
@@ -79,16 +85,17 @@ class ClassifierCollapseMetrics:
 
     def __init__(self, state: ClassifierState) -> None:
         self.state = state
-        self._real = state.source.held_out(CLASSIFIER_SAMPLES, rng=Rng.of(0, state.device)).samples
+        held_out = state.source.held_out(CLASSIFIER_SAMPLES, rng=Rng.of(0, state.device))
+        self._real, self._classes = held_out.samples, _classes_in(held_out, len(state.source.facts.classes))
 
     @torch.no_grad()
     def measure(self) -> dict[str, Any]:
         """The metrics that apply."""
         with untraced(self.state.network):
             logits = self.state.classify(self._real)
-        several, selected = logits.shape[-1] > 1, self.state.selected
+        selected = self.state.selected
         predicted = float(effective_number(logits.argmax(-1), logits.shape[-1]))
-        metrics = {"collapse_predicted": predicted} if several else {}
+        metrics = {"collapse_predicted": predicted} if self._classes > SPREAD else {}
         return metrics | ({"collapse_robust_drop": selected.drop} if selected else {})
 
 
@@ -104,8 +111,11 @@ class GANCollapseMetrics:
         self.game, self.classifier = game, classifier
         self._lead, self._classes = game.recipe.lead, len(game.source.facts.classes)
         held_out = game.source.held_out(2 * ANCHORS, rng=Rng.of(0, game.device))
+        if len(held_out.samples) < FEWEST:
+            rows = game.source.training_set(2 * ANCHORS, game.streams)
+            held_out = Batch(rows.samples[: 2 * ANCHORS], rows.labels)
         half = max(1, len(held_out.samples) // 2)
-        self._labels = held_out.labels
+        self._labels, self._real_classes = held_out.labels, _classes_in(held_out, self._classes)
         others = held_out.samples[-half:]
         real = _map(held_out, lambda part: part[-half:][:SAMPLES])
         self._real = _map(real, lambda part: part.expand(*self._lead, *part.shape))
@@ -136,7 +146,7 @@ class GANCollapseMetrics:
             "collapse_radius": _rms(flat - self._mean) / self._spread,
             "collapse_anchors": effective_number(nearest, len(self._anchors)),
         }
-        return metrics | ({"collapse_classes": self._classes_of(fake, nearest)} if self._classes > 1 else {})
+        return metrics | ({"collapse_classes": self._classes_of(fake, nearest)} if self._real_classes > EVEN else {})
 
     def _classes_of(self, fake: Samples, nearest: Tensor) -> Tensor:
         if self.classifier is None:
@@ -161,7 +171,7 @@ class GANCollapseMetrics:
             "collapse_slope_generator": _slope(objective.generator, made),
             "collapse_slope_discriminator": _slope(lambda s: objective.real(s) + objective.fake(-s), scores.abs()),
         }
-        if not game.recipe.class_loss.real.classes or self._classes == 1:
+        if not game.recipe.class_loss.real.classes or self._real_classes <= SPREAD:
             return metrics
         assert verdict.classes is not None
         return metrics | {"collapse_predicted": effective_number(verdict.classes.argmax(-1), self._classes)}
@@ -171,6 +181,11 @@ class GANCollapseMetrics:
 
     def _score(self, verdict: Verdict, labels: Tensor | None) -> Scores:
         return self.game.recipe.discriminator.head.score(verdict, labels)
+
+
+def _classes_in(real: Batch, count: int) -> float:
+    """The effective number of classes of real samples; of data without labels, how many there are to predict."""
+    return float(count if real.labels is None else effective_number(real.labels, count))
 
 
 def _map(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:

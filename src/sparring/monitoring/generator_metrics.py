@@ -24,6 +24,11 @@ COVERED = ("modes", "classes")
 """What a generator may cover."""
 SAMPLES = 2048
 """Samples a game and measurement, during training."""
+NO_FEATURES = (
+    "images of fewer than two classes have no classifier, so no metric of features applies; name another extractor, "
+    "such as {name: inception, weights: FILE}"
+)
+"""Said where `lacks_features`."""
 
 Row = dict[str, Any]
 

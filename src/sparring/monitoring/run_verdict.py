@@ -23,7 +23,11 @@ _STOPPED = {
 }
 """How a verdict begins by status; any other status is a failure."""
 _NAMES = {"classifier": "the classifier"}
-_FLOORS = {"frechet_distance": "frechet_floor", "sliced_wasserstein": "sliced_wasserstein_floor"}
+_FLOORS = {
+    "frechet_distance": "frechet_floor",
+    "sliced_wasserstein": "sliced_wasserstein_floor",
+    "wasserstein2": "wasserstein2_floor",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def _complete(end: RunEnd, reached: Outcome | None) -> list[str]:
     if end.steps < whole:
         rounds = f"{end.steps:,} of the recipe's {whole:,} rounds"
     if reached is None:
-        return [f"{rounds} are complete", *_collapses(end), "nothing was measured, as evaluate_every is 0"]
+        cause = "as no measure applies to these data" if end.recipe.evaluate_every else "as evaluate_every is 0"
+        return [f"{rounds} are complete", *_collapses(end), f"nothing was measured, {cause}"]
     return [*_collapses(end), f"{reached.clause} after {rounds}", *reached.details]
 
 
@@ -105,7 +110,7 @@ def _classes(end: RunEnd) -> Outcome:
 
 
 def _distance(name: str, title: str) -> Callable[[RunEnd], Outcome]:
-    """Images without classes: a distance from real ones."""
+    """Images without classes, and points without modes: a distance from real ones."""
 
     def reach(end: RunEnd) -> Outcome:
         found = _against_floor(end, name)
@@ -137,6 +142,7 @@ KINDS: dict[str, Callable[[RunEnd], Outcome]] = {
     "classes": _classes,
     "frechet_distance": _distance("frechet_distance", "Fréchet"),
     "sliced_wasserstein": _distance("sliced_wasserstein", "sliced Wasserstein"),
+    "wasserstein2": _distance("wasserstein2", "Wasserstein-2"),
     "robust_accuracy_test": _accuracy,
     "robust_accuracy_train": _training_accuracy,
 }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sparring.core.errors import CorruptInput, NonFinite, UsageError
 from sparring.core.files import storage_errors
+from sparring.core.modules import full_precision
 from sparring.core.pieces import Piece, piece
 from sparring.core.shapes import FeaturesAndLogits, as_bytes
 from sparring.networks.base import FeatureNetwork
@@ -59,7 +60,8 @@ class FrozenClassifier:
 
     @torch.no_grad()
     def _extract(self, samples: Tensor) -> FeaturesAndLogits:
-        parts = [self._network.extract(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
+        with full_precision():
+            parts = [self._network.extract(self._rounded(part)) for part in torch.split(samples, _AT_ONCE)]
         found = FeaturesAndLogits(*(torch.cat(each) for each in zip(*parts, strict=True)))
         if not all(each.isfinite().all() for each in found):
             raise NonFinite(f"not finite: features or logits of {self.name}", "measure with another extractor")

@@ -161,7 +161,7 @@ class ClassHead(nn.Module):
     def __init__(self, discriminator: nn.Module) -> None:
         super().__init__()
         self.discriminator = discriminator
-        self.train(discriminator.training)
+        self.training = discriminator.training
 
     def forward(self, samples: Tensor) -> Tensor:
         verdict: Verdict = self.discriminator(samples)

@@ -50,8 +50,8 @@ class OwnDiscriminator:
         optimizer: over its parameters.
         objective: payoffs per sample, or its name; D ascends their mean.
         space: shape and range of the samples, or the range alone; None for samples without one.
-        lipschitz: a control, or its name; its penalty is subtracted once a step, its constraint applied before an
-            update or after each step. Spectral normalisation reparametrises the network, in place.
+        lipschitz: a control, or its name; its penalty is subtracted once a step, its constraint applied before the
+            first step and after each. Spectral normalisation reparametrises the network, in place.
         scores: from the network's output to scores `(n)`.
         seed: of random starts.
 
@@ -89,6 +89,7 @@ class OwnDiscriminator:
             )
         self._lipschitz.check(self.network)
         self._lipschitz.transform(self.network)
+        self._lipschitz.constrain(self.network)
 
     def update(self, regime: Regime | str, real: Any, fake: Any) -> None:
         """One update of D under a regime.

@@ -143,16 +143,6 @@ def report_run(folder: RunFolder) -> Path:
     return _run_page(folder).write()
 
 
-def report_model(folder: Path) -> Path:
-    """Write FOLDER/report.html for the robustness of a model of the user's own, and return its path.
-
-    Raises:
-        CorruptInput: there is no robustness.json, or it is damaged.
-        StorageError: the disk refused.
-    """
-    return _model_page(folder).write()
-
-
 def report_runs(
     folders: Sequence[RunFolder],
     out: Path,

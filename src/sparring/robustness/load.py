@@ -22,6 +22,7 @@ from torch import Tensor
 from sparring.attacks import Attack, Epsilon
 from sparring.classifier.load import load_classifier, load_final_classifier
 from sparring.core.errors import UsageError
+from sparring.core.modules import full_precision
 from sparring.core.process import SILENT, Progress
 from sparring.core.records import Count, Every, Record
 from sparring.data import Data, SampleSet, Source
@@ -34,7 +35,7 @@ from sparring.recipes import ClassifierRecipe
 from sparring.robustness.attacked_samples import evaluation_samples, labels_of, named_data, with_generated
 from sparring.robustness.input_scale import input_check
 from sparring.robustness.own_model import Ends, OwnModel
-from sparring.robustness.targets import Target, full_precision, target_of_set
+from sparring.robustness.targets import Target, target_of_set
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
 

@@ -20,9 +20,9 @@ from sparring.attacks import FAB, Margin, Threat, attempt
 from sparring.attacks.losses import wrong_classes
 from sparring.core.balls import Ball
 from sparring.core.errors import UsageError
-from sparring.core.modules import noise_from
+from sparring.core.modules import full_precision, noise_from
 from sparring.core.randomness import Streams
-from sparring.robustness.targets import Target, full_precision
+from sparring.robustness.targets import Target
 from sparring.runs.robustness_schema import MedianRadius
 
 _WHOLE = 1e6

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from sparring.core.boundary import fitted, labels_from, module_from, require_ran
 from sparring.core.errors import UsageError
 from sparring.core.intervals import wilson
 from sparring.core.modules import evaluating
-from sparring.core.shapes import Samples, Space
+from sparring.core.shapes import Samples, Space, at_least_fp32
 from sparring.data import SampleRows, SampleSet
 from sparring.networks import prepared_for_attack
 from sparring.runs.robustness_schema import Rate, SanityCheck
@@ -134,7 +133,7 @@ class Target:
         return prepared_for_attack(self.network, next(self.parts(self.samples)))
 
     def _logits(self, network: nn.Module, samples: Samples) -> Tensor:
-        draws = [self.read(network(samples)).float() for _ in range(self.draws)]
+        draws = [at_least_fp32(self.read(network(samples))) for _ in range(self.draws)]
         logits = torch.stack(draws).mean(0) if self.draws > 1 else draws[0]
         if not samples.requires_grad:
             return logits
@@ -221,18 +220,6 @@ class FittedRows:
 def rate(correct: Bool[Tensor, " n"]) -> Rate:
     """The share of samples for which it is true, with its interval."""
     return Rate(value=float(correct.double().mean()), interval=wilson(int(correct.sum()), len(correct)))
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Matrix products and convolutions in fp32 without TF32, whose rounding can mask gradients."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def _count_classes(target: Target) -> int:

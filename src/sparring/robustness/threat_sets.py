@@ -27,6 +27,7 @@ from sparring.attacks import (
     TargetedCrossEntropy,
     TargetedDLR,
     Threat,
+    WhiteBox,
     pgd_within,
 )
 from sparring.core.balls import L2, Linf
@@ -93,7 +94,7 @@ def _words(choice: str | Sequence[str | Threat]) -> Iterator[str | Threat]:
 
 def _follows_gradients(threat: Threat) -> bool:
     attack = threat.attack
-    return threat.kind == "white-box" or (isinstance(attack, GradientAttack) and attack.source.white_box)
+    return threat.kind == "white-box" or (isinstance(attack, GradientAttack) and isinstance(attack.source, WhiteBox))
 
 
 def _named(choice: str, budgets: Budgets) -> list[Threat]:

@@ -26,7 +26,7 @@ from sparring.attacks import Threat, scales
 from sparring.core.balls import Linf
 from sparring.core.descent import require_finite
 from sparring.core.intervals import percent
-from sparring.core.modules import noise_from
+from sparring.core.modules import full_precision, noise_from
 from sparring.core.process import SILENT, Progress
 from sparring.core.randomness import Streams
 from sparring.core.shapes import Samples
@@ -34,7 +34,7 @@ from sparring.robustness.budgets import Budgets, Epsilons, budgets_of, sizes_fro
 from sparring.robustness.model_checks import gradients_are_strongest, samples_are_held_out
 from sparring.robustness.robustness_verdict import robustness_verdict
 from sparring.robustness.sanity_checks import sanity_checks
-from sparring.robustness.targets import Target, full_precision, rate
+from sparring.robustness.targets import Target, rate
 from sparring.robustness.threat_sets import chosen_threats, left_out
 from sparring.robustness.transfer import require_same_task, transfer_matrix
 from sparring.robustness.trials import SHOWN, Trial, Trials, norm_of

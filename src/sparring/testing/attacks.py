@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sparring.attacks import Aim, Attack, Criterion, Direction, GradientEstimator, Start
+from sparring.attacks import Aim, Attack, Criterion, Direction, GradientEstimator, Start, WhiteBox
 from sparring.core.balls import Ball, Linf
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Bounds, Space
@@ -91,7 +91,7 @@ def check_estimator(estimator: GradientEstimator) -> None:
     assert torch.allclose(found[1], again, atol=1e-4), "a replica has the direction of a single game"
     flat = estimator.estimate(x, constant, space=space, rng=Streams(7, 3).rng("estimator"))
     assert (flat.abs() < 1e-4).all(), "no gradient, no direction"
-    if estimator.white_box:
+    if isinstance(estimator, WhiteBox):
         gradient = rise[:, None, None] * weight
         followed = estimator.follow(gradient.expand(3, 64, 2, 3), 2, rng=Streams(7, 3).rng("estimator"))
         assert torch.allclose(followed, found, rtol=1e-4), "a known gradient gives the same direction"

@@ -46,12 +46,13 @@ def lengthen(path: Path, override: str) -> str:
             raise UsageError(
                 f"{path}: {trained:,} rounds are trained, and {override} asks for no more", "give a larger number"
             )
+        if steps == recipe.steps:
+            return ""
         bound = tuple(_bound_to_length(recipe, steps, trained))
-        if steps != recipe.steps:
-            set_length(path, steps, EarlierLength(steps=recipe.steps, trained=trained, followed_by=bound))
-            summary = run.summary()
-            if summary is not None:
-                run.write_summary(summary.model_copy(update={"status": "interrupted"}))
+        set_length(path, steps, EarlierLength(steps=recipe.steps, trained=trained, followed_by=bound))
+        summary = run.summary()
+        if summary is not None:
+            run.write_summary(summary.model_copy(update={"status": "interrupted"}))
     if not bound:
         return ""
     return (

@@ -93,6 +93,8 @@ def load_training(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> 
         if progress.step > recipe.steps:
             raise CorruptInput(f"of round {progress.step:,} of {recipe.steps:,}", "restore the folder")
         state.load_state(checkpoint.tensors)
+    if isinstance(state, GANState):
+        state.diverged.round = progress.step  # a measurement may come before the next round
     return LoadedTraining(
         state,
         progress.step,

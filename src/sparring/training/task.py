@@ -24,7 +24,7 @@ from sparring.monitoring.classifier_metrics import ClassHeadMetrics, ClassifierM
 from sparring.monitoring.collapse_metrics import ClassifierCollapseMetrics, GANCollapseMetrics
 from sparring.monitoring.discriminator_probe import DiscriminatorProbe
 from sparring.monitoring.endurance_study import EnduranceStudy
-from sparring.monitoring.generator_metrics import GeneratorMetrics, first_successes
+from sparring.monitoring.generator_metrics import NO_FEATURES, GeneratorMetrics, first_successes
 from sparring.monitoring.pictures import save_probe, save_samples
 from sparring.recipes import ClassifierRecipe, Recipe, TrainingRecipe
 from sparring.runs.environment import precision_remarks
@@ -219,10 +219,7 @@ def _measures(game: GANState, progress: Progress) -> GeneratorMetrics | None:
         return None
     measures = GeneratorMetrics(game.recipe, game.source, game.device, progress=progress)
     if measures.lacks_features:
-        progress.note(
-            "images of fewer than two classes have no classifier, so no metric of features applies; name a feature "
-            "extractor: extractor={name: inception, weights: FILE}"
-        )
+        progress.note(NO_FEATURES)
     return measures
 
 
@@ -275,8 +272,8 @@ class ClassifierTask(Task):
         if not measured:
             return {}
         last, selected = self.measures.values(measured[-1]), self.classifier.selected
-        if selected and not selected.numbers["round"]:
-            return last  # none is selected yet
+        if selected and not (complete and selected.numbers["round"]):
+            return last  # none is selected yet, or a stop must not wait until it is measured
         best = self._of_selected(selected) if selected else self._of_best_row(measured)
         return last | {f"{name}_best": entry for name, entry in best.items()}
 

@@ -20,10 +20,11 @@ from sparring.claims.measures.base import Measure
 from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.core.balls import Ball, Linf
 from sparring.core.errors import UsageError
+from sparring.core.modules import full_precision
 from sparring.core.pieces import piece
 from sparring.core.records import Count, NonNegative
 from sparring.robustness.load import RobustnessOptions, open_targets
-from sparring.robustness.targets import Target, full_precision
+from sparring.robustness.targets import Target
 from sparring.robustness.trials import Trials
 
 Unit = Literal["training", "[0, 1]", "[-1, 1]"]

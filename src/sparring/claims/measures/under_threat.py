@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from sparring.attacks import Attack, CrossEntropy, GradientEstimator, Threat
 from sparring.claims.measures.base import Measure
 from sparring.claims.values import PlayedGame, Value
-from sparring.core.modules import input_gradient
+from sparring.core.modules import full_precision, input_gradient
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
 from sparring.robustness.load import RobustnessOptions, open_targets
-from sparring.robustness.targets import Target, full_precision
+from sparring.robustness.targets import Target
 from sparring.robustness.trials import Trials
 
 

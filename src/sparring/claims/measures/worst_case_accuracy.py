@@ -8,11 +8,12 @@ from __future__ import annotations
 from sparring.attacks import Threat
 from sparring.claims.measures.base import Measure
 from sparring.claims.values import PlayedGame, Value
+from sparring.core.modules import full_precision
 from sparring.core.pieces import piece
 from sparring.core.records import Count, Positive
 from sparring.robustness.budgets import Budgets, budgets_of
 from sparring.robustness.load import RobustnessOptions, open_targets
-from sparring.robustness.targets import Target, full_precision
+from sparring.robustness.targets import Target
 from sparring.robustness.threat_sets import chosen_threats
 from sparring.robustness.trials import Trials, norm_of
 
