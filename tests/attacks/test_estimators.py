@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sparring.attacks import FGSM, NES, SPSA, FiniteDifferences, GradientEstimator, RandomDirection
 from sparring.core.modules import input_gradient
 from sparring.core.randomness import Rng
+from sparring.core.records import InvalidRecord
 from sparring.core.shapes import Bounds, Space
 
 SPACE = Space((2, 3, 3), Bounds(-1.0, 1.0))
@@ -81,7 +82,7 @@ def test_smoothed_estimates_turn_to_the_gradient_with_samples(estimator: type[NE
 
 @pytest.mark.parametrize("make", [lambda: NES(sigma=0), lambda: SPSA(sigma=0), lambda: FiniteDifferences(h=0)])
 def test_a_difference_over_no_distance_is_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match="greater than 0"):
+    with pytest.raises(InvalidRecord, match="greater than 0"):
         make()
 
 

@@ -155,7 +155,7 @@ def test_relu_network_in_the_plane(ball: Ball) -> None:
 def test_fab_needs_a_signed_criterion_and_a_norm() -> None:
     with pytest.raises(InvalidRecord, match="use margin"):
         Threat(name="FAB", kind="white-box", attack=FAB(), criterion=CrossEntropy())
-    with pytest.raises(InvalidRecord, match="needs a norm"):
+    with pytest.raises(InvalidRecord, match="fab needs one with a radius"):
         FAB(ball=Unbounded())
 
 

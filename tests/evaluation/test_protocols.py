@@ -233,13 +233,19 @@ def test_images_are_those_of_the_whole_training_split() -> None:
     assert source.facts.bounds == IMAGE_BOUNDS
 
 
-def test_features_do_not_depend_on_the_precision_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_do_not_depend_on_the_precision_of_a_training() -> None:
     class Watched(Halves):
         def extract(self, images: Tensor) -> FeaturesAndLogits:
             assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32
             return super().extract(images)
 
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    FrozenClassifier(Watched(), "toy", "0" * 64, torch.device("cpu")).extract(torch.zeros(2, 1, 8, 8))
-    assert torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = True
+        FrozenClassifier(Watched(), "toy", "0" * 64, torch.device("cpu")).extract(torch.zeros(2, 1, 8, 8))
+        assert all(switch.allow_tf32 for switch in switches)
+    finally:
+        for switch, was in zip(switches, before, strict=True):
+            switch.allow_tf32 = was

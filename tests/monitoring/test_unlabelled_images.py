@@ -36,4 +36,4 @@ def test_a_folder_of_pictures_is_measured(recipe: str, sparring: Command, tmp_pa
     assert "Sliced Wasserstein distance" in (run / "report.html").read_text()
     found = json.loads(sparring("evaluate", run, "--samples", 30, "--json").out)
     assert {"sliced_wasserstein", "sliced_wasserstein_floor"} <= found["metrics"].keys()
-    assert any("--extractor" in problem for problem in found["problems"])
+    assert any("name another extractor" in problem for problem in found["problems"])
