@@ -150,6 +150,7 @@ const dress = (section) => {
 };
 const settingsChanged = (section, name) => {
   const game = Number(section.dataset.game);
+  if (!settings[game].objective) return; // what the controls show is not known yet
   const option = control(section, "lipschitz").selectedOptions[0];
   if (name === "lipschitz" && option.dataset.key) control(section, "strength").value = option.dataset.default;
   dress(section);
