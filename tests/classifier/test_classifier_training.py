@@ -356,6 +356,7 @@ def test_what_cannot_be_trained_is_refused_before_the_folder_is_made(tmp_path: P
     train(classifier_recipe("steps=1"), tmp_path / "classifier", device="cpu")
     refused = {
         "have no labels": f"data={tmp_path / 'unlabelled'}",
+        "have one class": "data={name: ring, modes: 1}",
         "not a run folder": "fakes={run: nowhere, weight: 1}",
         "its generator is unconditional": fakes(tmp_path / "plain", 1.0),
         "trains a classifier, so there is no generator": fakes(tmp_path / "classifier", 1.0),

@@ -8,16 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import sparring as library
+from data_layouts import photo, write_folder
 from robust_classifiers import robust_recipe
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.pieces import FAMILIES
-from sparring.export import PortableGenerator, from_pretrained
+from sparring.core.randomness import Rng
+from sparring.export import PortableGenerator, export_run, from_pretrained
 from sparring.export.card import _robustness
 from sparring.recipes import Recipe, load
+from sparring.robustness.exported_target import exported_target
 from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.runs.folder import RunFolder
 from sparring.runs.robustness_schema import Robustness
@@ -95,12 +99,10 @@ def test_a_generator_is_its_running_mean(
 def test_the_card_has_what_a_hub_reads(game: Path, tmp_path: Path) -> None:
     from huggingface_hub import ModelCard
 
-    from sparring.export import export_run
-
     folder = export_run(game, tmp_path / "out").folder
     card = ModelCard(card_of(folder))
     assert card.text.startswith("\n# Generator: Built-in 8x8 digits, Rob-GAN's co-training; a minute on a CPU\n")
-    assert card.data.library_name == "sparring" and card.data.pipeline_tag == "unconditional-image-generation"
+    assert card.data.library_name == "sparring" and card.data.pipeline_tag == "other"
     for said in ("in [0, 1]", "@inproceedings{liu2019robgan", "lipschitz:\n  name: spectral_norm", "### Flags"):
         assert said in card.text, said
 
@@ -119,8 +121,6 @@ def test_other_forms_are_used_as_their_card_says(
 
 def test_a_robust_classifier_has_the_figures_of_its_run(classifier: Path, game: Path, tmp_path: Path) -> None:
     """Target by target: what is attacked is the same bit for bit, so that every figure is."""
-    from sparring.export import export_run
-
     options = RobustnessOptions(samples=20)
     for run in (classifier, game):
         folder = export_run(run, tmp_path / run.parent.name, what="classifier").folder
@@ -146,9 +146,22 @@ def test_robustness_of_an_export_on_the_command_line(classifier: Path, tmp_path:
     assert json.loads((out / "robustness.json").read_text())["targets"][0]["samples"] == 10
 
 
-def test_one_of_packed_games(short: Callable[..., Recipe], tmp_path: Path) -> None:
-    from sparring.export import export_run
+def test_an_export_on_images_of_the_users_own(classifier: Path, tmp_path: Path, sparring: Command) -> None:
+    out = export_run(classifier, tmp_path / "out").folder
+    pixels = Rng.of(0).integers((60, 8, 8), 256).byte().numpy()
+    np.savez(tmp_path / "own.npz", x=pixels, y=np.arange(60) % 10)
+    target, step = exported_target(out, str(tmp_path / "own.npz"), 50, 0, torch.device("cpu"))
+    assert (target.evaluated_on, target.training, len(target.samples), step) == ("given", None, 50, 8)
+    np.savez(tmp_path / "few.npz", x=pixels, y=np.arange(60) % 3)
+    refused = sparring("robustness", out, "--data", tmp_path / "few.npz")
+    assert refused.code == 2 and "was trained on samples of" in refused.err
+    names = [f"{name}/{index}.png" for name in "abcdefghij" for index in range(2)]
+    images = {name: photo(index, size=(8, 8), format="PNG", mode="L") for index, name in enumerate(names)}
+    refused = sparring("robustness", out, "--data", write_folder(tmp_path / "letters", images))
+    assert refused.code == 2 and "its classes are 0, 1, 2" in refused.err and "a, b, c" in refused.err
 
+
+def test_one_of_packed_games(short: Callable[..., Recipe], tmp_path: Path) -> None:
     train(short("replicas=2", "steps=2"), tmp_path / "run", device="cpu")
     result = export_run(tmp_path / "run", game=1)
     assert result.folder == tmp_path / "run" / "exports" / "generator-hub-1"
@@ -197,8 +210,6 @@ def test_a_discriminator_without_a_class_head_is_no_classifier(
 def test_damaged_and_foreign_exports_are_refused(
     classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparring.export import export_run
-
     folder = export_run(classifier, tmp_path / "out").folder
     with pytest.raises(UsageError, match="no exported network"):
         from_pretrained(tmp_path)
@@ -226,8 +237,6 @@ def test_damaged_and_foreign_exports_are_refused(
 def test_nothing_is_left_of_an_export_that_failed(
     classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparring.export import export_run
-
     def differs(*_: object) -> float:
         raise UsageError("differs")
 

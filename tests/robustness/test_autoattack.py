@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from robust_models import sound
-from sparring.attacks import FAB, Margin, SquareLinf, Threat
+from sparring.attacks import APGD, FAB, Margin, SquareLinf, TargetedDLR, Threat
 from sparring.core.errors import UsageError
 from sparring.core.files import PREFIX
 from sparring.core.process import Progress
@@ -79,7 +79,7 @@ def test_fab_alone_is_exact_on_a_linear_network() -> None:
 def test_standard_says_what_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worst_case, "sanity_checks", lambda *_, **__: [])
     quick = robust_accuracy(sound("mlp").first(40), epsilons=[0.1], threats="fgsm").robustness
-    assert quick.headline and "FAB and Square with 5,000 queries were not tried" in quick.headline.text
+    assert quick.headline and "APGD-CE, APGD-T, FAB and Square with 5,000 queries were not tried" in quick.headline.text
 
 
 def test_attacks_count_by_their_kind_whatever_their_name() -> None:
@@ -89,9 +89,14 @@ def test_attacks_count_by_their_kind_whatever_their_name() -> None:
         Threat(name="FAB-T-100", kind="black-box", attack=SquareLinf(epsilon=0.1, queries=queries), criterion=Margin())
         for queries in (5000, 500)
     )
-    assert left_out([fab, square], image) == left_out([fab], points) == ""
-    assert left_out([fab, cheap], image) == "; Square with 5,000 queries was not tried"
-    assert left_out([square], image) == "; FAB was not tried"
+    apgd = [
+        Threat(name="1", kind="white-box", attack=APGD(epsilon=0.1)),
+        Threat(name="2", kind="white-box", attack=APGD(epsilon=0.1), criterion=TargetedDLR(), targets=9),
+    ]
+    assert left_out([*apgd, fab, square], image) == left_out([*apgd, fab], points) == ""
+    assert left_out([*apgd, fab, cheap], image) == "; Square with 5,000 queries was not tried"
+    assert left_out([*apgd, square], image) == "; FAB was not tried"
+    assert left_out([apgd[0], square], image) == "; APGD-T and FAB were not tried"
 
 
 class KilledAfter(Progress):

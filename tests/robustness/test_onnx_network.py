@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -47,6 +48,14 @@ def test_the_logits_are_those_of_pytorch(batch: int | str, tmp_path: Path) -> No
     network, clean = OnnxNetwork(export(tmp_path / "m.onnx", batch)), sound("mlp")
     x = clean.samples[:20]
     assert torch.allclose(network(x), clean.predicted_logits(x), atol=1e-4)
+
+
+def test_images_of_another_size_are_refused(sparring: Command, tmp_path: Path) -> None:
+    np.savez(tmp_path / "large.npz", x=np.zeros((20, 16, 16), np.uint8), y=np.arange(20) % 2)
+    answer = sparring(
+        "robustness", export(tmp_path / "m.onnx"), "--data", tmp_path / "large.npz", "--out", tmp_path / "o"
+    )
+    assert answer.code == 2 and "m.onnx: cannot run on samples of shape (1, 16, 16)" in answer.err
 
 
 @pytest.mark.usefixtures("quick_substitute")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from sparring.claims.games import RunIndex
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.process import Progress
 from sparring.recipes import Recipe
@@ -101,6 +102,15 @@ def test_the_length_that_a_run_has_says_nothing(short: Callable[..., Recipe], ru
         train(short("lipschitz=instance_noise"), run_path, device="cpu", progress=Stopped())
     assert lengthen(run_path, "steps=20") == ""
     assert "earlier_lengths" not in RunFolder(run_path).environment()
+
+
+def test_a_run_of_two_lengths_is_not_taken_for_one_of_the_second(short: Callable[..., Recipe], run_path: Path) -> None:
+    train(short("lipschitz=instance_noise"), run_path, device="cpu")
+    found = [RunIndex.of(run_path / "nothing", [run_path]).games]
+    lengthen(run_path, "steps=30")
+    resume(run_path, device="cpu")
+    found.append(RunIndex.of(run_path / "nothing", [run_path]).games)
+    assert [len(games) for games in found] == [1, 0]
 
 
 def test_a_run_that_grows_is_not_complete_until_it_is_resumed(short: Callable[..., Recipe], run_path: Path) -> None:

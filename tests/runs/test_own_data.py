@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sparring.core.errors import CorruptInput, StorageError, UsageError
 from sparring.core.process import Progress
+from sparring.core.randomness import Rng, Streams
 from sparring.data import prepare, verify
 from sparring.recipes import Recipe, load, recipe_names
 from sparring.runs import own_data
@@ -121,6 +122,18 @@ def test_the_side_is_the_next_one(shape: tuple[int, ...], side: int, tmp_path: P
     np.savez(tmp_path / "own.npz", x=pixels, y=[0, 1, 0, 1, 0, 1])
     facts = resolved("robgan/images", tmp_path / "own.npz").data.open(torch.device("cpu")).facts
     assert facts.shape == (len(shape) * 2 - 3, side, side) and facts.evaluated_on == "held-out"
+
+
+def test_labels_beside_the_images_are_part_of_them(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own-imgs.npz", x=np.random.default_rng(0).integers(0, 256, (8, 8, 8), np.uint8))
+    labels = []
+    for wrong in (0, 1):
+        np.savez(tmp_path / "own-labels.npz", y=[wrong, 1, 0, 1, 0, 1, 0, 1])
+        source = resolved("robgan/images", tmp_path / "own-imgs.npz").data.open(torch.device("cpu"))
+        found = source.training_set(8, Streams(0)).labels
+        assert found is not None
+        labels.append(int(found.sum()) + int(source.held_out(8, rng=Rng.of(0)).labels.sum()))  # type: ignore[union-attr]
+    assert labels[0] != labels[1]
 
 
 def test_a_test_split_of_its_own_is_held_out(tmp_path: Path) -> None:

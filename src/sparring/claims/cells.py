@@ -30,7 +30,7 @@ PACKED = 10
 """Games in one run, at most."""
 RUN = "cell:"
 """Before the key of a cell, in the place of its run folder."""
-_NOT_IN_KEY = frozenset({"seed", "replicas", "description"})
+_NOT_IN_KEY = frozenset({"seed", "replicas", "description", "planned_steps"})
 
 
 @dataclass(frozen=True)

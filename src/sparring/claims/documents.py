@@ -21,14 +21,13 @@ from sparring.claims.claim_schema import Claim, ScaleName
 from sparring.claims.entries import JudgedStatement, LedgerEntry, entry_path
 from sparring.claims.load import claim_files
 from sparring.claims.values import Where, labels_match
-from sparring.claims.verdicts import Verdict
+from sparring.claims.verdicts import VERDICTS
 from sparring.core.errors import UsageError
 from sparring.report.format import number
 from sparring.report.metric_info import SUCCESS
 from sparring.report.seed_mean import seed_mean
 
 _BLOCK = re.compile(r"(<!-- ledger: ([^>]*?) -->\n).*?(<!-- /ledger -->)", re.DOTALL)
-VERDICTS: tuple[Verdict, ...] = ("holds", "contradicted", "undecided", "not comparable", "not played")
 
 
 def with_tables(text: str, folder: Path, claims: Mapping[str, Claim]) -> str:

@@ -20,6 +20,7 @@ from sparring.claims.values import PlayedGame, Value
 from sparring.report.read import read_run
 from sparring.runs.environment import describe
 from sparring.runs.folder import RunFolder
+from sparring.runs.length import EARLIER
 from sparring.runs.schema import SUMMARY, Summary
 
 CellSeed = tuple[str, int]
@@ -103,9 +104,14 @@ class RunIndex:
         return index
 
     def add(self, path: Path, key: str) -> None:
-        """Take in a run that has ended: complete, or with numbers that were not finite."""
+        """Take in a run that has ended: complete, or with numbers that were not finite.
+
+        A run whose rounds followed two lengths equals no game.
+        """
         folder = RunFolder(path)
         summary = folder.summary()
+        if any(each.get("followed_by") for each in folder.environment().get(EARLIER, ())):
+            return
         if summary is not None and summary.status in ("complete", "non-finite"):
             for game, seed in enumerate(_seeds(folder)):
                 self.games.setdefault((key, seed), (path, game))
@@ -196,7 +202,7 @@ def played_cells(
         The cells, the environments that they refer to, and the protocols by name of the measure.
     """
     environments: dict[str, int] = {}
-    protocols: dict[str, str] = {}
+    protocols: dict[str, dict[str, None]] = {}
     played = []
     for cell in cells:
         taken = {name: measure for name, measure in measures.items() if measure.is_of(cell.labels)}
@@ -207,7 +213,9 @@ def played_cells(
                 continue
             place = environments.setdefault(json.dumps(game.environment, sort_keys=True), len(environments))
             values = {name: game.values[measure.key] for name, measure in taken.items()}
-            protocols |= {name: game.protocols[each.key] for name, each in taken.items() if each.key in game.protocols}
+            for name, each in taken.items():
+                if each.key in game.protocols:
+                    protocols.setdefault(name, {})[game.protocols[each.key]] = None
             seeds[seed] = PlayedSeed(
                 values=values,
                 seconds=game.seconds,
@@ -218,7 +226,8 @@ def played_cells(
                 failed=game.failed,
             )
         played.append(PlayedCell(labels=cell.labels, source=cell.name, key=cell.key, seeds=seeds))
-    return tuple(played), tuple(json.loads(text) for text in environments), protocols
+    texts = {name: "; in other games: ".join(each) for name, each in protocols.items()}
+    return tuple(played), tuple(json.loads(text) for text in environments), texts
 
 
 def _seeds(folder: RunFolder) -> Iterator[int]:

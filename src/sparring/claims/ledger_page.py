@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from markupsafe import Markup
 
@@ -14,7 +14,7 @@ from sparring.claims.claim_schema import Claim
 from sparring.claims.entries import LedgerEntry
 from sparring.claims.load import claim_files
 from sparring.claims.section import ClaimSection, claim_sections, counts_text, p_text
-from sparring.claims.verdicts import Verdict
+from sparring.claims.verdicts import VERDICTS
 from sparring.core.files import write_whole
 from sparring.report.format import counted
 from sparring.report.page_file import html_of
@@ -25,7 +25,6 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "p": p_text,
 }
 _PACKAGES = ("sparring.claims", "sparring.report")
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)

@@ -266,8 +266,8 @@ def _cell_row(cell: PlayedCell, measures: Sequence[str]) -> CellRow:
     means = []
     for measure in measures:
         found = [each.values.get(measure) for each in cell.seeds.values()]
-        means.append(
-            mean_text(seed_mean([float(one) for one in found if isinstance(one, int | float)], measure), measure)
-        )
+        known = [float(one) for one in found if isinstance(one, int | float)]
+        missing = f" (of {len(known)})" if 0 < len(known) < len(found) else ""
+        means.append(f"{mean_text(seed_mean(known, measure), measure)}{missing}")
     seeds = ", ".join(f"{seed} (failed)" if each.failed else str(seed) for seed, each in sorted(cell.seeds.items()))
     return CellRow(cell, seeds or NONE, tuple(means))

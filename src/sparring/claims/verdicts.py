@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Literal, get_args
 
 from scipy.special import ndtr, ndtri, stdtr
 
@@ -30,6 +30,7 @@ from sparring.claims.statements import Sample
 from sparring.core.intervals import student, wilson
 
 Verdict = Literal["holds", "contradicted", "undecided", "not comparable", "not played"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 LEVEL = 0.05
 """Of the tests, after Holm's correction."""
 FEWEST_SEEDS = 5

@@ -47,10 +47,11 @@ class ClassifierState:
     def __init__(self, recipe: ClassifierRecipe, source: Source, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
         self.space = source.facts.space
-        if not self.space.classes:
+        if self.space.classes < 2:
+            lacks = "one class" if self.space.classes else "no labels"
             raise UsageError(
-                f"data: {recipe.data.name!r} have no labels, and a classifier learns from them",
-                "choose data with labels, for example digits",
+                f"data: {recipe.data.name!r} have {lacks}, and a classifier learns to tell classes apart",
+                "choose data with several classes, for example digits",
             )
         self.source, validation = split_data(recipe, source)
         self.streams = Streams(recipe.seed, None, device)

@@ -8,13 +8,14 @@ from pathlib import Path
 import jinja2
 import torch
 
+from sparring.attacks import Attack
 from sparring.citations import citations_of
 from sparring.core.files import storage_errors
 from sparring.export.export_config import CARD, ExportConfig
 from sparring.export.plain_torch import plain_torch, random_arrays, random_tensors
 from sparring.export.portable import PortableDiscriminator, PortableGenerator, PortableNetwork
 from sparring.networks import Generator
-from sparring.recipes import AnyRecipe, to_yaml
+from sparring.recipes import AnyRecipe, Recipe, to_yaml
 from sparring.runs.folder import RunFolder
 from sparring.runs.robustness_schema import ROBUSTNESS, Robustness
 from sparring.runs.schema import Interval, MetricValue
@@ -53,7 +54,8 @@ def write_card(
     protocols = list(dict.fromkeys(metric.protocol for metric in metrics.values()))
     text = _template().render(
         config=config,
-        pipeline_tag=_PIPELINE.get(config.what, "other") if len(config.shape) == 3 else "other",
+        pipeline_tag=_pipeline_tag(config),
+        is_gan=isinstance(recipe, Recipe),
         title=f"{config.what.capitalize()}: {recipe.description or recipe.data.name}",
         verdict=summary.verdict if summary else "The training has not ended yet.",
         use=_use(config, network),
@@ -127,10 +129,16 @@ def _scale(network: PortableNetwork) -> str:
     return "Images are in [0, 1]: do not normalise them, as the network scales them to [-1, 1], where it was trained."
 
 
+def _pipeline_tag(config: ExportConfig) -> str:
+    """The hub's name of the task; it has none for generators of classes, and for points."""
+    is_conditional = config.what == "generator" and config.network.get("conditional")
+    return "other" if len(config.shape) != 3 or is_conditional else _PIPELINE.get(config.what, "other")
+
+
 def _attack(config: ExportConfig) -> str:
-    attack = config.trained_against
-    unit = "in the data's units" if config.bounds is None else "of images in [0, 1]"
-    return "none" if attack is None else f"{attack['name']}, epsilon {attack['epsilon']:.4g} {unit}"
+    if config.trained_against is None:
+        return "none"
+    return Attack.validated(config.trained_against, str(CARD), "export the run again").describe(config.space)
 
 
 def _measure(name: str, metric: MetricValue, game: int, protocols: list[str]) -> _Row:

@@ -19,20 +19,20 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from sparring.attacks import Attack, Epsilon
+from sparring.attacks import Epsilon
 from sparring.classifier.load import load_classifier, load_final_classifier
 from sparring.core.errors import UsageError
 from sparring.core.modules import full_precision
 from sparring.core.process import SILENT, Progress
 from sparring.core.records import Count, Every, Record
-from sparring.data import Data, SampleSet, Source
+from sparring.data import SampleSet, Source
 from sparring.export.export_config import is_export
-from sparring.export.pretrained import from_pretrained, read_config, require_code
 from sparring.gan.load import LoadedGAN, load_gan
 from sparring.gan.sampling import draw
 from sparring.networks import Verdict
 from sparring.recipes import ClassifierRecipe
 from sparring.robustness.attacked_samples import evaluation_samples, labels_of, named_data, with_generated
+from sparring.robustness.exported_target import exported_target
 from sparring.robustness.input_scale import input_check
 from sparring.robustness.own_model import Ends, OwnModel
 from sparring.robustness.targets import Target, target_of_set
@@ -120,7 +120,9 @@ def open_targets(
     if is_export(what):
         _require_one_head(str(what), options)
         _require_choice(str(what), options, chooses=False)
-        return _exported(what, options, choose_device(device), progress)
+        place = choose_device(device)
+        target, step = exported_target(what, options.data, options.samples, options.seed, place, progress)
+        return OpenedTargets((target,), step, ())
     if options.data is not None:
         raise UsageError(f"{what}: a run has its own data", "leave --data out")
     run = RunFolder.open(what)
@@ -169,34 +171,6 @@ def _require_channels(model: OwnModel, channels: int) -> None:
                 f"{name} has {len(values)} numbers, the images have {channels} channel{'s' * (channels > 1)}",
                 f"give one number for all channels, or {channels} separated by commas",
             )
-
-
-def _exported(folder: Path, options: RobustnessOptions, device: torch.device, progress: Progress) -> OpenedTargets:
-    """An exported classifier, on the data of its run unless others are given: the figures are those of the run."""
-    config = read_config(folder)
-    if config.what != "classifier":
-        raise UsageError(f"{folder}: a {config.what}, not a classifier", "export with --what classifier")
-    network = from_pretrained(folder, device=device).network
-    require_code(folder, config.of_evaluation)
-    if options.data is not None:
-        source, scaling = named_data(options.data, device, progress)
-    else:
-        source, scaling = Data.model_validate(config.data).open(device), ""
-        source = source.split(config.validation_samples)[0] if config.validation_samples else source
-    held_out, training = evaluation_samples(source, options.samples, options.seed, device)
-    target = Target(
-        name=_BEST,
-        network=network,
-        space=config.space,
-        samples=held_out.samples,
-        labels=labels_of(held_out),
-        classes=config.classes,
-        evaluated_on=source.facts.evaluated_on,
-        training=training,
-        trained_against=None if config.trained_against is None else Attack.model_validate(config.trained_against),
-        scaling=scaling,
-    )
-    return OpenedTargets((target,), config.step, ())
 
 
 def _classifiers(run: RunFolder, options: RobustnessOptions, device: str) -> OpenedTargets:

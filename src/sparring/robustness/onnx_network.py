@@ -61,5 +61,8 @@ class OnnxNetwork(nn.Module):
     def _run(self, values: np.ndarray) -> np.ndarray:
         missing = max(0, self._batch - len(values))
         padded = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
-        outputs: np.ndarray = self._session.run(None, {self._input.name: padded})[0]
+        try:
+            outputs: np.ndarray = self._session.run(None, {self._input.name: padded})[0]
+        except Exception as error:  # of C++, with classes of its own
+            raise RuntimeError(str(error).splitlines()[0]) from None
         return outputs[: len(values)]

@@ -97,7 +97,7 @@ class OwnModel(Record):
                 f"model = {self.model!r}: cannot be made: {type(error).__name__}: {error}",
                 "name a function without arguments of a module in the working folder, without .py: mymodule:factory",
             ) from None
-        network = module_from(network, self.model)
+        network = module_from(network, self.model).float()
         remarks = () if self.weights is None else load_weights(network, Path(self.weights))
         return LoadedModel(self, network.to(device).eval(), device, remarks)
 

@@ -80,7 +80,7 @@ def median_radius(target: Target, ball: Ball, *, steps: int = 100, targets: int 
     ends = ordered[low - 1] if low else 0.0, ordered[high] if high < len(radii) else None
     unit = "in the data's units" if target.space.bounds is None else "in units of [0, 1]"
     protocol = (
-        f"{unit}: smallest perturbation of FAB, {steps} steps, {targets} targets; {len(radii)} samples; "
+        f"{unit}: smallest perturbation of FAB, {steps} steps, at most {targets} targets; {len(radii)} samples; "
         "0 where misclassified"
     )
     lower, upper = ordered[(len(radii) - 1) // 2], ordered[len(radii) // 2]

@@ -86,24 +86,27 @@ def evaluate_robustness(
     others = {text: run_or_model(text) for text in options.transfer_from}
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    model = what.described(options.data) if isinstance(what, OwnModel) else None
     opened = open_targets(what, options, device, progress)
     targets = [replace(target, draws=options.draws) for target in opened.targets]
     if options.radius:
         for target in targets:
             require_gradients(target)
+    sources = [
+        [_transfer_source(text, other, target, options.seed, device) for text, other in others.items()]
+        for target in targets
+    ]
     attacked = [
         robust_accuracy(
             target,
             epsilons=options.sizes,
             threats=options.threats,
-            transfer_from=[
-                _transfer_source(text, other, target, options.seed, device) for text, other in others.items()
-            ],
+            transfer_from=transfer_from,
             seed=options.seed,
             folder=folder / _TRIALS,
             progress=progress,
         )
-        for target in targets
+        for target, transfer_from in zip(targets, sources, strict=True)
     ]
     if options.radius:
         pairs = zip(attacked, targets, strict=True)
@@ -114,7 +117,7 @@ def evaluate_robustness(
         targets=tuple(each.robustness for each in attacked),
         game=options.game,
         problems=opened.problems,
-        model=what.described(options.data) if isinstance(what, OwnModel) else None,
+        model=model,
     )
     # The numbers are removed first and written last, so that they never lie beside images of another evaluation.
     with storage_errors(folder / ROBUSTNESS):

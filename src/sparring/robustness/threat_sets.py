@@ -119,11 +119,18 @@ def left_out(tried: Sequence[Threat], budgets: Budgets) -> str:
     if not budgets.gradients:
         return "; no attack with gradients was possible"
     attacks = [threat.attack for threat in tried]
-    missing = [] if any(isinstance(attack, FAB) for attack in attacks) else ["FAB"]
+    targeted = {bool(threat.targets) for threat in tried if isinstance(threat.attack, APGD)}
     queries = max((attack.queries for attack in attacks if isinstance(attack, SquareLinf | SquareL2)), default=0)
-    if len(budgets.space.shape) == 3 and queries < _SQUARES:
-        missing.append(f"Square with {_SQUARES:,} queries")
-    return f"; {' and '.join(missing)} {'were' if len(missing) > 1 else 'was'} not tried" if missing else ""
+    parts = {
+        "APGD-CE": False in targeted,
+        "APGD-T": True in targeted,
+        "FAB": any(isinstance(attack, FAB) for attack in attacks),
+        f"Square with {_SQUARES:,} queries": len(budgets.space.shape) != 3 or queries >= _SQUARES,
+    }
+    *missing, last = [part for part, is_tried in parts.items() if not is_tried] or [""]
+    if not last:
+        return ""
+    return f"; {', '.join(missing)} and {last} were not tried" if missing else f"; {last} was not tried"
 
 
 def autoattack(epsilon: float, budgets: Budgets) -> Iterator[Threat]:

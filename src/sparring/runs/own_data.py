@@ -21,6 +21,7 @@ from sparring.core.process import Progress
 from sparring.data import Selection, Store, StoreManifest, is_store, prepare, verify
 from sparring.data.faults import Faults
 from sparring.data.sources import RawDataset, UnreadableImage, open_source
+from sparring.data.sources.npz import npz_files
 from sparring.recipes import AnyRecipe, ClassifierRecipe
 from sparring.runs.caching import cache_folder
 
@@ -126,7 +127,7 @@ def _sides(raw: RawDataset) -> Iterator[tuple[int, int]]:
 
 def _digest(source: Path, side: int, selection: Selection) -> str:
     """A digest of where the images are, of names, sizes and times of the files, and of what is made of them."""
-    files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
+    files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else npz_files(source)
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(repr((states, side, selection)).encode()).hexdigest()[:12]
 

@@ -44,13 +44,17 @@ def has_npz(path: Path) -> bool:
     return any(file.suffix == ".npz" and file.is_file() for file in files)
 
 
+def npz_files(path: Path) -> list[Path]:
+    """The files that are read: all in a folder, or one and the labels beside it."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.suffix == ".npz")
+    labels = path.with_name(_IMAGES_IN_NAME.sub("labels", path.name))
+    return [path, labels] if labels != path and labels.is_file() else [path]
+
+
 def read_npz(path: Path, faults: Faults) -> RawDataset:
     """Open a `.npz` file, with the labels beside it if it has none, or all in a folder; they are held in memory."""
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix == ".npz")
-    else:
-        labels = path.with_name(_IMAGES_IN_NAME.sub("labels", path.name))
-        files = [path, labels] if labels != path and labels.is_file() else [path]
+    files = npz_files(path)
     found: Splits = {}
     notes: dict[str, None] = {}
     for file in files:
