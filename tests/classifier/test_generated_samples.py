@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from data_layouts import photo, write_folder
 from robust_classifiers import robust_recipe, robust_state
 from sparring.classifier.load import load_classifier
 from sparring.classifier.step import train_step
@@ -114,6 +115,16 @@ def test_what_does_not_fit_is_refused(generated: Path, tmp_path: Path) -> None:
     prepare(str(tmp_path / "set.npz"), tmp_path / "unlabelled")
     with pytest.raises(UsageError, match=r"fakes\.data: makes samples of .* and 0 classes, and the data have"):
         robust_state(f"fakes.data={tmp_path / 'unlabelled'}")
+    for folder, names in (("one", "ab"), ("other", "ac")):
+        files = {
+            f"{name}/{index}.png": photo(index, size=(8, 8), mode="L", format="PNG")
+            for name in names
+            for index in range(5)
+        }
+        prepare(str(write_folder(tmp_path / folder, files)), tmp_path / f"{folder}-store", size=8)
+    stores = [f"{{name: store, path: {tmp_path / folder}-store}}" for folder in ("one", "other")]
+    with pytest.raises(UsageError, match=r"fakes\.data: its classes are a, c, and those of the data a, b"):
+        robust_state(f"data={stores[0]}", f"fakes.data={stores[1]}")
     run = unconditional_game(tmp_path / "game")
     with pytest.raises(UsageError, match=r"(?s)its generator is unconditional.*let a classifier label them"):
         robust_state(f"fakes.run={run}")

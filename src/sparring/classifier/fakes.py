@@ -12,7 +12,7 @@ from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Space
-from sparring.data import Batch, Source
+from sparring.data import Batch, Facts, Source
 from sparring.gan.load import load_gan
 from sparring.networks import forward
 from sparring.recipes import Fakes, require_classifier
@@ -103,17 +103,23 @@ class StoredSamples(GeneratedSamples):
 
     Args:
         source: opened.
-        space: of the samples that are trained on.
+        facts: of the data that are trained on.
         needs_labels: whether the store must have labels.
 
     Raises:
         UsageError: its samples are of another shape or range, or have no labels or other classes.
     """
 
-    def __init__(self, source: Source, space: Space, *, needs_labels: bool) -> None:
-        found = source.facts.space
-        wanted = space if needs_labels else Space(space.shape, space.bounds, found.classes)
-        _require_same("fakes.data", found, wanted)
+    def __init__(self, source: Source, facts: Facts, *, needs_labels: bool) -> None:
+        found, space = source.facts, facts.space
+        wanted = space if needs_labels else Space(space.shape, space.bounds, found.space.classes)
+        _require_same("fakes.data", found.space, wanted)
+        if needs_labels and found.classes != facts.classes and _are_words(found.classes) and _are_words(facts.classes):
+            theirs, ours = ", ".join(found.classes), ", ".join(facts.classes)
+            raise UsageError(
+                f"fakes.data: its classes are {theirs}, and those of the data {ours}",
+                "name them alike and in one order, or number them",
+            )
         self._source, self.networks = source, {}
 
     def load_weights(self) -> None:
@@ -156,20 +162,30 @@ class PseudoLabelled(GeneratedSamples):
         return Batch(samples, forward(self._network, samples, self._recipe.precision).argmax(-1))
 
 
-def generated_samples(fakes: Fakes, space: Space, device: torch.device) -> GeneratedSamples:
+def generated_samples(fakes: Fakes, facts: Facts, device: torch.device) -> GeneratedSamples:
     """The generated samples that a recipe names, before their weights are loaded.
+
+    Args:
+        fakes: of the recipe.
+        facts: of the data that are trained on.
+        device: of the samples.
 
     Raises:
         UsageError: they do not fit.
     """
-    needs_labels = fakes.labels is None
+    needs_labels, space = fakes.labels is None, facts.space
     samples: GeneratedSamples
     if fakes.run is not None:
         samples = FrozenGenerator(fakes.run, fakes.game, space, device, needs_labels=needs_labels)
     else:
         assert fakes.data is not None
-        samples = StoredSamples(fakes.data.open(device), space, needs_labels=needs_labels)
+        samples = StoredSamples(fakes.data.open(device), facts, needs_labels=needs_labels)
     return samples if fakes.labels is None else PseudoLabelled(samples, fakes.labels, space, device)
+
+
+def _are_words(classes: tuple[str, ...]) -> bool:
+    """Whether classes have names; arrays of labels alone number them."""
+    return not all(name.isdecimal() for name in classes)
 
 
 def _require_same(what: str, found: Space, wanted: Space) -> None:

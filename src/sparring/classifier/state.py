@@ -66,7 +66,7 @@ class ClassifierState:
         self.network = network
         self.optimizer = recipe.optimizer.build(network.parameters())
         uses_fakes = recipe.fakes and recipe.fakes.weight != 0
-        self.fakes = [generated_samples(recipe.fakes, self.space, device)] if recipe.fakes and uses_fakes else []
+        self.fakes = [generated_samples(recipe.fakes, source.facts, device)] if recipe.fakes and uses_fakes else []
         self.means = [RunningMean(network, recipe.ema)] if recipe.ema else []
         self.selected: SelectedClassifier | None = None
         if recipe.selection and validation:

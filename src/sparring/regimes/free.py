@@ -49,7 +49,7 @@ class Free(AdversarialRegime):
 
     def update(self, d: DiscriminatorUpdate, real: Samples, fake: Samples) -> None:
         attack = self.attack.scaled(self.warmup.factor(d.round))
-        for _ in range(self.steps):
+        for turn in range(self.steps):
             samples = {"real": real, "fake": fake}
             for origin in self.origins:
                 x = samples[origin]
@@ -58,7 +58,7 @@ class Free(AdversarialRegime):
             seen = d.show(View(samples["real"], samples["fake"], attacked=self.origins), gradients=self.origins)
             d.step()
             for origin in self.origins:
-                d.kept[origin] = self._moved_on(d, attack, origin, seen[origin])
+                d.kept[origin] = self._moved_on(d, attack, origin, seen[origin], turn)
 
     def _kept(self, d: DiscriminatorUpdate, origin: Origin, x: Samples) -> Samples:
         delta = d.kept.setdefault(origin, torch.zeros_like(x))
@@ -67,8 +67,8 @@ class Free(AdversarialRegime):
             raise UsageError(f"regime free: {cause}", "leave out smaller batches: DataLoader(..., drop_last=True)")
         return delta
 
-    def _moved_on(self, d: DiscriminatorUpdate, attack: Attack, origin: Origin, seen: Response) -> Samples:
+    def _moved_on(self, d: DiscriminatorUpdate, attack: Attack, origin: Origin, seen: Response, turn: int) -> Samples:
         assert seen.gradient is not None
         slope = self.aim.slope(seen.payoff, seen.opposite)
         gradient = expand_like(slope, seen.gradient) * seen.gradient
-        return attack.advanced(d.kept[origin], gradient, space=d.space, rng=d.rng(f"attack/{origin}"))
+        return attack.advanced(d.kept[origin], gradient, space=d.space, rng=d.rng(f"attack/{origin}/{turn}"))
