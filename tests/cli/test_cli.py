@@ -246,7 +246,7 @@ def test_evaluate_reports_what_it_cannot_measure_and_measures_the_rest(
     found = json.loads(sparring("evaluate", run, "--json").out)
     no_features, no_bound = found["problems"]
     assert "no metric of features applies" in no_features
-    assert "--extractor '{name: inception, weights: FILE}'" in no_features
+    assert "such as {name: inception, weights: FILE}" in no_features
     assert "no Lipschitz bound" in no_bound
     slopes = {"gradient_norm_real", "gradient_norm_real_max", "gradient_norm_fake", "gradient_norm_fake_max"}
     assert found["metrics"].keys() == slopes | {"steepest_pair", "sliced_wasserstein", "sliced_wasserstein_floor"}
