@@ -116,12 +116,14 @@ def test_a_store_is_read_by_batches(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert torch.equal(target.samples[rows], whole.samples[rows])
 
 
-def test_samples_take_the_type_of_the_weights(tmp_path: Path) -> None:
+def test_a_model_in_fp64_is_evaluated_in_fp32(tmp_path: Path) -> None:
     prepare("digits", tmp_path / "store")
     options = RobustnessOptions(data=str(tmp_path / "store"), samples=20)
     (target,) = open_targets(OwnModel(model=f"{__name__}:in_fp64"), options, "cpu").targets
-    assert target.samples[:2].dtype == torch.float64
-    assert target.predicted_logits(target.samples).shape == (20, 10)
+    assert target.training is not None
+    for samples in (target.samples, target.training.samples):
+        assert samples[:2].dtype == torch.float32
+        assert target.predicted_logits(samples).shape == (20, 10)
 
 
 def ten_classes() -> nn.Module:

@@ -86,8 +86,8 @@ def evaluate_robustness(
     others = {text: run_or_model(text) for text in options.transfer_from}
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    model = what.described(options.data) if isinstance(what, OwnModel) else None
     opened = open_targets(what, options, device, progress)
+    model = what.described(options.data) if isinstance(what, OwnModel) else None
     targets = [replace(target, draws=options.draws) for target in opened.targets]
     if options.radius:
         for target in targets:
