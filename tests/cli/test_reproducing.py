@@ -67,6 +67,7 @@ def test_a_plan_plays_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (["tiny/ring", "--runs", "nowhere"], "no such folder"),
         (["tiny/ring", "--write", "README.md"], "--write with a claim"),
         (["--check", "--write", "README.md"], "--write with --check"),
+        (["--plan", "--write", "README.md"], "--write with --plan"),
     ],
 )
 def test_mistakes_are_named(words: list[str], cause: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from data_layouts import LABELS, Bytes, found_all, images, png, write_folder, wr
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.files import sha256
 from sparring.core.randomness import Rng, Streams
-from sparring.data import Selection, Source, Store, describe, prepare, verify
+from sparring.data import Selection, Source, Store, are_classes_of, describe, prepare, verify
 
 GREY = images(6, 5, 4)
 
@@ -137,3 +137,17 @@ def test_evaluation_takes_the_test_or_validation_split(tmp_path: Path, split: st
 
 def as_bytes(samples: torch.Tensor) -> Bytes:
     return ((samples + 1) * 127.5).round().byte().numpy()[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("names", "fits"),
+    [
+        (("cat", "dog"), True),
+        (("0", "1"), True),
+        (("dog", "cat"), False),
+        (("cat", "fox"), False),
+        (("0", "dog"), False),
+    ],
+)
+def test_labels_mean_classes_by_their_names_or_their_numbers(names: tuple[str, ...], fits: bool) -> None:
+    assert are_classes_of(names, ("cat", "dog")) == fits

@@ -12,7 +12,7 @@ from sparring.classifier.load import load_classifier
 from sparring.core.errors import UsageError
 from sparring.core.randomness import Rng, Streams
 from sparring.core.shapes import Space
-from sparring.data import Batch, Facts, Source
+from sparring.data import Batch, Facts, Source, are_classes_of
 from sparring.gan.load import load_gan
 from sparring.networks import forward
 from sparring.recipes import Fakes, require_classifier
@@ -114,7 +114,7 @@ class StoredSamples(GeneratedSamples):
         found, space = source.facts, facts.space
         wanted = space if needs_labels else Space(space.shape, space.bounds, found.space.classes)
         _require_same("fakes.data", found.space, wanted)
-        if needs_labels and found.classes != facts.classes and _are_words(found.classes) and _are_words(facts.classes):
+        if needs_labels and not are_classes_of(found.classes, facts.classes):
             theirs, ours = ", ".join(found.classes), ", ".join(facts.classes)
             raise UsageError(
                 f"fakes.data: its classes are {theirs}, and those of the data {ours}",
@@ -181,11 +181,6 @@ def generated_samples(fakes: Fakes, facts: Facts, device: torch.device) -> Gener
         assert fakes.data is not None
         samples = StoredSamples(fakes.data.open(device), facts, needs_labels=needs_labels)
     return samples if fakes.labels is None else PseudoLabelled(samples, fakes.labels, space, device)
-
-
-def _are_words(classes: tuple[str, ...]) -> bool:
-    """Whether classes have names; arrays of labels alone number them."""
-    return not all(name.isdecimal() for name in classes)
 
 
 def _require_same(what: str, found: Space, wanted: Space) -> None:

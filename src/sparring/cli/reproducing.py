@@ -58,7 +58,7 @@ def reproduce(
 
     known = all_claims(claims)
     names = [word for word in words or [] if "=" not in word]
-    for option, given in {"--check": check or plan, "a claim": bool(names)}.items():
+    for option, given in {"--check": check, "--plan": plan, "a claim": bool(names)}.items():
         if write and given:
             raise UsageError(f"--write with {option}", "write documents on their own, from --out LEDGER")
     if check:

@@ -9,7 +9,7 @@ from sparring.data.augment import (
     PaddedCrop,
     ResizedCrop,
 )
-from sparring.data.base import Batch, Data, Facts, Halves, SampleRows, SampleSet, Source
+from sparring.data.base import Batch, Data, Facts, Halves, SampleRows, SampleSet, Source, are_classes_of
 from sparring.data.diff_augment import ColorJitter, CutoutSquare, DiffAugmentation, DiffAugmentations, Translation
 from sparring.data.digits import Digits, load_digits
 from sparring.data.manifest import Dropped, Selection, StoreManifest, label_range
@@ -47,6 +47,7 @@ __all__ = [
     "Store",
     "StoreManifest",
     "Translation",
+    "are_classes_of",
     "describe",
     "is_store",
     "label_range",

@@ -82,6 +82,11 @@ class Facts:
         return Space(self.shape, self.bounds, len(self.classes))
 
 
+def are_classes_of(names: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether labels mean these classes: they have their names, in one order, or are numbers without names."""
+    return names == wanted or all(name.isdecimal() for name in names)
+
+
 class Source(ABC):
     """Opened data."""
 

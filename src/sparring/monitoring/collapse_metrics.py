@@ -57,10 +57,10 @@ SIDE = 32
 """Images are compared at this many pixels a side, at most."""
 FEWEST = 32
 """With fewer held-out samples, training samples take their place."""
-EVEN = 1.75
-"""Where real samples have fewer classes, effectively, samples of one class are no collapse: one is too rare."""
-SPREAD = 1.1
-"""Where real samples have fewer classes, effectively, predictions of one class are no collapse."""
+LEAST_TO_DRAW = 1.75
+"""Effective number of classes of real samples below which one class in all generated ones is no collapse."""
+LEAST_TO_PREDICT = 1.1
+"""The same for one class in all predictions."""
 _TINY = 1e-30
 
 
@@ -95,7 +95,7 @@ class ClassifierCollapseMetrics:
             logits = self.state.classify(self._real)
         selected = self.state.selected
         predicted = float(effective_number(logits.argmax(-1), logits.shape[-1]))
-        metrics = {"collapse_predicted": predicted} if self._classes > SPREAD else {}
+        metrics = {"collapse_predicted": predicted} if self._classes > LEAST_TO_PREDICT else {}
         return metrics | ({"collapse_robust_drop": selected.drop} if selected else {})
 
 
@@ -146,7 +146,9 @@ class GANCollapseMetrics:
             "collapse_radius": _rms(flat - self._mean) / self._spread,
             "collapse_anchors": effective_number(nearest, len(self._anchors)),
         }
-        return metrics | ({"collapse_classes": self._classes_of(fake, nearest)} if self._real_classes > EVEN else {})
+        return metrics | (
+            {"collapse_classes": self._classes_of(fake, nearest)} if self._real_classes > LEAST_TO_DRAW else {}
+        )
 
     def _classes_of(self, fake: Samples, nearest: Tensor) -> Tensor:
         if self.classifier is None:
@@ -171,7 +173,7 @@ class GANCollapseMetrics:
             "collapse_slope_generator": _slope(objective.generator, made),
             "collapse_slope_discriminator": _slope(lambda s: objective.real(s) + objective.fake(-s), scores.abs()),
         }
-        if not game.recipe.class_loss.real.classes or self._real_classes <= SPREAD:
+        if not game.recipe.class_loss.real.classes or self._real_classes <= LEAST_TO_PREDICT:
             return metrics
         assert verdict.classes is not None
         return metrics | {"collapse_predicted": effective_number(verdict.classes.argmax(-1), self._classes)}

@@ -9,7 +9,7 @@ import torch
 from sparring.attacks import Attack
 from sparring.core.errors import UsageError
 from sparring.core.process import SILENT, Progress
-from sparring.data import Data, Source
+from sparring.data import Data, Source, are_classes_of
 from sparring.export.export_config import ExportConfig
 from sparring.export.pretrained import from_pretrained, read_config, require_code
 from sparring.robustness.attacked_samples import evaluation_samples, labels_of, named_data
@@ -66,6 +66,9 @@ def _require_data_of(config: ExportConfig, source: Source, folder: Path) -> None
     if source.facts.space != config.space:
         cause = f"{folder}: was trained on samples of {config.space}, and the data have {source.facts.space}"
         raise UsageError(cause, "prepare them in that size: sparring data prepare FOLDER --size N --test-fraction 0")
-    if source.facts.classes != config.classes:
+    if not are_classes_of(source.facts.classes, config.classes):
         here, there = ", ".join(source.facts.classes), ", ".join(config.classes)
-        raise UsageError(f"{folder}: its classes are {there}, and those of the data {here}", "name folders alike")
+        raise UsageError(
+            f"{folder}: its classes are {there}, and those of the data {here}",
+            "name them alike and in one order, or number them",
+        )
