@@ -143,11 +143,11 @@ def unplayable_game(path: Path, measures: Iterable[Measure], failed: str, rounds
     return StoredGame(values, {}, 0.0, _day(path), environment, failed=failed)
 
 
-def played_game(path: Path, index: int, seed: int, measures: Iterable[Measure]) -> StoredGame:
-    """Measure one game of a run."""
+def played_game(path: Path, index: int, seed: int, measures: Iterable[Measure], device: str) -> StoredGame:
+    """Measure one game of a run on a device."""
     folder = RunFolder(path)
     run, summary = read_run(folder), Summary.read(path / SUMMARY)
-    game = PlayedGame(seed, run, index)
+    game = PlayedGame(seed, run, index, device=device)
     failed = failure(path, index)
     values = {each.key: each.of_failed(run.recipe.steps) if failed else each.of(game) for each in measures}
     protocols = {} if failed else {each.key: text for each in measures if (text := each.protocol(game))}

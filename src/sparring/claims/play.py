@@ -37,7 +37,7 @@ from sparring.core.files import storage_errors
 from sparring.core.process import SILENT, Progress
 from sparring.recipes import AnyRecipe
 from sparring.runs.folder import RunFolder
-from sparring.runs.lock import owned
+from sparring.runs.lock import owned_with_runs
 from sparring.sweeps.executor import Executor, train_runs
 from sparring.sweeps.grid import Pack
 
@@ -51,12 +51,14 @@ class PlayOptions:
         seeds: in place of those of the claim.
         where: labels of the cells that are played; all by default.
         runs: other folders whose complete runs are taken over.
+        device: where games are measured, as of `train`.
     """
 
     scale: ScaleName = "small"
     seeds: tuple[int, ...] = ()
     where: Where = field(default_factory=dict)
     runs: tuple[Path, ...] = ()
+    device: str = "auto"
 
 
 def cells_of(name: str, claim: Claim, options: PlayOptions) -> tuple[ClaimCell, ...]:
@@ -117,7 +119,7 @@ def play(
         raise UsageError(f"{out}: is no folder", "give another one for the ledger")
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    with executor, owned(out):
+    with executor, owned_with_runs(out, f"{RUNS}/*/*"):
         player = _Player(claims, wanted, options, out, progress)
         player.measure_what_is_there()
         for depth in range(1, player.deepest + 1):
@@ -246,7 +248,7 @@ class _Player:
             cause = f"{path}: its recipe is not that of the cell, whose defaults may have changed since it was trained"
             raise UsageError(cause, "move the folder away; the cell is then trained again")
         try:
-            game = played_game(path, index, seed, self._measures(cell, seed).values())
+            game = played_game(path, index, seed, self._measures(cell, seed).values(), self.options.device)
         except UsageError as error:
             raise UsageError(f"{cell.name}: {error.cause}", error.remedy) from None
         self._keep(cell, seed, game)

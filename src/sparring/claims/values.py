@@ -90,12 +90,14 @@ class PlayedGame:
         run: it was trained in; None for a computation.
         index: of the game in the run.
         computed: values of a computation by name.
+        device: where measures run the networks.
     """
 
     seed: int
     run: RunRecord | None = None
     index: int = 0
     computed: Mapping[str, Value] = field(default_factory=dict)
+    device: str = "auto"
 
     @property
     def trained(self) -> RunRecord:

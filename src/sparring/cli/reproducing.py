@@ -72,15 +72,17 @@ def reproduce(
             raise UsageError("reproduce: which claim?", "`sparring reproduce` lists them")
         _list(known, out or LEDGER, as_json)
         return
-    options = _options(scale, seeds, [word for word in words or [] if "=" in word], runs or [])
+    options = _options(scale, seeds, [word for word in words or [] if "=" in word], runs or [], device)
     picked = chosen(known, names)
     if plan:
-        _plan(picked, options, workers, device, as_json)
+        _plan(picked, options, workers, as_json)
     else:
-        _play(picked, known, options, out or PLAYED, workers, device, as_json)
+        _play(picked, known, options, out or PLAYED, workers, as_json)
 
 
-def _options(scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path]) -> PlayOptions:
+def _options(
+    scale: Literal["small", "paper"], seeds: str, words: list[str], runs: list[Path], device: str
+) -> PlayOptions:
     from sparring.claims.cells import parse_seeds
     from sparring.claims.play import PlayOptions
     from sparring.sweeps.grid import parse_grid
@@ -88,7 +90,7 @@ def _options(scale: Literal["small", "paper"], seeds: str, words: list[str], run
     for run in runs:
         if not run.is_dir():
             raise UsageError(f"{run}: no such folder", "give a folder with runs")
-    return PlayOptions(scale, parse_seeds(seeds) if seeds else (), dict(parse_grid(words)), tuple(runs))
+    return PlayOptions(scale, parse_seeds(seeds) if seeds else (), dict(parse_grid(words)), tuple(runs), device)
 
 
 def _play(
@@ -97,7 +99,6 @@ def _play(
     options: PlayOptions,
     out: Path,
     workers: int,
-    device: str,
     as_json: bool,
 ) -> None:
     from sparring.claims.ledger import read_ledger
@@ -106,7 +107,7 @@ def _play(
     from sparring.sweeps.executor import LocalExecutor
 
     with show_progress("rounds") as progress:
-        entries = play(picked, options, out, executor=LocalExecutor(workers, device), progress=progress)
+        entries = play(picked, options, out, executor=LocalExecutor(workers, options.device), progress=progress)
     page = write_page(out / "report.html", known, read_ledger(out).values())
     if as_json:
         print_json({"report": str(page), "claims": {name: entry.as_json() for name, entry in entries.items()}})
@@ -162,16 +163,16 @@ def _list(known: dict[str, Claim], out: Path, as_json: bool) -> None:
         print_rows(f"Claims, and the verdicts in {out}", rows)
 
 
-def _plan(picked: dict[str, Claim], options: PlayOptions, workers: int, device: str, as_json: bool) -> None:
+def _plan(picked: dict[str, Claim], options: PlayOptions, workers: int, as_json: bool) -> None:
     from sparring.claims.plan import plan_claims
     from sparring.claims.play import cells_of
     from sparring.sweeps.executor import LocalExecutor
 
     wanted = {name: cells_of(name, claim, options) for name, claim in picked.items()}
-    at_a_time = LocalExecutor(workers, device).workers
+    at_a_time = LocalExecutor(workers, options.device).workers
     set_threads(1)  # as workers have
     with show_progress("claims") as progress:
-        plans = plan_claims(wanted, at_a_time, device, progress)
+        plans = plan_claims(wanted, at_a_time, options.device, progress)
     rows: list[Row] = [
         {
             "claim": each.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sparring.core.errors import FolderBusy
-from sparring.core.files import storage_errors
+from sparring.core.files import storage_errors, sweep_partial
 
 LOCK = ".lock"
 """The lock file of a folder. It stays; its text, the owner, is for error messages only."""
 _PATIENCE = 0.5
 """Seconds to wait for the lock: `owner` takes it for a moment."""
+_SAVING = 60.0
+"""Seconds that workers of an earlier coordinator, which died, have to save and end."""
 
 
 @contextmanager
@@ -44,6 +47,34 @@ def owned(folder: Path, place: Path | None = None) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def owned_with_runs(folder: Path, runs: str) -> Iterator[None]:
+    """A block in which this process owns a folder of runs, once workers of an earlier owner that died have saved.
+
+    What killed processes left half-written is removed.
+
+    Args:
+        folder: the folder.
+        runs: pattern of its run folders, as `runs/*`.
+
+    Raises:
+        FolderBusy: another process owns it.
+        StorageError: the operating system refuses to open the lock file.
+    """
+    with owned(folder):
+        deadline = time.monotonic() + _SAVING
+        while time.monotonic() < deadline and any(map(owner, folder.glob(runs))):
+            time.sleep(0.1)
+        _sweep(folder, runs)
+        yield
+        _sweep(folder, runs)
+
+
+def _sweep(folder: Path, runs: str) -> None:
+    for place in {folder, *(run.parent for run in folder.glob(runs))}:
+        sweep_partial(place)
 
 
 def owner(folder: Path) -> str | None:

@@ -11,9 +11,8 @@ Everything else follows from sweep.yaml, so a sweep that was stopped at any mome
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +23,6 @@ from sparring.core.files import (
     read_file,
     read_json,
     storage_errors,
-    sweep_partial,
     whole_folder,
     write_json,
     write_whole,
@@ -32,15 +30,13 @@ from sparring.core.files import (
 from sparring.core.records import Count, Record
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.runs.folder import RunFolder
-from sparring.runs.lock import owned
+from sparring.runs.lock import owned_with_runs
 from sparring.runs.trust import require_trusted, trust
 from sparring.sweeps.executor import status_of
 from sparring.sweeps.grid import Cell, Pack, cells_of, packs, parse_grid
 from sparring.sweeps.table import CellResult, Row, results_of, rows_of, write_table
 
 FILE, FAILED = "sweep.yaml", "failed.json"
-_SAVING = 60.0
-"""Seconds that workers of an earlier coordinator, which died, have to save and end."""
 
 
 class Plan(Record):
@@ -137,21 +133,9 @@ class SweepFolder:
         except (ValueError, UsageError) as error:
             raise CorruptInput(f"{file}: not the plan of a sweep ({error})", "restore the file") from None
 
-    @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Own the folder, once workers of an earlier coordinator that died have saved.
-
-        Raises:
-            FolderBusy: another process owns it.
-        """
-        with owned(self.path):
-            deadline = time.monotonic() + _SAVING
-            while time.monotonic() < deadline and any(self.folder(run).is_owned() for run in self.packs):
-                time.sleep(0.1)
-            for folder in (self.path, self.path / "runs"):
-                sweep_partial(folder)
-            yield
-            sweep_partial(self.path / "runs")  # of killed workers
+    def owned(self) -> AbstractContextManager[None]:
+        """A block in which this process owns the folder, as `owned_with_runs`."""
+        return owned_with_runs(self.path, "runs/*")
 
     def folder(self, run: Pack) -> RunFolder:
         """The folder of a run, whether or not it exists yet."""

@@ -1,5 +1,6 @@
 """Measures of attacked networks, on short runs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,8 +8,11 @@ import pytest
 from sparring.attacks import PGD, FiniteDifferences
 from sparring.attacks.base import NoAttack
 from sparring.claims.measures.moved_output import MovedOutput
+from sparring.claims.measures.robust_accuracies import RobustAccuracy
 from sparring.claims.measures.under_threat import AccuracyUnder, GradientAgreement, TrainingSeconds
+from sparring.claims.measures.worst_case_accuracy import WorstCaseAccuracy
 from sparring.claims.values import PlayedGame
+from sparring.core.errors import UsageError
 from sparring.recipes import load
 from sparring.report.read import read_run
 from sparring.runs.folder import RunFolder
@@ -47,3 +51,11 @@ def test_the_output_that_an_attack_moves():
     run = SimpleNamespace(metrics={"probe_d_real": metric(0.75), "probe_d_adversarial": metric(0.5)})
     assert MovedOutput().of(PlayedGame(0, run, 1)) == 0.25
     assert MovedOutput().protocol(PlayedGame(0, run, 1)) == "FGSM"
+
+
+@pytest.mark.parametrize(
+    "measure", [AccuracyUnder(attack=NoAttack()), RobustAccuracy(epsilon=1), WorstCaseAccuracy(epsilon=0.1)]
+)
+def test_networks_are_measured_on_the_device_of_the_game(classifier, measure):
+    with pytest.raises(UsageError, match="device 'cuda:99': this machine has none"):
+        measure.of(replace(classifier, device="cuda:99"))

@@ -15,11 +15,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 from sparring.claims.measures.base import Measure
+from sparring.claims.measures.opened_target import opened_target
 from sparring.claims.measures.robust_accuracies import survivors
 from sparring.claims.values import PlayedGame, Value
 from sparring.core.pieces import piece
 from sparring.core.records import Count, Positive
-from sparring.robustness.load import RobustnessOptions, open_targets
 
 _FAKE = 0
 """The label of generated samples, as `robustness.load` numbers the classes of the source head."""
@@ -42,8 +42,7 @@ class BoundaryDistance(Measure):
     samples: Count = 500
 
     def of(self, game: PlayedGame) -> Value:
-        options = RobustnessOptions(on=("source",), game=game.index, samples=2 * self.samples)
-        (target,) = open_targets(game.trained.folder.path, options).targets
+        target = opened_target(game, 2 * self.samples, "source")
         fakes = target.labels == _FAKE
         target = replace(target, samples=target.samples[fakes], labels=target.labels[fakes])
         left = target.correct(target.samples)

@@ -40,7 +40,7 @@ class GeneratorTravel(Measure):
     samples: Count = 512
 
     def of(self, game: PlayedGame) -> Value:
-        gan = load_gan(game.trained.folder, "auto").game(game.index)
+        gan = load_gan(game.trained.folder, game.device).game(game.index)
         belief = Belief(gan, self.samples)
         start, gradient = belief.with_gradient()
         length = float(torch.cat([each.flatten() for each in gradient.values()]).norm())

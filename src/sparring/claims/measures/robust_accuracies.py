@@ -17,13 +17,13 @@ from torch import Tensor
 
 from sparring.attacks import Attack, Threat, pgd_within
 from sparring.claims.measures.base import Measure
+from sparring.claims.measures.opened_target import opened_target
 from sparring.claims.values import PlayedGame, SampledCurve, Value
 from sparring.core.balls import Ball, Linf
 from sparring.core.errors import UsageError
 from sparring.core.modules import full_precision
 from sparring.core.pieces import piece
 from sparring.core.records import Count, NonNegative
-from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.targets import Target
 from sparring.robustness.trials import Trials
 
@@ -82,8 +82,7 @@ class UnderAttack(Measure, ABC):
 
     def accuracies(self, game: PlayedGame) -> Callable[[float], float]:
         """The accuracy, or the gap, as a function of epsilon in `unit`."""
-        options = RobustnessOptions(game=game.index, samples=self.samples)
-        (test,) = open_targets(game.trained.folder.path, options).targets
+        test = opened_target(game, self.samples)
 
         def on(target: Target | None, size: float) -> float:
             if target is None:

@@ -10,13 +10,12 @@ import torch.nn.functional as F
 
 from sparring.attacks import Attack, CrossEntropy, GradientEstimator, Threat
 from sparring.claims.measures.base import Measure
+from sparring.claims.measures.opened_target import opened_target
 from sparring.claims.values import PlayedGame, Value
 from sparring.core.modules import full_precision, input_gradient
 from sparring.core.pieces import piece
 from sparring.core.randomness import Rng
 from sparring.core.records import Count
-from sparring.robustness.load import RobustnessOptions, open_targets
-from sparring.robustness.targets import Target
 from sparring.robustness.trials import Trials
 
 
@@ -37,10 +36,10 @@ class AccuracyUnder(Measure):
     def of(self, game: PlayedGame) -> Value:
         threat = Threat(name=self.attack.name, kind="other", attack=self.attack, restarts=self.restarts)
         with full_precision():
-            return float(Trials(_target(game, self.samples), seed=0).of(threat).correct.double().mean())
+            return float(Trials(opened_target(game, self.samples), seed=0).of(threat).correct.double().mean())
 
     def protocol(self, game: PlayedGame) -> str:
-        described = self.attack.describe(_target(game, 1).space)
+        described = self.attack.describe(opened_target(game, 1).space)
         return f"{described}, tries: {self.restarts}; at most {self.samples:,} held-out samples"
 
 
@@ -57,7 +56,7 @@ class GradientAgreement(Measure):
     samples: Count = 100
 
     def of(self, game: PlayedGame) -> Value:
-        target = _target(game, self.samples)
+        target = opened_target(game, self.samples)
         x = target.samples[:]
 
         def loss(samples: torch.Tensor) -> torch.Tensor:
@@ -75,8 +74,3 @@ class TrainingSeconds(Measure):
     def of(self, game: PlayedGame) -> Value:
         seconds = game.trained.seconds
         return None if seconds is None else seconds / game.trained.recipe.replicas
-
-
-def _target(game: PlayedGame, samples: int) -> Target:
-    (target,) = open_targets(game.trained.folder.path, RobustnessOptions(game=game.index, samples=samples)).targets
-    return target

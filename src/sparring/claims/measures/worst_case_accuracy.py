@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from sparring.attacks import Threat
 from sparring.claims.measures.base import Measure
+from sparring.claims.measures.opened_target import opened_target
 from sparring.claims.values import PlayedGame, Value
 from sparring.core.modules import full_precision
 from sparring.core.pieces import piece
 from sparring.core.records import Count, Positive
 from sparring.robustness.budgets import Budgets, budgets_of
-from sparring.robustness.load import RobustnessOptions, open_targets
 from sparring.robustness.targets import Target
 from sparring.robustness.threat_sets import chosen_threats
 from sparring.robustness.trials import Trials, norm_of
@@ -50,8 +50,7 @@ class WorstCaseAccuracy(Measure):
         return f"{size}: {names}; at most {self.samples:,} held-out samples"
 
     def _opened(self, game: PlayedGame, samples: int) -> tuple[Target, Budgets]:
-        options = RobustnessOptions(game=game.index, samples=samples)
-        (target,) = open_targets(game.trained.folder.path, options).targets
+        target = opened_target(game, samples)
         return target, budgets_of(target, (self.epsilon,))
 
     def _tried(self, budgets: Budgets) -> list[Threat]:
