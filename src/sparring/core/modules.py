@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sparring.core.randomness import Rng
+from sparring.core.randomness import Rng, seed_torch
 from sparring.core.shapes import Samples, Scores
 
 
@@ -55,13 +55,14 @@ def untraced(module: nn.Module) -> Iterator[None]:
 @contextmanager
 def noise_from(rng: Rng) -> Iterator[None]:
     """Torch's own random numbers, which randomised networks draw, follow a stream within the block."""
-    on_gpu, seed = rng.device.type == "cuda", int(rng.integers((1,), 2**62))
-    with torch.random.fork_rng(devices=[rng.device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices, which are not restored
-        if on_gpu:
-            with torch.cuda.device(rng.device):
-                torch.cuda.manual_seed(seed)
+    with same_noise(rng.device):
+        seed_torch(int(rng.integers((1,), 2**62)), rng.device)
         yield
+
+
+def same_noise(device: torch.device) -> AbstractContextManager[None]:
+    """A block after which torch's own generators of the CPU and of a device are as before."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 @contextmanager

@@ -65,6 +65,13 @@ class Streams:
         """A 63-bit seed for every game, independent for different names and numbers."""
         return [_digest(f"{seed}/{name}/{number}") for seed in self.seeds]
 
+    def seed_torch(self, number: int) -> None:
+        """Seed torch's own generators for a round: networks draw from them in training, as dropout does.
+
+        Processes of one game draw different numbers, each for its part of the batch.
+        """
+        seed_torch(self.derived(f"torch/{self.part.rank}", number)[0], self.device)
+
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""
         return Rng(partial(self.derived, name, number), self.device, stacked=bool(self.lead), part=self.part)
@@ -156,6 +163,14 @@ class Rng:
         for row, generator in zip(out if self._stacked else [out], self._generators, strict=True):
             fill(row, generator)
         return out if parts == 1 else out.chunk(parts)[self._part.rank]
+
+
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed torch's own generators of the CPU and of a device."""
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed all devices
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 RandomSource = Rng | int | torch.Generator

@@ -10,6 +10,7 @@ from sparring.classifier.state import ClassifierState
 from sparring.core.descent import NotFiniteStep
 from sparring.core.distributed import ProcessGroup
 from sparring.core.errors import NonFinite, SparringError
+from sparring.core.modules import same_noise
 from sparring.core.signals import StopRequest, stop_request
 from sparring.gan.state import GANState
 from sparring.gan.step import play_round
@@ -25,10 +26,11 @@ def train_along(path: Path, state: GANState | ClassifierState, start: int) -> Su
         SparringError: another process has ended.
     """
     assert isinstance(state, GANState), "a classifier is trained by one process"
-    with stop_request() as request:
+    with stop_request() as request, same_noise(state.device):
         try:
             for step in range(start, state.recipe.steps):
                 try:
+                    state.own_streams.seed_torch(step)
                     play_round(state, step)
                 except NotFiniteStep:
                     sys.exit(NonFinite.exit_code)

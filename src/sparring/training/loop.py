@@ -16,6 +16,7 @@ from sparring.classifier.state import ClassifierState
 from sparring.core.descent import NotFiniteStep
 from sparring.core.distributed import ProcessGroup, process_group
 from sparring.core.errors import Interrupted, NonFinite, SparringError
+from sparring.core.modules import same_noise
 from sparring.core.process import SILENT, Progress
 from sparring.core.signals import Stopped, StopRequest, stop_request
 from sparring.gan.state import GANState
@@ -146,7 +147,7 @@ class _Session:
             self.progress.note(remark)
         try:
             stream = row_stream(self.run, self.recipe, self.start, self.loggers, self.progress)
-            with stop_request() as request, stream as log:
+            with stop_request() as request, stream as log, same_noise(self.task.streams.device):
                 try:
                     self._rounds(log, request)
                     with request.interruptible():

@@ -15,6 +15,7 @@ from sparring.classifier.state import ClassifierState
 from sparring.classifier.step import train_step
 from sparring.core.descent import first_non_finite, require_finite
 from sparring.core.process import Progress
+from sparring.core.randomness import Streams
 from sparring.core.step_log import StepLog
 from sparring.data import Source
 from sparring.gan.sampling import draw
@@ -46,6 +47,7 @@ class Task(ABC):
         recipe: of the training.
         source: opened data.
         log: running means of the numbers of rounds.
+        streams: random streams of this process.
         picture_every: interval of pictures in rounds; 0 means never.
         evaluated_on: the samples of a classifier's accuracies, as text; empty for a GAN.
     """
@@ -54,6 +56,7 @@ class Task(ABC):
     recipe: TrainingRecipe
     source: Source
     log: StepLog
+    streams: Streams
     picture_every: int
     evaluated_on: str = ""
 
@@ -129,6 +132,7 @@ class GANTask(Task):
     def __init__(self, game: GANState, progress: Progress) -> None:
         require_contracts(game)
         self.game, self.recipe, self.source, self.log = game, game.recipe, game.source, game.log
+        self.streams = game.own_streams
         self._play = play_first_round
         self.picture_every = game.recipe.sample_every
         self.measures = _measures(game, progress)
@@ -138,6 +142,7 @@ class GANTask(Task):
         self.class_heads = [ClassHeadMetrics(game)] if heads else []
 
     def train_round(self, step: int) -> None:
+        self.streams.seed_torch(step)
         self._play(self.game, step)
         self._play = play_round
 
@@ -237,6 +242,7 @@ class ClassifierTask(Task):
     def __init__(self, classifier: ClassifierState) -> None:
         require_classifier_contracts(classifier)
         recipe, source = classifier.recipe, classifier.source
+        self.streams = classifier.streams
         self._train = train_first_step
         self.classifier, self.recipe, self.source, self.log = classifier, recipe, source, classifier.log
         self.measures = ClassifierMetrics(recipe.trained_against, recipe.seed, source, classifier.device)
@@ -244,6 +250,7 @@ class ClassifierTask(Task):
         self._collapse = ClassifierCollapseMetrics(classifier)
 
     def train_round(self, step: int) -> None:
+        self.streams.seed_torch(step)
         self._train(self.classifier, step)
         self._train = train_step
 
