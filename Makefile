@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo quick test package torture bench check docs clean
+.PHONY: demo quick test package torture bench check style types layers verdicts docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/sparring demo
@@ -28,11 +28,19 @@ torture: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks $(BENCH)
 
-check: $(VENV)/installed-dev
+check: style types layers verdicts
+
+style: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
 	$(BIN)/mypy
+
+layers: $(VENV)/installed-dev
 	$(BIN)/lint-imports
+
+verdicts: $(VENV)/installed-dev
 	$(BIN)/sparring reproduce --check ledger
 
 # The site in build/docs: tutorials are run, references resolved, then pages are opened in a browser, if there is one.

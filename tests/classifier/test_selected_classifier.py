@@ -124,8 +124,7 @@ def test_a_run_reports_both_and_is_used_at_its_best(tmp_path: Path, monkeypatch:
     state = load_training(run, "cpu").state
     assert isinstance(state, ClassifierState)
     assert state.selected is not None
-    numbers = state.selected.numbers
-    assert run.rows()[-1]["collapse_robust_drop"] == pytest.approx(numbers["accuracy"] - numbers["latest"])
+    assert run.rows()[-1]["collapse_robust_drop"] == pytest.approx(state.selected.drop)
     assert state.selected.drop > 0, "it fell after its best"
 
 
@@ -206,6 +205,18 @@ def test_a_sudden_fall_of_the_robust_accuracy_raises_an_alarm() -> None:
     assert "fallen by more than 20 points from its best; the run's classifier is from before the fall" in lines[0]
     assert "smaller or more attack steps" in lines[1]
     assert [alarm.kind for alarm in monitor.alarms()] == ["catastrophic overfitting"]
+
+
+def test_one_bad_measurement_is_no_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = robust_state(SELECTION)
+    selected = state.selected
+    assert selected is not None
+    drops = []
+    for done, share in enumerate((0.8, 0.3, 0.7, 0.3, 0.4, 0.9), 1):
+        monkeypatch.setattr(selected, "_fooled", lambda *_, share=share: torch.arange(10) >= 10 * share)
+        selected.consider(state.network, state.classify, done)
+        drops.append(selected.drop)
+    assert drops == pytest.approx([0, 0, 0.1, 0.1, 0.4, 0])
 
 
 def test_a_longer_run_says_what_its_first_length_decided(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ Array = npt.NDArray[np.float64]
 
 def radius(points: Array, index: int, k: int) -> float:
     """From a point to the k-th nearest of the others."""
-    others = [float(np.sqrt(((points[index] - other) ** 2).sum())) for i, other in enumerate(points) if i != index]
-    return sorted(others)[k - 1]
+    others = np.sqrt(((np.delete(points, index, axis=0) - points[index]) ** 2).sum(-1))
+    return float(np.sort(others)[k - 1])
 
 
 def balls(points: Array, k: int) -> list[tuple[Array, float]]:

@@ -43,6 +43,15 @@ def test_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_trains_nothing_is_no_difference(tmp_path: Path) -> None:
+    recipe = load("dishonest/ring-small", ["steps=6"])
+    runs = [
+        read_run(new_run(tmp_path / name, recipe.model_copy(update=keys)))
+        for name, keys in {"a": {}, "b": {"planned_steps": None, "description": "another"}}.items()
+    ]
+    assert differing(runs) == {}
+
+
 def test_the_page_of_runs_prints_counts_and_intervals(tmp_path: Path) -> None:
     folders = grid(tmp_path)
     page = Page(report_runs(folders, tmp_path / "new" / "report.html", title="A grid"))

@@ -13,6 +13,7 @@ from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
 from sparring.training.lengthen import lengthen
 from sparring.training.loop import resume, train
+from untimed import untimed_rows
 
 NETWORK = "{name: 'dropout_networks:DropoutMLP', hidden: [32]}"
 TRAININGS = {
@@ -46,6 +47,7 @@ def test_dropped_features_follow_from_the_seed_and_the_round(kind: str, tmp_path
     )
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert untimed_rows(tmp_path / "whole")[-4:] == untimed_rows(tmp_path / "resumed")[-4:]
 
 
 def test_training_leaves_the_generator_of_its_caller_alone(tmp_path: Path) -> None:
@@ -63,6 +65,6 @@ def test_rounds_seeds_and_processes_draw_different_numbers() -> None:
     with torch.random.fork_rng(devices=[]):
         for each in streams:
             for number in range(3):
-                each.seed_torch(number)
+                each.seed_torch("round", number)
                 drawn.append(float(torch.rand(())))
     assert len(set(drawn)) == 9

@@ -13,7 +13,9 @@ import torch
 from sparring.claims.games import RunIndex
 from sparring.core.errors import CorruptInput, UsageError
 from sparring.core.process import Progress
-from sparring.recipes import Recipe
+from sparring.data import prepare
+from sparring.recipes import Recipe, load
+from sparring.report.read import read_run
 from sparring.runs.checkpoint import read_checkpoint
 from sparring.runs.folder import RunFolder
 from sparring.training import loop
@@ -132,6 +134,40 @@ def test_a_resume_that_is_refused_leaves_the_log(
     with pytest.raises(UsageError, match="no such file"):
         resume(run_path, device="cpu")
     assert RunFolder(run_path).rows_path.read_bytes() == before
+
+
+def test_a_refused_resume_leaves_the_length(
+    short: Callable[..., Recipe], tmp_path: Path, sparring: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, run = tmp_path / "store", tmp_path / "my runs" / "a"
+    prepare("digits", store)
+    recipe = load("robgan/digits-classifier", [f"data={store}", "steps=4", "evaluate_every=0", "log_every=2"])
+    train(recipe, run, device="cpu")
+    before = {path.name: path.read_bytes() for path in run.glob("*.*")}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    answer = sparring("resume", run, "steps=8")
+    assert answer.code == 2 and f"`sparring resume '{run}'`" in answer.err, "the command can be pasted"
+    monkeypatch.delenv("WORLD_SIZE")
+    store.rename(tmp_path / "moved")
+    answer = sparring("resume", run, "steps=8")
+    assert answer.code == 2 and "no such data" in answer.err
+    assert "a relative path in" in answer.err and "data=PATH" not in answer.err
+    assert {path.name: path.read_bytes() for path in run.glob("*.*")} == before
+
+
+def test_a_killed_resume_is_not_reported_as_the_stop_before_it(short: Callable[..., Recipe], run_path: Path) -> None:
+    class Killed(Progress):
+        def advance(self, done: int, total: int) -> None:
+            if done == 27:
+                raise SystemExit
+
+    train(short("checkpoint_every=4"), run_path, device="cpu")
+    lengthen(run_path, "steps=30")
+    with pytest.raises(SystemExit):
+        resume(run_path, device="cpu", progress=Killed())
+    assert RunFolder(run_path).summary() is None
+    assert "stopped without a summary after round 27" in read_run(RunFolder(run_path)).status.text
+    assert resume(run_path, device="cpu").status == "complete"
 
 
 def test_a_length_written_by_hand_is_refused(short: Callable[..., Recipe], run_path: Path) -> None:

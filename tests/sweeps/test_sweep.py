@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -124,6 +125,24 @@ def test_a_sweep_of_unknown_origin_imports_no_code(
     plan.write_text(plan.read_text().replace("- log\n", "- canary:Objective\n"))
     with pytest.raises(CorruptInput, match="of canary"):
         SweepFolder.open(whole.path)
+
+
+def test_a_sweep_of_own_code_says_where_it_is_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere.py").write_text("from sparring.objectives.odd import Cubic\n\n\nclass Mine(Cubic): ...\n")
+    with monkeypatch.context() as there:
+        there.syspath_prepend(tmp_path)
+        SweepFolder.create(tmp_path / "out", RING, (*TINY, "objective=elsewhere:Mine,linear"), 1)
+    sys.modules.pop("elsewhere")
+    with pytest.raises(UsageError, match="names elsewhere:Mine") as caught:
+        SweepFolder.open(tmp_path / "out")
+    assert caught.value.remedy.startswith("run from the folder that holds the elsewhere.py")
+
+
+def test_a_sweep_goes_on_with_no_more_workers_than_it_had(whole: SweepFolder) -> None:
+    executor = InProcess()
+    executor.workers = 50
+    resume_sweep(whole.path, executor=executor)
+    assert executor.workers == whole.plan.workers
 
 
 def test_a_game_that_diverges_does_not_fail_those_packed_with_it(tmp_path: Path) -> None:

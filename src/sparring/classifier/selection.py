@@ -23,7 +23,7 @@ from sparring.runs.tensors import below, fill, within
 
 _AT_ONCE = 250
 """Samples a backward pass."""
-_NUMBERS = ("accuracy", "latest", "round")
+_NUMBERS = ("accuracy", "latest", "before", "round")
 
 
 class SplitData(NamedTuple):
@@ -54,7 +54,7 @@ class SelectedClassifier:
 
     Attributes:
         network: with the weights of the best measurement.
-        numbers: its robust accuracy, that of the latest measurement, and the round of the best, in fp64.
+        numbers: its robust accuracy, those of the latest measurement and the one before, and the round of the best.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class SelectedClassifier:
 
     @property
     def drop(self) -> float:
-        """How far the latest robust accuracy is below the best one."""
-        return self.numbers["accuracy"] - self.numbers["latest"]
+        """How far the last two measurements are below the best robust accuracy: one bad measurement is no fall."""
+        return self.numbers["accuracy"] - max(self.numbers["latest"], self.numbers["before"])
 
     def is_due(self, done: int) -> bool:
         """Whether a measurement follows `done` rounds."""
@@ -106,7 +106,7 @@ class SelectedClassifier:
         if accuracy >= self.numbers["accuracy"]:
             self.network.load_state_dict(network.state_dict())
             self.numbers |= {"accuracy": accuracy, "round": float(done)}
-        self.numbers["latest"] = accuracy
+        self.numbers |= {"latest": accuracy, "before": self.numbers["latest"]}
         return accuracy
 
     def classify(self, samples: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class SelectedClassifier:
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from `state`."""
         fill(self.network, below("selected/", state))
-        self.numbers = {name: float(value) for name, value in below("selection/", state).items()}
+        self.numbers |= {name: float(value) for name, value in below("selection/", state).items()}
 
     def _fooled(self, network: nn.Module, classify: Classify, x: Tensor, y: Tensor, rng: Rng) -> Tensor:
         return fool(self._threat, classify, x, y, network=network, space=self._space, rng=rng).fooled

@@ -92,7 +92,13 @@ def same_data(path: Path, recipe: AnyRecipe, saved: Space, device: torch.device)
         UsageError: they are not where the recipe says.
         CorruptInput: they are damaged, or others than those that the run was trained on.
     """
-    source = recipe.data.open(device)
+    try:
+        source = recipe.data.open(device)
+    except UsageError as error:
+        remedy = (
+            f"put back the data; a relative path in {path / 'recipe.yaml'} counts from where the training was started"
+        )
+        raise UsageError(error.cause, remedy) from None
     found = source.facts.space
     if saved != found:
         raise CorruptInput(

@@ -93,7 +93,7 @@ def shared_strips(runs: Sequence[RunRecord]) -> tuple[StripGroup, ...]:
     alike = [entry for entry in newest if entry[1].recipe.data == newest[0][1].recipe.data]
     if len(alike) < 2:
         return ()
-    gradients = [_gradient(arrays, f"run {index}: {run.name}") for index, run, arrays in alike]
+    gradients = [_gradient(arrays, f"run {index}: {run.name}{_first_game(run)}") for index, run, arrays in alike]
     return (
         StripGroup("What D's gradient shows, run by run", (strip("real", alike[0][2]["real"]), *gradients), _GRADIENTS),
     )
@@ -110,13 +110,18 @@ def histogram(run: RunRecord, key: str) -> list[Chart]:
         return []
     return [
         Chart(
-            f"{key}-histogram", "Entries of D's input gradients",
+            f"{key}-histogram", f"Entries of D's input gradients{_first_game(run)}",
             "A spike at 0 with thin tails is a sparse gradient, a broad bell is noise (figure 5a of AS-GAN). It is a "
             "density, so that rounds with different ranges of slopes compare.",
             "share of entries per unit", tuple(reversed(curves)), is_log=True,
             across="d score / d value", is_whole=False,
         )
     ]  # fmt: skip
+
+
+def _first_game(run: RunRecord) -> str:
+    """What names the game that is shown, where a run has several."""
+    return f", {run.titles[0]}" if run.recipe.replicas > 1 else ""
 
 
 def first_and_last(run: RunRecord) -> list[tuple[int, Arrays]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -275,6 +276,20 @@ class RunFolder:
     def write_summary(self, summary: Summary) -> None:
         """Write summary.json; as `Summary.write`."""
         summary.write(self.path / SUMMARY)
+
+    def remove_summary(self) -> None:
+        """Remove summary.json, as rounds follow that it does not know.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with storage_errors(self.path):
+            (self.path / SUMMARY).unlink(missing_ok=True)
+
+    def resume_command(self, processes: int = 1) -> str:
+        """What to type to continue the run with as many processes."""
+        start = f"torchrun --nproc-per-node {processes} -m sparring" if processes > 1 else "sparring"
+        return f"`{start} resume {shlex.quote(str(self.path))}`"
 
     def summary(self) -> Summary | None:
         """summary.json; None without one.

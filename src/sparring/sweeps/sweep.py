@@ -76,8 +76,9 @@ def sweep(
 
 
 def resume_sweep(out: Path, *, executor: Executor, progress: Progress = SILENT) -> SweepResult:
-    """Continue the sweep in a folder, as `sweep`."""
+    """Continue the sweep in a folder, as `sweep`, with no more workers than it was started with."""
     with executor, (opened := SweepFolder.open(out)).owned():
+        executor.workers = min(executor.workers, opened.plan.workers)
         return _train(opened, executor, progress)
 
 

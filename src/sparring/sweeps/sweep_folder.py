@@ -11,8 +11,9 @@ Everything else follows from sweep.yaml, so a sweep that was stopped at any mome
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,12 +32,21 @@ from sparring.core.records import Count, Record
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.runs.folder import RunFolder
 from sparring.runs.lock import owned_with_runs
-from sparring.runs.trust import require_trusted, trust
+from sparring.runs.trust import require_importable, require_trusted, trust
 from sparring.sweeps.executor import status_of
 from sparring.sweeps.grid import Cell, Pack, cells_of, packs, parse_grid
 from sparring.sweeps.table import CellResult, Row, results_of, rows_of, write_table
 
 FILE, FAILED = "sweep.yaml", "failed.json"
+
+
+@contextmanager
+def _is_a_plan(file: Path) -> Iterator[None]:
+    """Errors within the block say that the file is damaged."""
+    try:
+        yield
+    except (ValueError, UsageError) as error:
+        raise CorruptInput(f"{file}: not the plan of a sweep ({error})", "restore the file") from None
 
 
 class Plan(Record):
@@ -100,7 +110,7 @@ class SweepFolder:
             if (plan.recipe, [*plan.grid.items()]) != (earlier.plan.recipe, [*earlier.plan.grid.items()]):
                 raise UsageError(
                     f"{path}: holds a sweep of another recipe or grid",
-                    f"choose another --out, or continue that sweep with `sparring resume {path}`",
+                    f"choose another --out, or continue that sweep with `sparring resume {shlex.quote(str(path))}`",
                 )
             return earlier
         RunFolder.require_free(path)
@@ -118,20 +128,20 @@ class SweepFolder:
         """The sweep in a folder.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is none, or it names code that cannot be imported from here.
             CorruptInput: sweep.yaml is damaged, or names code that this user neither started nor allows.
             StorageError: it cannot be read.
         """
         if not is_sweep(path):
             raise UsageError(f"{path}: not a sweep (it has no {FILE})", "give the --out of a `sparring sweep`")
         file = path.resolve() / FILE
-        try:
+        with _is_a_plan(file):
             text = read_file(file).decode()
             values = parse_yaml(text, str(file))
             require_trusted(file, text, values)
+        require_importable(file, values)
+        with _is_a_plan(file):
             return cls(file.parent, Plan.model_validate(values), str(file))
-        except (ValueError, UsageError) as error:
-            raise CorruptInput(f"{file}: not the plan of a sweep ({error})", "restore the file") from None
 
     def owned(self) -> AbstractContextManager[None]:
         """A block in which this process owns the folder, as `owned_with_runs`."""

@@ -30,7 +30,7 @@ def train_along(path: Path, state: GANState | ClassifierState, start: int) -> Su
         try:
             for step in range(start, state.recipe.steps):
                 try:
-                    state.own_streams.seed_torch(step)
+                    state.own_streams.seed_torch("round", step)
                     play_round(state, step)
                 except NotFiniteStep:
                     sys.exit(NonFinite.exit_code)

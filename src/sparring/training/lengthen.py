@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from sparring.core.distributed import ProcessGroup
 from sparring.core.errors import UsageError
+from sparring.core.process import process_count
+from sparring.core.randomness import Part
 from sparring.optimizers import Optimizer
 from sparring.recipes import AnyRecipe, ClassifierRecipe, Recipe, changed, validated
 from sparring.runs.folder import RunFolder
 from sparring.runs.length import EarlierLength, set_length
+from sparring.training.load import load_training
 
 
 def lengthen(path: Path, override: str) -> str:
@@ -27,8 +32,8 @@ def lengthen(path: Path, override: str) -> str:
         The remark; empty if the lengths agree in all rounds so far.
 
     Raises:
-        UsageError: another key, or no more rounds than are trained.
-        CorruptInput: the run cannot be read.
+        UsageError: another key, no more rounds than are trained, or as `load_training`.
+        CorruptInput: the run cannot be read, or its data have changed.
         FolderBusy: another process owns it.
     """
     run = RunFolder.open(path)
@@ -37,7 +42,7 @@ def lengthen(path: Path, override: str) -> str:
         if override.partition("=")[0] != "steps":
             raise UsageError(
                 f"{override}: of a run that has begun only steps can change",
-                f"train a new run: `sparring train {run.recipe_path} {override} --out NEW`",
+                f"train a new run: `sparring train {shlex.quote(str(run.recipe_path))} {override} --out NEW`",
             )
         steps = validated(changed(recipe.model_dump(mode="json"), [override]), str(path)).steps
         checkpoint, _ = run.latest()
@@ -48,6 +53,7 @@ def lengthen(path: Path, override: str) -> str:
             )
         if steps == recipe.steps:
             return ""
+        load_training(run, "cpu", ProcessGroup(Part(0, process_count())))  # raises now what `resume` would raise later
         bound = tuple(_bound_to_length(recipe, steps, trained))
         set_length(path, steps, EarlierLength(steps=recipe.steps, trained=trained, followed_by=bound))
         summary = run.summary()

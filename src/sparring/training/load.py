@@ -109,5 +109,5 @@ def load_training(run: RunFolder, device: str, group: ProcessGroup = SINGLE) -> 
 def _require_as_many(run: RunFolder, processes: int, present: int) -> None:
     """Gradients summed by another number of processes would round differently."""
     if processes != present:
-        start = f"torchrun --nproc-per-node {processes} -m sparring" if processes > 1 else "sparring"
-        raise UsageError(f"{run.path}: trained by {processes} processes, not {present}", f"`{start} resume {run.path}`")
+        cause = f"{run.path}: trained by {processes} processes, not {present}"
+        raise UsageError(cause, run.resume_command(processes))

@@ -110,6 +110,8 @@ def resume(
                 progress.note(remark)
             task = _task(loaded.state, progress)  # may refuse, before the log is cut
             run.rewind(loaded.step, loaded.log_bytes)
+            if loaded.step < task.recipe.steps:
+                run.remove_summary()
             times = {"called": called, "seconds": loaded.seconds}
             return _Session(run, task, progress, group, loggers, start=loaded.step, **times).train()
 
@@ -187,6 +189,7 @@ class _Session:
         Raises:
             Stopped: a signal cut it short; the state from before is saved.
         """
+        self.task.streams.seed_torch("measurements", self.done)
         recipe, trained = self.recipe, self.done > 0
         measures = trained and self._is_due(recipe.evaluate_every)
         means = measures or self._is_last or (trained and self._is_due(recipe.log_every))
@@ -238,7 +241,7 @@ class _Session:
     def _interrupted(self, stop: Stopped) -> Interrupted:
         return Interrupted(
             f"{stop.signal.name} after round {self.done} of {self.recipe.steps}; everything is saved",
-            f"continue with `sparring resume {self.run.path}`",
+            f"continue with {self.run.resume_command(self.group.part.of)}",
             stop.signal,
         )
 

@@ -142,7 +142,7 @@ class GANTask(Task):
         self.class_heads = [ClassHeadMetrics(game)] if heads else []
 
     def train_round(self, step: int) -> None:
-        self.streams.seed_torch(step)
+        self.streams.seed_torch("round", step)
         self._play(self.game, step)
         self._play = play_round
 
@@ -250,7 +250,7 @@ class ClassifierTask(Task):
         self._collapse = ClassifierCollapseMetrics(classifier)
 
     def train_round(self, step: int) -> None:
-        self.streams.seed_torch(step)
+        self.streams.seed_torch("round", step)
         self._train(self.classifier, step)
         self._train = train_step
 
