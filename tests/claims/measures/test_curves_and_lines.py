@@ -7,6 +7,7 @@ import pytest
 
 from sparring.claims.measures.jumps import DifferenceCurve, Jumps, MeanSize
 from sparring.claims.measures.line_numbers import GeneratorDirection, GeneratorSignal, LineCurve
+from sparring.claims.measures.numbers import Best
 from sparring.claims.values import PlayedGame
 from sparring.report.read import Series
 
@@ -28,6 +29,13 @@ def test_jumps_of_a_difference():
     assert Jumps(metric="score_real", less="score_fake", after=30).of(game) == 2
     assert MeanSize(metric="score_real", less="score_fake", after=20).of(game) == pytest.approx(7 / 3)
     assert DifferenceCurve(metric="score_real", less="score_fake").of(game).y == (1, 3, 1, 3)
+
+
+@pytest.mark.parametrize(("better", "value", "named"), [("higher", 4, "the highest of"), ("lower", 1, "the lowest of")])
+def test_the_best_of_a_game(better, value, named):
+    game, measure = game_with(y=[2.0, 4.0, np.nan, 1.0]), Best(metric="y", better=better)
+    assert measure.of(game) == value
+    assert measure.protocol(game).startswith(named)
 
 
 def test_a_game_that_diverged_has_no_jumps():

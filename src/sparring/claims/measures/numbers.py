@@ -79,9 +79,7 @@ class Best(Measure):
         return float(known.max() if self.better == "higher" else known.min())
 
     def protocol(self, game: PlayedGame) -> str:
-        return (
-            f"the {self.better}st of all measurements" if self.better == "lower" else "the highest of all measurements"
-        )
+        return f"the {self.better.removesuffix('er')}est of all measurements"
 
 
 @piece("mean_of_last")
