@@ -150,8 +150,9 @@ class Run:
     @cached_property
     def _gan(self) -> LoadedGAN:
         loaded = load_gan(self._folder, str(self.device))
+        loaded = loaded if self._game is None else loaded.game(self._game)
         loaded.networks.eval()
-        return loaded if self._game is None else loaded.game(self._game)
+        return loaded
 
     @cached_property
     def _classifier(self) -> LoadedClassifier:

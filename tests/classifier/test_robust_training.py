@@ -115,7 +115,9 @@ def test_free_training_is_algorithm_1_over_ten_rounds() -> None:
         ("attack=none", "attack = none needs more"),
         ("criterion=margin", "criterion = margin"),
         ("weight_perturbation=awp", "weight_perturbation = awp takes the gradient elsewhere"),
-        ("loss=trades", "loss = trades has an attack loss of its own"),
+        ("loss=trades", "loss = trades is not what its attack ascends"),
+        ("loss=mart", "loss = mart is not what its attack ascends"),
+        ("loss=local_lipschitz", "loss = local_lipschitz is not what its attack ascends"),
     ],
 )
 def test_free_training_refuses_what_it_has_no_gradient_for(override: str, words: str) -> None:

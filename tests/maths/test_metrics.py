@@ -47,6 +47,15 @@ def test_far_samples_and_rare_modes_do_not_count() -> None:
     assert Modes().measure(rare, ring_reference())["modes"] == 1
 
 
+def test_modes_far_from_the_origin_are_as_exact_as_near_ones() -> None:
+    """Of a mode at 100 only samples within three standard deviations of 0.001 count: fp32 has digits enough for that."""
+    centre = torch.tensor([[100.0, 0.0]])
+    reference = Reference(torch.zeros(1, 2), centre, 0.001, (), None)
+    near, far = (centre + torch.tensor([0.0, offset]) for offset in (0.0025, 0.0035))
+    found = Modes().measure(torch.cat([near.expand(300, 2), far.expand(100, 2)]), reference)
+    assert found["high_quality"] == 0.75
+
+
 def test_lenient_numbers_by_hand() -> None:
     """Within a third of 4 sin(pi / 8), the distance of neighbours on a circle of radius 2."""
     samples = Ring(std=0.4).open(torch.device("cpu")).held_out(500, rng=Rng.of(0)).samples

@@ -46,7 +46,7 @@ class PerSample(Drawn):
     """A perturbation is drawn for every sample."""
 
     def draws(self, score: Scores, *, rng: Rng) -> Tensor:
-        return rng.uniform(score.shape)
+        return rng.uniform(score.shape).to(score.device)
 
 
 @piece("per_batch")
@@ -54,7 +54,7 @@ class PerBatch(Drawn):
     """One perturbation is drawn for the whole batch of a game."""
 
     def draws(self, score: Scores, *, rng: Rng) -> Tensor:
-        return rng.uniform((*score.shape[:-1], 1))
+        return rng.uniform((*score.shape[:-1], 1)).to(score.device)
 
 
 @piece("expected")

@@ -63,7 +63,7 @@ class AdversarialLipschitzPenalty(PerSamplePenalty):
         # Drawn for real and fake samples apart: with several processes each draw is a part of a whole batch.
         rng = Rng.of(rng, real.device)
         starts = [rng.normal(side.shape).to(side) for side in (real, fake)]
-        lengths = [rng.uniform(side.shape[:batch_axes], *self.epsilon) for side in (real, fake)]
+        lengths = [rng.uniform(side.shape[:batch_axes], *self.epsilon).to(side.device) for side in (real, fake)]
         samples, start, length = (torch.cat(two, dim=batch_axes - 1) for two in ([real, fake], starts, lengths))
         samples, length = samples.detach(), expand_like(length, samples)
         here = score(samples)

@@ -41,7 +41,7 @@ class NormPenalty(PerSamplePenalty):
     def penalty(
         self, score: ScoreFunction, real: Samples, fake: Samples, *, batch_axes: int, rng: RandomSource
     ) -> Tensor:
-        mix = expand_like(Rng.of(rng, real.device).uniform(real.shape[:batch_axes]), real)
+        mix = expand_like(Rng.of(rng, real.device).uniform(real.shape[:batch_axes]).to(real.device), real)
         gradient = input_gradient(score, mix * real + (1 - mix) * fake, create_graph=True).gradient
         return self.weight * self.cost(sample_norm(gradient, batch_axes))
 

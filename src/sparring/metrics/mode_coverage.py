@@ -44,7 +44,9 @@ class Modes(Metric):
 
     def measure(self, samples: Tensor, reference: Reference) -> dict[str, float]:
         assert reference.centres is not None
-        distance, mode = torch.cdist(samples, reference.centres).min(dim=1)
+        # By differences: |x|^2 - 2 x c + |c|^2 loses the digits of a small distance far from the origin, and in TF32.
+        distances = torch.cdist(samples, reference.centres, compute_mode="donot_use_mm_for_euclid_dist")
+        distance, mode = distances.min(dim=1)
         covered, good = self._covered(distance <= self.radius * reference.std, mode, reference.centres)
         lenient, near = self._covered(distance <= self._near(reference), mode, reference.centres)
         return {

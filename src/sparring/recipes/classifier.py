@@ -178,8 +178,8 @@ class ClassifierRecipe(TrainingRecipe):
             f"criterion = {self.criterion.name}, and the gradient of the update is that of the loss": (
                 self.criterion == CrossEntropy()
             ),
-            f"loss = {self.loss.name} has an attack loss of its own, and the gradient of the update is another": (
-                type(self.loss).ascended is ClassifierLoss.ascended
+            f"loss = {self.loss.name} is not what its attack ascends, and the gradient of the update is that of it": (
+                isinstance(self.loss, AdversarialCrossEntropy)
             ),
             f"weight_perturbation = {self.weight_perturbation.name} takes the gradient elsewhere": (
                 self.weight_perturbation == NoWeightPerturbation()
