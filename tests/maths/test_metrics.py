@@ -48,7 +48,7 @@ def test_far_samples_and_rare_modes_do_not_count() -> None:
 
 
 def test_modes_far_from_the_origin_are_as_exact_as_near_ones() -> None:
-    """Of a mode at 100 only samples within three standard deviations of 0.001 count: fp32 has digits enough for that."""
+    """Of a mode at 100, samples within three standard deviations of 0.001 count: fp32 has the digits for that."""
     centre = torch.tensor([[100.0, 0.0]])
     reference = Reference(torch.zeros(1, 2), centre, 0.001, (), None)
     near, far = (centre + torch.tensor([0.0, offset]) for offset in (0.0025, 0.0035))
