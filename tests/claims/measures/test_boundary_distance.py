@@ -9,7 +9,6 @@ from torch import nn
 from sparring.claims.measures.boundary_distance import BoundaryDistance
 from sparring.claims.values import PlayedGame
 from sparring.core.randomness import Rng
-from sparring.robustness.load import OpenedTargets
 from sparring.robustness.targets import target_of
 
 
@@ -23,8 +22,7 @@ def test_the_mean_distance_is_that_of_a_linear_discriminator(
     network.bias.copy_(torch.tensor([0.5, -0.5]))
     samples, labels = rng.uniform((400, 16), -0.2, 0.2), torch.arange(400) % 2
     target = target_of(network, samples, labels, low=-1.0, high=1.0)
-    opened = OpenedTargets((target,), 0, ())
-    monkeypatch.setattr("sparring.claims.measures.boundary_distance.open_targets", lambda *_: opened)
+    monkeypatch.setattr("sparring.claims.measures.boundary_distance.opened_target", lambda *_: target)
     score = samples @ weight - 1
     exact = -score[(labels == 0) & (score < 0)] / weight.abs().sum() / 2
     largest = 0.06
@@ -40,8 +38,7 @@ def test_a_discriminator_that_recognises_none_has_no_distance(
     network.weight.zero_()
     network.bias.copy_(torch.tensor([-1.0, 1.0]))
     target = target_of(network, torch.zeros(4, 16), torch.tensor([0, 1, 0, 1]), low=-1.0, high=1.0)
-    opened = OpenedTargets((target,), 0, ())
-    monkeypatch.setattr("sparring.claims.measures.boundary_distance.open_targets", lambda *_: opened)
+    monkeypatch.setattr("sparring.claims.measures.boundary_distance.opened_target", lambda *_: target)
     assert BoundaryDistance().of(robgan_games[0]) is None
 
 

@@ -13,7 +13,6 @@ from sparring.claims.measures import Measure, worst_case_accuracy
 from sparring.claims.values import PlayedGame
 from sparring.core.randomness import Rng
 from sparring.report.read import read_run
-from sparring.robustness.load import OpenedTargets
 from sparring.robustness.targets import target_of
 from sparring.runs.folder import RunFolder
 from sparring.training.loop import train
@@ -33,8 +32,8 @@ def test_the_worst_case_of_a_linear_classifier_is_exact(
     logits = network(x)
     margin = (logits.gather(1, labels[:, None]) - logits.gather(1, 1 - labels[:, None]))[:, 0]
     exact = margin / (network.weight[0] - network.weight[1]).abs().sum() / 2  # [-1, 1]: 2 epsilon of it
-    opened = OpenedTargets((target_of(network, x, labels, low=-1.0, high=1.0),), None, ())
-    monkeypatch.setattr(worst_case_accuracy, "open_targets", lambda *_, **__: opened)
+    target = target_of(network, x, labels, low=-1.0, high=1.0)
+    monkeypatch.setattr(worst_case_accuracy, "opened_target", lambda *_: target)
     for epsilon in (0.01, 0.03):
         found = measured(trained_classifier, "worst_case", epsilon=epsilon, threats="apgd-ce,other-norm")
         assert found == pytest.approx(float((exact > epsilon).double().mean()))
