@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from in_process import InProcess
 from sparring.cli.ending import sweep_verdict
 from sparring.core.errors import CorruptInput, FolderBusy, UsageError
+from sparring.core.process import Progress
 from sparring.report import report_folder
 from sparring.runs.schema import SUMMARY, MetricValue, Summary
 from sparring.sweeps.executor import LocalExecutor
@@ -138,11 +142,19 @@ def test_a_sweep_of_own_code_says_where_it_is_from(tmp_path: Path, monkeypatch: 
     assert caught.value.remedy.startswith("run from the folder that holds the elsewhere.py")
 
 
-def test_a_sweep_goes_on_with_no_more_workers_than_it_had(whole: SweepFolder) -> None:
-    executor = InProcess()
-    executor.workers = 50
-    resume_sweep(whole.path, executor=executor)
-    assert executor.workers == whole.plan.workers
+def test_a_sweep_goes_on_with_no_more_workers_than_it_had(
+    whole: SweepFolder, sparring: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def resumed(_: Path, *, executor: LocalExecutor, progress: Progress) -> None:
+        used.append(executor.workers)
+        raise UsageError("enough is known", "")
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 50)
+    monkeypatch.setattr("sparring.sweeps.sweep.resume_sweep", resumed)
+    assert "enough is known" in sparring("resume", whole.path).err
+    assert used == [whole.plan.workers] != [50]
 
 
 def test_a_game_that_diverges_does_not_fail_those_packed_with_it(tmp_path: Path) -> None:

@@ -23,14 +23,14 @@ from sparring.claims.computations import Computation
 from sparring.claims.values import Labels
 from sparring.core.errors import UsageError
 from sparring.core.pieces import Piece
-from sparring.recipes import AnyRecipe, set_key, unvalidated, validated, with_keys
+from sparring.recipes import TRAINS_NOTHING, AnyRecipe, set_key, unvalidated, validated, with_keys
 from sparring.sweeps.grid import Cell, Pack, packs, parse_grid
 
 PACKED = 10
 """Games in one run, at most."""
 RUN = "cell:"
 """Before the key of a cell, in the place of its run folder."""
-_NOT_IN_KEY = frozenset({"seed", "replicas", "description", "planned_steps"})
+_NOT_IN_KEY = TRAINS_NOTHING | {"seed", "replicas"}
 
 
 @dataclass(frozen=True)

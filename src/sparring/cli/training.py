@@ -77,7 +77,7 @@ def resume(
     from sparring.runs.environment import choose_device
     from sparring.sweeps.executor import LocalExecutor
     from sparring.sweeps.sweep import resume_sweep
-    from sparring.sweeps.sweep_folder import is_sweep
+    from sparring.sweeps.sweep_folder import SweepFolder, is_sweep
     from sparring.training.lengthen import lengthen
     from sparring.training.loop import resume as resume_run
 
@@ -88,8 +88,9 @@ def resume(
                 raise UsageError(f"{option}: has no effect on a sweep", "leave it out")
         if overrides:
             raise UsageError(f"{run}: a sweep keeps its recipes", "sweep again with other keys in another folder")
+        workers = min(SweepFolder.open(run).plan.workers, LocalExecutor(device=device).workers)
         with show_progress("rounds") as progress:
-            result = resume_sweep(run, executor=LocalExecutor(device=device), progress=progress)
+            result = resume_sweep(run, executor=LocalExecutor(workers, device), progress=progress)
         _print_sweep(run, result, as_json)
         return
     # What is wrong is said before the run is changed.

@@ -66,11 +66,11 @@ class Streams:
         return [_digest(f"{seed}/{name}/{number}") for seed in self.seeds]
 
     def seed_torch(self, name: str, number: int) -> None:
-        """Seed torch's own generators with the stream of this name: networks draw from them, as dropout does.
+        """Seed torch's own generators for one round or measurement: networks draw from them, as dropout does.
 
         Processes of one game draw different numbers, each for its part of the batch.
         """
-        seed_torch(self.derived(f"torch/{name}/{self.part.rank}", number)[0], self.device)
+        seed_torch(_digest(f"{self.seeds[0]}/torch/{name}/{self.part.rank}/{number}"), self.device)
 
     def rng(self, name: str, number: int = 0) -> Rng:
         """The stream of this name for one round, batch or epoch."""

@@ -1,6 +1,6 @@
 """Recipes: the frozen record of a GAN or of a classifier's training, and the YAML files that it comes from."""
 
-from sparring.recipes.base import TrainingRecipe
+from sparring.recipes.base import TRAINS_NOTHING, TrainingRecipe
 from sparring.recipes.classifier import CheckpointSelection, ClassifierRecipe, Fakes, StartingPoint
 from sparring.recipes.gan import Optimizers, Recipe
 from sparring.recipes.load import (
@@ -20,6 +20,7 @@ from sparring.recipes.load import (
 from sparring.recipes.yaml import dump_yaml, parse_yaml, to_yaml
 
 __all__ = [
+    "TRAINS_NOTHING",
     "AnyRecipe",
     "CheckpointSelection",
     "ClassifierRecipe",

@@ -25,6 +25,9 @@ def path_as_store(value: Any) -> Any:
 DataOrStore = Annotated[Data, BeforeValidator(path_as_store)]
 """Data, or the path of a store."""
 
+TRAINS_NOTHING = frozenset({"description", "planned_steps"})
+"""Keys of a recipe in which equal trainings may differ."""
+
 
 class TrainingRecipe(Record):
     """The data, the length of the training, and the intervals of logs and evaluations.

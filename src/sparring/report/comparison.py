@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sparring.recipes import TRAINS_NOTHING
 from sparring.report.format import NONE, flatten
 from sparring.report.read import RunRecord, Successes
 
 _NOT_AXES = frozenset({"seed", "replicas", "log_every", "sample_every", "checkpoint_every", "evaluate_every"})
-_TRAINS_NOTHING = frozenset({"description", "planned_steps"})
 _FIRST = (
     "classifier", "attack", "fakes", "start", "objective", "feedback", "lipschitz", "regime", "discriminator",
     "generator", "data", "optimizers",
@@ -51,7 +51,7 @@ def map_settings(runs: Sequence[RunRecord]) -> list[dict[str, Any]]:
 def settings_of(run: RunRecord) -> dict[str, Any]:
     """The recipe of a run as dotted keys, but for what trains nothing; `.name` of a piece is left out of its key."""
     flat = flatten(run.recipe.model_dump(mode="json"))
-    return {key.removesuffix(".name"): _hashable(value) for key, value in flat.items() if key not in _TRAINS_NOTHING}
+    return {key.removesuffix(".name"): _hashable(value) for key, value in flat.items() if key not in TRAINS_NOTHING}
 
 
 def _hashable(value: Any) -> Any:

@@ -67,7 +67,7 @@ def probe_strips(run: RunRecord) -> tuple[StripGroup, ...]:
     if not saved:
         return ()
     last, arrays = saved[-1]
-    game = f"{run.titles[0].capitalize()}. " if run.recipe.replicas > 1 else ""
+    game = _first_game(run)
     gradients = [_gradient(each, f"gradient, round {number(step)}") for step, each in saved]
     before, after = (tuple(f"{value:.3f}" for value in arrays[name]) for name in ("d_real", "d_adversarial"))
     attacked = (
@@ -76,12 +76,12 @@ def probe_strips(run: RunRecord) -> tuple[StripGroup, ...]:
         strip("difference", _as_grey(arrays["perturbation"])),
     )
     return (
-        StripGroup("What D's gradient shows", (strip("real", arrays["real"]), *gradients), game + _GRADIENTS),
-        StripGroup(f"Adversarial samples of D, round {number(last)}", attacked, game + _ATTACKED),
+        StripGroup(f"What D's gradient shows{game}", (strip("real", arrays["real"]), *gradients), _GRADIENTS),
+        StripGroup(f"Adversarial samples of D, round {number(last)}{game}", attacked, _ATTACKED),
         StripGroup(
-            f"Between latents, round {number(last)}",
+            f"Between latents, round {number(last)}{game}",
             tuple(strip("", row) for row in arrays["between"]),
-            f"{game}Each row is generated from equal steps on the line between two fixed latents (figure 9 of AS-GAN). "
+            "Each row is generated from equal steps on the line between two fixed latents (figure 9 of AS-GAN). "
             "Smooth changes through plausible images are evidence against memorised samples.",
         ),
     )

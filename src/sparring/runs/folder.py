@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -262,7 +261,9 @@ class RunFolder:
         return saved
 
     def rewind(self, step: int, log_bytes: int) -> None:
-        """Go back to the folder as it was after `step` rounds. Later checkpoints are damaged, later rows come again.
+        """Go back to the folder as it was after `step` rounds, before they were summed up.
+
+        Later checkpoints are damaged, later rows come again, and so does the summary.
 
         Raises:
             StorageError: the disk refused.
@@ -271,25 +272,12 @@ class RunFolder:
             for folder in self.saved():
                 if int(folder.name) > step:
                     remove_whole(folder)
+            (self.path / SUMMARY).unlink(missing_ok=True)
         truncate(self.rows_path, log_bytes)
 
     def write_summary(self, summary: Summary) -> None:
         """Write summary.json; as `Summary.write`."""
         summary.write(self.path / SUMMARY)
-
-    def remove_summary(self) -> None:
-        """Remove summary.json, as rounds follow that it does not know.
-
-        Raises:
-            StorageError: the disk refused.
-        """
-        with storage_errors(self.path):
-            (self.path / SUMMARY).unlink(missing_ok=True)
-
-    def resume_command(self, processes: int = 1) -> str:
-        """What to type to continue the run with as many processes."""
-        start = f"torchrun --nproc-per-node {processes} -m sparring" if processes > 1 else "sparring"
-        return f"`{start} resume {shlex.quote(str(self.path))}`"
 
     def summary(self) -> Summary | None:
         """summary.json; None without one.

@@ -76,9 +76,8 @@ def sweep(
 
 
 def resume_sweep(out: Path, *, executor: Executor, progress: Progress = SILENT) -> SweepResult:
-    """Continue the sweep in a folder, as `sweep`, with no more workers than it was started with."""
+    """Continue the sweep in a folder, as `sweep`."""
     with executor, (opened := SweepFolder.open(out)).owned():
-        executor.workers = min(executor.workers, opened.plan.workers)
         return _train(opened, executor, progress)
 
 

@@ -11,7 +11,6 @@ Everything else follows from sweep.yaml, so a sweep that was stopped at any mome
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from sparring.core.records import Count, Record
 from sparring.recipes import dump_yaml, parse_yaml, unvalidated
 from sparring.runs.folder import RunFolder
 from sparring.runs.lock import owned_with_runs
+from sparring.runs.resume_command import resume_command
 from sparring.runs.trust import require_importable, require_trusted, trust
 from sparring.sweeps.executor import status_of
 from sparring.sweeps.grid import Cell, Pack, cells_of, packs, parse_grid
@@ -110,7 +110,7 @@ class SweepFolder:
             if (plan.recipe, [*plan.grid.items()]) != (earlier.plan.recipe, [*earlier.plan.grid.items()]):
                 raise UsageError(
                     f"{path}: holds a sweep of another recipe or grid",
-                    f"choose another --out, or continue that sweep with `sparring resume {shlex.quote(str(path))}`",
+                    f"choose another --out, or continue that sweep with {resume_command(path)}",
                 )
             return earlier
         RunFolder.require_free(path)

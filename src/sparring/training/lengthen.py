@@ -45,15 +45,14 @@ def lengthen(path: Path, override: str) -> str:
                 f"train a new run: `sparring train {shlex.quote(str(run.recipe_path))} {override} --out NEW`",
             )
         steps = validated(changed(recipe.model_dump(mode="json"), [override]), str(path)).steps
-        checkpoint, _ = run.latest()
-        trained = checkpoint.progress.step if checkpoint else 0
+        # Refused here, before the run is changed, is all that `resume` would refuse after it.
+        trained = load_training(run, "cpu", ProcessGroup(Part(0, process_count()))).step
         if steps <= trained:
             raise UsageError(
                 f"{path}: {trained:,} rounds are trained, and {override} asks for no more", "give a larger number"
             )
         if steps == recipe.steps:
             return ""
-        load_training(run, "cpu", ProcessGroup(Part(0, process_count())))  # raises now what `resume` would raise later
         bound = tuple(_bound_to_length(recipe, steps, trained))
         set_length(path, steps, EarlierLength(steps=recipe.steps, trained=trained, followed_by=bound))
         summary = run.summary()

@@ -14,6 +14,7 @@ from sparring.gan.state import GANState
 from sparring.recipes import AnyRecipe, Recipe
 from sparring.runs.environment import choose_device
 from sparring.runs.folder import RunFolder
+from sparring.runs.resume_command import resume_command
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,4 @@ def _require_as_many(run: RunFolder, processes: int, present: int) -> None:
     """Gradients summed by another number of processes would round differently."""
     if processes != present:
         cause = f"{run.path}: trained by {processes} processes, not {present}"
-        raise UsageError(cause, run.resume_command(processes))
+        raise UsageError(cause, resume_command(run.path, processes))

@@ -27,6 +27,7 @@ from sparring.recipes import AnyRecipe
 from sparring.runs.environment import choose_device, describe
 from sparring.runs.folder import RunFolder
 from sparring.runs.own_data import with_prepared_data
+from sparring.runs.resume_command import resume_command
 from sparring.runs.schema import Summary
 from sparring.training.along import stop_requested, train_along
 from sparring.training.load import LoadedTraining, load_training, new_state
@@ -110,8 +111,6 @@ def resume(
                 progress.note(remark)
             task = _task(loaded.state, progress)  # may refuse, before the log is cut
             run.rewind(loaded.step, loaded.log_bytes)
-            if loaded.step < task.recipe.steps:
-                run.remove_summary()
             times = {"called": called, "seconds": loaded.seconds}
             return _Session(run, task, progress, group, loggers, start=loaded.step, **times).train()
 
@@ -241,7 +240,7 @@ class _Session:
     def _interrupted(self, stop: Stopped) -> Interrupted:
         return Interrupted(
             f"{stop.signal.name} after round {self.done} of {self.recipe.steps}; everything is saved",
-            f"continue with {self.run.resume_command(self.group.part.of)}",
+            f"continue with {resume_command(self.run.path, self.group.part.of)}",
             stop.signal,
         )
 
