@@ -178,7 +178,7 @@ class ClassifierRecipe(TrainingRecipe):
             f"criterion = {self.criterion.name}, and the gradient of the update is that of the loss": (
                 self.criterion == CrossEntropy()
             ),
-            f"loss = {self.loss.name} is not what its attack ascends, and the gradient of the update is that of it": (
+            f"loss = {self.loss.name} is not what its attack ascends, and free follows the gradient of the loss": (
                 isinstance(self.loss, AdversarialCrossEntropy)
             ),
             f"weight_perturbation = {self.weight_perturbation.name} takes the gradient elsewhere": (
